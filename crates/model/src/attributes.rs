@@ -1,0 +1,283 @@
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayBuilder, ArrayRef, MapArray, RecordBatch, StringArray, StringBuilder, StructArray};
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::DataType;
+
+use crate::Result;
+use crate::schema::{column, map_entry_fields, map_type};
+
+/// The type an attribute had before it became text. The types of a row's attributes are kept as one letter each, in the
+/// order of the map's entries; null when all are text. Refused: a map per type (four look-ups for every reader, and no
+/// order), and JSON text as value (`'"GET"'` in every query).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeType {
+    Text,
+    Bool,
+    Int,
+    Double,
+    /// Base64 text.
+    Bytes,
+    /// JSON text in OTLP's own form, so that nested types survive: `[{"intValue":"1"}]`.
+    Array,
+    /// JSON text in OTLP's own form: `[{"key":"a","value":{"intValue":"1"}}]`.
+    Map,
+    /// No value at all.
+    Empty,
+}
+
+impl AttributeType {
+    pub fn letter(self) -> char {
+        match self {
+            Self::Text => 's',
+            Self::Bool => 'b',
+            Self::Int => 'i',
+            Self::Double => 'd',
+            Self::Bytes => 'y',
+            Self::Array => 'a',
+            Self::Map => 'm',
+            Self::Empty => 'n',
+        }
+    }
+
+    pub fn from_letter(letter: u8) -> Self {
+        match letter {
+            b'b' => Self::Bool,
+            b'i' => Self::Int,
+            b'd' => Self::Double,
+            b'y' => Self::Bytes,
+            b'a' => Self::Array,
+            b'm' => Self::Map,
+            b'n' => Self::Empty,
+            _ => Self::Text,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AttributeValue<'a> {
+    Text(&'a str),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    /// Already written as the type's text.
+    Encoded(AttributeType, &'a str),
+}
+
+impl AttributeValue<'_> {
+    pub fn kind(&self) -> AttributeType {
+        match self {
+            Self::Text(_) => AttributeType::Text,
+            Self::Bool(_) => AttributeType::Bool,
+            Self::Int(_) => AttributeType::Int,
+            Self::Double(_) => AttributeType::Double,
+            Self::Encoded(kind, _) => *kind,
+        }
+    }
+
+    fn write_to(&self, out: &mut impl std::fmt::Write) {
+        let written = match self {
+            Self::Text(text) | Self::Encoded(_, text) => out.write_str(text),
+            Self::Bool(value) => write!(out, "{value}"),
+            Self::Int(value) => write!(out, "{value}"),
+            Self::Double(value) => write!(out, "{value}"),
+        };
+        written.expect("writing to memory cannot fail");
+    }
+}
+
+/// A set of attributes held aside to be appended to many rows: a resource's, a scope's.
+#[derive(Clone, Debug, Default)]
+pub struct Attributes {
+    entries: Vec<(String, AttributeType, String)>,
+}
+
+impl Attributes {
+    /// A key that is there already gets the new value.
+    pub fn set(&mut self, key: &str, value: AttributeValue<'_>) {
+        let mut text = String::new();
+        value.write_to(&mut text);
+        match self.entries.iter_mut().find(|(other, ..)| other == key) {
+            Some(entry) => (entry.1, entry.2) = (value.kind(), text),
+            None => self.entries.push((key.to_owned(), value.kind(), text)),
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.entries.iter().find(|(other, ..)| other == key).map(|(.., text)| text.as_str())
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+
+/// Builds a map column and its column of types, row by row.
+#[derive(Default)]
+pub struct AttributesBuilder {
+    keys: StringBuilder,
+    values: StringBuilder,
+    offsets: Vec<i32>,
+    /// Letters of the row under construction.
+    letters: String,
+    all_text: bool,
+    row_keys: Vec<(usize, usize)>,
+    types: StringBuilder,
+}
+
+impl AttributesBuilder {
+    pub fn new() -> Self {
+        Self { offsets: vec![0], all_text: true, ..Self::default() }
+    }
+
+    /// Adds an entry to the row under construction. Of two entries with one key the first is kept: keys of a map are
+    /// unique for every reader of the lake. Returns whether it was added.
+    pub fn push(&mut self, key: &str, value: AttributeValue<'_>) -> bool {
+        let keys = self.keys.values_slice();
+        if self.row_keys.iter().any(|&(start, end)| &keys[start..end] == key.as_bytes()) {
+            return false;
+        }
+        let start = keys.len();
+        self.keys.append_value(key);
+        self.row_keys.push((start, start + key.len()));
+        match value {
+            AttributeValue::Text(text) | AttributeValue::Encoded(_, text) => self.values.append_value(text),
+            other => {
+                other.write_to(&mut self.values);
+                self.values.append_value("");
+            }
+        }
+        let kind = value.kind();
+        self.all_text &= kind == AttributeType::Text;
+        self.letters.push(kind.letter());
+        true
+    }
+
+    pub fn push_all(&mut self, attributes: &Attributes) {
+        for (key, kind, text) in &attributes.entries {
+            self.push(key, AttributeValue::Encoded(*kind, text));
+        }
+    }
+
+    /// Ends the row.
+    pub fn finish_row(&mut self) {
+        let end = i32::try_from(self.keys.len()).expect("a request holds under 2^31 attributes: body_bytes_max sees to it");
+        self.offsets.push(end);
+        match self.all_text {
+            true => self.types.append_null(),
+            false => self.types.append_value(&self.letters),
+        }
+        self.letters.clear();
+        self.row_keys.clear();
+        self.all_text = true;
+    }
+
+    /// Forgets the row under construction: its record was refused.
+    pub fn discard_row(&mut self) {
+        // StringBuilder cannot shrink, so the entries stay behind as part of no row: `finish` compacts nothing, the
+        // row's start is what moves.
+        let kept = *self.offsets.last().expect("offsets start with 0") as usize;
+        let (keys, values) = (self.keys.finish(), self.values.finish());
+        self.keys.append_array(&keys.slice(0, kept)).expect("a slice of what was here fits");
+        self.values.append_array(&values.slice(0, kept)).expect("a slice of what was here fits");
+        self.letters.clear();
+        self.row_keys.clear();
+        self.all_text = true;
+    }
+
+    /// Entries of the row under construction.
+    pub fn row_len(&self) -> usize {
+        self.row_keys.len()
+    }
+
+    /// The map column and the types column; the builder is empty again.
+    pub fn finish(&mut self) -> (ArrayRef, ArrayRef) {
+        let DataType::Map(entry, _) = map_type() else { unreachable!("map_type is a map") };
+        let entries =
+            StructArray::new(map_entry_fields(), vec![Arc::new(self.keys.finish()), Arc::new(self.values.finish())], None::<NullBuffer>);
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));
+        let map = MapArray::new(entry, offsets, entries, None, false);
+        (Arc::new(map), Arc::new(self.types.finish()))
+    }
+}
+
+/// Reads a map column with its column of types.
+#[derive(Clone, Copy)]
+pub struct AttributesView<'a> {
+    offsets: &'a [i32],
+    keys: &'a StringArray,
+    values: &'a StringArray,
+    types: Option<&'a StringArray>,
+}
+
+impl<'a> AttributesView<'a> {
+    /// The map column of that name, with the types column when both are there: `attributes` and `attribute_types`.
+    pub fn of(batch: &'a RecordBatch, name: &str, types: Option<&str>) -> Result<Self> {
+        let types = types.and_then(|types| column(batch, types).ok());
+        Ok(Self::of_map(column(batch, name)?, types))
+    }
+
+    pub fn of_map(map: &'a MapArray, types: Option<&'a StringArray>) -> Self {
+        let strings = |array: &'a ArrayRef| array.as_any().downcast_ref::<StringArray>().expect("maps hold text: schema::map_type");
+        Self { offsets: map.value_offsets(), keys: strings(map.keys()), values: strings(map.values()), types }
+    }
+
+    pub fn len(&self, row: usize) -> usize {
+        (self.offsets[row + 1] - self.offsets[row]) as usize
+    }
+
+    pub fn get(&self, row: usize, key: &str) -> Option<&'a str> {
+        (self.offsets[row] as usize..self.offsets[row + 1] as usize)
+            .find(|&entry| self.keys.value(entry) == key)
+            .map(|entry| self.values.value(entry))
+    }
+
+    pub fn iter(&self, row: usize) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let (keys, values) = (self.keys, self.values);
+        (self.offsets[row] as usize..self.offsets[row + 1] as usize).map(move |entry| (keys.value(entry), values.value(entry)))
+    }
+
+    pub fn iter_typed(&self, row: usize) -> impl Iterator<Item = (&'a str, AttributeType, &'a str)> + use<'a> {
+        let letters = self.types.filter(|types| types.is_valid(row)).map(|types| types.value(row).as_bytes());
+        self.iter(row).enumerate().map(move |(index, (key, value))| {
+            let letter = letters.and_then(|letters| letters.get(index)).copied().unwrap_or(b's');
+            (key, AttributeType::from_letter(letter), value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_keep_order_types_and_unique_keys() {
+        let mut builder = AttributesBuilder::new();
+        builder.push("http.status_code", AttributeValue::Int(404));
+        builder.push("http.method", AttributeValue::Text("GET"));
+        assert!(!builder.push("http.method", AttributeValue::Text("PUT")));
+        builder.finish_row();
+        builder.push("refused", AttributeValue::Bool(true));
+        builder.discard_row();
+        builder.push("plain", AttributeValue::Text("x"));
+        builder.finish_row();
+        builder.finish_row();
+        let (map, types) = builder.finish();
+        let map = map.as_any().downcast_ref().expect("a map");
+        let types: &StringArray = types.as_any().downcast_ref().expect("text");
+        assert!(types.is_null(1) && types.is_null(2));
+        let view = AttributesView::of_map(map, Some(types));
+        let row: Vec<_> = view.iter_typed(0).collect();
+        assert_eq!(row, [("http.status_code", AttributeType::Int, "404"), ("http.method", AttributeType::Text, "GET")]);
+        assert_eq!(view.get(1, "plain"), Some("x"));
+        assert_eq!(view.len(2), 0);
+    }
+}

@@ -1,0 +1,58 @@
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+
+use crate::{Result, Table};
+
+/// One item of a request that is refused while the rest is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// How many records this stands for: points of a refused series, spans of a refused scope.
+    pub records: u64,
+    /// Where, as a path in the sender's own words: `resourceLogs[0].scopeLogs[0].logRecords[3].traceId`.
+    pub field: String,
+    /// The rule it breaks and the fix, one sentence each.
+    pub why: String,
+    /// A short stable word for the counter: `invalid_label_name`, `value_too_long`.
+    pub reason: &'static str,
+}
+
+/// A request as its receiver read it: canonical columns, identity columns still empty.
+/// A request is one batch, one log frame, one acknowledgement: whole or not at all.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    pub table: Table,
+    pub records: RecordBatch,
+    pub rejections: Vec<Rejection>,
+    /// `otlp_grpc`, `otlp_http`, `remote_write`, `loki_push`: the label `protocol` of the counters.
+    pub protocol: &'static str,
+}
+
+/// Every row has its identity or says `unassigned`.
+#[derive(Clone, Debug)]
+pub struct Identified(pub Decoded);
+
+/// Past the contract: nothing can be refused for its content any more.
+#[derive(Clone, Debug)]
+pub struct Admitted(pub Decoded);
+
+/// Knows its shard.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    pub shard: String,
+    pub table: Table,
+    pub records: RecordBatch,
+}
+
+/// Given when every accepted record is durable and queryable.
+#[derive(Clone, Debug, Default)]
+pub struct Ack {
+    pub accepted_records: u64,
+    pub rejections: Vec<Rejection>,
+}
+
+/// Takes a batch: the pipeline before the shards, a shard, a remote node. `Batch` is the state it must be in.
+#[async_trait]
+pub trait Ingest<Batch: Send + 'static = Decoded>: Send + Sync {
+    /// Returns when everything accepted is durable and queryable.
+    async fn ingest(&self, batch: Batch) -> Result<Ack>;
+}

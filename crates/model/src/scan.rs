@@ -1,0 +1,98 @@
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use futures::Stream;
+
+use crate::{Result, Table, TimeRange};
+
+/// What a filter looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A text column; null is the empty text.
+    Column(String),
+    /// A key of a map column; a missing key is the empty text.
+    Entry { column: String, key: String },
+    /// The first of these that is not empty.
+    FirstOf(Vec<Subject>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Test {
+    Equal(String),
+    NotEqual(String),
+    OneOf(Vec<String>),
+    /// Anchored at both ends (`^(?s:...)$`), syntax of the `regex` crate.
+    Regex(String),
+    NotRegex(String),
+    /// The bytes occur somewhere.
+    Contains(String),
+    NotContains(String),
+    /// Unanchored.
+    Search(String),
+    NotSearch(String),
+}
+
+/// A row is kept when every filter of the request says yes. The scan applies them exactly, so the reader need not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Filter {
+    pub subject: Subject,
+    pub test: Test,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// As it lies.
+    #[default]
+    Any,
+    NewestFirst,
+    OldestFirst,
+}
+
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    pub table: Table,
+    /// On the table's time column; a samples row is kept when its chunk overlaps (its points are not cut).
+    pub time: TimeRange,
+    pub filters: Vec<Filter>,
+    /// Names of top-level columns, in the order wanted; none means all. Filters may name others.
+    pub columns: Option<Vec<String>>,
+    pub order: Order,
+    /// With an order: the first so many rows in it.
+    pub limit: Option<usize>,
+    /// Where the scan counts what it did; shared by all scans of one query.
+    pub stats: Arc<Mutex<ScanStats>>,
+}
+
+impl ScanRequest {
+    pub fn new(table: Table, time: TimeRange) -> Self {
+        Self { table, time, filters: Vec::new(), columns: None, order: Order::Any, limit: None, stats: Arc::default() }
+    }
+}
+
+/// What a scan read and what it could skip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ScanStats {
+    pub files_total: u64,
+    pub files_skipped: u64,
+    pub row_groups_total: u64,
+    pub row_groups_skipped: u64,
+    pub bytes_scanned: u64,
+    pub rows_scanned: u64,
+    pub rows_returned: u64,
+    pub head_rows_scanned: u64,
+}
+
+pub type ScanStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
+
+/// Reads stored rows: each exactly once, from one consistent moment, head and lake together.
+#[async_trait]
+pub trait Scan: Send + Sync {
+    /// The table's schema as it is now; declared contract fields make it wider than the canonical one.
+    fn schema(&self, table: Table) -> SchemaRef;
+
+    /// Streams; dropping the stream stops the work.
+    async fn scan(&self, request: ScanRequest) -> Result<ScanStream>;
+}
