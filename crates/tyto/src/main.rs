@@ -1,1 +1,65 @@
-fn main() {}
+//! How do the parts become one program?
+//!
+//! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
+//! Around it: `options.rs` (flags, environment, file), `serve.rs` (sockets, readiness, shutdown), `demo.rs` (the simulated
+//! company), `ask.rs` (`tyto sql|promql|logql`), `telemetry.rs` (Tyto about itself).
+//!
+//! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
+//! book follows from the doc comment. This crate must hold no algorithm: it only joins.
+
+mod ask;
+mod demo;
+mod options;
+mod serve;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The open observability platform: logs, metrics and traces in one open lake.
+#[derive(Parser)]
+#[command(name = "tyto", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Receive, store and answer until SIGTERM or Ctrl-C.
+    Serve(options::ServeOptions),
+    /// Everything embedded, with a simulated streaming company sending to it.
+    Demo(demo::DemoOptions),
+    /// Ask in SQL.
+    Sql(ask::AskOptions),
+    /// Ask in PromQL.
+    Promql(ask::AskOptions),
+    /// Ask in LogQL.
+    Logql(ask::AskOptions),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    telemetry::log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives us threads");
+    let done = runtime.block_on(async {
+        match command {
+            Command::Serve(options) => serve::run(options).await,
+            Command::Demo(options) => demo::run(options).await,
+            Command::Sql(options) => ask::run(ask::Language::Sql, options).await,
+            Command::Promql(options) => ask::run(ask::Language::Promql, options).await,
+            Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
+        }
+    });
+    // A query that still runs must not keep the process alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tyto: {}", error.chain());
+            ExitCode::FAILURE
+        }
+    }
+}

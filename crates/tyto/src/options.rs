@@ -1,0 +1,173 @@
+//! What the user may write ([`ServeOptions`]: flag over environment over file), and what it comes to ([`Settings`]).
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use model::{Error, Result};
+use serde::Deserialize;
+
+/// Every option is a flag, a key of the configuration file, and an environment variable.
+#[derive(clap::Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServeOptions {
+    /// A TOML file with these options as keys (`data_dir = "/var/lib/tyto"`).
+    #[arg(long, env = "TYTO_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Where logs, spans and samples are kept [default: ./tyto-data]
+    #[arg(long, env = "TYTO_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Address of the APIs and the page; port 0 picks a free one [default: 127.0.0.1:7070]
+    #[arg(long, env = "TYTO_HTTP", value_name = "HOST:PORT")]
+    pub(crate) http: Option<String>,
+
+    /// Address that OTLP over gRPC comes in at [default: 127.0.0.1:4317]
+    #[arg(long, env = "TYTO_OTLP_GRPC", value_name = "HOST:PORT")]
+    pub(crate) otlp_grpc: Option<String>,
+
+    /// Address that OTLP over HTTP comes in at, beside the main one [default: 127.0.0.1:4318]
+    #[arg(long, env = "TYTO_OTLP_HTTP", value_name = "HOST:PORT")]
+    pub(crate) otlp_http: Option<String>,
+
+    /// Catalogue of business services, services and components: `omd.yaml` files or folders of them
+    #[arg(long, env = "TYTO_CATALOG", value_name = "PATH", value_delimiter = ',')]
+    pub(crate) catalog: Vec<PathBuf>,
+
+    /// Listen on addresses that others can reach although nobody is asked who they are
+    #[arg(long, env = "TYTO_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) insecure: Option<bool>,
+
+    /// Store Tyto's own metrics beside everybody else's, every 15 seconds
+    #[arg(long, env = "TYTO_SELF_TELEMETRY", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) self_telemetry: Option<bool>,
+
+    /// Refuse records older than this many seconds [default: records of any age are taken]
+    #[arg(long, env = "TYTO_RECORD_AGE_MAX_SECONDS", value_name = "SECONDS")]
+    pub(crate) record_age_max_seconds: Option<u64>,
+
+    /// Largest request body, as it comes over the wire [default: 67108864]
+    #[arg(long, env = "TYTO_REQUEST_BODY_BYTES_MAX", value_name = "BYTES")]
+    pub(crate) request_body_bytes_max: Option<usize>,
+
+    /// A query is ended after this long [default: 120]
+    #[arg(long, env = "TYTO_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
+    pub(crate) query_timeout_seconds: Option<u64>,
+
+    /// Memory of one query [default: 1073741824]
+    #[arg(long, env = "TYTO_QUERY_MEMORY_BYTES_MAX", value_name = "BYTES")]
+    pub(crate) query_memory_bytes_max: Option<usize>,
+}
+
+/// The options with every default filled in and every address resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) otlp_grpc: SocketAddr,
+    pub(crate) otlp_http: SocketAddr,
+    pub(crate) catalog: Vec<PathBuf>,
+    pub(crate) self_telemetry: bool,
+    pub(crate) receive: model::ReceiveLimits,
+    pub(crate) query: model::QueryLimits,
+}
+
+impl ServeOptions {
+    pub(crate) fn resolve(self) -> Result<Settings> {
+        let file = match &self.config {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        let mut receive = model::ReceiveLimits::default();
+        receive.age_max = self.record_age_max_seconds.or(file.record_age_max_seconds).map(std::time::Duration::from_secs);
+        receive.body_bytes_max = self.request_body_bytes_max.or(file.request_body_bytes_max).unwrap_or(receive.body_bytes_max);
+        let mut query = model::QueryLimits::default();
+        query.timeout = self.query_timeout_seconds.or(file.query_timeout_seconds).map_or(query.timeout, std::time::Duration::from_secs);
+        query.memory_bytes_max = self.query_memory_bytes_max.or(file.query_memory_bytes_max).unwrap_or(query.memory_bytes_max);
+
+        let settings = Settings {
+            data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "tyto-data".into()),
+            http: address("http", self.http.or(file.http), "127.0.0.1:7070")?,
+            otlp_grpc: address("otlp_grpc", self.otlp_grpc.or(file.otlp_grpc), "127.0.0.1:4317")?,
+            otlp_http: address("otlp_http", self.otlp_http.or(file.otlp_http), "127.0.0.1:4318")?,
+            catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
+            self_telemetry: self.self_telemetry.or(file.self_telemetry).unwrap_or(false),
+            receive,
+            query,
+        };
+        if !self.insecure.or(file.insecure).unwrap_or(false) {
+            settings.refuse_exposed_addresses()?;
+        }
+        Ok(settings)
+    }
+
+    fn read(path: &PathBuf) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::invalid(format!("cannot read configuration file {}", path.display())).because(error))?;
+        toml::from_str(&text).map_err(|error| Error::invalid(format!("cannot use configuration file {}", path.display())).because(error))
+    }
+}
+
+impl Settings {
+    fn refuse_exposed_addresses(&self) -> Result<()> {
+        for (option, address) in [("http", self.http), ("otlp_grpc", self.otlp_grpc), ("otlp_http", self.otlp_http)] {
+            if !address.ip().is_loopback() {
+                return Err(Error::invalid(format!(
+                    "cannot listen at {option}={address}: others can reach it and no authentication is configured. \
+                     Listen on a loopback address behind a proxy that authenticates, or say --insecure"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn address(option: &str, given: Option<String>, default: &str) -> Result<SocketAddr> {
+    let text = given.as_deref().unwrap_or(default);
+    let not_an_address = || Error::invalid(format!("cannot use {option}={text:?}: write HOST:PORT, for example {default}"));
+    text.to_socket_addrs().map_err(|error| not_an_address().because(error))?.next().ok_or_else(not_an_address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(text: &str) -> ServeOptions {
+        toml::from_str(text).expect("valid TOML")
+    }
+
+    #[test]
+    fn defaults_are_local() {
+        let settings = ServeOptions::default().resolve().expect("defaults stand");
+        assert_eq!(settings.http.to_string(), "127.0.0.1:7070");
+        assert_eq!(settings.data_dir, PathBuf::from("tyto-data"));
+    }
+
+    #[test]
+    fn an_exposed_address_needs_insecure() {
+        let refused = options(r#"http = "0.0.0.0:7070""#).resolve().expect_err("exposed");
+        assert!(refused.what.contains("http=0.0.0.0:7070") && refused.what.contains("--insecure"), "{refused}");
+        options("http = \"0.0.0.0:7070\"\ninsecure = true").resolve().expect("said so");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_unknown_keys_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tyto.toml");
+        std::fs::write(&path, "http = \"127.0.0.1:1\"\notlp_http = \"127.0.0.1:2\"").expect("written");
+        let flags = ServeOptions { config: Some(path.clone()), http: Some("127.0.0.1:3".into()), ..ServeOptions::default() };
+        let settings = flags.clone().resolve().expect("both stand");
+        assert_eq!((settings.http.port(), settings.otlp_http.port()), (3, 2));
+
+        std::fs::write(&path, "htpp = 1").expect("written");
+        let refused = flags.resolve().expect_err("unknown key");
+        assert!(refused.chain().contains("htpp"), "{}", refused.chain());
+    }
+
+    #[test]
+    fn an_address_without_a_port_names_the_option() {
+        let refused = options(r#"otlp_grpc = "localhost""#).resolve().expect_err("no port");
+        assert!(refused.what.contains("otlp_grpc=\"localhost\""), "{refused}");
+    }
+}

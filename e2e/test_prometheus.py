@@ -1,0 +1,98 @@
+"""Debian's Prometheus scrapes itself, remote-writes to Tyto, and both must answer alike."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+import requests
+
+from server import eventually
+
+PROMETHEUS = shutil.which("prometheus")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def prometheus(tyto, tmp_path):
+    assert PROMETHEUS, "install it: apt-get install prometheus"
+    port = free_port()
+    config = tmp_path / "prometheus.yml"
+    config.write_text(f"""
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: prometheus
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+  - job_name: tyto
+    static_configs: [{{targets: ["{tyto.http}"]}}]
+remote_write:
+  - url: {tyto.url}/api/v1/write
+    metadata_config: {{send_interval: 1s}}
+    queue_config: {{batch_send_deadline: 1s}}
+""")
+    process = subprocess.Popen(
+        [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/tsdb", f"--web.listen-address=127.0.0.1:{port}"],
+        stderr=subprocess.PIPE, text=True,
+    )
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(30)
+
+
+QUERIES = [
+    "up",
+    "count({__name__=~'prometheus_.+'})",
+    "sum by (job) (up)",
+    "prometheus_tsdb_head_series",
+    "sum(rate(prometheus_tsdb_head_samples_appended_total[10s]))",
+    "increase(prometheus_http_requests_total{handler='/metrics'}[10s])",
+    "histogram_quantile(0.9, sum by (le) (rate(prometheus_http_request_duration_seconds_bucket[15s])))",
+    "topk(3, go_memstats_alloc_bytes_total)",
+    "max_over_time(go_goroutines[10s]) - min_over_time(go_goroutines[10s])",
+    "process_resident_memory_bytes / on(instance, job) group_left go_goroutines",
+    "go_gc_duration_seconds{quantile='0.5'} offset 2s",
+    "absent(nothing_has_this_name)",
+]
+
+
+def by_labels(answer):
+    def key(series):
+        return tuple(sorted(series["metric"].items()))
+    return {key(series): series for series in answer["data"]["result"]}
+
+
+def test_remote_write_then_equal_answers(tyto, prometheus):
+    eventually(lambda: len(tyto.promql("up")) == 2, timeout=60)
+    time.sleep(20)
+    # Everything until here has been sent: remote write is a second behind.
+    now = time.time() - 4
+
+    def ask(base, path, **parameters):
+        response = requests.get(base + path, params=parameters, timeout=30)
+        assert response.ok, response.text
+        return response.json()
+
+    compared = 0
+    for query in QUERIES:
+        for path, parameters in [("/api/v1/query", {"time": now}), ("/api/v1/query_range", {"start": now - 10, "end": now, "step": 2})]:
+            theirs = by_labels(ask(prometheus, path, query=query, **parameters))
+            ours = by_labels(ask(tyto.url, path, query=query, **parameters))
+            assert ours.keys() == theirs.keys(), query
+            for labels, series in theirs.items():
+                points = lambda found: found.get("values") or [found["value"]]
+                for (their_time, their_value), (our_time, our_value) in zip(points(series), points(ours[labels]), strict=True):
+                    assert our_time == pytest.approx(their_time)
+                    assert float(our_value) == pytest.approx(float(their_value), rel=1e-9, nan_ok=True), (query, labels)
+                    compared += 1
+    assert compared > 100
+
+    names = ask(prometheus, "/api/v1/label/__name__/values")["data"]
+    assert set(names) <= set(ask(tyto.url, "/api/v1/label/__name__/values")["data"])
+    metadata = eventually(lambda: ask(tyto.url, "/api/v1/metadata", metric="go_goroutines")["data"])
+    assert metadata["go_goroutines"][0]["type"] == "gauge"
