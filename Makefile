@@ -1,0 +1,81 @@
+# Two commands do everything: `make demo` and `make test`.
+# CARGO_TARGET_DIR may lie outside the checkout; the release binary is always found at target/release/tyto.
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CACHE_DIR := $(or $(TYTO_CACHE_DIR),$(HOME)/.cache/tyto)
+VENV := $(CACHE_DIR)/venv
+export TYTO_DATA ?= $(abspath $(CURDIR)/../shared/data)
+
+.PHONY: demo test build lint conformance bench ui test-rust test-ui test-e2e test-browser fuzz screenshots clean help
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: build ## Run everything embedded, with a simulated streaming company sending to it
+	target/release/tyto demo
+
+build: ui ## Build target/release/tyto with the page inside
+	@scripts/setup build
+	cargo build --release --locked -p tyto
+	@mkdir -p target/release
+	@[ "$(TARGET_DIR)" = "$(CURDIR)/target" ] || cp "$(TARGET_DIR)/release/tyto" target/release/tyto
+
+test: test-rust test-ui test-e2e test-browser ## Run every test; installs what it needs, or says what to install
+
+lint: ui ## Check formatting, clippy and the UI's lint
+	@scripts/setup build
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cd ui && npm run lint
+
+ui: ui/dist/index.html
+
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	@scripts/setup node
+	cd ui && npm ci --no-audit --no-fund
+	@touch $@
+
+ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui/src ui/public -type f 2>/dev/null) ui/index.html ui/vite.config.ts
+	cd ui && npm run build
+	@touch $@
+
+test-rust: ui ## Unit tests and the .test cases
+	@scripts/setup build
+	cargo test --workspace --locked
+
+test-ui: ui ## The UI's unit tests
+	cd ui && npm test
+
+$(VENV)/installed: e2e/requirements.txt
+	@scripts/setup python
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
+	@touch $@
+
+test-e2e: ui $(VENV)/installed ## The binary against real clients: OpenTelemetry SDK, Prometheus, Loki client, DuckDB, ClickHouse
+	@scripts/setup e2e
+	cargo build --locked -p tyto
+	cd e2e && CARGO_TARGET_DIR="$(TARGET_DIR)" $(VENV)/bin/pytest
+
+test-browser: ui ## Chromium drives the pages of a demo
+	@scripts/setup e2e
+	cargo build --locked -p tyto
+	scripts/browser-test "$(TARGET_DIR)/debug/tyto"
+
+screenshots: build ## Take the pictures in README and docs anew
+	TYTO_SCREENSHOTS=docs/images scripts/browser-test target/release/tyto
+
+conformance: ## Public test suites from TYTO_DATA: `passed N of M` per suite
+	@if [ -d "$(TYTO_DATA)" ]; then \
+		cargo test --locked -p query -p receive --test '*conformance*' -- --nocapture; \
+	else echo "conformance: no data at $(TYTO_DATA); set TYTO_DATA to the folder of the public suites"; fi
+
+bench: build $(VENV)/installed ## Cost of ingest, bytes on disk and memory; writes bench/RESULTS.md
+	$(VENV)/bin/python bench/first_light.py target/release/tyto
+
+fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (300)
+	fuzz/run.sh $(or $(FUZZ_SECONDS),300)
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf ui/dist ui/node_modules target/release/tyto
