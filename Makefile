@@ -4,6 +4,9 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CACHE_DIR := $(or $(TYTO_CACHE_DIR),$(HOME)/.cache/tyto)
 VENV := $(CACHE_DIR)/venv
+# Always the whole workspace with its tests: another selection of packages would unify other features and compile the
+# big dependencies again. The integration tests of crates/tyto bring the binary.
+BUILD_DEV := cargo test --workspace --locked --no-run --quiet
 export TYTO_DATA ?= $(abspath $(CURDIR)/../shared/data)
 
 .PHONY: demo test build lint conformance bench ui test-rust test-ui test-e2e test-browser fuzz screenshots clean help
@@ -54,12 +57,12 @@ $(VENV)/installed: e2e/requirements.txt
 
 test-e2e: ui $(VENV)/installed ## The binary against real clients: OpenTelemetry SDK, Prometheus, Loki client, DuckDB, ClickHouse
 	@scripts/setup e2e
-	cargo build --locked -p tyto
+	$(BUILD_DEV)
 	cd e2e && CARGO_TARGET_DIR="$(TARGET_DIR)" $(VENV)/bin/pytest
 
 test-browser: ui ## Chromium drives the pages of a demo
 	@scripts/setup e2e
-	cargo build --locked -p tyto
+	$(BUILD_DEV)
 	scripts/browser-test "$(TARGET_DIR)/debug/tyto"
 
 screenshots: build ## Take the pictures in README and docs anew
@@ -67,7 +70,7 @@ screenshots: build ## Take the pictures in README and docs anew
 
 conformance: ## Public test suites from TYTO_DATA: `passed N of M` per suite
 	@if [ -d "$(TYTO_DATA)" ]; then \
-		cargo test --locked -p query -p receive --test '*conformance*' -- --nocapture; \
+		cargo test --workspace --locked --test '*conformance*' -- --nocapture; \
 	else echo "conformance: no data at $(TYTO_DATA); set TYTO_DATA to the folder of the public suites"; fi
 
 bench: build $(VENV)/installed ## Cost of ingest, bytes on disk and memory; writes bench/RESULTS.md
