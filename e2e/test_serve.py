@@ -43,7 +43,7 @@ def test_sigterm_flushes_and_exits_0(tmp_path):
         push(server, ["kept"])
         assert server.stop() == 0
     with Tyto(tmp_path) as server:
-        assert server.metric("tyto_wal_recovered_frames_total") == 0, "the head was flushed at the end"
+        assert server.metric("tyto_recovered_frames_total") == 0, "the head was flushed at the end"
         assert server.one("select body from logs") == "kept"
 
 
