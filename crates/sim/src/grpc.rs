@@ -19,7 +19,7 @@ pub(crate) fn channel(address: SocketAddr) -> Result<Channel> {
     Ok(endpoint.connect_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(60)).connect_lazy())
 }
 
-pub async fn unary<Q, A>(channel: &Channel, path: &'static str, question: Q) -> Result<A, Status>
+pub(crate) async fn unary<Q, A>(channel: &Channel, path: &'static str, question: Q) -> Result<A, Status>
 where
     Q: Message + 'static,
     A: Message + Default + 'static,

@@ -11,24 +11,24 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use sim::{Fault, Telemetry, World, WorldOptions, service_name};
 
 /// A second after which no deployment is due for more than an hour.
-pub const QUIET: u64 = 1_759_996_500;
+pub(crate) const QUIET: u64 = 1_759_996_500;
 
-pub fn world(seed: u64, start: u64, journeys_per_second: f64, faults: &[Fault]) -> World {
+pub(crate) fn world(seed: u64, start: u64, journeys_per_second: f64, faults: &[Fault]) -> World {
     World::new(WorldOptions { journeys_per_second, faults: faults.to_vec(), ..WorldOptions::new(seed, start) })
 }
 
 #[derive(Default)]
-pub struct Story {
+pub(crate) struct Story {
     /// With the service that sent them.
-    pub spans: Vec<(String, Span)>,
-    pub logs: Vec<(String, LogRecord)>,
-    pub metrics: Vec<(String, BTreeMap<String, String>, Metric)>,
-    pub remote_write_samples: usize,
-    pub loki_entries: usize,
+    pub(crate) spans: Vec<(String, Span)>,
+    pub(crate) logs: Vec<(String, LogRecord)>,
+    pub(crate) metrics: Vec<(String, BTreeMap<String, String>, Metric)>,
+    pub(crate) remote_write_samples: usize,
+    pub(crate) loki_entries: usize,
 }
 
 impl Story {
-    pub fn of(telemetry: Vec<Telemetry>) -> Self {
+    pub(crate) fn of(telemetry: Vec<Telemetry>) -> Self {
         let mut story = Self::default();
         for payload in telemetry {
             match payload {
@@ -65,17 +65,17 @@ impl Story {
     }
 
     /// Lives `seconds`, and lets what has begun come to its end.
-    pub fn told_by(mut world: World, seconds: u64) -> Self {
+    pub(crate) fn told_by(mut world: World, seconds: u64) -> Self {
         let end = world.now_unix_seconds() + seconds;
         Self::of(world.tick(end))
     }
 
-    pub fn events(&self, name: &str) -> Vec<&LogRecord> {
+    pub(crate) fn events(&self, name: &str) -> Vec<&LogRecord> {
         self.logs.iter().map(|(_, record)| record).filter(|record| record.event_name == name).collect()
     }
 
     /// The points of a number metric in the order of time, with their resource's attributes.
-    pub fn numbers(&self, name: &str) -> Vec<(&BTreeMap<String, String>, &NumberDataPoint)> {
+    pub(crate) fn numbers(&self, name: &str) -> Vec<(&BTreeMap<String, String>, &NumberDataPoint)> {
         let mut found = Vec::new();
         for (_, resource, metric) in self.metrics.iter().filter(|(_, _, metric)| metric.name == name) {
             let points = match metric.data.as_ref().unwrap() {
@@ -89,7 +89,7 @@ impl Story {
     }
 
     /// The last value of every series of a counter, summed.
-    pub fn counted(&self, name: &str, keep: impl Fn(&NumberDataPoint) -> bool) -> f64 {
+    pub(crate) fn counted(&self, name: &str, keep: impl Fn(&NumberDataPoint) -> bool) -> f64 {
         let mut last: BTreeMap<(String, String), f64> = BTreeMap::new();
         for (resource, point) in self.numbers(name).into_iter().filter(|(_, point)| keep(point)) {
             let series = point.attributes.iter().map(|pair| format!("{}={},", pair.key, text(pair))).collect();
@@ -99,19 +99,19 @@ impl Story {
     }
 }
 
-pub fn number(point: &NumberDataPoint) -> f64 {
+pub(crate) fn number(point: &NumberDataPoint) -> f64 {
     match point.value.as_ref().unwrap() {
         number_data_point::Value::AsDouble(value) => *value,
         number_data_point::Value::AsInt(value) => *value as f64,
     }
 }
 
-pub fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a any_value::Value> {
+pub(crate) fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a any_value::Value> {
     attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref()?.value.as_ref()
 }
 
 /// An attribute's value as text; empty when it is missing.
-pub fn get(attributes: &[KeyValue], key: &str) -> String {
+pub(crate) fn get(attributes: &[KeyValue], key: &str) -> String {
     attributes.iter().find(|attribute| attribute.key == key).map(text).unwrap_or_default()
 }
 
@@ -125,7 +125,7 @@ fn text(pair: &KeyValue) -> String {
     }
 }
 
-pub fn body(record: &LogRecord) -> &str {
+pub(crate) fn body(record: &LogRecord) -> &str {
     match record.body.as_ref().and_then(|body| body.value.as_ref()) {
         Some(Value::StringValue(text)) => text,
         _ => "",
