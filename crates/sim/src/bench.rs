@@ -93,7 +93,7 @@ impl Iterator for LogLines {
         let message = message(&mut chance);
         let duration = (chance.log_normal(18.0, 1.1) * 1000.0).round() / 1000.0;
         let pod = format!("{service}-6f7b9c{:x}d4-x{pod}k2p", service.len() % 16);
-        let host = format!("ip-10-24-{}-17.eu-central-1.compute.internal", chance.below(HOSTS));
+        let host = format!("ip-10-24-{}-17.internal", chance.below(HOSTS));
         let (trace, span) = (u128::from_be_bytes(trace_id), u64::from_be_bytes(span_id));
         let mut json = String::with_capacity(400);
         write!(

@@ -4,7 +4,7 @@
 //! databases, queues, a cache, a payment provider, deployments, and faults that can be scheduled. `tyto demo`, tests and benches use it.
 //!
 //! The path, as files: `company` and `operations` (tables: who there is, who calls whom) > `traffic` and `fault` (how many come, what
-//! is wrong) > `world` (one second after the other) > `visit` and `walk` (one journey) > `pod`, `meter`, `line` (what it leaves behind)
+//! is wrong) > `world` (one second after the other) > `visit`, `walk` and `describe` (one journey) > `pod`, `meter`, `line` (what it leaves behind)
 //! > `pack` (requests) > `sender` and `grpc` (the wire) > `demo`. Beside them `hosts` (remote write), `legacy` (Loki push), `bench`
 //! (input for measurements). Everything up to `pack` is pure: the same seed gives the same bytes.
 //!
@@ -17,6 +17,7 @@ pub mod bench;
 mod chance;
 mod company;
 mod demo;
+mod describe;
 mod fault;
 mod grpc;
 mod hosts;

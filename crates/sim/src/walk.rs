@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, Status, status::StatusCode};
 
 use crate::chance::Chance;
 use crate::company::Component;
+use crate::describe::{explanation, http_client_attributes, messaging_attributes, passed_on};
 use crate::fault::Conditions;
 use crate::line::{Line, Severity};
 use crate::meter::{self, Instrument, Tag, Tags, Witness};
@@ -156,7 +157,7 @@ impl<'w> Walk<'w> {
         let mut reply = self.serve(callee, Some(span_id), start + there, Vec::new());
         reply.end += back;
         let host = format!("{}.internal", callee.component.spec().name);
-        let mut attributes = http_client_attributes(callee.method, &host, 8080, &self.visit.path(callee.route), &reply);
+        let mut attributes = http_client_attributes(callee.method, &host, 8080, &self.visit.path(callee.route), reply.status);
         attributes.extend([attribute("url.template", callee.route), attribute("service.peer.name", callee.component.spec().name)]);
         if attempt > 0 {
             attributes.push(attribute("http.request.resend_count", i64::from(attempt)));
@@ -178,7 +179,7 @@ impl<'w> Walk<'w> {
             (200, "")
         };
         let reply = Reply { end, status, reason };
-        let mut attributes = http_client_attributes("POST", PROVIDER_HOST, 443, "/v2/charges", &reply);
+        let mut attributes = http_client_attributes("POST", PROVIDER_HOST, 443, "/v2/charges", reply.status);
         attributes.push(attribute("service.peer.name", "paywise"));
         self.client_span(caller, "POST /v2/charges".to_owned(), (span_id, parent), start, &reply, attributes);
         reply
@@ -498,90 +499,4 @@ impl<'w> Walk<'w> {
         let record = line.into_record(component.spec().style);
         self.pod(component).outbox.logs.push(record);
     }
-}
-
-impl Target {
-    /// The name of who is called, as the caller's lines have it.
-    fn peer(&self) -> &'static str {
-        match self {
-            Self::Service(operation) => operation.component.spec().name,
-            Self::Store(access) => access.system.name(),
-            Self::Queue(consumer) => consumer.route,
-            Self::Provider => "paywise",
-        }
-    }
-}
-
-impl Access {
-    pub(crate) fn span_name(&self) -> String {
-        match self.system {
-            System::Postgres => format!("{} {}", self.operation, self.collection),
-            System::DynamoDb => format!("DynamoDB.{}", self.operation),
-            System::Redis => self.operation.to_owned(),
-        }
-    }
-}
-
-impl System {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgresql",
-            Self::DynamoDb => "aws.dynamodb",
-            Self::Redis => "redis",
-        }
-    }
-
-    fn host(self) -> &'static str {
-        match self {
-            Self::Postgres => "ledger-db.internal",
-            Self::DynamoDb => "dynamodb.amazonaws.com",
-            Self::Redis => "redis.internal",
-        }
-    }
-}
-
-/// What a caller answers when a call it needs failed: the member's own mistakes pass through, the rest is a bad gateway.
-fn passed_on(status: u16) -> u16 {
-    match status {
-        402 | 422 | 504 => status,
-        404 => 500,
-        _ => 502,
-    }
-}
-
-/// What the reason means, for people.
-fn explanation(reason: &'static str) -> &'static str {
-    match reason {
-        "ResourceNotFoundException" => "Requested resource not found",
-        "57014" => "canceling statement due to statement timeout",
-        "amount_mismatch" => "the amount does not fit the basket",
-        "card_declined" => "the card was declined",
-        "provider_unavailable" => "the payment provider does not answer",
-        "IllegalState" => "unexpected state in request handler",
-        other => other,
-    }
-}
-
-fn http_client_attributes(method: &'static str, host: &str, port: i64, path: &str, reply: &Reply) -> Vec<KeyValue> {
-    let scheme = if port == 443 { "https" } else { "http" };
-    let mut attributes = vec![
-        attribute("http.request.method", method),
-        attribute("server.address", host),
-        attribute("server.port", port),
-        attribute("url.full", format!("{scheme}://{host}:{port}{path}")),
-        attribute("http.response.status_code", i64::from(reply.status)),
-    ];
-    if reply.status >= 400 {
-        attributes.push(attribute("error.type", reply.status.to_string()));
-    }
-    attributes
-}
-
-fn messaging_attributes(queue: &'static str, operation: &'static str, kind: &'static str) -> Vec<KeyValue> {
-    vec![
-        attribute("messaging.system", "aws_sqs"),
-        attribute("messaging.destination.name", queue),
-        attribute("messaging.operation.name", operation),
-        attribute("messaging.operation.type", kind),
-    ]
 }

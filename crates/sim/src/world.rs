@@ -59,6 +59,8 @@ pub struct World {
     hosts: Vec<Host>,
     /// Of replaced pods, until everything they began has ended.
     retiring: Vec<Outbox>,
+    /// What a rollback goes back to, by site.
+    tax_versions: Vec<[u16; 3]>,
 }
 
 impl World {
@@ -68,7 +70,14 @@ impl World {
         let started = start.saturating_sub(86_400) * NANOS;
         let pods =
             (0..SITES.len()).flat_map(|site| Component::all().map(move |component| Pod::new(seed, component, site, started))).collect();
-        Self { hosts: Host::all(seed, start), options, now_unix_seconds: start, pods, retiring: Vec::new() }
+        Self {
+            hosts: Host::all(seed, start),
+            options,
+            now_unix_seconds: start,
+            pods,
+            retiring: Vec::new(),
+            tax_versions: vec![Component::TaxService.spec().version; SITES.len()],
+        }
     }
 
     pub fn now_unix_seconds(&self) -> u64 {
@@ -162,17 +171,13 @@ impl World {
                 continue;
             }
             for site_index in (0..SITES.len()).filter(|site| SITES[*site].is_production()) {
-                let [major, minor, patch] = self.pods_of(site_index)[Component::TaxService as usize].version;
                 if second == fault.start_unix_seconds {
-                    self.deploy_component(site_index, Component::TaxService, [major, minor + 1, patch], second, "new rates table");
+                    let version = self.pods_of(site_index)[Component::TaxService as usize].version;
+                    self.tax_versions[site_index] = version;
+                    self.deploy_component(site_index, Component::TaxService, [version[0], version[1] + 1, 0], second, "new rates table");
                 } else if second == fault.end_unix_seconds() {
-                    self.deploy_component(
-                        site_index,
-                        Component::TaxService,
-                        [major, minor - 1, patch],
-                        second,
-                        "rollback of the new rates table",
-                    );
+                    let version = self.tax_versions[site_index];
+                    self.deploy_component(site_index, Component::TaxService, version, second, "rollback of the new rates table");
                 }
             }
         }
