@@ -3,10 +3,10 @@
 //! A simulated streaming company: 22 components in six business services, at three production sites and one staging site, with
 //! databases, queues, a cache, a payment provider, deployments, and faults that can be scheduled. `tyto demo`, tests and benches use it.
 //!
-//! The path, as files: `company` and `operations` (tables: who there is, who calls whom) > `traffic` and `fault` (how many come, what
-//! is wrong) > `world` (one second after the other) > `visit`, `walk` and `describe` (one journey) > `pod`, `meter`, `line` (what it leaves behind)
-//! > `pack` (requests) > `sender` and `grpc` (the wire) > `demo`. Beside them `hosts` (remote write), `legacy` (Loki push), `bench`
-//! (input for measurements). Everything up to `pack` is pure: the same seed gives the same bytes.
+//! The path, as files: `company` and `operations` (tables: who there is, who calls whom), `traffic` and `fault` (how many come, what is
+//! wrong), `world` (one second after the other), `visit`, `walk`, `describe`, `measure` (one journey), `pod`, `meter`, `line` (what it
+//! leaves behind), `pack` (requests), `sender` and `grpc` (the wire), `demo`. Beside them `hosts` (remote write), `legacy` (Loki push),
+//! `bench` (input for measurements). Everything up to `pack` is pure: the same seed gives the same bytes.
 //!
 //! When you add a component, also touch `omd.yaml` and a call that reaches it; a fault, also `tests/faults.rs` and `docs/demo.md`.
 //! This crate must not know how telemetry is received, stored or asked for: it knows only the public protocols.
@@ -23,6 +23,7 @@ mod grpc;
 mod hosts;
 mod legacy;
 mod line;
+mod measure;
 mod meter;
 mod operations;
 mod pack;

@@ -109,8 +109,8 @@ impl World {
     fn live_one_second(&mut self, second: u64, told: &mut Vec<Telemetry>) {
         let production = Conditions::at(second, &self.options.faults);
         self.deploy(second);
-        for site_index in 0..SITES.len() {
-            let conditions = if SITES[site_index].is_production() { production } else { Conditions::CALM };
+        for (site_index, site) in SITES.iter().enumerate() {
+            let conditions = if site.is_production() { production } else { Conditions::CALM };
             self.leak(site_index, second, &conditions);
             self.receive_members(site_index, second, &conditions);
             for pod in self.pods_of(site_index).iter_mut().filter(|pod| pod.is_scraped_at(second)) {
@@ -181,8 +181,8 @@ impl World {
                 }
             }
         }
-        for site_index in 0..SITES.len() {
-            let lag = if SITES[site_index].is_production() { STAGING_LEAD_SECONDS + 60 * site_index as u64 } else { 0 };
+        for (site_index, site) in SITES.iter().enumerate() {
+            let lag = if site.is_production() { STAGING_LEAD_SECONDS + 60 * site_index as u64 } else { 0 };
             let Some(planned) = second.checked_sub(lag).filter(|planned| planned.is_multiple_of(DEPLOY_EVERY_SECONDS)) else { continue };
             let components: Vec<Component> = Component::all().collect();
             let component = *Chance::of(self.options.seed, &[planned, 0xde91]).pick(&components);
