@@ -1,1 +1,38 @@
+//! Where do acknowledged records live, and how are they found again?
+//!
+//! A [`Shard`] is one independent piece of storage: a write-ahead log, a head in memory, and one Delta table per signal.
+//!
+//! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
+//! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
+//! `lake/write.rs` writes it as sorted Parquet, `lake/commit.rs` commits it with the log position, and the log shrinks;
+//! `lake/compact.rs` merges small files.
+//!
+//! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
+//! `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
+//!
+//! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
+//!
+//! When you change bytes on disk, also touch `docs/formats/wal.md` or `docs/formats/lake.md` and add a golden file for the
+//! new version under `tests/golden`. When you add a file system call that can fail, put it behind [`Disk`].
+//!
+//! This crate knows no query language, no protocol and no HTTP.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clock;
+mod disk;
+mod flush;
+mod head;
+mod lake;
+mod options;
+mod scan;
+mod shard;
+mod stats;
+mod table;
+mod wal;
+
+pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, DiskFile, LocalDisk};
+pub use options::ShardOptions;
+pub use shard::Shard;
+pub use stats::{ShardStats, TableStats};

@@ -1,0 +1,296 @@
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructType, Transaction};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::builder::DeltaTableBuilder;
+use deltalake_core::{DeltaTable, checkpoints};
+use model::{Code, Error, Result, Table};
+use url::Url;
+
+use super::files::{FileStats, LakeFile};
+use crate::ShardOptions;
+
+/// The version of `docs/formats/lake.md` that the files follow.
+const FORMAT_VERSION: u32 = 1;
+const FORMAT_KEY: &str = "tyto.formatVersion";
+
+/// The Delta log of one table. This process is its only writer: the shard's lock sees to that.
+pub(crate) struct LakeTable {
+    options: Arc<ShardOptions>,
+    table: Table,
+    dir: PathBuf,
+    app_id: String,
+    delta: DeltaTable,
+    /// Committed, but its log file may not be on disk yet.
+    unsynced: bool,
+    /// The files of a commit that reported an error; the log may hold them all the same.
+    doubtful: Option<Vec<PathBuf>>,
+    commits_since_checkpoint: u64,
+}
+
+/// What a table holds at open.
+pub(crate) struct Opened {
+    pub(crate) lake: LakeTable,
+    pub(crate) files: Vec<Arc<LakeFile>>,
+    /// The last frame of the log whose rows are in the files.
+    pub(crate) committed_seq: u64,
+}
+
+impl LakeTable {
+    /// Opens the table, or creates it; removes what a crash left behind. None when only reading and there is no table.
+    pub(crate) async fn open(options: Arc<ShardOptions>, table: Table, read_only: bool) -> Result<Option<Opened>> {
+        let dir = std::path::absolute(options.table_dir(table)).map_err(|error| Error::invalid("cannot resolve the data directory").because(error))?;
+        let what = format!("cannot open table {} in {}", table.name(), dir.display());
+        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable(what.clone()).because(error);
+        if read_only && !dir.join("_delta_log").is_dir() {
+            return Ok(None);
+        }
+        if !read_only {
+            options.disk.create_dir(&dir).map_err(|error| Error::unavailable(what.clone()).because(error))?;
+            drop_torn_commit(&options, &dir)?;
+        }
+        let url = Url::from_directory_path(&dir).map_err(|()| Error::invalid(what.clone()))?;
+        let mut delta = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(failed)?;
+        let exists = delta.verify_deltatable_existence().await.map_err(failed)?;
+        match exists {
+            true => delta.load().await.map_err(failed)?,
+            false if read_only => return Ok(None),
+            false => delta = create(&delta, table).await.map_err(failed)?,
+        }
+        let mut lake = Self {
+            app_id: format!("tyto/{}", options.name),
+            options,
+            table,
+            dir,
+            delta,
+            unsynced: !exists,
+            doubtful: None,
+            commits_since_checkpoint: 0,
+        };
+        lake.check_format()?;
+        if !read_only {
+            lake.sync()?;
+        }
+        let (files, committed_seq) = (lake.files().map_err(failed)?, lake.committed_seq().await.map_err(failed)?);
+        if !read_only {
+            lake.remove_orphans(&files)?;
+        }
+        Ok(Some(Opened { lake, files, committed_seq }))
+    }
+
+    /// Commits new files with the log position they reach. After an error ask [`Self::resolve`] what became of it.
+    pub(crate) async fn append(&mut self, files: &[LakeFile], seq: u64) -> Result<()> {
+        let adds = files.iter().map(|file| Action::Add(self.add(file, true))).collect();
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let now = self.options.clock.now_ms();
+        let seq = i64::try_from(seq).map_err(|_| Error::internal("cannot commit: the sequence number is over 2^63"))?;
+        let transaction = Transaction::new_with_last_update(&self.app_id, seq, Some(now));
+        self.commit(adds, operation, Some(transaction), files).await
+    }
+
+    /// Commits that `new` holds the rows of `old`. After an error ask [`Self::resolve`] what became of it.
+    pub(crate) async fn replace(&mut self, old: &[Arc<LakeFile>], new: &[LakeFile]) -> Result<()> {
+        let removes = old.iter().map(|file| Action::Remove(self.remove(file)));
+        let actions = removes.chain(new.iter().map(|file| Action::Add(self.add(file, false)))).collect();
+        let target_size = i64::try_from(self.options.compaction_bytes_max).unwrap_or(i64::MAX);
+        self.commit(actions, DeltaOperation::Optimize { predicate: None, target_size }, None, new).await
+    }
+
+    async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        transaction: Option<Transaction>,
+        new: &[LakeFile],
+    ) -> Result<()> {
+        assert!(self.doubtful.is_none(), "a doubtful commit is resolved before the next");
+        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot commit to the Delta log").because(error);
+        let mut properties = CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
+        if let Some(transaction) = transaction {
+            properties = properties.with_application_transaction(transaction);
+        }
+        let state = self.delta.snapshot().map_err(failed)?.clone();
+        self.doubtful = Some(new.iter().map(|file| file.path.clone()).collect());
+        let commit = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&state as &dyn TableReference), self.delta.log_store(), operation)
+            .await
+            .map_err(failed)?;
+        self.delta.state = Some(commit.snapshot());
+        self.doubtful = None;
+        self.unsynced = true;
+        self.commits_since_checkpoint += 1;
+        Ok(())
+    }
+
+    /// After a commit that reported an error: what the table holds by its own log, and none when there was no doubt.
+    /// An error may come after the log file was written, and doing the commit again would double its rows.
+    pub(crate) async fn resolve(&mut self) -> Result<Option<(Vec<Arc<LakeFile>>, u64)>> {
+        let Some(new) = self.doubtful.clone() else { return Ok(None) };
+        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot read the Delta log again").because(error);
+        self.delta.update_state().await.map_err(failed)?;
+        let (files, committed_seq) = (self.files().map_err(failed)?, self.committed_seq().await.map_err(failed)?);
+        self.unsynced = true;
+        self.doubtful = None;
+        for path in new.iter().filter(|path| !files.iter().any(|file| file.path == **path)) {
+            if let Err(error) = self.options.disk.remove(path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a file whose commit failed; the next open will");
+            }
+        }
+        Ok(Some((files, committed_seq)))
+    }
+
+    /// Makes the last commit durable. Until then the write-ahead log must keep its frames.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        if !self.unsynced {
+            return Ok(());
+        }
+        let log = self.dir.join("_delta_log");
+        let version = self.delta.version().unwrap_or_default();
+        let disk = &self.options.disk;
+        disk.sync_file(&log.join(format!("{version:020}.json")))
+            .and_then(|()| disk.sync_dir(&log))
+            .and_then(|()| disk.sync_dir(&self.dir))
+            .map_err(|error| Error::unavailable(format!("cannot sync the Delta log {}", log.display())).because(error))?;
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Writes a checkpoint every so many commits, so that opening stays fast, and lets go of expired log files.
+    pub(crate) async fn checkpoint(&mut self) {
+        if self.commits_since_checkpoint < self.options.checkpoint_commits {
+            return;
+        }
+        self.commits_since_checkpoint = 0;
+        if let Err(error) = self.try_checkpoint().await {
+            tracing::warn!(table = self.table.name(), error = error.chain(), "cannot write a checkpoint; the log stays longer");
+        }
+    }
+
+    async fn try_checkpoint(&self) -> Result<()> {
+        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot write a Delta checkpoint").because(error);
+        let io = |error: std::io::Error| Error::unavailable("cannot sync a Delta checkpoint").because(error);
+        checkpoints::create_checkpoint(&self.delta, None).await.map_err(failed)?;
+        let log = self.dir.join("_delta_log");
+        let version = format!("{:020}.checkpoint", self.delta.version().unwrap_or_default());
+        for (name, _) in self.options.disk.list(&log).map_err(io)? {
+            if name.starts_with(&version) || name == "_last_checkpoint" {
+                self.options.disk.sync_file(&log.join(name)).map_err(io)?;
+            }
+        }
+        self.options.disk.sync_dir(&log).map_err(io)?;
+        checkpoints::cleanup_metadata(&self.delta, None).await.map_err(failed)?;
+        Ok(())
+    }
+
+    fn add(&self, file: &LakeFile, data_change: bool) -> Add {
+        Add {
+            path: file.name.clone(),
+            partition_values: HashMap::new(),
+            size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+            modification_time: self.options.clock.now_ms(),
+            data_change,
+            stats: Some(file.stats.to_json()),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+            clustering_provider: None,
+        }
+    }
+
+    fn remove(&self, file: &LakeFile) -> Remove {
+        Remove {
+            path: file.name.clone(),
+            data_change: false,
+            deletion_timestamp: Some(self.options.clock.now_ms()),
+            extended_file_metadata: Some(true),
+            partition_values: Some(HashMap::new()),
+            size: i64::try_from(file.bytes).ok(),
+            tags: None,
+            deletion_vector: None,
+            base_row_id: None,
+            default_row_commit_version: None,
+        }
+    }
+
+    /// The live files, oldest rows of the log first: a later file's point replaces an earlier one's.
+    fn files(&self) -> Result<Vec<Arc<LakeFile>>, deltalake_core::DeltaTableError> {
+        let mut files: Vec<Arc<LakeFile>> = self
+            .delta
+            .snapshot()?
+            .log_data()
+            .iter()
+            .map(|view| {
+                let name = view.path().into_owned();
+                let stats = view.stats().and_then(|text| FileStats::from_json(self.table, &text)).unwrap_or_default();
+                Arc::new(LakeFile::new(self.dir.join(&name), name, u64::try_from(view.size()).unwrap_or_default(), stats))
+            })
+            .collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    async fn committed_seq(&self) -> Result<u64, deltalake_core::DeltaTableError> {
+        let version = self.delta.snapshot()?.transaction_version(self.delta.log_store().as_ref(), &self.app_id).await?;
+        Ok(version.and_then(|seq| u64::try_from(seq).ok()).unwrap_or_default())
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let cannot = || Error::new(Code::Unsupported, format!("cannot read table {} in {}", self.table.name(), self.dir.display()));
+        let state = self.delta.snapshot().map_err(|error| cannot().because(error))?;
+        let found = state.metadata().configuration().get(FORMAT_KEY).cloned().unwrap_or_default();
+        match found.parse::<u32>() {
+            Ok(version) if version <= FORMAT_VERSION => Ok(()),
+            _ => Err(cannot().because(format!("its {FORMAT_KEY} is {found:?} and this version of Tyto knows {FORMAT_VERSION}"))),
+        }
+    }
+
+    /// Parquet files that no commit names: a crash came between writing and committing, or before replaced files were
+    /// deleted.
+    fn remove_orphans(&self, files: &[Arc<LakeFile>]) -> Result<()> {
+        let known: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let disk = &self.options.disk;
+        let failed = |error: std::io::Error| Error::unavailable(format!("cannot clean up {}", self.dir.display())).because(error);
+        for (name, bytes) in disk.list(&self.dir).map_err(failed)? {
+            if name.ends_with(".parquet") && !known.contains(name.as_str()) {
+                tracing::info!(table = self.table.name(), file = name, bytes, "removing a lake file that no commit names");
+                disk.remove(&self.dir.join(name)).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, deltalake_core::DeltaTableError> {
+    let schema: StructType = table.schema().as_ref().try_into_kernel()?;
+    CreateBuilder::new()
+        .with_log_store(delta.log_store())
+        .with_table_name(table.name())
+        .with_columns(schema.fields().cloned())
+        .with_raise_if_key_not_exists(false)
+        .with_configuration([(FORMAT_KEY, Some(FORMAT_VERSION.to_string()))])
+        .await
+}
+
+/// The object store does not sync the files it creates, so after a power cut the last commit may be there without its
+/// content. It was not relied on: the write-ahead log still has its frames.
+fn drop_torn_commit(options: &ShardOptions, dir: &std::path::Path) -> Result<()> {
+    let log = dir.join("_delta_log");
+    let failed = |error: std::io::Error| Error::unavailable(format!("cannot check the Delta log {}", log.display())).because(error);
+    let names = options.disk.list(&log).map_err(failed)?;
+    let Some((last, _)) = names.iter().rfind(|(name, _)| name.len() == 25 && name.ends_with(".json")) else { return Ok(()) };
+    let path = log.join(last);
+    let bytes = options.disk.read(&path).map_err(failed)?;
+    let whole = !bytes.is_empty() && bytes.split(|&byte| byte == b'\n').all(|line| line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
+    if !whole {
+        tracing::warn!(commit = %path.display(), "removing a torn commit; its rows are still in the write-ahead log");
+        options.disk.remove(&path).and_then(|()| options.disk.sync_dir(&log)).map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::{max, max_string, min, min_string};
+use model::schema::column;
+use model::{Code, Error, Identity, Result, Table};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::metadata::PageIndexPolicy;
+use serde_json::{Map, Value, json};
+
+/// A bound longer than this is not kept: statistics are read at every open.
+const BOUND_BYTES_MAX: usize = 256;
+
+/// A Parquet file of the table as it is now. Files never change; who holds one can read it.
+#[derive(Debug)]
+pub(crate) struct LakeFile {
+    pub(crate) path: PathBuf,
+    /// Relative to the table, as the Delta log has it.
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    pub(crate) stats: FileStats,
+    footer: OnceLock<ArrowReaderMetadata>,
+}
+
+impl LakeFile {
+    pub(crate) fn new(path: PathBuf, name: String, bytes: u64, stats: FileStats) -> Self {
+        Self { path, name, bytes, stats, footer: OnceLock::new() }
+    }
+
+    pub(crate) fn open(&self) -> Result<File> {
+        File::open(&self.path).map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
+    }
+
+    /// The footer, read once.
+    pub(crate) fn footer(&self, file: &File) -> Result<&ArrowReaderMetadata> {
+        if let Some(footer) = self.footer.get() {
+            return Ok(footer);
+        }
+        let options = ArrowReaderOptions::new()
+            .with_offset_index_policy(PageIndexPolicy::Optional)
+            .with_column_index_policy(PageIndexPolicy::Skip);
+        let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))?;
+        Ok(self.footer.get_or_init(|| footer))
+    }
+
+    pub(crate) fn corrupt(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::new(Code::Corrupt, format!("cannot read lake file {}", self.path.display())).because(error)
+    }
+}
+
+/// Least and greatest value of a column, nulls apart; none where all are null or the bound is too long to keep.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Bounds<T> {
+    pub(crate) range: Option<(T, T)>,
+    pub(crate) nulls: u64,
+    /// A bound was too long: `range` says nothing, not even that all are null.
+    pub(crate) unknown: bool,
+}
+
+/// What the Delta log says about a file's content, in Delta's own form, so that every engine can skip by it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FileStats {
+    pub(crate) rows: u64,
+    pub(crate) longs: BTreeMap<String, Bounds<i64>>,
+    pub(crate) texts: BTreeMap<String, Bounds<String>>,
+}
+
+/// The text columns with bounds in the log and with page statistics in the files: those that the data is sorted by or
+/// that queries select by.
+pub(crate) fn bounded_texts(table: Table) -> impl Iterator<Item = &'static str> {
+    let own = match table {
+        Table::Logs | Table::Spans => "service_name",
+        Table::Samples => "name",
+    };
+    std::iter::once(own).chain(Identity::FIELDS)
+}
+
+pub(crate) fn bounded_longs(table: Table) -> impl Iterator<Item = &'static str> {
+    let (first, last) = table.time_columns();
+    std::iter::once(first).chain((first != last).then_some(last))
+}
+
+impl FileStats {
+    /// Counts a batch in.
+    pub(crate) fn add(&mut self, table: Table, records: &RecordBatch) -> Result<()> {
+        self.rows += records.num_rows() as u64;
+        for name in bounded_longs(table) {
+            let values: &Int64Array = column(records, name)?;
+            self.longs.entry(name.to_owned()).or_default().widen(min(values).zip(max(values)), values.null_count());
+        }
+        for name in bounded_texts(table) {
+            let values: &StringArray = column(records, name)?;
+            let range = min_string(values).zip(max_string(values));
+            let bounds = self.texts.entry(name.to_owned()).or_default();
+            bounds.unknown |= range.is_some_and(|(low, high)| low.len().max(high.len()) > BOUND_BYTES_MAX);
+            let range = range.filter(|_| !bounds.unknown).map(|(low, high)| (low.to_owned(), high.to_owned()));
+            bounds.widen(range, values.null_count());
+        }
+        Ok(())
+    }
+
+    /// First and last instant of the rows.
+    pub(crate) fn time(&self, table: Table) -> Option<(i64, i64)> {
+        let (first, last) = table.time_columns();
+        Some((self.longs.get(first)?.range?.0, self.longs.get(last)?.range?.1))
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let (mut low, mut high, mut nulls) = (Map::new(), Map::new(), Map::new());
+        let mut put = |name: &String, bounds: Option<(Value, Value)>, count: u64| {
+            if let Some((min, max)) = bounds {
+                low.insert(name.clone(), min);
+                high.insert(name.clone(), max);
+            }
+            nulls.insert(name.clone(), count.into());
+        };
+        for (name, bounds) in &self.longs {
+            put(name, bounds.range.map(|(min, max)| (min.into(), max.into())), bounds.nulls);
+        }
+        for (name, bounds) in &self.texts {
+            let range = bounds.range.as_ref().filter(|_| !bounds.unknown);
+            put(name, range.map(|(min, max)| (min.as_str().into(), max.as_str().into())), bounds.nulls);
+        }
+        json!({"numRecords": self.rows, "minValues": low, "maxValues": high, "nullCount": nulls}).to_string()
+    }
+
+    /// None when the text is not Delta's statistics; a file without statistics is read for every query.
+    pub(crate) fn from_json(table: Table, text: &str) -> Option<Self> {
+        let all: Value = serde_json::from_str(text).ok()?;
+        let rows = all["numRecords"].as_u64()?;
+        let (low, high, nulls) = (&all["minValues"], &all["maxValues"], &all["nullCount"]);
+        let mut stats = Self { rows, ..Self::default() };
+        for name in bounded_longs(table) {
+            let range = low[name].as_i64().zip(high[name].as_i64());
+            stats.longs.insert(name.to_owned(), Bounds { range, nulls: nulls[name].as_u64()?, unknown: range.is_none() });
+        }
+        for name in bounded_texts(table) {
+            let range = low[name].as_str().zip(high[name].as_str()).map(|(min, max)| (min.to_owned(), max.to_owned()));
+            let nulls = nulls[name].as_u64()?;
+            stats.texts.insert(name.to_owned(), Bounds { unknown: range.is_none() && nulls < rows, range, nulls });
+        }
+        Some(stats)
+    }
+}
+
+impl<T: Ord> Bounds<T> {
+    fn widen(&mut self, range: Option<(T, T)>, nulls: usize) {
+        self.nulls += nulls as u64;
+        self.range = match (self.range.take(), range) {
+            (Some((low, high)), Some((min, max))) => Some((low.min(min), high.max(max))),
+            (held, new) => held.or(new),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Attributes;
+    use model::logs::{LogRow, LogsBuilder};
+
+    #[test]
+    fn stats_survive_the_delta_log() {
+        let mut builder = LogsBuilder::default();
+        for (time, service) in [(5, "b"), (3, ""), (9, "a")] {
+            let row = LogRow { time_unix_nano: time, service_name: service, ..LogRow::default() };
+            builder.push(&row, &Attributes::default(), &Attributes::default());
+        }
+        let mut stats = FileStats::default();
+        stats.add(Table::Logs, &builder.finish()).unwrap();
+        assert_eq!(stats.time(Table::Logs), Some((3, 9)));
+        assert_eq!(stats.texts["service_name"], Bounds { range: Some(("a".to_owned(), "b".to_owned())), nulls: 1, unknown: false });
+        assert_eq!(FileStats::from_json(Table::Logs, &stats.to_json()), Some(stats));
+        assert_eq!(FileStats::from_json(Table::Logs, "{}"), None);
+    }
+}

@@ -1,0 +1,6 @@
+//! The tables at rest: Delta Lake over Parquet files. `docs/formats/lake.md` describes them to people without Tyto.
+
+pub(crate) mod commit;
+pub(crate) mod compact;
+pub(crate) mod files;
+pub(crate) mod write;

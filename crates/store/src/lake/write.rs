@@ -1,0 +1,234 @@
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, Float64Array, ListArray, RecordBatch};
+use arrow::compute::{SortColumn, SortOptions, concat, interleave_record_batch, lexsort_to_indices};
+use arrow::datatypes::{DataType, SchemaRef};
+use model::schema::column;
+use model::{Error, Result, Table};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use super::files::{FileStats, LakeFile, bounded_longs, bounded_texts};
+use crate::head::{Frozen, Head};
+use crate::{DiskFile, ShardOptions};
+
+/// Rows that are put in order and encoded at once.
+const SLICE_ROWS: usize = 8192;
+/// Floats looked at to choose their encoding.
+const SAMPLE_VALUES: usize = 64 << 10;
+/// Encoded bytes of a row group of samples, whose rows differ a thousandfold in length.
+const SAMPLES_GROUP_BYTES: usize = 8 << 20;
+
+/// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
+/// metadata. Their time is 0, and in one file with the points its least time would say nothing.
+pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &Frozen) -> Result<Vec<LakeFile>> {
+    let mut files = Vec::new();
+    match &**head {
+        Head::Rows(rows) => {
+            let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
+            files.extend(write_file(options, table, seq, sorted(table, &batches)?)?);
+        }
+        Head::Series(series) => {
+            let mut slice = series.slice(|_, _| true);
+            slice.sort();
+            files.extend(write_file(options, table, seq, slice.batches(options.chunk_points_max))?);
+            files.extend(write_file(options, table, seq, series.family_rows().map(Ok).into_iter())?);
+        }
+    }
+    if !files.is_empty() {
+        let dir = options.table_dir(table);
+        options.disk.sync_dir(&dir).map_err(|error| cannot_write(&dir, error))?;
+    }
+    Ok(files)
+}
+
+/// The rows of all batches in the table's order, in slices. Only the sort columns are copied together; the rest is
+/// gathered slice by slice.
+pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+    let mut order = Vec::new();
+    if !batches.is_empty() {
+        let mut columns = Vec::new();
+        for name in table.sort_columns() {
+            let parts: Vec<&dyn Array> = batches.iter().filter_map(|batch| batch.column_by_name(name)).map(|array| &**array).collect();
+            columns.push(SortColumn { values: concat(&parts)?, options: Some(SortOptions { descending: false, nulls_first: true }) });
+        }
+        let places: Vec<(usize, usize)> =
+            batches.iter().enumerate().flat_map(|(index, batch)| (0..batch.num_rows()).map(move |row| (index, row))).collect();
+        order = lexsort_to_indices(&columns, None)?.values().iter().map(|&index| places[index as usize]).collect();
+    }
+    let slices: Vec<Vec<(usize, usize)>> = order.chunks(SLICE_ROWS).map(<[_]>::to_vec).collect();
+    let batches: Vec<RecordBatch> = batches.to_vec();
+    Ok(slices.into_iter().map(move |slice| Ok(interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &slice)?)))
+}
+
+/// Writes one file and syncs it; none when there is nothing to write. The caller syncs the directory.
+pub(crate) fn write_file(
+    options: &ShardOptions,
+    table: Table,
+    seq: u64,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+) -> Result<Option<LakeFile>> {
+    let mut batches = batches.peekable();
+    let first = match batches.peek() {
+        None => return Ok(None),
+        Some(Ok(first)) => first.clone(),
+        Some(Err(_)) => return batches.next().expect("just peeked").map(|_| None),
+    };
+    let name = format!("part-{seq:020}-{}.parquet", uuid::Uuid::new_v4());
+    let path = options.table_dir(table).join(&name);
+    let file = options.disk.create(&path).map_err(|error| cannot_write(&path, error))?;
+    let written = encode(options, table, &first, file, batches);
+    match written {
+        Ok((bytes, stats)) => Ok(Some(LakeFile::new(path, name, bytes, stats))),
+        Err(error) => {
+            // An orphan does no harm; the next open removes it if this fails.
+            let _ = options.disk.remove(&path);
+            Err(Error { what: format!("{} {}", error.what, path.display()), ..error })
+        }
+    }
+}
+
+fn encode(
+    options: &ShardOptions,
+    table: Table,
+    first: &RecordBatch,
+    file: Box<dyn DiskFile>,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+) -> Result<(u64, FileStats)> {
+    let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
+    let properties = properties(options, table, first)?;
+    let sink = BufWriter::with_capacity(1 << 20, Sink { file, bytes: 0 });
+    let mut writer = ArrowWriter::try_new(sink, table.schema(), Some(properties)).map_err(failed)?;
+    let mut stats = FileStats::default();
+    for batch in batches {
+        let batch = batch?;
+        stats.add(table, &batch)?;
+        writer.write(&batch).map_err(failed)?;
+    }
+    let buffered = writer.into_inner().map_err(failed)?;
+    let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
+    let mut sink = buffered.into_inner().map_err(|error| io(error.into_error()))?;
+    sink.file.sync().map_err(io)?;
+    Ok((sink.bytes, stats))
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    Error::unavailable(format!("cannot write {}", path.display())).because(error)
+}
+
+struct Sink {
+    file: Box<dyn DiskFile>,
+    bytes: u64,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.append(bytes)?;
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(options.zstd_level).map_err(|error| Error::invalid("cannot use zstd_level").because(error))?;
+    let mut builder = WriterProperties::builder()
+        .set_created_by(format!("tyto {}", env!("CARGO_PKG_VERSION")))
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(options.row_group_rows))
+        .set_statistics_enabled(EnabledStatistics::None);
+    for name in bounded_texts(table).chain(bounded_longs(table)) {
+        builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
+    }
+    for name in long_columns(&table.schema()) {
+        builder = packed(builder, path(&name));
+    }
+    // A dictionary of values that hardly repeat is built, found too large, and thrown away.
+    let unique: &[&str] = match table {
+        Table::Logs => &["body", "trace_id", "span_id"],
+        Table::Spans => &["trace_id", "span_id", "parent_span_id"],
+        Table::Samples => &["series_id"],
+    };
+    for name in unique {
+        builder = builder.set_column_dictionary_enabled(path(name), false);
+    }
+    match table {
+        Table::Logs | Table::Spans => {
+            let trace = path("trace_id");
+            builder = builder.set_column_bloom_filter_enabled(trace.clone(), true).set_column_bloom_filter_fpp(trace.clone(), 0.01);
+            builder = builder.set_column_bloom_filter_max_ndv(trace, options.row_group_rows as u64);
+        }
+        Table::Samples => {
+            builder = builder.set_max_row_group_bytes(Some(SAMPLES_GROUP_BYTES)).set_column_encoding(path("series_id"), Encoding::PLAIN);
+            let values = nested(&["values", "list", "element"]);
+            if splits_well(first)? {
+                builder = builder.set_column_dictionary_enabled(values.clone(), false).set_column_encoding(values, Encoding::BYTE_STREAM_SPLIT);
+            }
+            builder = packed(builder, nested(&["timestamps", "list", "element"]));
+        }
+    }
+    Ok(builder.build())
+}
+
+fn path(column: &str) -> ColumnPath {
+    ColumnPath::new(vec![column.to_owned()])
+}
+
+fn nested(parts: &[&str]) -> ColumnPath {
+    ColumnPath::new(parts.iter().map(|&part| part.to_owned()).collect())
+}
+
+fn packed(builder: WriterPropertiesBuilder, path: ColumnPath) -> WriterPropertiesBuilder {
+    builder.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+}
+
+/// The times and durations of a schema: long columns that grow or wander, not counts.
+fn long_columns(schema: &SchemaRef) -> Vec<String> {
+    let is_time = |name: &str| name.ends_with("_nano");
+    schema.fields().iter().filter(|field| *field.data_type() == DataType::Int64 && is_time(field.name())).map(|field| field.name().clone()).collect()
+}
+
+/// Whether the values of this file come out smaller split by byte than plain or in a dictionary: tried on a sample.
+/// Counters of whole numbers that repeat like a dictionary; measured doubles like the split.
+fn splits_well(first: &RecordBatch) -> Result<bool> {
+    let list: &ListArray = column(first, "values")?;
+    let values: &Float64Array =
+        list.values().as_any().downcast_ref().ok_or_else(|| Error::internal("cannot choose an encoding: values are not floats"))?;
+    let sample = &values.values()[..values.len().min(SAMPLE_VALUES)];
+    let size = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).map_or(usize::MAX, |bytes| bytes.len());
+    let words: Vec<[u8; 8]> = sample.iter().map(|value| value.to_bits().to_le_bytes()).collect();
+    let split: Vec<u8> = (0..8).flat_map(|byte| words.iter().map(move |word| word[byte])).collect();
+
+    let mut places = hashbrown::HashMap::new();
+    let indices: Vec<u8> = words
+        .iter()
+        .flat_map(|word| {
+            let next = places.len() as u16;
+            places.entry(*word).or_insert(next).to_le_bytes()
+        })
+        .collect();
+    let plain = size(words.as_flattened());
+    let dictionary = match places.len() <= usize::from(u16::MAX) {
+        true => size(&indices) + places.len() * 8,
+        false => usize::MAX,
+    };
+    Ok(size(&split) < plain.min(dictionary))
+}
+
+/// Checked once here instead of at every call: the batches of a table have its schema.
+pub(crate) fn same_schema(table: Table, records: &RecordBatch) -> Result<()> {
+    match records.schema_ref() == &table.schema() || **records.schema_ref() == *table.schema() {
+        true => Ok(()),
+        false => Err(Error::internal(format!("cannot store a batch of {}: its schema is not the table's", table.name()))),
+    }
+}
+
+/// Held so that the type of files shows where they come from.
+pub(crate) type Files = Arc<Vec<Arc<LakeFile>>>;

@@ -1,0 +1,85 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Clock, Disk, LocalDisk, SystemClock};
+
+/// How one shard stores. Start from [`ShardOptions::new`] and change what should differ.
+#[derive(Clone, Debug)]
+pub struct ShardOptions {
+    /// The label `shard` of its metrics, and part of the Delta transaction's app id `tyto/<name>`: a shard keeps its name
+    /// as long as it lives.
+    pub name: String,
+    /// Holds `LOCK`, `wal/` and `lake/`.
+    pub dir: PathBuf,
+    /// Shortest time between two fsyncs while requests keep coming; a request that finds the log idle for so long does
+    /// not wait.
+    pub wal_group_interval: Duration,
+    /// A segment that reaches this size is closed and a new one begun.
+    pub wal_segment_bytes_max: u64,
+    /// Encoded bytes that may wait for the log; a request beyond is refused as overload.
+    pub wal_queue_bytes_max: usize,
+    /// Requests that may wait for the log.
+    pub wal_queue_requests_max: usize,
+    /// Bytes in a table's head that start a flush.
+    pub flush_bytes: usize,
+    /// Age of the oldest row in a table's head that starts a flush.
+    pub flush_interval: Duration,
+    /// Bytes in all heads, those being flushed included, from which on requests are refused as overload.
+    pub head_bytes_max: usize,
+    /// Rows per Parquet row group of logs and spans: what statistics can skip and what a reader decodes at least.
+    pub row_group_rows: usize,
+    /// Points per row of samples, and about a hundred times that per row group.
+    pub chunk_points_max: usize,
+    /// Files smaller than this are merged by compaction; larger ones are left alone.
+    pub small_file_bytes: u64,
+    /// As many small files of a table start a compaction.
+    pub files_max_before_compaction: usize,
+    /// Compressed bytes that one compaction reads, because it holds them in memory.
+    pub compaction_bytes_max: u64,
+    /// How long a file that compaction replaced stays for readers outside this process that still list it.
+    pub replaced_file_age_min: Duration,
+    /// Commits of a table between two checkpoints of its Delta log.
+    pub checkpoint_commits: u64,
+    /// Blocking threads that scans of this shard may use at once.
+    pub scan_threads: usize,
+    /// zstd level of Parquet pages.
+    pub zstd_level: i32,
+    pub disk: Arc<dyn Disk>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ShardOptions {
+    pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            dir: dir.into(),
+            wal_group_interval: Duration::from_millis(2),
+            wal_segment_bytes_max: 64 << 20,
+            wal_queue_bytes_max: 128 << 20,
+            wal_queue_requests_max: 4096,
+            flush_bytes: 64 << 20,
+            flush_interval: Duration::from_secs(120),
+            head_bytes_max: 512 << 20,
+            row_group_rows: 128 << 10,
+            chunk_points_max: 8192,
+            small_file_bytes: 16 << 20,
+            files_max_before_compaction: 8,
+            compaction_bytes_max: 32 << 20,
+            replaced_file_age_min: Duration::from_secs(600),
+            checkpoint_commits: 50,
+            scan_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            zstd_level: 1,
+            disk: Arc::new(LocalDisk),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    pub(crate) fn wal_dir(&self) -> PathBuf {
+        self.dir.join("wal")
+    }
+
+    pub(crate) fn table_dir(&self, table: model::Table) -> PathBuf {
+        self.dir.join("lake").join(table.name())
+    }
+}

@@ -1,0 +1,190 @@
+//! Reads one row group: the columns of the filters first, one filter after the other on what the last one left, then the
+//! wanted columns of the rows that remain.
+
+use std::fs::File;
+
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
+use model::schema::column;
+use model::{Order, Result};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+
+use super::filter::time_mask;
+use super::merge::Key;
+use super::{Plan, prune};
+use crate::lake::files::LakeFile;
+
+const BATCH_ROWS: usize = 8192;
+
+/// One row group of one file, opened.
+pub(crate) struct Group<'a> {
+    plan: &'a Plan,
+    file: &'a LakeFile,
+    handle: &'a File,
+    group: usize,
+}
+
+/// The rows of a group that the answer wants; `all` without having looked.
+pub(crate) struct Chosen {
+    selection: Option<RowSelection>,
+    rows: usize,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn new(plan: &'a Plan, file: &'a LakeFile, handle: &'a File, group: usize) -> Self {
+        Self { plan, file, handle, group }
+    }
+
+    /// Applies the time range and every filter. With `top`, keeps only the first so many rows in the plan's order, those
+    /// after `bound` not among them.
+    pub(crate) fn choose(&self, top: Option<usize>, bound: Option<Key>) -> Result<Chosen> {
+        let metadata = self.file.footer(self.handle)?.metadata().row_group(self.group).clone();
+        let rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
+        let mut chosen = Chosen { selection: None, rows };
+        self.plan.count(|stats| stats.rows_scanned += rows as u64);
+        let range = self.plan.time;
+        let inside = prune::group_time(self.plan, &metadata)
+            .is_some_and(|(first, last)| range.contains(first) && range.contains(last) && self.plan.is_instant());
+        if !inside {
+            let (first, last) = self.plan.table.time_columns();
+            self.refine(&mut chosen, &[first, last], |records| time_mask(self.plan.table, records, range))?;
+        }
+        for filter in &self.plan.filters {
+            self.refine(&mut chosen, &filter.columns(), |records| filter.mask(records))?;
+        }
+        if let Some(top) = top {
+            self.keep_top(&mut chosen, top, bound)?;
+        }
+        Ok(chosen)
+    }
+
+    fn refine(&self, chosen: &mut Chosen, columns: &[&str], mask: impl Fn(&RecordBatch) -> Result<BooleanArray>) -> Result<()> {
+        if chosen.rows == 0 {
+            return Ok(());
+        }
+        let masks = self.batches(columns, chosen)?.map(|records| mask(&records?)).collect::<Result<Vec<_>>>()?;
+        chosen.narrow(&masks);
+        Ok(())
+    }
+
+    /// Reads only the time of the rows that are left, so that a limit of a hundred decodes a hundred bodies.
+    fn keep_top(&self, chosen: &mut Chosen, top: usize, bound: Option<Key>) -> Result<()> {
+        let worth = |key: Key| bound.is_none_or(|bound| key < bound);
+        let name = self.plan.order_column();
+        let mut keys: Vec<(Key, usize)> = Vec::with_capacity(chosen.rows);
+        if chosen.rows > 0 {
+            for records in self.batches(&[name], chosen)? {
+                let records = records?;
+                let times: &Int64Array = column(&records, name)?;
+                let start = keys.len();
+                keys.extend(times.values().iter().enumerate().map(|(row, &time)| (Key::of(self.plan.order, time), start + row)));
+            }
+        }
+        let mut keep = vec![false; keys.len()];
+        keys.retain(|(key, _)| worth(*key));
+        if keys.len() > top {
+            keys.select_nth_unstable(top);
+            keys.truncate(top);
+        }
+        keys.iter().for_each(|(_, row)| keep[*row] = true);
+        chosen.narrow(&[BooleanArray::from(keep)]);
+        Ok(())
+    }
+
+    /// The chosen rows with the plan's columns.
+    pub(crate) fn read(&self, chosen: &Chosen) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>> {
+        if chosen.rows == 0 {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let names: Vec<&str> = self.plan.read_columns.iter().map(String::as_str).collect();
+        let schema = self.plan.read_schema.clone();
+        let batches = self.batches(&names, chosen)?;
+        // The reader gives columns in the file's order, and with the file's own metadata on fields.
+        Ok(Box::new(batches.map(move |records| {
+            let records = records?;
+            let columns = schema.fields().iter().map(|field| {
+                let array = records.column_by_name(field.name()).cloned();
+                array.ok_or_else(|| model::Error::internal(format!("cannot find column {:?} in a lake file", field.name())))
+            });
+            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
+            Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<_>>()?, &options)?)
+        })))
+    }
+
+    fn batches(&self, columns: &[&str], chosen: &Chosen) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
+        let file = self.file;
+        let footer = file.footer(self.handle)?.clone();
+        let roots: Vec<usize> = (0..footer.schema().fields().len())
+            .filter(|&index| columns.contains(&footer.schema().field(index).name().as_str()))
+            .collect();
+        let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
+        self.count_bytes(footer.metadata().row_group(self.group), &mask, chosen.rows);
+        let handle = self.handle.try_clone().map_err(|error| file.corrupt(error))?;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer)
+            .with_row_groups(vec![self.group])
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS);
+        if let Some(selection) = &chosen.selection {
+            builder = builder.with_row_selection(selection.clone());
+        }
+        let reader = builder.build().map_err(|error| file.corrupt(error))?;
+        Ok(reader.map(move |records| records.map_err(|error| file.corrupt(error))))
+    }
+
+    /// Compressed bytes of the columns, as far as the rows left reach into them: pages without a row are not read.
+    fn count_bytes(&self, metadata: &parquet::file::metadata::RowGroupMetaData, mask: &ProjectionMask, rows: usize) {
+        let columns = metadata.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let bytes: i64 = columns.map(|(_, column)| column.compressed_size()).sum();
+        let share = rows as f64 / metadata.num_rows().max(1) as f64;
+        self.plan.count(|stats| stats.bytes_scanned += (bytes as f64 * share) as u64);
+    }
+}
+
+impl Chosen {
+    fn narrow(&mut self, masks: &[BooleanArray]) {
+        let rows: usize = masks.iter().map(BooleanArray::true_count).sum();
+        if rows == self.rows {
+            return;
+        }
+        let kept = RowSelection::from_filters(masks);
+        self.rows = rows;
+        self.selection = Some(match self.selection.take() {
+            Some(before) => before.and_then(&kept),
+            None => kept,
+        });
+    }
+}
+
+/// The rows of a batch in memory that pass the time range and the filters, with the plan's columns.
+pub(crate) fn filter_batch(plan: &Plan, records: &RecordBatch) -> Result<RecordBatch> {
+    let mut mask = time_mask(plan.table, records, plan.time)?;
+    for filter in &plan.filters {
+        if mask.true_count() == 0 {
+            break;
+        }
+        mask = arrow::compute::and(&mask, &filter.mask(records)?)?;
+    }
+    let wanted = project(plan, records)?;
+    match mask.true_count() == mask.len() {
+        true => Ok(wanted),
+        false => Ok(arrow::compute::filter_record_batch(&wanted, &mask)?),
+    }
+}
+
+/// The rows of a batch that meet the time range, with the plan's columns.
+pub(crate) fn in_time(plan: &Plan, records: &RecordBatch) -> Result<RecordBatch> {
+    Ok(arrow::compute::filter_record_batch(&project(plan, records)?, &time_mask(plan.table, records, plan.time)?)?)
+}
+
+/// The plan's columns of a canonical batch.
+pub(crate) fn project(plan: &Plan, records: &RecordBatch) -> Result<RecordBatch> {
+    let indices = plan.read_columns.iter().map(|name| records.schema_ref().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+    Ok(records.project(&indices)?)
+}
+
+impl Key {
+    pub(crate) fn of(order: Order, time: i64) -> Self {
+        // `!time` reverses the order of all 64-bit integers without overflow.
+        Self(if order == Order::NewestFirst { !time } else { time })
+    }
+}

@@ -1,0 +1,360 @@
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use arrow::array::{ListArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use model::schema::column;
+use model::{Ack, Code, Error, Ingest, Placed, Result, Scan, ScanRequest, ScanStream, Table};
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+use crate::flush::{self, Flusher, Lake, blocking};
+use crate::lake::commit::{LakeTable, Opened};
+use crate::lake::write::same_schema;
+use crate::table::ShardTable;
+use crate::wal::format::Payload;
+use crate::wal::read::{Recovered, recover};
+use crate::wal::write::{Apply, Wal, WriteRequest};
+use crate::{ShardOptions, ShardStats, scan};
+
+/// Payloads larger than this are compressed on a blocking thread.
+const ENCODE_INLINE_BYTES_MAX: usize = 1 << 20;
+
+/// One independent piece of storage: write-ahead log, head, Delta tables.
+///
+/// Dropping it without [`Shard::shutdown`] is a crash without its violence: what was acknowledged is in the log.
+pub struct Shard {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Arc<ShardOptions>,
+    tables: Arc<Tables>,
+    /// One per table, in the order of `Table::ALL`; none when reading only.
+    flushers: Vec<Flusher>,
+    wal: Option<Wal>,
+    permits: Arc<Semaphore>,
+    wake: Arc<Notify>,
+    closed: AtomicBool,
+    /// Held while this lives; the kernel lets go of it when the process dies.
+    lock: Option<File>,
+}
+
+struct Tables {
+    each: Vec<Arc<ShardTable>>,
+    /// Every frame up to here is in its head.
+    applied_seq: AtomicU64,
+}
+
+impl Tables {
+    fn of(&self, table: Table) -> &Arc<ShardTable> {
+        self.each.iter().find(|held| held.table == table).expect("a shard has every table")
+    }
+
+    fn applied_seq(&self) -> u64 {
+        self.applied_seq.load(Ordering::Acquire)
+    }
+}
+
+impl Shard {
+    /// Opens for reading and writing, after recovering what a crash left. Only one process may: the error names it.
+    pub async fn open(options: ShardOptions) -> Result<Arc<Self>> {
+        let options = Arc::new(options);
+        let cannot_create = |error| Error::unavailable(format!("cannot create {}", options.dir.display())).because(error);
+        options.disk.create_dir(&options.dir).map_err(cannot_create)?;
+        let lock = lock(&options.dir)?;
+        let opened = futures::future::try_join_all(Table::ALL.map(|table| LakeTable::open(options.clone(), table, false))).await?;
+        let (mut each, mut flushers) = (Vec::new(), Vec::new());
+        for (table, opened) in Table::ALL.into_iter().zip(opened) {
+            let Opened { lake, files, committed_seq } = opened.expect("a table that is opened for writing is created");
+            each.push(Arc::new(ShardTable::new(table, files, committed_seq)));
+            let lake = Arc::new(tokio::sync::Mutex::new(Lake { table: lake, replaced: Vec::new() }));
+            flushers.push(Flusher { options: options.clone(), table: each[each.len() - 1].clone(), lake });
+        }
+        let tables = Arc::new(Tables { each, applied_seq: AtomicU64::new(0) });
+        let (replayed, target) = (options.clone(), tables.clone());
+        let recovered = blocking(move || replay(&replayed, &target)).await?;
+        let wake = Arc::new(Notify::new());
+        let apply = applier(&options, tables.clone(), wake.clone());
+        let wal = Wal::start(&options, recovered.segments, tables.applied_seq() + 1, apply)?;
+        let permits = Arc::new(Semaphore::new(options.scan_threads));
+        let closed = AtomicBool::new(false);
+        let inner = Inner { options, tables, flushers, wal: Some(wal), permits, wake, closed, lock: Some(lock) };
+        let shard = Arc::new(Self { inner: Arc::new(inner) });
+        shard.inner.let_log_go();
+        tokio::spawn(flush::background(shard.inner.wake.clone(), {
+            let weak = Arc::downgrade(&shard.inner);
+            move || tend(weak.clone())
+        }));
+        Ok(shard)
+    }
+
+    /// Opens for reading beside a dead or a living server: takes no lock and changes nothing on disk. Shows the lake and
+    /// what the log held past it, both as they were now.
+    pub async fn open_read_only(options: ShardOptions) -> Result<Arc<Self>> {
+        let options = Arc::new(options);
+        if !options.dir.is_dir() {
+            return Err(Error::new(Code::NotFound, format!("cannot open {}: there is no such directory", options.dir.display())));
+        }
+        // The log first: what is flushed between the two readings is then seen twice and skipped once, not lost.
+        let log = options.clone();
+        let frames = blocking(move || {
+            let mut frames = Vec::new();
+            recover(&*log.disk, &log.wal_dir(), false, |_, _| true, |seq, table, records| {
+                frames.push((seq, table, records));
+                Ok(())
+            })?;
+            Ok(frames)
+        })
+        .await?;
+        let mut each = Vec::new();
+        for table in Table::ALL {
+            let opened = LakeTable::open(options.clone(), table, true).await?;
+            let (files, committed_seq) = opened.map_or((Vec::new(), 0), |opened| (opened.files, opened.committed_seq));
+            each.push(Arc::new(ShardTable::new(table, files, committed_seq)));
+        }
+        let tables = Tables { each, applied_seq: AtomicU64::new(0) };
+        for (seq, table, records) in frames {
+            let target = tables.of(table);
+            if seq > target.durable_seq() {
+                target.apply(seq, &records, options.clock.now_ms())?;
+            }
+        }
+        let permits = Arc::new(Semaphore::new(options.scan_threads));
+        let (tables, wake, closed) = (Arc::new(tables), Arc::default(), AtomicBool::new(false));
+        Ok(Arc::new(Self { inner: Arc::new(Inner { options, tables, flushers: Vec::new(), wal: None, permits, wake, closed, lock: None }) }))
+    }
+
+    /// Returns when everything acknowledged before the call is in the lake.
+    pub async fn flush(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        // A task of its own: a caller that goes away must not stop between a commit and the moment the view shows it.
+        run(async move { inner.flush().await }).await
+    }
+
+    /// Merges small files of every table now; the background does so by itself when there are enough.
+    pub async fn compact(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        run(async move {
+            for flusher in &inner.flushers {
+                flusher.compact().await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Refuses new requests, brings everything into the lake, closes the log, lets go of the lock.
+    pub async fn shutdown(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        run(async move {
+            inner.closed.store(true, Ordering::Release);
+            let Some(wal) = &inner.wal else { return Ok(()) };
+            wal.refuse();
+            wal.barrier().await;
+            let flushed = inner.flush().await;
+            wal.barrier().await;
+            let closing = inner.clone();
+            blocking(move || {
+                closing.wal.iter().for_each(Wal::close);
+                Ok(())
+            })
+            .await?;
+            if let Some(Err(error)) = inner.lock.as_ref().map(File::unlock) {
+                tracing::warn!(%error, "cannot let go of the shard's lock; the end of the process will");
+            }
+            flushed
+        })
+        .await
+    }
+
+    pub fn stats(&self) -> ShardStats {
+        ShardStats {
+            wal_bytes: self.inner.wal.as_ref().map_or(0, Wal::bytes),
+            wal_segments: self.inner.wal.as_ref().map_or(0, Wal::segments),
+            tables: self.inner.tables.each.iter().map(|table| table.stats()).collect(),
+        }
+    }
+}
+
+/// The writer thread holds the tables; without this it would outlive the shard.
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.wal.iter().for_each(Wal::close);
+        self.inner.wake.notify_one();
+    }
+}
+
+#[async_trait]
+impl Ingest<Placed> for Shard {
+    async fn ingest(&self, batch: Placed) -> Result<Ack> {
+        let Some(wal) = &self.inner.wal else {
+            return Err(Error::unsupported("cannot take a request: the shard is open for reading only"));
+        };
+        same_schema(batch.table, &batch.records)?;
+        if batch.records.num_rows() == 0 {
+            return Ok(Ack::default());
+        }
+        self.inner.check_head()?;
+        let accepted_records = records_in(batch.table, &batch.records)?;
+        let payload = match batch.records.get_array_memory_size() <= ENCODE_INLINE_BYTES_MAX {
+            true => Payload::encode(&batch.records)?,
+            false => {
+                let records = batch.records.clone();
+                blocking(move || Payload::encode(&records)).await?
+            }
+        };
+        let (done, answer) = oneshot::channel();
+        wal.submit(WriteRequest { table: batch.table, records: batch.records, payload, done })?;
+        answer.await.map_err(|_| Error::unavailable("cannot take a request: the log's thread has ended"))??;
+        Ok(Ack { accepted_records, rejections: Vec::new() })
+    }
+}
+
+#[async_trait]
+impl Scan for Shard {
+    fn schema(&self, table: Table) -> SchemaRef {
+        table.schema()
+    }
+
+    async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
+        let table = self.inner.tables.of(request.table).clone();
+        scan::scan(table, request, self.inner.permits.clone(), self.inner.options.chunk_points_max)
+    }
+}
+
+impl Inner {
+    fn check_head(&self) -> Result<()> {
+        let bytes: usize = self.tables.each.iter().map(|table| table.head_bytes()).sum();
+        if bytes < self.options.head_bytes_max {
+            return Ok(());
+        }
+        self.wake.notify_one();
+        Err(Error::new(
+            Code::Overloaded { retry_after_seconds: 1 },
+            format!("cannot take a request: the head holds {bytes} bytes (head_bytes_max {})", self.options.head_bytes_max),
+        ))
+    }
+
+    async fn flush(&self) -> Result<()> {
+        let applied_seq = self.tables.applied_seq();
+        let flushed = futures::future::join_all(self.flushers.iter().map(|flusher| flusher.flush(applied_seq))).await;
+        self.let_log_go();
+        flushed.into_iter().collect()
+    }
+
+    /// Tells the log what no table needs any more.
+    fn let_log_go(&self) {
+        let applied_seq = self.tables.applied_seq();
+        let passed = self.tables.each.iter().map(|table| table.passed_seq(applied_seq)).min();
+        if let Some((wal, seq)) = self.wal.as_ref().zip(passed) {
+            wal.pass(seq);
+        }
+    }
+
+    fn gauge(&self) {
+        let shard = &self.options.name;
+        for stats in self.tables.each.iter().map(|table| table.stats()) {
+            let labels = [("shard", shard.clone()), ("table", stats.table.name().to_owned())];
+            metrics::gauge!("tyto_head_bytes", &labels).set(stats.head_bytes as f64);
+            metrics::gauge!("tyto_head_rows", &labels).set(stats.head_rows as f64);
+            metrics::gauge!("tyto_lake_files", &labels).set(stats.lake_files as f64);
+            metrics::gauge!("tyto_lake_bytes", &labels).set(stats.lake_bytes as f64);
+            if stats.table == Table::Samples {
+                metrics::gauge!("tyto_head_series", "shard" => shard.clone()).set(stats.head_series as f64);
+            }
+        }
+        let wal = self.wal.as_ref().map_or(0, Wal::bytes);
+        metrics::gauge!("tyto_wal_bytes", "shard" => shard.clone()).set(wal as f64);
+    }
+}
+
+/// Shows durable batches to queries; wakes the background when a head has grown large.
+fn applier(options: &Arc<ShardOptions>, tables: Arc<Tables>, wake: Arc<Notify>) -> Apply {
+    let options = options.clone();
+    Box::new(move |seq, table, records| {
+        let target = tables.of(table);
+        if let Err(error) = target.apply(seq, records, options.clock.now_ms()) {
+            // `ingest` has checked the schema, so this is a bug; the rows are in the log.
+            tracing::error!(seq, table = table.name(), error = error.chain(), "cannot show a logged batch");
+        }
+        tables.applied_seq.store(seq, Ordering::Release);
+        if target.head_bytes() >= options.flush_bytes {
+            wake.notify_one();
+        }
+    })
+}
+
+/// Brings what the lake has not seen from the log into the heads.
+fn replay(options: &ShardOptions, tables: &Tables) -> Result<Recovered> {
+    let wanted = |table, seq| seq > tables.of(table).durable_seq();
+    let recovered = recover(&*options.disk, &options.wal_dir(), true, wanted, |seq, table, records| {
+        tables.of(table).apply(seq, &records, options.clock.now_ms())
+    })?;
+    if recovered.torn_bytes > 0 {
+        tracing::warn!(shard = options.name, bytes = recovered.torn_bytes, "cut the log behind its last whole frame: a crash left it torn");
+    }
+    let committed = tables.each.iter().map(|table| table.durable_seq()).max().unwrap_or_default();
+    tables.applied_seq.store(recovered.last_seq.max(committed), Ordering::Release);
+    metrics::counter!("tyto_recovered_frames_total", "shard" => options.name.clone()).increment(recovered.frames);
+    Ok(recovered)
+}
+
+async fn tend(inner: Weak<Inner>) -> bool {
+    let Some(inner) = inner.upgrade() else { return false };
+    if inner.closed.load(Ordering::Acquire) {
+        return false;
+    }
+    for flusher in &inner.flushers {
+        if let Err(error) = flush::tend(flusher, inner.tables.applied_seq()).await {
+            let labels = [("shard", inner.options.name.clone()), ("table", flusher.table.table.name().to_owned())];
+            metrics::counter!("tyto_flush_errors_total", &labels).increment(1);
+            tracing::error!(table = flusher.table.table.name(), error = error.chain(), "cannot flush or compact; will try again");
+        }
+    }
+    inner.let_log_go();
+    inner.gauge();
+    true
+}
+
+async fn run(work: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    tokio::spawn(work).await.map_err(|error| Error::internal("cannot finish work on the shard").because(error))?
+}
+
+/// What the request's sender counts: log records, spans, points.
+fn records_in(table: Table, records: &RecordBatch) -> Result<u64> {
+    Ok(match table {
+        Table::Logs | Table::Spans => records.num_rows() as u64,
+        Table::Samples => {
+            let timestamps: &ListArray = column(records, "timestamps")?;
+            let offsets = timestamps.value_offsets();
+            (offsets[offsets.len() - 1] - offsets[0]) as u64
+        }
+    })
+}
+
+/// Takes the directory's lock, or says who has it.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("LOCK");
+    let cannot = || Error::unavailable(format!("cannot lock {}", path.display()));
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|error| cannot().because(error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(cannot().because(format!("it is held by {}: only one process may write to a shard", holder.trim())));
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(cannot().because(error)),
+    }
+    let holder = format!("process {}", std::process::id());
+    file.set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| file.write_all(holder.as_bytes()))
+        .map_err(|error| cannot().because(error))?;
+    Ok(file)
+}

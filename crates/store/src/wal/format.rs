@@ -1,0 +1,169 @@
+//! The bytes of a segment, version 1. A golden file under `tests/golden` keeps them as they are.
+
+use std::io::Cursor;
+
+use arrow::array::RecordBatch;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use model::{Code, Error, Result, Table};
+
+pub(crate) const MAGIC: [u8; 8] = *b"TYTOWAL\n";
+pub(crate) const VERSION: u32 = 1;
+/// Magic, version, CRC-32C of both.
+pub(crate) const SEGMENT_HEADER_BYTES: usize = 16;
+/// Payload length, CRC-32C of all else in the frame, sequence number, first sequence number of the group, table, codec,
+/// two reserved bytes.
+pub(crate) const FRAME_HEADER_BYTES: usize = 28;
+/// One request is one frame, and a request is far smaller; a length beyond is a damaged header.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
+
+const CODEC_ZSTD: u8 = 1;
+const ZSTD_LEVEL: i32 = 1;
+
+pub(crate) fn segment_name(first_seq: u64) -> String {
+    format!("{first_seq:020}.wal")
+}
+
+/// The first sequence number of a segment, from its file name.
+pub(crate) fn segment_seq(name: &str) -> Option<u64> {
+    name.strip_suffix(".wal").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+pub(crate) fn segment_header() -> [u8; SEGMENT_HEADER_BYTES] {
+    let mut header = [0; SEGMENT_HEADER_BYTES];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..12]);
+    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// What stands in front of a payload, as read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) seq: u64,
+    /// The first frame of the write that carried this one: what one fsync made durable together.
+    pub(crate) group: u64,
+    pub(crate) table: Table,
+}
+
+/// A compressed batch, ready to be framed. Made by the request's own thread, so that the log's writer only copies.
+pub(crate) struct Payload {
+    codec: u8,
+    bytes: Vec<u8>,
+}
+
+impl Payload {
+    /// The batch as an Arrow IPC stream, compressed as a whole. Refused: Arrow's own compression, buffer by buffer: a
+    /// request of a hundred records has a hundred tiny buffers and a schema of four kilobytes that it leaves alone.
+    pub(crate) fn encode(records: &RecordBatch) -> Result<Self> {
+        let mut stream = Vec::with_capacity(records.get_array_memory_size().min(16 << 20));
+        let mut writer = StreamWriter::try_new(&mut stream, records.schema_ref())?;
+        writer.write(records)?;
+        writer.finish()?;
+        drop(writer);
+        let bytes = zstd::bulk::compress(&stream, ZSTD_LEVEL).map_err(|error| Error::internal("cannot compress a batch").because(error))?;
+        if bytes.len() > PAYLOAD_BYTES_MAX || stream.len() > PAYLOAD_BYTES_MAX {
+            return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
+        }
+        Ok(Self { codec: CODEC_ZSTD, bytes })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Appends the frame to the buffer that one write will carry.
+pub(crate) fn push_frame(buffer: &mut Vec<u8>, header: FrameHeader, payload: &Payload) {
+    let start = buffer.len();
+    let length = u32::try_from(payload.bytes.len()).expect("Payload::encode refuses more than PAYLOAD_BYTES_MAX");
+    buffer.extend_from_slice(&length.to_le_bytes());
+    buffer.extend_from_slice(&[0; 4]);
+    buffer.extend_from_slice(&header.seq.to_le_bytes());
+    buffer.extend_from_slice(&header.group.to_le_bytes());
+    buffer.extend_from_slice(&[table_code(header.table), payload.codec, 0, 0]);
+    buffer.extend_from_slice(&payload.bytes);
+    let crc = frame_crc(&buffer[start..]);
+    buffer[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// A frame whose checksum holds, at the start of `bytes`; none when it is cut or damaged.
+pub(crate) fn read_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], usize)> {
+    let length = u32_at(bytes, 0)? as usize;
+    let end = FRAME_HEADER_BYTES.checked_add(length).filter(|_| length <= PAYLOAD_BYTES_MAX)?;
+    let frame = bytes.get(..end)?;
+    if u32_at(frame, 4)? != frame_crc(frame) {
+        return None;
+    }
+    let table = *Table::ALL.get(frame[24] as usize)?;
+    let header = FrameHeader { seq: u64_at(frame, 8)?, group: u64_at(frame, 16)?, table };
+    Some((header, frame, end))
+}
+
+/// The batch of a frame that [`read_frame`] gave.
+pub(crate) fn decode(frame: &[u8]) -> Result<RecordBatch> {
+    let corrupt = || Error::new(Code::Corrupt, "cannot decode a log frame whose checksum holds");
+    if frame[25] != CODEC_ZSTD {
+        return Err(corrupt().because(format!("unknown codec {}: was the log written by a newer version?", frame[25])));
+    }
+    let stream = zstd::stream::decode_all(&frame[FRAME_HEADER_BYTES..]).map_err(|error| corrupt().because(error))?;
+    let mut reader = StreamReader::try_new(Cursor::new(stream), None).map_err(|error| corrupt().because(error))?;
+    let records = reader.next().ok_or_else(|| corrupt().because("it holds no batch"))?;
+    records.map_err(|error| corrupt().because(error))
+}
+
+/// Sequence number and group that the bytes would have if a frame began here; the cheap part of looking for one.
+pub(crate) fn peek(bytes: &[u8]) -> Option<(u64, u64)> {
+    Some((u64_at(bytes, 8)?, u64_at(bytes, 16)?))
+}
+
+fn frame_crc(frame: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&frame[..4]), &frame[8..])
+}
+
+fn table_code(table: Table) -> u8 {
+    match table {
+        Table::Logs => 0,
+        Table::Spans => 1,
+        Table::Samples => 2,
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_comes_back_and_no_changed_byte_passes() {
+        let records = RecordBatch::new_empty(Table::Spans.schema());
+        let payload = Payload::encode(&records).unwrap();
+        let header = FrameHeader { seq: 7, group: 5, table: Table::Spans };
+        let mut bytes = Vec::new();
+        push_frame(&mut bytes, header, &payload);
+        let (found, frame, end) = read_frame(&bytes).unwrap();
+        assert_eq!((found, end, peek(&bytes)), (header, bytes.len(), Some((7, 5))));
+        assert_eq!(decode(frame).unwrap(), records);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x40;
+            assert!(read_frame(&damaged).is_none(), "a flipped bit in byte {at} went unseen");
+            assert!(read_frame(&bytes[..at]).is_none(), "a frame cut to {at} bytes was taken");
+        }
+    }
+
+    #[test]
+    fn a_segment_is_named_by_its_first_sequence_number() {
+        assert_eq!(segment_seq(&segment_name(42)), Some(42));
+        assert_eq!(segment_seq("42.wal"), None);
+        assert_eq!(segment_seq("LOCK"), None);
+    }
+}

@@ -1,0 +1,244 @@
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use model::{Code, Error, Result, Table};
+
+use super::format::{self, FrameHeader, SEGMENT_HEADER_BYTES};
+use crate::Disk;
+
+/// A segment as found at open.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+    /// The sequence number of its last frame; one before its name's when it holds none.
+    pub(crate) last_seq: u64,
+}
+
+/// What reading the log found.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) last_seq: u64,
+    pub(crate) frames: u64,
+    /// Bytes behind the last whole frame, cut off unless reading only.
+    pub(crate) torn_bytes: u64,
+}
+
+/// Reads every frame in order and gives each to `apply` (sequence number, table, batch). `wanted` says for which frames
+/// the batch is worth decoding. With `repair`, the torn tail is cut off; without, nothing on disk changes.
+pub(crate) fn recover(
+    disk: &dyn Disk,
+    dir: &Path,
+    repair: bool,
+    wanted: impl Fn(Table, u64) -> bool,
+    mut apply: impl FnMut(u64, Table, RecordBatch) -> Result<()>,
+) -> Result<Recovered> {
+    let cannot_list = |error| Error::unavailable(format!("cannot list the log in {}", dir.display())).because(error);
+    let names: Vec<_> = disk.list(dir).map_err(cannot_list)?.into_iter().filter_map(|(name, _)| Some((format::segment_seq(&name)?, name))).collect();
+    let mut recovered = Recovered::default();
+    for (index, (first_seq, name)) in names.iter().enumerate() {
+        let path = dir.join(name);
+        let bytes = match disk.read(&path) {
+            // Only a living server drops segments under a reader, and only those whose rows are in the lake.
+            Err(error) if error.kind() == ErrorKind::NotFound && !repair => continue,
+            bytes => bytes.map_err(|error| Error::unavailable(format!("cannot read log segment {}", path.display())).because(error))?,
+        };
+        let last = index + 1 == names.len();
+        let mut walk = Walk { path: &path, bytes: &bytes, next_seq: (*first_seq).max(recovered.last_seq + 1), last };
+        let end = walk.frames(|header, frame| {
+            recovered.frames += 1;
+            match wanted(header.table, header.seq) {
+                true => apply(header.seq, header.table, format::decode(frame).map_err(|error| at(&path, error))?),
+                false => Ok(()),
+            }
+        })?;
+        recovered.last_seq = recovered.last_seq.max(walk.next_seq - 1);
+        recovered.torn_bytes += (bytes.len() - end) as u64;
+        let last_seq = walk.next_seq - 1;
+        let empty = end <= SEGMENT_HEADER_BYTES;
+        if repair && (empty || end < bytes.len()) {
+            cut(disk, dir, &path, end as u64)?;
+        }
+        if !empty {
+            recovered.segments.push(Segment { path, bytes: end as u64, last_seq });
+        }
+    }
+    Ok(recovered)
+}
+
+/// Cuts a segment behind its last whole frame; one without frames goes altogether.
+fn cut(disk: &dyn Disk, dir: &Path, path: &Path, bytes: u64) -> Result<()> {
+    let cut = match bytes > SEGMENT_HEADER_BYTES as u64 {
+        true => disk.truncate(path, bytes),
+        false => disk.remove(path),
+    };
+    cut.and_then(|()| disk.sync_dir(dir))
+        .map_err(|error| Error::unavailable(format!("cannot cut the torn tail of log segment {}", path.display())).because(error))
+}
+
+fn at(path: &Path, error: Error) -> Error {
+    Error { what: format!("{} in {}", error.what, path.display()), ..error }
+}
+
+struct Walk<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    next_seq: u64,
+    last: bool,
+}
+
+impl Walk<'_> {
+    /// Calls `each` with every whole frame; returns where they end.
+    fn frames(&mut self, mut each: impl FnMut(FrameHeader, &[u8]) -> Result<()>) -> Result<usize> {
+        let header = format::segment_header();
+        if self.bytes.get(..SEGMENT_HEADER_BYTES) != Some(&header) {
+            // The header is durable before a frame follows, so a short or empty file was never written to.
+            return match self.last && self.bytes.len() <= SEGMENT_HEADER_BYTES {
+                true => Ok(0),
+                false => Err(self.corrupt(0, "its header is not that of a log segment of version 1")),
+            };
+        }
+        let mut offset = SEGMENT_HEADER_BYTES;
+        while offset < self.bytes.len() {
+            let Some((header, frame, length)) = format::read_frame(&self.bytes[offset..]) else {
+                return self.torn(offset).map(|()| offset);
+            };
+            if header.seq < self.next_seq {
+                return Err(self.corrupt(offset, "its sequence numbers go backwards"));
+            }
+            each(header, frame)?;
+            self.next_seq = header.seq + 1;
+            offset += length;
+        }
+        Ok(offset)
+    }
+
+    /// A bad frame is a torn tail when no later fsync stood behind it: pages of one write reach the disk in any order, so
+    /// whole frames of the *same* group may follow it, unacknowledged like itself. A frame of a later group proves that
+    /// the bad one was durable once.
+    fn torn(&self, offset: usize) -> Result<()> {
+        if !self.last {
+            return Err(self.corrupt(offset, "a frame's checksum fails and later segments follow"));
+        }
+        let later = (offset + 1..self.bytes.len()).any(|at| {
+            let bytes = &self.bytes[at..];
+            format::peek(bytes).is_some_and(|(seq, group)| group > self.next_seq && group <= seq && seq - self.next_seq < 1 << 32)
+                && format::read_frame(bytes).is_some()
+        });
+        match later {
+            true => Err(self.corrupt(offset, "a frame's checksum fails and acknowledged frames follow")),
+            false => Ok(()),
+        }
+    }
+
+    fn corrupt(&self, offset: usize, why: &str) -> Error {
+        Error::new(Code::Corrupt, format!("cannot read log segment {} at byte {offset}: {why}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LocalDisk;
+    use crate::wal::format::{Payload, push_frame, segment_header, segment_name};
+    use arrow::array::AsArray;
+    use model::Attributes;
+    use model::logs::{LogRow, LogsBuilder};
+
+    fn records(body: &str) -> RecordBatch {
+        let mut builder = LogsBuilder::default();
+        builder.push(&LogRow { time_unix_nano: 1, body, ..LogRow::default() }, &Attributes::default(), &Attributes::default());
+        builder.finish()
+    }
+
+    /// A segment whose frames have these sequence numbers and groups, and where each frame ends.
+    fn segment(frames: &[(u64, u64)]) -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = segment_header().to_vec();
+        let mut ends = vec![bytes.len()];
+        for &(seq, group) in frames {
+            push_frame(&mut bytes, FrameHeader { seq, group, table: Table::Logs }, &Payload::encode(&records(&format!("line {seq}"))).unwrap());
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    /// Recovers a log of these segments, each named by its first number; gives the bodies of the frames.
+    fn recovered(dir: &Path, repair: bool) -> Result<(Recovered, Vec<String>)> {
+        let mut bodies = Vec::new();
+        let recovered = recover(&LocalDisk, dir, repair, |_, _| true, |seq, _, records| {
+            let body = records.column_by_name("body").unwrap().as_string::<i32>().value(0).to_owned();
+            bodies.push(format!("{seq} {body}"));
+            Ok(())
+        })?;
+        Ok((recovered, bodies))
+    }
+
+    #[test]
+    fn a_tail_torn_at_any_byte_costs_the_last_frame_only() {
+        let (bytes, ends) = segment(&[(1, 1), (2, 2), (3, 3)]);
+        for cut in ends[2]..bytes.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(segment_name(1));
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            for repair in [false, true, true] {
+                let before = std::fs::metadata(&path).unwrap().len();
+                let (found, bodies) = recovered(dir.path(), repair).unwrap();
+                assert_eq!(bodies, ["1 line 1", "2 line 2"], "cut at {cut}");
+                assert_eq!((found.last_seq, found.torn_bytes), (2, before - ends[2] as u64));
+            }
+            assert_eq!(std::fs::metadata(&path).unwrap().len(), ends[2] as u64);
+        }
+    }
+
+    #[test]
+    fn a_segment_that_never_held_a_frame_goes() {
+        for bytes in [&[][..], &segment_header()[..7], &segment_header()[..], &[0; 16]] {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(segment_name(9)), bytes).unwrap();
+            let (found, _) = recovered(dir.path(), true).unwrap();
+            assert_eq!((found.segments.len(), found.last_seq), (0, 8));
+            assert!(LocalDisk.list(dir.path()).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_is_torn_within_its_group_and_corrupt_before_a_later_one() {
+        for (frames, corrupt) in [([(1, 1), (2, 2), (3, 2)], false), ([(1, 1), (2, 2), (3, 3)], true)] {
+            let (mut bytes, ends) = segment(&frames);
+            bytes[ends[1] + 40] ^= 1;
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join(segment_name(1)), &bytes).unwrap();
+            match recovered(dir.path(), true) {
+                Ok((_, bodies)) => assert!(!corrupt && bodies == ["1 line 1"], "{bodies:?}"),
+                Err(error) => {
+                    assert!(corrupt && error.code == Code::Corrupt, "{}", error.chain());
+                    assert!(error.what.contains(&format!("{} at byte {}", segment_name(1), ends[1])), "{}", error.what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_segment_before_the_last_is_corrupt() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, _) = segment(&[(1, 1), (2, 2)]);
+        std::fs::write(dir.path().join(segment_name(1)), &first[..first.len() - 1]).unwrap();
+        std::fs::write(dir.path().join(segment_name(3)), segment(&[(3, 3)]).0).unwrap();
+        assert_eq!(recovered(dir.path(), true).unwrap_err().code, Code::Corrupt);
+    }
+
+    /// Version 1 is read for ever. `UPDATE=1` writes the file anew; do so only for a version that was never released.
+    #[test]
+    fn the_golden_log_of_version_1_reads() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wal-v1");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(segment_name(7)), segment(&[(7, 7), (8, 8), (9, 8)]).0).unwrap();
+        }
+        let (found, bodies) = recovered(&dir, false).unwrap();
+        assert_eq!(bodies, ["7 line 7", "8 line 8", "9 line 9"]);
+        assert_eq!((found.frames, found.torn_bytes), (3, 0));
+    }
+}

@@ -1,0 +1,342 @@
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use model::{Code, Error, Result, Table};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::format::{self, FRAME_HEADER_BYTES, FrameHeader, Payload, SEGMENT_HEADER_BYTES};
+use super::read::Segment;
+use crate::{Disk, DiskFile, ShardOptions};
+
+/// A request on its way into the log.
+pub(crate) struct WriteRequest {
+    pub(crate) table: Table,
+    pub(crate) records: RecordBatch,
+    pub(crate) payload: Payload,
+    /// Answered when the records are durable and in the head.
+    pub(crate) done: oneshot::Sender<Result<()>>,
+}
+
+/// Puts durable records where queries see them. Called in the order of sequence numbers, before the acknowledgement.
+pub(crate) type Apply = Box<dyn FnMut(u64, Table, &RecordBatch) + Send>;
+
+/// The handle of the log's one writer thread.
+///
+/// Whoever comes while an fsync is running joins the next one: no timer decides how long a group is. Refused: an async
+/// task (fsync blocks its thread anyway) and a lock around the file (every waiter would wake for every fsync).
+pub(crate) struct Wal {
+    queue: Arc<Queue>,
+    gauges: Arc<Gauges>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    bytes_max: usize,
+    requests_max: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<WriteRequest>,
+    bytes: usize,
+    /// Every table's lake holds what it needs up to here.
+    passed: Option<u64>,
+    /// Answered when everything that waits now is done.
+    barriers: Vec<oneshot::Sender<()>>,
+    /// No request is taken any more.
+    refusing: bool,
+    closing: bool,
+}
+
+#[derive(Default)]
+struct Gauges {
+    bytes: AtomicU64,
+    segments: AtomicU64,
+}
+
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        self.requests.is_empty() && self.passed.is_none() && self.barriers.is_empty()
+    }
+}
+
+impl Wal {
+    pub(crate) fn start(options: &ShardOptions, closed: Vec<Segment>, next_seq: u64, apply: Apply) -> Result<Self> {
+        let (queue, gauges) = (Arc::<Queue>::default(), Arc::<Gauges>::default());
+        let mut writer = Writer {
+            disk: options.disk.clone(),
+            dir: options.wal_dir(),
+            shard: options.name.clone(),
+            segment_bytes_max: options.wal_segment_bytes_max,
+            group_interval: options.wal_group_interval,
+            closed: closed.into(),
+            open: None,
+            next_seq,
+            last_sync: None,
+            apply,
+            gauges: gauges.clone(),
+        };
+        writer.count();
+        let waiting = queue.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("wal-{}", options.name))
+            .spawn(move || writer.run(&waiting))
+            .map_err(|error| Error::unavailable("cannot start the log's thread").because(error))?;
+        Ok(Self {
+            queue,
+            gauges,
+            thread: Mutex::new(Some(thread)),
+            bytes_max: options.wal_queue_bytes_max,
+            requests_max: options.wal_queue_requests_max,
+        })
+    }
+
+    /// Lines the request up; its sender is answered later.
+    pub(crate) fn submit(&self, request: WriteRequest) -> Result<()> {
+        let mut waiting = self.queue.state.lock();
+        if waiting.refusing {
+            return Err(Error::unavailable("cannot take a request: the shard is shutting down"));
+        }
+        let full = waiting.requests.len() >= self.requests_max || waiting.bytes + request.payload.len() > self.bytes_max;
+        // A request larger than the whole queue passes alone, or it would never.
+        if full && !waiting.requests.is_empty() {
+            return Err(Error::new(
+                Code::Overloaded { retry_after_seconds: 1 },
+                "cannot take a request: too much waits for the log (wal_queue_bytes_max, wal_queue_requests_max)",
+            ));
+        }
+        waiting.bytes += request.payload.len();
+        waiting.requests.push_back(request);
+        self.queue.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Lets go of every segment whose frames are all at or before `seq`.
+    pub(crate) fn pass(&self, seq: u64) {
+        let mut waiting = self.queue.state.lock();
+        waiting.passed = waiting.passed.max(Some(seq));
+        self.queue.arrived.notify_one();
+    }
+
+    /// Takes no request from now on; what waits is still written.
+    pub(crate) fn refuse(&self) {
+        self.queue.state.lock().refusing = true;
+    }
+
+    /// Waits until everything submitted and passed before is done.
+    pub(crate) async fn barrier(&self) {
+        let (done, reached) = oneshot::channel();
+        self.queue.state.lock().barriers.push(done);
+        self.queue.arrived.notify_one();
+        // The sender is dropped unanswered when the thread has ended, and then nothing waits either.
+        let _ = reached.await;
+    }
+
+    /// Writes what waits, then ends the thread; blocks until it has.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.queue.state.lock();
+        (waiting.refusing, waiting.closing) = (true, true);
+        drop(waiting);
+        self.queue.arrived.notify_one();
+        let Some(thread) = self.thread.lock().take() else { return };
+        if thread.join().is_err() {
+            tracing::error!("the log's thread panicked");
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.gauges.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn segments(&self) -> u64 {
+        self.gauges.segments.load(Ordering::Relaxed)
+    }
+}
+
+struct Writer {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    shard: String,
+    segment_bytes_max: u64,
+    group_interval: Duration,
+    closed: VecDeque<Segment>,
+    /// Made by the first write, so that opening a shard writes nothing here.
+    open: Option<Open>,
+    next_seq: u64,
+    last_sync: Option<Instant>,
+    apply: Apply,
+    gauges: Arc<Gauges>,
+}
+
+struct Open {
+    file: Box<dyn DiskFile>,
+    segment: Segment,
+    /// A write failed: bytes of unknown worth lie behind `segment.bytes`.
+    dirty: bool,
+}
+
+impl Writer {
+    fn run(&mut self, queue: &Queue) {
+        loop {
+            self.pace(queue);
+            let mut waiting = queue.state.lock();
+            while waiting.is_idle() && !waiting.closing {
+                queue.arrived.wait(&mut waiting);
+            }
+            if waiting.is_idle() {
+                return;
+            }
+            waiting.bytes = 0;
+            let (requests, passed) = (std::mem::take(&mut waiting.requests), waiting.passed.take());
+            let barriers = std::mem::take(&mut waiting.barriers);
+            drop(waiting);
+            if !requests.is_empty() {
+                self.write_group(requests);
+            }
+            if let Some(seq) = passed {
+                self.drop_segments(seq);
+            }
+            self.count();
+            for barrier in barriers {
+                let _ = barrier.send(());
+            }
+        }
+    }
+
+    /// Keeps fsyncs apart under load. An idle log does not wait: its last fsync is long ago.
+    fn pace(&self, queue: &Queue) {
+        let Some(early) = self.last_sync.and_then(|last| self.group_interval.checked_sub(last.elapsed())) else { return };
+        if !queue.state.lock().closing {
+            std::thread::sleep(early);
+        }
+    }
+
+    fn write_group(&mut self, requests: VecDeque<WriteRequest>) {
+        let group = self.next_seq;
+        let bytes = requests.iter().map(|request| FRAME_HEADER_BYTES + request.payload.len()).sum();
+        let mut buffer = Vec::with_capacity(bytes);
+        for (seq, request) in (group..).zip(&requests) {
+            format::push_frame(&mut buffer, FrameHeader { seq, group, table: request.table }, &request.payload);
+        }
+        let last_seq = group + requests.len() as u64 - 1;
+        if let Err(error) = self.write(&buffer, last_seq) {
+            tracing::error!(shard = self.shard, %error, "cannot write the log; requests are refused until a write works");
+            metrics::counter!("tyto_wal_write_errors_total", "shard" => self.shard.clone()).increment(1);
+            for request in requests {
+                let refused = Error::unavailable("cannot write to the log").because(error.to_string());
+                // Nobody listens when the caller went away.
+                let _ = request.done.send(Err(refused));
+            }
+            return;
+        }
+        self.next_seq = last_seq + 1;
+        metrics::counter!("tyto_wal_bytes_total", "shard" => self.shard.clone()).increment(buffer.len() as u64);
+        for (seq, request) in (group..).zip(&requests) {
+            (self.apply)(seq, request.table, &request.records);
+        }
+        for request in requests {
+            let _ = request.done.send(Ok(()));
+        }
+    }
+
+    fn write(&mut self, buffer: &[u8], last_seq: u64) -> io::Result<()> {
+        self.ensure_open()?;
+        let open = self.open.as_mut().expect("ensure_open has just opened a segment");
+        self.last_sync = Some(Instant::now());
+        let written = open.file.append(buffer).and_then(|()| open.file.sync());
+        metrics::histogram!("tyto_wal_fsync_seconds", "shard" => self.shard.clone())
+            .record(self.last_sync.map_or(0.0, |start| start.elapsed().as_secs_f64()));
+        match written {
+            Ok(()) => {
+                open.segment.bytes += buffer.len() as u64;
+                open.segment.last_seq = last_seq;
+                Ok(())
+            }
+            Err(error) => {
+                open.dirty = true;
+                // Tried again before the next write when the disk refuses this too.
+                let _ = open.clean();
+                Err(error)
+            }
+        }
+    }
+
+    fn ensure_open(&mut self) -> io::Result<()> {
+        if let Some(open) = &mut self.open {
+            open.clean()?;
+            if open.segment.bytes < self.segment_bytes_max {
+                return Ok(());
+            }
+        }
+        let opened = self.create()?;
+        if let Some(full) = self.open.replace(opened) {
+            self.closed.push_back(full.segment);
+        }
+        Ok(())
+    }
+
+    fn create(&self) -> io::Result<Open> {
+        self.disk.create_dir(&self.dir)?;
+        let path = self.dir.join(format::segment_name(self.next_seq));
+        let mut file = match self.disk.create(&path) {
+            // A file of this name holds nothing acknowledged: its first frame would be the next one to be written.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove(&path)?;
+                self.disk.create(&path)?
+            }
+            file => file?,
+        };
+        file.append(&format::segment_header())?;
+        file.sync()?;
+        self.disk.sync_dir(&self.dir)?;
+        Ok(Open { file, segment: Segment { path, bytes: SEGMENT_HEADER_BYTES as u64, last_seq: self.next_seq - 1 }, dirty: false })
+    }
+
+    fn drop_segments(&mut self, passed: u64) {
+        if self.open.as_ref().is_some_and(|open| !open.dirty && open.segment.last_seq <= passed) {
+            self.closed.extend(self.open.take().map(|open| open.segment));
+        }
+        let mut dropped = false;
+        while self.closed.front().is_some_and(|segment| segment.last_seq <= passed) {
+            let segment = self.closed.pop_front().expect("the front was just looked at");
+            if let Err(error) = self.disk.remove(&segment.path) {
+                tracing::warn!(shard = self.shard, path = %segment.path.display(), %error, "cannot remove a log segment; will try again");
+                self.closed.push_front(segment);
+                break;
+            }
+            dropped = true;
+        }
+        if dropped && let Err(error) = self.disk.sync_dir(&self.dir) {
+            tracing::warn!(shard = self.shard, %error, "cannot sync the log's directory");
+        }
+    }
+
+    fn count(&self) {
+        let open = self.open.iter().map(|open| &open.segment);
+        let bytes = self.closed.iter().chain(open.clone()).map(|segment| segment.bytes).sum();
+        self.gauges.bytes.store(bytes, Ordering::Relaxed);
+        self.gauges.segments.store((self.closed.len() + open.count()) as u64, Ordering::Relaxed);
+    }
+}
+
+impl Open {
+    /// Cuts off what a failed write left behind.
+    fn clean(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.file.truncate(self.segment.bytes)?;
+            self.file.sync()?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+}

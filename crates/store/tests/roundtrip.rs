@@ -1,0 +1,119 @@
+//! Rows come back as they went in: from the head, from the lake, after a restart, beside a living server.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use arrow::compute::concat_batches;
+use model::{Code, Scan, Table};
+use store::{Shard, ShardOptions};
+use support::*;
+
+fn everything() -> Vec<(Table, arrow::array::RecordBatch)> {
+    vec![
+        (Table::Logs, logs(&[(5, "player", "hello"), (1, "login", "wörld"), (1_700_000_000_000_000_000, "", "")])),
+        (Table::Spans, spans(&[(10, "GetItem"), (3, "PutItem")])),
+        (Table::Samples, floats("up", "x", &[(1000, 1.0), (2000, f64::from_bits(0x7ff0_0000_0000_0002))])),
+        (Table::Samples, histogram("latency", 1500)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_comes_back_from_head_lake_and_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    for (table, records) in everything() {
+        put(&shard, table, records).await.unwrap();
+    }
+    let expect: Vec<_> = Table::ALL
+        .map(|table| {
+            let batches: Vec<_> = everything().into_iter().filter(|(other, _)| *other == table).map(|(_, records)| records).collect();
+            rows(&concat_batches(&table.schema(), &batches).unwrap())
+        })
+        .into();
+    let check = async |shard: &Shard, moment: &str| {
+        for (table, expect) in Table::ALL.into_iter().zip(&expect) {
+            let found = all(shard, table).await;
+            assert_eq!(&rows(&found), expect, "{} {moment}", table.name());
+        }
+    };
+    check(&shard, "in the head").await;
+    drop(shard);
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    check(&shard, "replayed from the log").await;
+    shard.flush().await.unwrap();
+    check(&shard, "in the lake").await;
+    let stats = shard.stats();
+    assert!(stats.tables.iter().all(|table| table.lake_files == 1 && table.head_rows == 0), "{stats:?}");
+    let beside = Shard::open_read_only(options(dir.path())).await.unwrap();
+    check(&beside, "read beside the writer").await;
+    shard.shutdown().await.unwrap();
+    assert_eq!(shard.stats().wal_segments, 0);
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    check(&shard, "reopened after shutdown").await;
+    put(&shard, Table::Logs, logs(&[(9, "late", "more")])).await.unwrap();
+    drop(shard);
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    assert_eq!(all(&shard, Table::Logs).await.num_rows(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_only_changes_nothing_and_takes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = Shard::open(options(dir.path())).await.unwrap();
+    put(&writer, Table::Logs, logs(&[(1, "a", "flushed")])).await.unwrap();
+    writer.flush().await.unwrap();
+    put(&writer, Table::Logs, logs(&[(2, "a", "logged")])).await.unwrap();
+    let reader = Shard::open_read_only(options(dir.path())).await.unwrap();
+    assert_eq!(bodies(&all(&reader, Table::Logs).await), ["flushed", "logged"]);
+    assert_eq!(put(&reader, Table::Logs, logs(&[(3, "a", "no")])).await.unwrap_err().code, Code::Unsupported);
+    assert_eq!(reader.schema(Table::Logs), Table::Logs.schema());
+    let nowhere = Shard::open_read_only(ShardOptions::new("one", dir.path().join("nowhere"))).await;
+    assert_eq!(nowhere.err().unwrap().code, Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_writer_is_told_who_is_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Shard::open(options(dir.path())).await.unwrap();
+    let error = Shard::open(options(dir.path())).await.err().unwrap().chain();
+    assert!(error.contains(&format!("held by process {}", std::process::id())), "{error}");
+    first.shutdown().await.unwrap();
+    assert_eq!(put(&first, Table::Logs, logs(&[(1, "a", "b")])).await.unwrap_err().code, Code::Unavailable);
+    Shard::open(options(dir.path())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compaction_keeps_every_row_and_one_point_per_instant() {
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        ShardOptions { files_max_before_compaction: 3, replaced_file_age_min: std::time::Duration::ZERO, checkpoint_commits: 2, ..options(dir.path()) };
+    let shard = Shard::open(options.clone()).await.unwrap();
+    for round in 0..4 {
+        put(&shard, Table::Logs, logs(&[(round, "a", &format!("line {round}"))])).await.unwrap();
+        let points = [(round * 1000, round as f64), (5000, round as f64)];
+        put(&shard, Table::Samples, floats("up", "x", &points)).await.unwrap();
+        shard.flush().await.unwrap();
+    }
+    let held = model::Scan::scan(&*shard, model::ScanRequest::new(Table::Logs, model::TimeRange::ALL)).await.unwrap();
+    shard.compact().await.unwrap();
+    let stats = shard.stats();
+    assert!(stats.tables.iter().all(|table| table.lake_files <= 1), "{stats:?}");
+    let expect: Vec<_> = (0..4).map(|round| (round * 1000, round as f64)).chain([(5000, 3.0)]).collect();
+    let check = async |shard: &Shard| {
+        assert_eq!(bodies(&all(shard, Table::Logs).await), ["line 0", "line 1", "line 2", "line 3"]);
+        let found = all(shard, Table::Samples).await;
+        assert_eq!(found.num_rows(), 1, "one row for one series");
+        assert_eq!(points(&found).into_iter().map(|point| (point.2, point.3)).collect::<Vec<_>>(), expect);
+    };
+    check(&shard).await;
+    // A scan from before the compaction reads the replaced files.
+    let before: Vec<_> = futures::TryStreamExt::try_collect(held).await.unwrap();
+    assert_eq!(before.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 4);
+    drop(shard);
+    let shard = Shard::open(options).await.unwrap();
+    check(&shard).await;
+    let files = std::fs::read_dir(dir.path().join("lake/logs")).unwrap().filter(|entry| {
+        entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".parquet")
+    });
+    assert_eq!(files.count(), 1, "replaced files are gone after the next open");
+}

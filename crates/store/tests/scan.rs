@@ -1,0 +1,213 @@
+//! Scans against a filter written the slow way, over head and lake, with every kind of test, order and limit.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::Arc;
+
+use arrow::array::Array;
+use model::{AttributesView, Filter, Order, ScanRequest, Subject, Table, Test, TimeRange};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use store::{Shard, ShardOptions};
+use support::*;
+
+const SERVICES: [&str; 5] = ["", "catalogue", "login", "payments", "player"];
+const WORDS: [&str; 6] = ["timeout", "GET /item", "retry", "card declined", "buffering", "ok"];
+
+/// Times in three layers, so that files overlap in time and some lie apart.
+fn random_logs(random: &mut StdRng, rows: usize) -> Vec<(i64, &'static str, String)> {
+    let layer = random.random_range(0..3) * 10_000;
+    (0..rows)
+        .map(|_| {
+            let time = layer + random.random_range(0..5_000);
+            let body = format!("{} {}", WORDS[random.random_range(0..WORDS.len())], random.random_range(0..50));
+            (time, SERVICES[random.random_range(0..SERVICES.len())], body)
+        })
+        .collect()
+}
+
+async fn filled(seed: u64, dir: &std::path::Path) -> Arc<Shard> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let options = ShardOptions { row_group_rows: 100, ..options(dir) };
+    let shard = Shard::open(options).await.unwrap();
+    for round in 0..8 {
+        for _ in 0..3 {
+            let rows = random_logs(&mut random, 100);
+            let rows: Vec<_> = rows.iter().map(|(time, service, body)| (*time, *service, body.as_str())).collect();
+            put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+        }
+        // The last two rounds stay in the head.
+        if round < 6 {
+            shard.flush().await.unwrap();
+        }
+    }
+    shard
+}
+
+fn random_filter(random: &mut StdRng) -> Filter {
+    let service = || SERVICES.map(str::to_owned);
+    let word = WORDS[random.random_range(0..WORDS.len())].to_owned();
+    let column = |name: &str| Subject::Column(name.to_owned());
+    let entry = |column: &str, key: &str| Subject::Entry { column: column.to_owned(), key: key.to_owned() };
+    let one = service()[random.random_range(0..5)].clone();
+    let two = service()[random.random_range(0..5)].clone();
+    let (subject, test) = match random.random_range(0..14) {
+        0 => (column("service_name"), Test::Equal(one)),
+        1 => (column("service_name"), Test::NotEqual(one)),
+        2 => (column("service_name"), Test::OneOf(vec![one, two])),
+        3 => (column("service_name"), Test::Regex(format!("{one}|{two}"))),
+        4 => (column("service_name"), Test::NotRegex("p.*".to_owned())),
+        5 => (column("body"), Test::Contains(word)),
+        6 => (column("body"), Test::NotContains(word)),
+        7 => (column("body"), Test::Search("item [0-9]$".to_owned())),
+        8 => (column("body"), Test::NotSearch("^ok".to_owned())),
+        9 => (column("trace_id"), Test::Equal(format!("{:032x}", random.random_range(0..8_000)))),
+        10 => (entry("attributes", "code"), Test::OneOf(vec!["1".to_owned(), "2".to_owned()])),
+        11 => (entry("attributes", "missing"), Test::Equal(String::new())),
+        12 => (Subject::FirstOf(vec![column("service_name"), entry("attributes", "code")]), Test::Regex("[0-6]".to_owned())),
+        _ => (column("business_service"), Test::Equal("unassigned".to_owned())),
+    };
+    Filter { subject, test }
+}
+
+/// The definition of a filter, row by row.
+fn keeps(filter: &Filter, records: &arrow::array::RecordBatch, row: usize) -> bool {
+    let text = value(&filter.subject, records, row);
+    let regex = |pattern: &str| regex::Regex::new(pattern).unwrap().is_match(&text);
+    match &filter.test {
+        Test::Equal(other) => text == *other,
+        Test::NotEqual(other) => text != *other,
+        Test::OneOf(others) => others.contains(&text),
+        Test::Regex(pattern) => regex(&format!("^(?s:{pattern})$")),
+        Test::NotRegex(pattern) => !regex(&format!("^(?s:{pattern})$")),
+        Test::Contains(part) => text.contains(part.as_str()),
+        Test::NotContains(part) => !text.contains(part.as_str()),
+        Test::Search(pattern) => regex(pattern),
+        Test::NotSearch(pattern) => !regex(pattern),
+    }
+}
+
+fn value(subject: &Subject, records: &arrow::array::RecordBatch, row: usize) -> String {
+    match subject {
+        Subject::Column(name) => {
+            let array: &arrow::array::StringArray = model::schema::column(records, name).unwrap();
+            if array.is_null(row) { String::new() } else { array.value(row).to_owned() }
+        }
+        Subject::Entry { column, key } => {
+            AttributesView::of(records, column, None).unwrap().get(row, key).unwrap_or_default().to_owned()
+        }
+        Subject::FirstOf(each) => each.iter().map(|subject| value(subject, records, row)).find(|text| !text.is_empty()).unwrap_or_default(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scans_agree_with_a_filter_written_the_slow_way() {
+    let seed = 7;
+    let dir = tempfile::tempdir().unwrap();
+    let shard = filled(seed, dir.path()).await;
+    let everything = all(&shard, Table::Logs).await;
+    assert_eq!(everything.num_rows(), 2400);
+    let mut random = StdRng::seed_from_u64(seed + 1);
+    let (mut files_skipped, mut groups_skipped) = (0, 0);
+    for case in 0..300 {
+        let start = random.random_range(-100..26_000);
+        let time = match random.random_range(0..3) {
+            0 => TimeRange::ALL,
+            _ => TimeRange::new(start, start + random.random_range(0..8_000)),
+        };
+        let order = [Order::Any, Order::NewestFirst, Order::OldestFirst][random.random_range(0..3)];
+        let limit = (order != Order::Any && random.random_bool(0.7)).then(|| random.random_range(0..200));
+        let filters: Vec<_> = (0..random.random_range(0..3)).map(|_| random_filter(&mut random)).collect();
+        let request = ScanRequest { filters: filters.clone(), order, limit, ..ScanRequest::new(Table::Logs, time) };
+        let mut expect: Vec<usize> = (0..everything.num_rows())
+            .filter(|&row| time.contains(times(&everything, "time_unix_nano")[row]))
+            .filter(|&row| filters.iter().all(|filter| keeps(filter, &everything, row)))
+            .collect();
+        let stats = request.stats.clone();
+        let what = format!("case {case}: {request:?}");
+        let found = scan(&shard, request).await;
+        let found_times = times(&found, "time_unix_nano");
+        let all_times = times(&everything, "time_unix_nano");
+        match order {
+            Order::Any => {
+                let rows_of: Vec<u32> = expect.iter().map(|&row| row as u32).collect();
+                let picked = arrow::compute::take_record_batch(&everything, &rows_of.into()).unwrap();
+                assert_eq!(rows(&found), rows(&picked), "{what}");
+            }
+            _ => {
+                expect.sort_by_key(|&row| if order == Order::NewestFirst { -all_times[row] } else { all_times[row] });
+                expect.truncate(limit.unwrap_or(usize::MAX));
+                let expect_times: Vec<i64> = expect.iter().map(|&row| all_times[row]).collect();
+                assert_eq!(found_times, expect_times, "{what}");
+                assert!((0..found.num_rows()).all(|row| filters.iter().all(|filter| keeps(filter, &found, row))), "{what}");
+            }
+        }
+        let stats = *stats.lock().unwrap();
+        assert_eq!(stats.rows_returned as usize, found.num_rows(), "{what}");
+        files_skipped += stats.files_skipped;
+        groups_skipped += stats.row_groups_skipped;
+    }
+    assert!(files_skipped > 100 && groups_skipped > 500, "{files_skipped} files and {groups_skipped} row groups skipped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_comes_in_the_order_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = filled(1, dir.path()).await;
+    for order in [Order::Any, Order::NewestFirst] {
+        let columns = vec!["body".to_owned(), "service_name".to_owned()];
+        let limit = (order != Order::Any).then_some(10);
+        let found = scan(&shard, ScanRequest { columns: Some(columns.clone()), order, limit, ..ScanRequest::new(Table::Logs, TimeRange::ALL) }).await;
+        let names: Vec<_> = found.schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, columns);
+    }
+    let none = ScanRequest { columns: Some(Vec::new()), ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+    let batches: Vec<arrow::array::RecordBatch> =
+        futures::TryStreamExt::try_collect(model::Scan::scan(&*shard, none).await.unwrap()).await.unwrap();
+    assert_eq!(batches.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 2400, "no column still counts rows");
+    let wrong = ScanRequest { columns: Some(vec!["nope".to_owned()]), ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+    assert_eq!(model::Scan::scan(&*shard, wrong).await.err().unwrap().code, model::Code::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newest_first_with_a_limit_reads_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(ShardOptions { row_group_rows: 100, ..options(dir.path()) }).await.unwrap();
+    for round in 0..10 {
+        let rows: Vec<_> = (0..100).map(|row| (round * 1000 + row, "a", "line")).collect();
+        put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+        shard.flush().await.unwrap();
+    }
+    let request = ScanRequest { order: Order::NewestFirst, limit: Some(10), ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+    let stats = request.stats.clone();
+    let found = scan(&shard, request).await;
+    assert_eq!(times(&found, "time_unix_nano"), (9090..9100).rev().collect::<Vec<_>>());
+    assert_eq!(stats.lock().unwrap().rows_scanned, 100, "one row group of ten is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn series_are_found_by_name_label_and_time_in_head_and_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    for (name, label, start) in [("up", "x", 0), ("up", "y", 0), ("down", "x", 0), ("up", "x", 60_000)] {
+        let points: Vec<_> = (0..4).map(|step| (start + step * 15_000, step as f64)).collect();
+        put(&shard, Table::Samples, floats(name, label, &points)).await.unwrap();
+    }
+    let check = async |shard: &Shard| {
+        let filter = |subject: Subject, text: &str| Filter { subject, test: Test::Equal(text.to_owned()) };
+        let label = Subject::Entry { column: "labels".to_owned(), key: "a".to_owned() };
+        let filters = vec![filter(Subject::Column("name".to_owned()), "up"), filter(label, "x")];
+        let request = ScanRequest { filters: filters.clone(), ..ScanRequest::new(Table::Samples, TimeRange::ALL) };
+        let found = scan(shard, request).await;
+        assert_eq!((found.num_rows(), points(&found).len()), (1, 8));
+        let late = TimeRange::of_millis_inclusive(200_000, 300_000);
+        assert_eq!(scan(shard, ScanRequest { filters, ..ScanRequest::new(Table::Samples, late) }).await.num_rows(), 0);
+        let kind = filter(Subject::Column("type".to_owned()), "gauge");
+        let request = ScanRequest { filters: vec![kind], ..ScanRequest::new(Table::Samples, TimeRange::ALL) };
+        assert_eq!(scan(shard, request).await.num_rows(), 3);
+    };
+    check(&shard).await;
+    shard.flush().await.unwrap();
+    check(&shard).await;
+}

@@ -1,0 +1,260 @@
+//! Batches to store, a disk that fails when told to, and ways to look at what came back.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use futures::TryStreamExt;
+use model::logs::{LogRow, LogsBuilder};
+use model::samples::{Exemplar, SamplesBuilder, SamplesView, SeriesRow};
+use model::schema::column;
+use model::spans::{SpanRow, SpansBuilder};
+use model::{AttributeValue, Attributes, Ingest, NativeHistogram, Placed, Scan, ScanRequest, Table, TimeRange};
+use parking_lot::Mutex;
+use store::{Disk, DiskFile, LocalDisk, Shard, ShardOptions};
+
+/// One log record: time, service, body.
+pub fn logs(rows: &[(i64, &str, &str)]) -> RecordBatch {
+    let mut builder = LogsBuilder::default();
+    for &(time, service, body) in rows {
+        builder.attributes.push("code", AttributeValue::Int(time % 7));
+        let trace_id = format!("{:032x}", time / 3);
+        let row = LogRow { time_unix_nano: time, service_name: service, body, trace_id: &trace_id, ..LogRow::default() };
+        let mut resource = Attributes::default();
+        resource.set("service.name", AttributeValue::Text(service));
+        builder.push(&row, &resource, &Attributes::default());
+    }
+    identify(builder.finish())
+}
+
+pub fn spans(rows: &[(i64, &str)]) -> RecordBatch {
+    let mut builder = SpansBuilder::default();
+    for &(time, name) in rows {
+        builder.events.attributes.push("exception.type", AttributeValue::Text("NotFound"));
+        builder.events.push(time + 1, "exception");
+        builder.links.push("aa", "bb", "");
+        let row = SpanRow { start_time_unix_nano: time, end_time_unix_nano: time + 5, name, trace_id: "ab", ..SpanRow::default() };
+        builder.push(&row, &Attributes::default(), &Attributes::default());
+    }
+    identify(builder.finish())
+}
+
+/// One series `name{a=label}` with these points, and an exemplar at the first.
+pub fn floats(name: &str, label: &str, points: &[(i64, f64)]) -> RecordBatch {
+    let mut builder = SamplesBuilder::default();
+    points.iter().for_each(|&(time, value)| builder.float(time, value));
+    if let Some(&(timestamp_ms, value)) = points.first() {
+        builder.exemplar(&Exemplar { timestamp_ms, value, trace_id: "ab", labels: &[("k", "v")], ..Exemplar::default() });
+    }
+    builder.push_series(&SeriesRow { name, kind: "gauge", unit: "s", help: "helps" }, [("a", label)].into_iter());
+    identify(builder.finish())
+}
+
+pub fn histogram(name: &str, time: i64) -> RecordBatch {
+    let mut builder = SamplesBuilder::default();
+    let histogram = NativeHistogram { schema: 3, count: 3.0, sum: 7.5, positive: vec![(-1, 1.0), (4, 2.0)], ..NativeHistogram::default() };
+    builder.histogram(time, &histogram);
+    builder.push_series(&SeriesRow { name, ..SeriesRow::default() }, [("a", "h")].into_iter());
+    identify(builder.finish())
+}
+
+/// As `pipeline` leaves it: every row has a business service.
+fn identify(records: RecordBatch) -> RecordBatch {
+    let at = records.schema_ref().index_of("business_service").unwrap();
+    let mut columns = records.columns().to_vec();
+    columns[at] = Arc::new(StringArray::from(vec!["unassigned"; records.num_rows()])) as ArrayRef;
+    RecordBatch::try_new(records.schema(), columns).unwrap()
+}
+
+pub async fn put(shard: &Shard, table: Table, records: RecordBatch) -> model::Result<u64> {
+    shard.ingest(Placed { shard: "one".to_owned(), table, records }).await.map(|ack| ack.accepted_records)
+}
+
+pub async fn scan(shard: &Shard, request: ScanRequest) -> RecordBatch {
+    let columns = request.columns.clone();
+    let schema = request.table.schema();
+    let batches: Vec<RecordBatch> = shard.scan(request).await.unwrap().try_collect().await.unwrap();
+    let schema = match columns {
+        None => schema,
+        Some(names) => Arc::new(schema.project(&names.iter().map(|name| schema.index_of(name).unwrap()).collect::<Vec<_>>()).unwrap()),
+    };
+    concat_batches(&schema, &batches).unwrap()
+}
+
+pub async fn all(shard: &Shard, table: Table) -> RecordBatch {
+    scan(shard, ScanRequest::new(table, TimeRange::ALL)).await
+}
+
+/// Every row as text, sorted: equal when the same rows are there, in whatever order.
+pub fn rows(records: &RecordBatch) -> Vec<String> {
+    let options = arrow::util::display::FormatOptions::default().with_null("∅");
+    let columns: Vec<_> =
+        records.columns().iter().map(|array| arrow::util::display::ArrayFormatter::try_new(array, &options).unwrap()).collect();
+    let mut rows: Vec<String> =
+        (0..records.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" | ")).collect();
+    rows.sort();
+    rows
+}
+
+pub fn times(records: &RecordBatch, name: &str) -> Vec<i64> {
+    let times: &Int64Array = column(records, name).unwrap();
+    times.values().to_vec()
+}
+
+pub fn bodies(records: &RecordBatch) -> Vec<String> {
+    let bodies: &StringArray = column(records, "body").unwrap();
+    let mut bodies: Vec<String> = (0..bodies.len()).map(|row| bodies.value(row).to_owned()).collect();
+    bodies.sort();
+    bodies
+}
+
+/// Every float point as (name, label a, time, value), sorted.
+pub fn points(records: &RecordBatch) -> Vec<(String, String, i64, f64)> {
+    let view = SamplesView::of(records).unwrap();
+    let mut points = Vec::new();
+    for row in 0..records.num_rows() {
+        let label = view.labels.get(row, "a").unwrap_or_default().to_owned();
+        for (time, value) in view.timestamps(row).unwrap().iter().zip(view.floats(row).unwrap()) {
+            points.push((view.name.value(row).to_owned(), label.clone(), *time, *value));
+        }
+    }
+    points.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    points
+}
+
+/// Options for small tests: the background does nothing by itself.
+pub fn options(dir: &Path) -> ShardOptions {
+    ShardOptions {
+        flush_interval: std::time::Duration::from_secs(3600),
+        files_max_before_compaction: 1000,
+        wal_group_interval: std::time::Duration::ZERO,
+        ..ShardOptions::new("one", dir)
+    }
+}
+
+pub fn faulty(dir: &Path) -> (ShardOptions, Arc<FaultyDisk>) {
+    let disk = Arc::new(FaultyDisk::default());
+    (ShardOptions { disk: disk.clone(), ..options(dir) }, disk)
+}
+
+type Rule = Box<dyn FnMut(&str, &Path) -> bool + Send>;
+
+/// The real disk, until a rule says that a call (its name and path) fails. Counts the syncs of log files.
+#[derive(Default)]
+pub struct FaultyDisk {
+    rule: Arc<Mutex<Option<Rule>>>,
+    syncs: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for FaultyDisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FaultyDisk")
+    }
+}
+
+impl FaultyDisk {
+    pub fn fail_when(&self, rule: impl FnMut(&str, &Path) -> bool + Send + 'static) {
+        *self.rule.lock() = Some(Box::new(rule));
+    }
+
+    pub fn heal(&self) {
+        *self.rule.lock() = None;
+    }
+
+    pub fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    fn check(&self, call: &str, path: &Path) -> io::Result<()> {
+        check(&self.rule, call, path)
+    }
+}
+
+fn check(rule: &Mutex<Option<Rule>>, call: &str, path: &Path) -> io::Result<()> {
+    match rule.lock().as_mut().is_some_and(|rule| rule(call, path)) {
+        true => Err(io::Error::new(io::ErrorKind::StorageFull, "the test's disk is full")),
+        false => Ok(()),
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.check("create_dir", dir)?;
+        LocalDisk.create_dir(dir)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.check("create", path)?;
+        let file = LocalDisk.create(path)?;
+        Ok(Box::new(FaultyFile { file, path: path.to_owned(), rule: self.rule.clone(), syncs: self.syncs.clone() }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        LocalDisk.read(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+        LocalDisk.list(dir)
+    }
+
+    fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        self.check("truncate", path)?;
+        LocalDisk.truncate(path, bytes)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.check("remove", path)?;
+        LocalDisk.remove(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.check("sync_file", path)?;
+        LocalDisk.sync_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.check("sync_dir", dir)?;
+        LocalDisk.sync_dir(dir)
+    }
+}
+
+struct FaultyFile {
+    file: Box<dyn DiskFile>,
+    path: std::path::PathBuf,
+    rule: Arc<Mutex<Option<Rule>>>,
+    syncs: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for FaultyFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FaultyFile")
+    }
+}
+
+impl DiskFile for FaultyFile {
+    /// A failing write leaves half of its bytes, as a full disk does.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = check(&self.rule, "append", &self.path) {
+            self.file.append(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.file.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        check(&self.rule, "sync", &self.path)?;
+        if self.path.extension().is_some_and(|extension| extension == "wal") {
+            self.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        check(&self.rule, "truncate", &self.path)?;
+        self.file.truncate(bytes)
+    }
+}
