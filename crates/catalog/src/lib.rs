@@ -1,1 +1,112 @@
+//! What have the teams declared about their systems?
+//!
+//! Today one kind of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
+//! and by which attributes their telemetry is recognised. The user's page is `docs/catalogue.md`.
+//!
+//! Path: `yaml.rs` (text to a tree that knows its lines) > `omd.rs` (tree to declarations, strictly, every problem at
+//! once) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
+//!
+//! When you add a field to `omd.yaml`, also touch `docs/catalogue.md`, `tests/cases/catalog/` and, when it is shown,
+//! `docs/api.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
+//!
+//! This crate knows no socket, no batch and no storage of signals: it answers look-ups by name.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod live;
+mod omd;
+mod problem;
+mod rules;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+pub use live::Live;
+pub use omd::{BusinessService, Component, Match, Owner, Pattern, Service};
+pub use problem::Problem;
+
+use model::Identity;
+use rules::Rules;
+
+/// Of one file.
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Everything declared, and the rules compiled from it. Serialises as the API shows it.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Catalog {
+    pub business_services: Vec<BusinessService>,
+    #[serde(skip)]
+    rules: Rules,
+}
+
+impl Catalog {
+    /// Reads files, and the `*.yaml` and `*.yml` of directories in the order of their names. All or nothing: every
+    /// problem of every file comes back at once.
+    pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut texts = Vec::new();
+        for path in paths {
+            match files_of(path.as_ref()).and_then(|files| files.into_iter().map(read).collect::<Result<Vec<_>, _>>()) {
+                Ok(more) => texts.extend(more),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let texts: Vec<_> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Self::parse(&texts)
+    }
+
+    /// The same from texts, each with the name that its problems carry.
+    pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
+        let business_services = omd::read(texts)?;
+        let rules = Rules::compile(&business_services);
+        Ok(Self { business_services, rules })
+    }
+
+    /// Whose is the record that has these attributes or labels? A rule for `service.name` also looks at `service_name`,
+    /// as the name is spelled on samples. Region and environment stay empty: the catalogue does not declare them.
+    pub fn identify<'a>(&self, lookup: impl Fn(&str) -> Option<&'a str>) -> Option<Identity> {
+        self.rules.first_match(&lookup)
+    }
+
+    /// Without a rule nothing can match, so nothing need be looked up.
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+    }
+}
+
+fn files_of(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let metadata = std::fs::metadata(path).map_err(|error| Problem::of_file(path, format!("cannot read catalogue: {error}")))?;
+    if !metadata.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| Problem::of_file(path, format!("cannot list catalogue: {error}")))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Problem::of_file(path, format!("cannot list catalogue: {error}")))?;
+        if entry.path().extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(entry.path());
+        }
+    }
+    if files.is_empty() {
+        return Err(Problem::of_file(path, "cannot find a catalogue: the directory holds no .yaml and no .yml file"));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: PathBuf) -> Result<(String, String), Problem> {
+    let fail = |what: String| Err(Problem::of_file(&path, what));
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+            fail(format!("cannot read catalogue: {} bytes are over file_bytes_max, {FILE_BYTES_MAX}", metadata.len()))
+        }
+        Ok(_) => match std::fs::read_to_string(&path) {
+            Ok(text) => Ok((path.display().to_string(), text)),
+            Err(error) => fail(format!("cannot read catalogue: {error}")),
+        },
+        Err(error) => fail(format!("cannot read catalogue: {error}")),
+    }
+}

@@ -1,0 +1,366 @@
+//! `omd.yaml`: business services, their services and components, owners, and the rules that recognise their telemetry.
+
+use std::collections::HashMap;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::Problem;
+use crate::rules::anchored;
+use crate::yaml::{self, Node, Place, Value};
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct BusinessService {
+    pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    pub owners: Vec<Owner>,
+    pub services: Vec<Service>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Owner {
+    pub team: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub email: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub slack: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Service {
+    pub name: String,
+    pub components: Vec<Component>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Component {
+    pub name: String,
+    /// Empty: those of the business service.
+    pub owners: Vec<Owner>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tier: String,
+    #[serde(rename = "match")]
+    pub matches: Vec<Match>,
+}
+
+/// All of these must hold, sorted by attribute. Serialises as it is written in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Match(pub Vec<(String, Pattern)>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    Exact(String),
+    /// With `*` and `?`.
+    Glob(String),
+    /// Anchored at both ends.
+    Regex(String),
+}
+
+impl Serialize for Match {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, pattern)| (key, pattern)))
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Exact(text) | Self::Glob(text) => serializer.serialize_str(text),
+            Self::Regex(regex) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("regex", regex)?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// Reads every text to its end, so that one run shows all there is to fix.
+pub(crate) fn read(texts: &[(&str, &str)]) -> Result<Vec<BusinessService>, Vec<Problem>> {
+    let mut reader = Reader::default();
+    let mut all = Vec::new();
+    let mut names = Names::new("business service");
+    for (file, text) in texts {
+        reader.file = (*file).to_owned();
+        match yaml::parse(text) {
+            Ok(root) => all.extend(reader.root(&root, &mut names)),
+            Err((place, what)) => reader.problem(place, what),
+        }
+    }
+    match reader.problems.is_empty() {
+        true => Ok(all),
+        false => Err(reader.problems),
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    file: String,
+    problems: Vec<Problem>,
+    /// Who already claims exactly these attributes, and where.
+    claims: HashMap<Match, String>,
+}
+
+/// Names that must be unique among siblings, each with the place that has it.
+struct Names {
+    kind: &'static str,
+    seen: HashMap<String, String>,
+}
+
+impl Names {
+    fn new(kind: &'static str) -> Self {
+        Self { kind, seen: HashMap::new() }
+    }
+}
+
+type Fields<'n> = HashMap<&'static str, &'n Node>;
+
+impl Reader {
+    fn problem(&mut self, place: Place, what: impl Into<String>) {
+        self.problems.push(Problem { file: self.file.clone(), line: place.line, column: place.column, what: what.into() });
+    }
+
+    fn place(&self, place: Place) -> String {
+        format!("{}:{}:{}", self.file, place.line, place.column)
+    }
+
+    fn root(&mut self, root: &Node, names: &mut Names) -> Vec<BusinessService> {
+        let Some(fields) = self.fields(root, "the file", &["business_services"]) else { return Vec::new() };
+        let Some(node) = self.required(&fields, root, "the file", "business_services") else { return Vec::new() };
+        self.list(node, "business_services").iter().filter_map(|item| self.business_service(item, names)).collect()
+    }
+
+    fn business_service(&mut self, node: &Node, names: &mut Names) -> Option<BusinessService> {
+        let fields = self.fields(node, "a business service", &["name", "description", "owners", "services"])?;
+        let name = self.name(&fields, node, "a business service", names);
+        let description = self.optional_text(&fields, "description");
+        let owners = self.owners(&fields);
+        let mut services = Names::new("service");
+        let services =
+            self.optional_list(&fields, "services").iter().filter_map(|item| self.service(item, &mut services, name.as_deref())).collect();
+        Some(BusinessService { name: name?, description, owners, services })
+    }
+
+    fn service(&mut self, node: &Node, names: &mut Names, business: Option<&str>) -> Option<Service> {
+        let fields = self.fields(node, "a service", &["name", "components"])?;
+        let name = self.name(&fields, node, "a service", names);
+        let path = format!("{}/{}", business.unwrap_or_default(), name.as_deref().unwrap_or_default());
+        let mut components = Names::new("component");
+        let components =
+            self.optional_list(&fields, "components").iter().filter_map(|item| self.component(item, &mut components, &path)).collect();
+        Some(Service { name: name?, components })
+    }
+
+    fn component(&mut self, node: &Node, names: &mut Names, path: &str) -> Option<Component> {
+        let fields = self.fields(node, "a component", &["name", "owners", "tier", "match"])?;
+        let name = self.name(&fields, node, "a component", names);
+        let owners = self.owners(&fields);
+        let tier = self.optional_text(&fields, "tier");
+        let path = format!("{path}/{}", name.as_deref().unwrap_or_default());
+        let mut matches = Vec::new();
+        if let Some(&node) = fields.get("match") {
+            let items = self.list(node, "match");
+            if items.is_empty() && matches!(node.value, Value::List(_)) {
+                self.problem(node.place, "cannot use an empty match: name at least one attribute, or leave match out");
+            }
+            for item in items {
+                if let Some(rule) = self.rule(item) {
+                    self.claim(item.place, &rule, &path);
+                    matches.push(rule);
+                }
+            }
+        }
+        Some(Component { name: name?, owners, tier, matches })
+    }
+
+    /// Two components that claim the very same attributes would be told apart by file order alone.
+    fn claim(&mut self, place: Place, rule: &Match, path: &str) {
+        let claim = format!("{path} at {}", self.place(place));
+        if let Some(other) = self.claims.insert(rule.clone(), claim) {
+            self.problem(place, format!("cannot match the same attributes twice: {other} has this rule"));
+        }
+    }
+
+    fn rule(&mut self, node: &Node) -> Option<Match> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(node.place, format!("cannot read a match rule from {}: write attribute: value", node.value.kind()));
+            return None;
+        };
+        if entries.is_empty() {
+            self.problem(node.place, "cannot use an empty match: name at least one attribute");
+            return None;
+        }
+        let mut tests: Vec<(String, Pattern)> = Vec::new();
+        for (place, key, value) in entries {
+            if tests.iter().any(|(other, _)| other == key) {
+                self.problem(*place, format!("cannot name attribute {key:?} twice in one rule: write two rules"));
+            } else if let Some(pattern) = self.pattern(value) {
+                tests.push((key.clone(), pattern));
+            }
+        }
+        tests.sort_by(|a, b| a.0.cmp(&b.0));
+        (tests.len() == entries.len()).then_some(Match(tests))
+    }
+
+    fn pattern(&mut self, node: &Node) -> Option<Pattern> {
+        match &node.value {
+            Value::Text(text) if text.is_empty() => {
+                self.problem(node.place, "cannot match an empty value: a missing attribute has it too");
+                None
+            }
+            Value::Text(text) if text.contains(['*', '?']) => {
+                if text.chars().all(|c| c == '*') {
+                    self.problem(node.place, format!("cannot match {text:?}: it takes every value, so give the start or end of one"));
+                    return None;
+                }
+                Some(Pattern::Glob(text.clone()))
+            }
+            Value::Text(text) => Some(Pattern::Exact(text.clone())),
+            Value::Map(_) => {
+                let fields = self.fields(node, "a pattern", &["regex"])?;
+                let regex = self.required(&fields, node, "a pattern", "regex")?;
+                let text = self.text(regex, "regex")?;
+                match anchored(&text) {
+                    Ok(compiled) if compiled.is_match("") => {
+                        self.problem(
+                            regex.place,
+                            format!("cannot match with {text:?}: it takes the empty value, which a missing attribute has"),
+                        );
+                        None
+                    }
+                    Ok(_) => Some(Pattern::Regex(text)),
+                    Err(error) => {
+                        let why = error.to_string();
+                        let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                        self.problem(regex.place, format!("cannot compile regular expression {text:?}: {last}"));
+                        None
+                    }
+                }
+            }
+            other => {
+                self.problem(node.place, format!("cannot match {}: write a value, a glob or {{regex: ...}}", other.kind()));
+                None
+            }
+        }
+    }
+
+    fn owners(&mut self, fields: &Fields<'_>) -> Vec<Owner> {
+        let mut teams = Names::new("team");
+        let mut owners = Vec::new();
+        for node in self.optional_list(fields, "owners") {
+            let Some(fields) = self.fields(node, "an owner", &["team", "email", "slack"]) else { continue };
+            let team = self.required(&fields, node, "an owner", "team").and_then(|team| self.unique(team, "team", &mut teams));
+            let (email, slack) = (self.optional_text(&fields, "email"), self.optional_text(&fields, "slack"));
+            if let Some(email) = fields.get("email").filter(|_| !email.is_empty() && !email.contains('@')) {
+                self.problem(email.place, "cannot write to this address: an email holds an @");
+            }
+            owners.extend(team.map(|team| Owner { team, email, slack }));
+        }
+        owners
+    }
+
+    /// The known fields of a map; unknown and repeated ones are problems.
+    fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(node.place, format!("cannot read {what} from {}: it is a map with {}", node.value.kind(), known.join(", ")));
+            return None;
+        };
+        let mut fields = Fields::new();
+        for (place, key, value) in entries {
+            match known.iter().find(|name| *name == key) {
+                Some(name) => {
+                    if fields.insert(name, value).is_some() {
+                        self.problem(*place, format!("cannot use key {key:?} twice in {what}"));
+                    }
+                }
+                None => {
+                    let hint = match closest(key, known) {
+                        Some(name) => format!("did you mean {name:?}?"),
+                        None => format!("{what} has {}", known.join(", ")),
+                    };
+                    self.problem(*place, format!("cannot use key {key:?} in {what}: {hint}"));
+                }
+            }
+        }
+        Some(fields)
+    }
+
+    fn required<'n>(&mut self, fields: &Fields<'n>, node: &Node, what: &str, name: &'static str) -> Option<&'n Node> {
+        if !fields.contains_key(name) {
+            self.problem(node.place, format!("cannot do without {name:?} in {what}"));
+        }
+        fields.get(name).copied()
+    }
+
+    fn name(&mut self, fields: &Fields<'_>, node: &Node, what: &str, names: &mut Names) -> Option<String> {
+        let node = self.required(fields, node, what, "name")?;
+        self.unique(node, "name", names)
+    }
+
+    fn unique(&mut self, node: &Node, field: &str, names: &mut Names) -> Option<String> {
+        let text = self.text(node, field)?;
+        if text.trim() != text || text.is_empty() {
+            self.problem(node.place, format!("cannot use {text:?} as a {}: it is empty or begins or ends with a space", names.kind));
+            return None;
+        }
+        if text == model::UNASSIGNED || text.starts_with("__") {
+            self.problem(node.place, format!("cannot use {text:?} as a {}: it means something to Tyto itself", names.kind));
+            return None;
+        }
+        let place = self.place(node.place);
+        if let Some(other) = names.seen.get(&text) {
+            self.problem(node.place, format!("cannot declare {} {text:?} twice: it stands at {other}", names.kind));
+        }
+        names.seen.entry(text.clone()).or_insert(place);
+        Some(text)
+    }
+
+    fn text(&mut self, node: &Node, name: &str) -> Option<String> {
+        match &node.value {
+            Value::Text(text) => Some(text.clone()),
+            other => {
+                self.problem(node.place, format!("cannot read {name:?} from {}: it is a text", other.kind()));
+                None
+            }
+        }
+    }
+
+    fn optional_text(&mut self, fields: &Fields<'_>, name: &'static str) -> String {
+        fields.get(name).and_then(|node| self.text(node, name)).unwrap_or_default()
+    }
+
+    fn list<'n>(&mut self, node: &'n Node, name: &str) -> &'n [Node] {
+        match &node.value {
+            Value::List(items) => items,
+            other => {
+                self.problem(node.place, format!("cannot read {name:?} from {}: it is a list", other.kind()));
+                &[]
+            }
+        }
+    }
+
+    fn optional_list<'n>(&mut self, fields: &Fields<'n>, name: &'static str) -> &'n [Node] {
+        fields.get(name).map_or(&[][..], |&node| self.list(node, name))
+    }
+}
+
+/// The known name that is a typing mistake or two away from `key`.
+fn closest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let allowed = (key.chars().count() / 3).clamp(1, 3);
+    known.iter().map(|name| (distance(key, name), *name)).filter(|(distance, _)| *distance <= allowed).min().map(|(_, name)| name)
+}
+
+/// Insertions, deletions and replacements that lead from one text to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,56 @@
+//! Runs `tests/cases/catalog/*.test`. A case is `# name`, the file, then `---- problems` with what must be said (nothing
+//! for a good file), or `---- identify` with lines `attribute=value ... -> business/service/component team`.
+//! `UPDATE=1` rewrites the expectations.
+
+use std::fmt::Write;
+
+use catalog::Catalog;
+
+fn answer(yaml: &str, kind: &str, expected: &str) -> String {
+    let loaded = Catalog::parse(&[("omd.yaml", yaml)]);
+    let mut out = String::new();
+    match (kind, loaded) {
+        ("problems", Ok(_)) => {}
+        (_, Err(problems)) => problems.iter().for_each(|problem| writeln!(out, "{problem}").unwrap()),
+        ("identify", Ok(catalog)) => {
+            for line in expected.lines() {
+                let (attributes, _) = line.split_once(" ->").expect("a line is `attribute=value ... -> expectation`");
+                let pairs: Vec<_> = attributes.split(' ').filter_map(|pair| pair.split_once('=')).collect();
+                let found = catalog.identify(|key| pairs.iter().find(|pair| pair.0 == key).map(|pair| pair.1));
+                let found = found.map_or("nobody".to_owned(), |identity| {
+                    format!("{}/{}/{} {}", identity.business_service, identity.service, identity.component, identity.team)
+                });
+                writeln!(out, "{attributes} -> {}", found.trim_end()).unwrap();
+            }
+        }
+        (other, Ok(_)) => panic!("no such section: {other}"),
+    }
+    out
+}
+
+#[test]
+fn cases() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/catalog");
+    let mut ran = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut rewritten = String::new();
+        for case in text.split_inclusive("\n====\n") {
+            let body = case.trim_end_matches("====\n");
+            let (yaml, rest) = body.split_once("\n---- ").expect("a case has a ---- section");
+            let (kind, expected) = rest.split_once('\n').expect("a section has a line of its own");
+            let actual = answer(yaml, kind, expected.trim_end());
+            if std::env::var_os("UPDATE").is_none() {
+                assert_eq!(actual.trim_end(), expected.trim_end(), "{} in {}", yaml.lines().next().unwrap(), path.display());
+            }
+            let end = if case.ends_with("====\n") { "====\n" } else { "" };
+            write!(rewritten, "{yaml}\n---- {kind}\n{actual}{end}").unwrap();
+            ran += 1;
+        }
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, rewritten).unwrap();
+        }
+    }
+    assert!(ran >= 8, "the cases are there");
+}

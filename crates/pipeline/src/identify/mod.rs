@@ -1,0 +1,161 @@
+//! Whose is this record? `sources.rs` decides it for one set of attributes; this file does so once per distinct set of
+//! a batch; `stamp.rs` writes the answer onto series.
+
+mod sources;
+mod stamp;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, MapArray, RecordBatch, StringArray, StringBuilder};
+use catalog::Catalog;
+use hashbrown::HashMap;
+use model::schema::column;
+use model::{AttributesView, Decoded, Error, Identified, Identity, Result, Table};
+
+use sources::Spelling;
+
+pub(crate) fn identify(mut batch: Decoded, catalog: &Catalog) -> Result<Identified> {
+    let found = match batch.table {
+        Table::Samples => of_samples(&batch.records, catalog)?,
+        Table::Logs if batch.protocol == "loki_push" => of_resources(&batch.records, catalog, Spelling::Labels)?,
+        Table::Logs | Table::Spans => of_resources(&batch.records, catalog, Spelling::Attributes)?,
+    };
+    let mut columns = batch.records.columns().to_vec();
+    let schema = batch.records.schema();
+    let position = |name: &str| schema.index_of(name).map_err(Error::from);
+    for (field, name) in Identity::FIELDS.into_iter().enumerate() {
+        columns[position(name)?] = found.column(field);
+    }
+    if batch.table == Table::Samples
+        && let Some(stamped) = stamp::stamp(&batch.records, &found)?
+    {
+        columns[position("labels")?] = stamped.labels;
+        columns[position("series_id")?] = stamped.series_id;
+    }
+    batch.records = RecordBatch::try_new(schema, columns)?;
+    Ok(Identified(batch))
+}
+
+/// The distinct identities of a batch, and which of them each row has.
+#[derive(Default)]
+struct Found {
+    distinct: Vec<Identity>,
+    rows: Vec<usize>,
+}
+
+impl Found {
+    fn add(&mut self, identity: Identity) -> usize {
+        self.distinct.push(identity);
+        self.distinct.len() - 1
+    }
+
+    fn of_row(&self, row: usize) -> &Identity {
+        &self.distinct[self.rows[row]]
+    }
+
+    fn column(&self, field: usize) -> ArrayRef {
+        let mut builder = StringBuilder::new();
+        for &index in &self.rows {
+            match self.distinct[index].values()[field] {
+                "" => builder.append_null(),
+                text => builder.append_value(text),
+            }
+        }
+        Arc::new(builder.finish())
+    }
+}
+
+/// Logs and spans: rows of one resource follow each other, so the row before is asked first, then the resources seen.
+fn of_resources(records: &RecordBatch, catalog: &Catalog, spelling: Spelling) -> Result<Found> {
+    let resources = Entries::of(column(records, "resource_attributes")?);
+    let own = Entries::of(column(records, "attributes")?);
+    let own_states_identity = spelling == Spelling::Attributes && own.some_key_contains("omd.");
+    let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut key = Vec::new();
+    let mut found = Found::default();
+    for row in 0..records.num_rows() {
+        let states_own = own_states_identity && own.view.iter(row).any(|(key, _)| key.starts_with("omd."));
+        let index = if states_own {
+            let lookup = |key: &str| own.view.get(row, key).or_else(|| resources.view.get(row, key));
+            found.add(sources::decide(lookup, catalog, spelling))
+        } else if row > 0 && !own_states_identity && resources.same(row - 1, row) {
+            found.rows[row - 1]
+        } else {
+            resources.write_key(row, &mut key);
+            match seen.get(&key) {
+                Some(&index) => index,
+                None => {
+                    let index = found.add(sources::decide(|key: &str| resources.view.get(row, key), catalog, spelling));
+                    seen.insert(key.clone(), index);
+                    index
+                }
+            }
+        };
+        found.rows.push(index);
+    }
+    Ok(found)
+}
+
+/// Samples: nearly every row has other labels, so remembering them would cost more than it saves.
+fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
+    let labels = AttributesView::of(records, "labels", None)?;
+    let names: &StringArray = column(records, "name")?;
+    let mut found = Found::default();
+    for row in 0..records.num_rows() {
+        let lookup = |key: &str| match key {
+            "__name__" => Some(model::logs::text_or_empty(names, row)),
+            key => labels.get(row, key),
+        };
+        let identity = sources::decide(lookup, catalog, Spelling::Labels);
+        // Series that come together are mostly one target's.
+        let index = match found.distinct.last() {
+            Some(last) if *last == identity => found.distinct.len() - 1,
+            _ => found.add(identity),
+        };
+        found.rows.push(index);
+    }
+    Ok(found)
+}
+
+/// A map column's rows as stretches of bytes, to compare whole rows at once.
+struct Entries<'a> {
+    view: AttributesView<'a>,
+    offsets: &'a [i32],
+    columns: [&'a StringArray; 2],
+}
+
+impl<'a> Entries<'a> {
+    fn of(map: &'a MapArray) -> Self {
+        let columns = [map.keys().as_string(), map.values().as_string()];
+        Self { view: AttributesView::of_map(map, None), offsets: map.value_offsets(), columns }
+    }
+
+    fn some_key_contains(&self, part: &str) -> bool {
+        let bytes = self.columns[0].value_data();
+        // Keys are text, one after the other; a match across two of them costs a closer look and no more.
+        std::str::from_utf8(bytes).is_ok_and(|text| text.contains(part))
+    }
+
+    /// The bytes of a row's keys or values, and where each ends.
+    fn stretch(&self, column: &'a StringArray, row: usize) -> (&'a [u8], &'a [i32]) {
+        let ends = &column.value_offsets()[self.offsets[row] as usize..=self.offsets[row + 1] as usize];
+        (&column.value_data()[ends[0] as usize..ends[ends.len() - 1] as usize], ends)
+    }
+
+    fn same(&self, a: usize, b: usize) -> bool {
+        self.columns.iter().all(|column| {
+            let ((bytes_a, ends_a), (bytes_b, ends_b)) = (self.stretch(column, a), self.stretch(column, b));
+            let lengths = |ends: &'a [i32]| ends.iter().map(move |end| end - ends[0]);
+            bytes_a == bytes_b && ends_a.len() == ends_b.len() && lengths(ends_a).eq(lengths(ends_b))
+        })
+    }
+
+    fn write_key(&self, row: usize, key: &mut Vec<u8>) {
+        key.clear();
+        for column in self.columns {
+            let (bytes, ends) = self.stretch(column, row);
+            ends.iter().for_each(|end| key.extend_from_slice(&(end - ends[0]).to_le_bytes()));
+            key.extend_from_slice(bytes);
+        }
+    }
+}

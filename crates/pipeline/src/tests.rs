@@ -1,0 +1,197 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{Int64Array, StringArray};
+use catalog::Catalog;
+use model::logs::{LogRow, LogsBuilder};
+use model::samples::{SamplesBuilder, SamplesView, SeriesRow};
+use model::schema::column;
+use model::{AttributeValue, Attributes, Error, Identity, Rejection, Table, Usage, series_id};
+use parking_lot::Mutex;
+
+use super::*;
+
+const OMD: &str = r#"
+business_services:
+  - name: video
+    owners: [{team: playback}]
+    services:
+      - name: markers
+        components:
+          - name: marker-api
+            match: [{service.name: "marker-*"}, {job: markers, __name__: "marker_*"}]
+"#;
+
+#[derive(Default)]
+struct Shard {
+    placed: Mutex<Vec<Placed>>,
+    broken: AtomicBool,
+}
+
+#[async_trait]
+impl Ingest<Placed> for Shard {
+    async fn ingest(&self, batch: Placed) -> Result<Ack> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("cannot append to the log"));
+        }
+        let accepted_records = batch.records.num_rows() as u64;
+        self.placed.lock().push(batch);
+        Ok(Ack { accepted_records, rejections: Vec::new() })
+    }
+}
+
+/// A pipeline with the catalogue above, and the shard behind it.
+fn pipeline() -> (Pipeline, Arc<Shard>) {
+    let shard = Arc::new(Shard::default());
+    let catalog = Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap());
+    (Pipeline::new(Arc::new(catalog), shard.clone()), shard)
+}
+
+fn send(pipeline: &Pipeline, batch: Decoded) -> Result<Ack> {
+    futures::executor::block_on(pipeline.ingest(batch))
+}
+
+/// One log record per line; a line is the resource's attributes, then `|`, then the record's own.
+fn logs(protocol: &'static str, lines: &[&str]) -> Decoded {
+    let mut builder = LogsBuilder::default();
+    for line in lines {
+        let (resource, own) = line.split_once('|').unwrap_or((line, ""));
+        let mut attributes = Attributes::default();
+        resource.split_whitespace().filter_map(|pair| pair.split_once('=')).for_each(|(k, v)| attributes.set(k, AttributeValue::Text(v)));
+        for (key, value) in own.split_whitespace().filter_map(|pair| pair.split_once('=')) {
+            builder.attributes.push(key, AttributeValue::Text(value));
+        }
+        builder.push(&LogRow { body: "x", ..LogRow::default() }, &attributes, &Attributes::default());
+    }
+    Decoded { table: Table::Logs, records: builder.finish(), rejections: Vec::new(), protocol }
+}
+
+fn identities(records: &arrow::array::RecordBatch) -> Vec<String> {
+    let columns = Identity::FIELDS.map(|name| column::<StringArray>(records, name).unwrap());
+    (0..records.num_rows()).map(|row| columns.map(|column| model::logs::text_or_empty(column, row).to_owned()).join("/")).collect()
+}
+
+/// What the records of these lines are filed under: business service / service / component / region / environment / team.
+#[track_caller]
+fn check_logs(protocol: &'static str, cases: &[(&str, &str)]) {
+    let (pipeline, shard) = pipeline();
+    let lines: Vec<_> = cases.iter().map(|case| case.0).collect();
+    send(&pipeline, logs(protocol, &lines)).unwrap();
+    let placed = shard.placed.lock();
+    assert_eq!(placed[0].shard, "default");
+    let expected: Vec<_> = cases.iter().map(|case| case.1).collect();
+    assert_eq!(identities(&placed[0].records), expected);
+}
+
+#[test]
+fn every_source_of_an_identity_in_its_order() {
+    check_logs(
+        "otlp_grpc",
+        &[
+            ("service.name=other", "unassigned/////"),
+            ("service.name=marker-7", "video/markers/marker-api///playback"),
+            ("service.name=marker-7", "video/markers/marker-api///playback"),
+            ("service.name=marker-7 cloud.region=eu deployment.environment=old", "video/markers/marker-api/eu/old/playback"),
+            ("deployment.environment=old deployment.environment.name=new", "unassigned////new/"),
+            ("omd.business_service=pay service.name=marker-7", "pay/////"),
+            ("omd.business_service=video service.name=marker-7 omd.region=us cloud.region=eu", "video/markers/marker-api/us//playback"),
+            ("omd.business_service=unassigned service.name=marker-7", "video/markers/marker-api///playback"),
+            ("business_service=pay", "unassigned/////"),
+            ("service.name=marker-7|omd.business_service=pay omd.component=till", "pay//till///"),
+            ("service.name=marker-7|omdurman=x", "video/markers/marker-api///playback"),
+            ("", "unassigned/////"),
+        ],
+    );
+}
+
+#[test]
+fn loki_streams_state_theirs_as_labels() {
+    check_logs(
+        "loki_push",
+        &[
+            ("business_service=pay component=till", "pay//till///"),
+            ("service_name=marker-7", "video/markers/marker-api///playback"),
+            ("job=x|omd.business_service=no", "unassigned/////"),
+        ],
+    );
+}
+
+#[test]
+fn entries_that_only_join_alike_are_told_apart() {
+    check_logs(
+        "otlp_grpc",
+        &[("service.nam=emarker-7", "unassigned/////"), ("service.name=marker-7", "video/markers/marker-api///playback")],
+    );
+}
+
+#[test]
+fn series_are_stamped_sorted_and_renumbered() {
+    let mut builder = SamplesBuilder::default();
+    let series: [(&str, &[(&str, &str)]); 4] = [
+        ("marker_hits", &[("instance", "a"), ("job", "markers"), ("service", "own"), ("zone", "1")]),
+        ("up", &[("job", "markers")]),
+        ("marker_hits", &[("business_service", "pay"), ("cloud_region", "eu"), ("job", "markers")]),
+        ("marker_misses", &[("job", "markers")]),
+    ];
+    for (name, labels) in series {
+        builder.float(1000, 1.0);
+        builder.float(2000, 2.0);
+        builder.push_series(&SeriesRow { name, ..SeriesRow::default() }, labels.iter().copied());
+    }
+    let records = builder.finish();
+    let before = column::<Int64Array>(&records, "series_id").unwrap().clone();
+    let (pipeline, shard) = pipeline();
+    send(&pipeline, Decoded { table: Table::Samples, records, rejections: Vec::new(), protocol: "remote_write" }).unwrap();
+
+    let placed = shard.placed.lock();
+    let view = SamplesView::of(&placed[0].records).unwrap();
+    let sets: Vec<_> = (0..4).map(|row| view.label_set(row).to_string()).collect();
+    assert_eq!(
+        sets,
+        [
+            r#"{__name__="marker_hits", business_service="video", component="marker-api", instance="a", job="markers", service="own", team="playback", zone="1"}"#,
+            r#"{__name__="up", job="markers"}"#,
+            r#"{__name__="marker_hits", business_service="pay", cloud_region="eu", job="markers", region="eu"}"#,
+            r#"{__name__="marker_misses", business_service="video", component="marker-api", job="markers", service="markers", team="playback"}"#,
+        ]
+    );
+    let raw: Vec<_> = view.labels.iter(0).collect();
+    assert!(raw.is_sorted(), "{raw:?}");
+    assert_eq!(view.series_id.value(0), series_id("marker_hits", view.labels.iter(0)));
+    assert_eq!(view.series_id.value(1), before.value(1));
+    assert_eq!(identities(&placed[0].records)[1], "unassigned/////");
+
+    let usage = pipeline.usage().usage();
+    let records: Vec<_> = usage.iter().map(|(identity, _, usage)| (identity.business_service.as_str(), usage.records)).collect();
+    assert_eq!(records, [("pay", 2), ("unassigned", 2), ("video", 2), ("video", 2)]);
+}
+
+#[test]
+fn usage_is_booked_once_a_batch_is_durable() {
+    let (pipeline, shard) = pipeline();
+    let batch = || logs("otlp_grpc", &["service.name=marker-1", "service.name=marker-1", "a=b"]);
+    shard.broken.store(true, Ordering::SeqCst);
+    send(&pipeline, batch()).unwrap_err();
+    assert!(pipeline.usage().usage().is_empty());
+    shard.broken.store(false, Ordering::SeqCst);
+    send(&pipeline, batch()).unwrap();
+    let usage = pipeline.usage().usage();
+    assert_eq!(usage.len(), 2);
+    let (unassigned, video) = (&usage[0], &usage[1]);
+    assert_eq!((unassigned.0.business_service.as_str(), unassigned.1, unassigned.2.records), ("unassigned", Table::Logs, 1));
+    assert_eq!((video.0.component.as_str(), video.2.records), ("marker-api", 2));
+    // Per row 36 bytes of numbers, the body "x", the attributes, and the identity.
+    let fixed = 4 * 8 + 4 + 1;
+    assert_eq!(unassigned.2, Usage { records: 1, bytes: fixed + 2 + "unassigned".len() as u64 });
+    assert_eq!(video.2.bytes, 2 * (fixed + "service.namemarker-1videomarkersmarker-apiplayback".len() as u64));
+}
+
+#[test]
+fn what_is_refused_whole_reaches_no_shard_and_keeps_its_reasons() {
+    let (pipeline, shard) = pipeline();
+    let mut batch = logs("otlp_grpc", &[]);
+    let rejection = Rejection { records: 3, field: "resourceLogs[0]".to_owned(), why: "Too many.".to_owned(), reason: "too_many" };
+    batch.rejections.push(rejection.clone());
+    let ack = send(&pipeline, batch).unwrap();
+    assert_eq!((ack.accepted_records, ack.rejections), (0, vec![rejection]));
+    assert!(shard.placed.lock().is_empty());
+}
