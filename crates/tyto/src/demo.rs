@@ -1,6 +1,7 @@
 //! `tyto demo`: the whole product on one laptop, with a company to watch.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +9,8 @@ use model::{Error, Result};
 
 use crate::options::ServeOptions;
 use crate::serve::{self, Addresses, Server};
+
+const HOURS_MAX: f64 = 24.0 * 31.0;
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct DemoOptions {
@@ -35,21 +38,18 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
     let Addresses { http, otlp_grpc, otlp_http } = server.addresses;
     eprintln!("Tyto demo: a streaming company sends its logs, metrics and traces to http://{http}");
 
-    let company = sim::Demo {
-        http,
-        otlp_http,
-        otlp_grpc,
-        seed: options.seed,
-        backfill: Duration::from_secs_f64(options.hours.clamp(0.0, 24.0 * 365.0) * 3600.0),
-        progress: progress_bar(),
-    };
+    let company = sim::Demo::new(sim::DemoOptions {
+        backfill: Duration::from_secs_f64(options.hours.clamp(0.0, HOURS_MAX) * 3600.0),
+        ..sim::DemoOptions::new(sim::Endpoints { http, otlp_http, otlp_grpc }, options.seed, progress_bar())
+    })?;
     let stop = serve::stop_signal();
     tokio::pin!(stop);
     let played = async {
         company.backfill().await?;
         println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
         println!("\n  Open http://{http} in a browser. A fault starts in a minute or two. Ctrl-C ends the demo.\n");
-        company.live(std::future::pending()).await
+        company.live(std::future::pending()).await;
+        Ok(())
     };
     tokio::select! {
         ended = played => ended?,
@@ -62,9 +62,10 @@ fn progress_bar() -> sim::Progress {
     let bar = ProgressBar::new(1000).with_style(
         ProgressStyle::with_template("  history [{bar:40.cyan/dim}] {percent:>3} %  {msg}").expect("the template is well formed"),
     );
-    Box::new(move |done, sent| {
+    Arc::new(move |done, sent| {
         bar.set_position((done * 1000.0) as u64);
-        bar.set_message(format!("{} logs, {} spans, {} samples", sent.logs, sent.spans, sent.samples));
+        let points = sent.metric_points + sent.remote_write_samples;
+        bar.set_message(format!("{} logs, {} spans, {points} metric points", sent.log_records, sent.spans));
         if done >= 1.0 {
             bar.finish();
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::Catalog;
+use catalog::Live;
 use model::{Error, Result};
 use store::{Shard, ShardOptions};
 use tokio::net::TcpListener;
@@ -88,8 +88,8 @@ impl Server {
     }
 }
 
-fn load_catalog(settings: &Settings) -> Result<Catalog> {
-    Catalog::load(&settings.catalog).map_err(|problems| {
+fn load_catalog(settings: &Settings) -> Result<Live> {
+    Live::load(settings.catalog.clone()).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         Error::invalid(format!("cannot use the catalogue:\n{}", lines.join("\n")))
     })

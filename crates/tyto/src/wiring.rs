@@ -6,10 +6,11 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use axum::Router;
-use catalog::Catalog;
+use catalog::Live;
 use model::{Ingest, Query, ReceiveLimits, Result, Scan};
 use pipeline::Pipeline;
 use present::PresentState;
@@ -30,12 +31,18 @@ pub(crate) struct Wired {
     pub(crate) pipeline: Arc<Pipeline>,
 }
 
-pub(crate) fn wire(settings: &Settings, catalog: Arc<Catalog>, shard: Arc<Shard>, metrics: Metrics) -> Wired {
+pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics) -> Wired {
     let pipeline = write_path(catalog.clone(), shard.clone());
     let query = read_path(shard.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
-    let admin = Arc::new(Admin { shard: shard.clone(), pipeline: pipeline.clone(), metrics });
-    let present = PresentState::new(query, admin, catalog).with_limits(settings.query.clone());
+    let present = PresentState {
+        query,
+        admin: Arc::new(Admin { shard: shard.clone(), metrics }),
+        catalog,
+        usage: pipeline.usage(),
+        limits: settings.query.clone(),
+        started: SystemTime::now(),
+    };
 
     Wired {
         http: receive::otlp_http_router(receivers.clone())
@@ -50,7 +57,7 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Catalog>, shard: Arc<Shard>
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
-fn write_path(catalog: Arc<Catalog>, shard: Arc<Shard>) -> Arc<Pipeline> {
+fn write_path(catalog: Arc<Live>, shard: Arc<Shard>) -> Arc<Pipeline> {
     Arc::new(Pipeline::new(catalog, shard as Arc<dyn Ingest<model::Placed>>))
 }
 
@@ -65,15 +72,19 @@ fn receivers(pipeline: Arc<Pipeline>, limits: ReceiveLimits) -> Receivers {
 
 /// The read path alone, over a folder that a server may be using: for `tyto sql --data-dir`.
 pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
-    let catalog = Arc::new(Catalog::default());
-    let pipeline = write_path(catalog.clone(), shard.clone());
-    let query = read_path(shard.clone());
-    present::router(PresentState::new(query, Arc::new(Admin { shard, pipeline, metrics }), catalog))
+    let catalog = Arc::new(Live::default());
+    present::router(PresentState {
+        query: read_path(shard.clone()),
+        usage: write_path(catalog.clone(), shard.clone()).usage(),
+        admin: Arc::new(Admin { shard, metrics }),
+        catalog,
+        limits: model::QueryLimits::default(),
+        started: SystemTime::now(),
+    })
 }
 
 struct Admin {
     shard: Arc<Shard>,
-    pipeline: Arc<Pipeline>,
     metrics: Metrics,
 }
 
@@ -90,10 +101,6 @@ impl present::Admin for Admin {
 
     fn metrics_text(&self) -> String {
         self.metrics.text()
-    }
-
-    fn usage(&self) -> Vec<(model::Identity, model::Table, model::Usage)> {
-        model::UsageMeter::usage(self.pipeline.as_ref())
     }
 
     fn shards(&self) -> serde_json::Value {
