@@ -33,6 +33,14 @@ pub struct DemoOptions {
     pub progress: Progress,
 }
 
+impl DemoOptions {
+    /// Six hours of the past at the traffic that makes some 250 thousand spans of them.
+    pub fn new(endpoints: Endpoints, seed: u64, progress: Progress) -> Self {
+        let journeys_per_second = WorldOptions::new(seed, 0).journeys_per_second;
+        Self { endpoints, seed, backfill: Duration::from_secs(6 * 3600), journeys_per_second, progress }
+    }
+}
+
 pub struct Demo {
     options: DemoOptions,
     sender: Sender,

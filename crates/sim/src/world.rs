@@ -27,14 +27,14 @@ const STAGING_LEAD_SECONDS: u64 = 600;
 pub struct WorldOptions {
     pub seed: u64,
     pub start_unix_seconds: u64,
-    /// Journeys that begin per second over all regions, on average over a day. One leaves about eleven spans.
+    /// Journeys that begin per second over all regions, on average over a day. One leaves about eight spans.
     pub journeys_per_second: f64,
     pub faults: Vec<Fault>,
 }
 
 impl WorldOptions {
     pub fn new(seed: u64, start_unix_seconds: u64) -> Self {
-        Self { seed, start_unix_seconds, journeys_per_second: 1.1, faults: Vec::new() }
+        Self { seed, start_unix_seconds, journeys_per_second: 1.35, faults: Vec::new() }
     }
 }
 

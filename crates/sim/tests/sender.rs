@@ -122,8 +122,7 @@ async fn backfill_counts_what_the_receiver_has_taken() {
         assert!((0.0..=1.0).contains(&done));
         seen.fetch_add(1, Ordering::SeqCst);
     });
-    let options =
-        DemoOptions { endpoints: endpoints(address), seed: 3, backfill: Duration::from_secs(700), journeys_per_second: 1.1, progress };
+    let options = DemoOptions { backfill: Duration::from_secs(700), ..DemoOptions::new(endpoints(address), 3, progress) };
     let demo = Demo::new(options).unwrap();
     let sent = demo.backfill().await.unwrap();
     let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
