@@ -135,7 +135,7 @@ async fn newest_first_with_a_limit_reaches_the_scan() {
         let requests = scan.requests.lock().unwrap();
         assert_eq!((requests[0].order, requests[0].limit), (order, limit), "{text}");
     };
-    check("SELECT body FROM logs ORDER BY time_unix_nano DESC LIMIT 2", Order::NewestFirst, None, 2).await;
+    check("SELECT body FROM logs ORDER BY time_unix_nano DESC LIMIT 2", Order::NewestFirst, Some(2), 2).await;
     check("SELECT body, time_unix_nano FROM logs ORDER BY time_unix_nano LIMIT 2", Order::OldestFirst, Some(2), 2).await;
     check("SELECT * FROM logs WHERE flags IS NULL ORDER BY time_unix_nano DESC LIMIT 3", Order::NewestFirst, None, 3).await;
     check("SELECT * FROM logs ORDER BY time_unix_nano DESC, body LIMIT 3", Order::Any, None, 3).await;

@@ -24,6 +24,7 @@ fn translate(error: &DataFusionError, what: &str) -> Error {
         E::Collection(errors) if !errors.is_empty() => return translate(&errors[0], what),
         E::External(external) => match own(&**external) {
             Some(error) => return error,
+            None if external.is::<regex::Error>() => (Code::Invalid, external.to_string()),
             None => (Code::Internal, external.to_string()),
         },
         E::ArrowError(arrow, _) => return of_arrow(arrow, what),

@@ -5,7 +5,7 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, replace_children_if_necessary};
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -47,13 +47,25 @@ fn unsorted(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPla
     if !input.equivalence_properties().ordering_satisfy(sort.expr().clone())? {
         return Ok(None);
     }
-    if input.downcast_ref::<ScanExec>().is_some() {
-        return Ok(input.with_fetch(Some(fetch)));
-    }
     Ok(Some(match input.output_partitioning().partition_count() {
-        1 => Arc::new(GlobalLimitExec::new(input, 0, Some(fetch))),
+        1 => cut(input, fetch)?,
         _ => Arc::new(LocalLimitExec::new(input, fetch)),
     }))
+}
+
+/// The first rows of a plan with one partition. The limit goes to the scan through steps that give a row for each row.
+fn cut(plan: Arc<dyn ExecutionPlan>, fetch: usize) -> Result<Arc<dyn ExecutionPlan>> {
+    if let Some(scan) = plan.downcast_ref::<ScanExec>().and_then(|scan| scan.with_fetch(Some(fetch))) {
+        return Ok(scan);
+    }
+    let child = match plan.children().as_slice() {
+        [child] if child.output_partitioning().partition_count() == 1 => Arc::clone(child),
+        _ => return Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(fetch)))),
+    };
+    match plan.supports_limit_pushdown() && matches!(plan.cardinality_effect(), CardinalityEffect::Equal) {
+        true => replace_children_if_necessary(plan, vec![cut(child, fetch)?]),
+        false => Ok(Arc::new(GlobalLimitExec::new(plan, 0, Some(fetch)))),
+    }
 }
 
 /// The same plan over an ordered scan, when every step between keeps the order and none already cuts its rows.

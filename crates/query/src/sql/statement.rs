@@ -32,7 +32,9 @@ pub(super) fn read(sql: &str) -> Result<Statement> {
     match reads(&statement) {
         true => Ok(statement),
         false => {
-            let word = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+            let prefixes = ["EXPLAIN", "ANALYZE", "VERBOSE"];
+            let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
+            let word = words.find(|word| !prefixes.contains(&word.as_str())).unwrap_or_default();
             Err(Error::invalid(format!("cannot run {word}: SQL here only reads, with SELECT, EXPLAIN, SHOW and DESCRIBE")))
         }
     }

@@ -20,16 +20,16 @@ use model::{
 use regex::Regex;
 
 #[derive(Default)]
-pub struct FakeScan {
-    tables: HashMap<Table, RecordBatch>,
+pub(crate) struct FakeScan {
+    pub(crate) tables: HashMap<Table, RecordBatch>,
     /// Every request that came.
-    pub requests: Mutex<Vec<ScanRequest>>,
+    pub(crate) requests: Mutex<Vec<ScanRequest>>,
     /// Never gives a row.
-    pub stuck: bool,
+    pub(crate) stuck: bool,
 }
 
 impl FakeScan {
-    pub fn with(mut self, table: Table, rows: RecordBatch) -> Self {
+    pub(crate) fn with(mut self, table: Table, rows: RecordBatch) -> Self {
         self.tables.insert(table, rows);
         self
     }
@@ -148,7 +148,7 @@ fn identified(batch: &RecordBatch, business_service: &str, component: &str) -> R
 
 const SECOND: i64 = 1_000_000_000;
 
-pub fn logs() -> RecordBatch {
+pub(crate) fn logs() -> RecordBatch {
     let mut builder = LogsBuilder::default();
     let mut batches = Vec::new();
     for (service, business, lines) in [
@@ -173,7 +173,7 @@ pub fn logs() -> RecordBatch {
     concat_batches(&Table::Logs.schema(), &batches).expect("one schema")
 }
 
-pub fn spans() -> RecordBatch {
+pub(crate) fn spans() -> RecordBatch {
     let mut builder = SpansBuilder::default();
     for (trace, span, parent, name, status, start, seconds) in [
         (1, "a", "", "GET /play", "ok", 100, 3),
@@ -200,7 +200,7 @@ pub fn spans() -> RecordBatch {
 }
 
 /// Ends with a metadata-only row and a series whose only point is at time 0.
-pub fn samples() -> RecordBatch {
+pub(crate) fn samples() -> RecordBatch {
     let mut builder = SamplesBuilder::default();
     let stale = f64::from_bits(0x7ff0_0000_0000_0002);
     for (instance, values) in [("a", vec![1.0, 2.0, 3.0]), ("b", vec![10.0, 20.0, stale])] {
@@ -217,10 +217,10 @@ pub fn samples() -> RecordBatch {
     identified(&builder.finish(), "playback", "")
 }
 
-pub fn company() -> FakeScan {
+pub(crate) fn company() -> FakeScan {
     FakeScan::default().with(Table::Logs, logs()).with(Table::Spans, spans()).with(Table::Samples, samples())
 }
 
-pub fn everything() -> TimeRange {
+pub(crate) fn everything() -> TimeRange {
     TimeRange::ALL
 }
