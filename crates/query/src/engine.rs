@@ -1,0 +1,137 @@
+mod languages;
+mod watch;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use model::{Answer, Answered, Ask, Code, Error, Query, QueryLimits, QueryStats, Request, Result, Scan};
+
+use self::watch::{Watch, WatchedRows};
+use crate::metered::MeteredScan;
+use crate::series::Wanted;
+use crate::sql::Sql;
+use crate::{metadata, search, series, trace};
+
+/// What an engine may use and where it takes the time from.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// Threads one SQL query may use at once.
+    pub partitions_max: usize,
+    /// How far from the spans that a trace search matched the rest of their traces is looked for.
+    pub trace_duration_max: Duration,
+    /// What `now()` says in SQL.
+    pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { partitions_max: cores.min(16), trace_duration_max: Duration::from_secs(3600), clock: Arc::new(SystemTime::now) }
+    }
+}
+
+/// Answers questions from one [`Scan`]: each within its limits, each counted.
+pub struct Engine {
+    scan: Arc<dyn Scan>,
+    sql: Sql,
+    options: EngineOptions,
+}
+
+impl Engine {
+    pub fn new(scan: Arc<dyn Scan>, options: EngineOptions) -> Self {
+        let sql = Sql::new(options.partitions_max, options.clock.clone());
+        Self { scan, sql, options }
+    }
+
+    async fn answer(&self, ask: Ask, limits: &QueryLimits, scan: Arc<dyn Scan>) -> Result<Answer> {
+        match ask {
+            Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } => languages::promql(scan, ask, limits).await,
+            Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } => languages::logql(scan, ask, limits).await,
+            Ask::Sql { sql } => self.sql.query(&sql, scan, limits).await,
+            Ask::Series { table, selectors, range, limit } => {
+                series::find(&*scan, Wanted::Series, table, &selectors, range, limit, limits).await
+            }
+            Ask::LabelNames { table, selectors, range, limit } => {
+                series::find(&*scan, Wanted::Names, table, &selectors, range, limit, limits).await
+            }
+            Ask::LabelValues { table, name, selectors, range, limit } => {
+                series::find(&*scan, Wanted::Values(name), table, &selectors, range, limit, limits).await
+            }
+            Ask::Metadata { metric, limit } => metadata::families(&*scan, metric.as_deref(), limit, limits).await,
+            Ask::Trace { trace_id, range } => trace::by_id(&*scan, &trace_id, range, limits).await,
+            Ask::TraceSearch { tags, duration_min, duration_max, range, limit } => {
+                let wanted = search::Wanted { tags, duration_min, duration_max, range, limit };
+                search::newest(&*scan, &wanted, self.options.trace_duration_max, limits).await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Query for Engine {
+    /// The statistics of a streamed table are those until its first row; the counters of `/metrics` have the rest.
+    async fn query(&self, request: Request) -> Result<Answer> {
+        let Request { ask, limits } = request;
+        let started = Instant::now();
+        let mut watch = Watch::start(language(&ask));
+        let scan = Arc::new(MeteredScan::new(self.scan.clone(), limits.scanned_bytes_max));
+        let deadline = tokio::time::Instant::now() + limits.timeout;
+        let outcome = tokio::time::timeout_at(deadline, self.answer(ask, &limits, scan.clone())).await;
+        let mut answer = match outcome.unwrap_or_else(|_| Err(timed_out(limits.timeout))) {
+            Ok(answer) => answer,
+            Err(error) => {
+                watch.end(code_name(error.code), scan.stats());
+                return Err(error);
+            }
+        };
+        answer.stats = QueryStats { scan: scan.stats(), elapsed_seconds: started.elapsed().as_secs_f64() };
+        answer.data = match answer.data {
+            Answered::Table { schema, rows } => {
+                let rows = WatchedRows::new(rows, watch, scan, deadline, limits.timeout);
+                Answered::Table { schema, rows: Box::pin(rows) }
+            }
+            data => {
+                watch.end("ok", scan.stats());
+                data
+            }
+        };
+        Ok(answer)
+    }
+}
+
+fn timed_out(timeout: Duration) -> Error {
+    Error::new(Code::Timeout, format!("cannot answer the query within {timeout:?}: ask for less or raise query.timeout"))
+}
+
+/// The label `language` of the counters.
+fn language(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } => "promql",
+        Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } => "logql",
+        Ask::Sql { .. } => "sql",
+        Ask::Series { .. } | Ask::LabelNames { .. } | Ask::LabelValues { .. } => "series",
+        Ask::Metadata { .. } => "metadata",
+        Ask::Trace { .. } => "trace",
+        Ask::TraceSearch { .. } => "trace_search",
+    }
+}
+
+/// The label `code` of the counters.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Invalid => "invalid",
+        Code::TooLarge => "too_large",
+        Code::NotFound => "not_found",
+        Code::Unauthenticated => "unauthenticated",
+        Code::Forbidden => "forbidden",
+        Code::Overloaded { .. } => "overloaded",
+        Code::LimitExceeded => "limit_exceeded",
+        Code::Timeout => "timeout",
+        Code::Cancelled => "cancelled",
+        Code::Unsupported => "unsupported",
+        Code::Corrupt => "corrupt",
+        Code::Unavailable => "unavailable",
+        Code::Internal => "internal",
+    }
+}

@@ -1,0 +1,217 @@
+//! Which series and streams are there, and which labels do they have?
+
+use std::collections::BTreeSet;
+
+use arrow::array::{Int64Array, ListArray, RecordBatch, StringArray};
+use futures::TryStreamExt;
+use model::logs::text_or_empty;
+use model::schema::column;
+use model::{
+    Answer, Answered, AttributesView, Code, Error, Filter, Identity, Labels, Matcher, QueryLimits, Result, Scan, ScanRequest, Subject,
+    Table, Test, TimeRange,
+};
+
+use crate::labels::{StreamLabels, stream_columns};
+use crate::selector::Compiled;
+
+pub(crate) enum Wanted {
+    Series,
+    Names,
+    Values(String),
+}
+
+/// The answer is sorted. With a limit it holds the first so many and a warning says when there are more; without one,
+/// more than `series_max` is an error.
+pub(crate) async fn find(
+    scan: &dyn Scan,
+    wanted: Wanted,
+    table: Table,
+    selectors: &[Vec<Matcher>],
+    range: TimeRange,
+    limit: Option<usize>,
+    limits: &QueryLimits,
+) -> Result<Answer> {
+    let mut found = Found::new(wanted, limit, limits.series_max);
+    let everything = [Vec::new()];
+    let selectors = if selectors.is_empty() { &everything } else { selectors };
+    for selector in selectors {
+        let selector: Vec<Compiled> = selector.iter().map(Compiled::new).collect::<Result<_>>()?;
+        match table {
+            Table::Samples => find_series(scan, &selector, range, &mut found).await?,
+            Table::Logs => find_streams(scan, &selector, range, &mut found).await?,
+            Table::Spans => return Err(Error::unsupported("cannot list series of spans: they are neither series nor streams")),
+        }
+    }
+    Ok(found.answer())
+}
+
+/// A set that keeps its first `limit` elements, or fails over `max`.
+struct Bounded<T> {
+    set: BTreeSet<T>,
+    limit: Option<usize>,
+    max: usize,
+    cut: bool,
+}
+
+impl<T: Ord> Bounded<T> {
+    fn insert(&mut self, item: T) -> Result<()> {
+        self.set.insert(item);
+        if self.limit.is_some_and(|limit| self.set.len() > limit) {
+            self.set.pop_last();
+            self.cut = true;
+        }
+        let max = self.max;
+        match self.set.len() > max {
+            true => Err(Error::new(
+                Code::LimitExceeded,
+                format!("cannot list more than series_max = {max} series or labels: narrow the selector or give a limit"),
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+struct Found {
+    wanted: Wanted,
+    series: Bounded<Labels>,
+    texts: Bounded<String>,
+}
+
+impl Found {
+    fn new(wanted: Wanted, limit: Option<usize>, max: usize) -> Self {
+        let series = Bounded { set: BTreeSet::new(), limit, max, cut: false };
+        let texts = Bounded { set: BTreeSet::new(), limit, max, cut: false };
+        Self { wanted, series, texts }
+    }
+
+    fn text(&mut self, text: &str) -> Result<()> {
+        match text.is_empty() || self.texts.set.contains(text) {
+            true => Ok(()),
+            false => self.texts.insert(text.to_owned()),
+        }
+    }
+
+    fn stream(&mut self, labels: &Labels) -> Result<()> {
+        match &self.wanted {
+            Wanted::Series => self.series.insert(labels.clone()),
+            Wanted::Names => labels.iter().try_for_each(|(name, _)| self.text(name)),
+            Wanted::Values(name) => labels.get(name).map_or(Ok(()), |value| self.text(value)),
+        }
+    }
+
+    fn answer(self) -> Answer {
+        let cut = self.series.cut || self.texts.cut;
+        let mut answer = Answer::new(match self.wanted {
+            Wanted::Series => Answered::Series(self.series.set.into_iter().collect()),
+            Wanted::Names | Wanted::Values(_) => Answered::Names(self.texts.set.into_iter().collect()),
+        });
+        if cut {
+            answer.warnings.push("results truncated due to limit".to_owned());
+        }
+        answer
+    }
+}
+
+fn subject(name: &str) -> Subject {
+    match name {
+        "__name__" => Subject::Column("name".to_owned()),
+        key => Subject::Entry { column: "labels".to_owned(), key: key.to_owned() },
+    }
+}
+
+/// Only what the question needs is read: label values never read the labels of other names' rows.
+async fn find_series(scan: &dyn Scan, selector: &[Compiled], range: TimeRange, found: &mut Found) -> Result<()> {
+    let mut request = ScanRequest::new(Table::Samples, range);
+    request.filters = selector.iter().map(|matcher| Filter { subject: subject(&matcher.name), test: matcher.test() }).collect();
+    if let Wanted::Values(name) = &found.wanted {
+        request.filters.push(Filter { subject: subject(name), test: Test::NotEqual(String::new()) });
+    }
+    let mut columns = vec!["min_time_unix_nano", "max_time_unix_nano"];
+    match &found.wanted {
+        Wanted::Values(name) if name == "__name__" => columns.push("name"),
+        Wanted::Values(_) => columns.push("labels"),
+        Wanted::Series | Wanted::Names => columns.extend(["name", "labels"]),
+    }
+    request.columns = Some(columns.iter().map(ToString::to_string).collect());
+
+    // A row without points has time 0: it carries a metric's help and is no series. Whether a row of time 0 has points
+    // only its timestamps say, and they are too large to be read for every other row.
+    let mut at_zero = false;
+    let mut rows = scan.scan(request.clone()).await?;
+    while let Some(batch) = rows.try_next().await? {
+        add_series(&batch, found, |row, first, last| {
+            at_zero |= first == 0 && last == 0;
+            (first != 0 || last != 0).then_some(row)
+        })?;
+    }
+    if !at_zero {
+        return Ok(());
+    }
+    request.time = TimeRange::new(0, 1);
+    request.columns = Some(columns.iter().chain(&["timestamps"]).map(ToString::to_string).collect());
+    let mut rows = scan.scan(request).await?;
+    while let Some(batch) = rows.try_next().await? {
+        let timestamps: &ListArray = column(&batch, "timestamps")?;
+        add_series(&batch, found, |row, first, last| (first == 0 && last == 0 && timestamps.value_length(row) > 0).then_some(row))?;
+    }
+    Ok(())
+}
+
+fn add_series(batch: &RecordBatch, found: &mut Found, mut keep: impl FnMut(usize, i64, i64) -> Option<usize>) -> Result<()> {
+    let (first, last): (&Int64Array, &Int64Array) = (column(batch, "min_time_unix_nano")?, column(batch, "max_time_unix_nano")?);
+    let name: Option<&StringArray> = column(batch, "name").ok();
+    let labels = AttributesView::of(batch, "labels", None).ok();
+    for row in 0..batch.num_rows() {
+        let Some(row) = keep(row, first.value(row), last.value(row)) else { continue };
+        let name = name.map(|name| text_or_empty(name, row)).unwrap_or_default();
+        let pairs = labels.iter().flat_map(|labels| labels.iter(row));
+        match &found.wanted {
+            Wanted::Series => found.series.insert(Labels::from_pairs(std::iter::once(("__name__", name)).chain(pairs)))?,
+            Wanted::Names => {
+                found.text(if name.is_empty() { "" } else { "__name__" })?;
+                for (key, value) in pairs {
+                    found.text(if value.is_empty() { "" } else { key })?;
+                }
+            }
+            Wanted::Values(wanted) if wanted == "__name__" => found.text(name)?,
+            Wanted::Values(wanted) => {
+                let value = labels.and_then(|labels| labels.get(row, wanted)).unwrap_or_default();
+                found.text(value)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A label's value can come from several attributes (`service.name` and `service_name` are one label), so a matcher
+/// prunes in the scan only where a single attribute can be meant; all are tested on the streams that come back.
+async fn find_streams(scan: &dyn Scan, selector: &[Compiled], range: TimeRange, found: &mut Found) -> Result<()> {
+    let mut request = ScanRequest::new(Table::Logs, range);
+    request.filters = selector.iter().filter_map(stream_filter).collect();
+    request.columns = Some(stream_columns().map(str::to_owned).collect());
+    let mut rows = scan.scan(request).await?;
+    while let Some(batch) = rows.try_next().await? {
+        let mut streams = StreamLabels::of(&batch)?;
+        for row in 0..batch.num_rows() {
+            let Some(labels) = streams.next(row) else { continue };
+            if selector.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
+                found.stream(labels)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn stream_filter(matcher: &Compiled) -> Option<Filter> {
+    let name = &matcher.name;
+    if name.is_empty() || !name.bytes().all(|letter| letter.is_ascii_alphabetic()) {
+        return None;
+    }
+    let attribute = Subject::Entry { column: "resource_attributes".to_owned(), key: name.clone() };
+    if !Identity::FIELDS.contains(&name.as_str()) {
+        return Some(Filter { subject: attribute, test: matcher.test() });
+    }
+    // An identity that says `unassigned` is no label, so a matcher that takes no label must not look at the column.
+    let subject = Subject::FirstOf(vec![attribute, Subject::Column(name.clone())]);
+    (!matcher.accepts("")).then(|| Filter { subject, test: matcher.test() })
+}

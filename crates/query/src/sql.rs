@@ -1,0 +1,46 @@
+//! SQL over the stored rows: DataFusion plans and computes, [`model::Scan`] gives the rows.
+
+mod errors;
+mod exec;
+mod functions;
+mod newest;
+mod plain;
+mod pushdown;
+mod session;
+mod statement;
+mod table;
+mod unnest;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::execute_stream;
+use model::{Answer, Answered, QueryLimits, Result, Scan};
+
+use self::errors::{computing, planning};
+
+pub(crate) struct Sql {
+    /// Functions and rules, registered once; each query adds its tables and limits.
+    base: SessionState,
+    clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+impl Sql {
+    pub(crate) fn new(partitions_max: usize, clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
+        Self { base: session::base(partitions_max), clock }
+    }
+
+    pub(crate) async fn query(&self, sql: &str, scan: Arc<dyn Scan>, limits: &QueryLimits) -> Result<Answer> {
+        let statement = statement::read(sql)?;
+        let state = session::for_query(&self.base, &scan, limits, (self.clock)())?;
+        let plan = state.statement_to_plan(statement).await.map_err(planning)?;
+        let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        reading.verify_plan(&plan).map_err(planning)?;
+        let plan = state.create_physical_plan(&plan).await.map_err(planning)?;
+        let rows = execute_stream(plan, state.task_ctx()).map_err(computing)?;
+        let (schema, rows) = plain::rows(rows);
+        Ok(Answer::new(Answered::Table { schema, rows }))
+    }
+}
