@@ -51,8 +51,8 @@ async fn take(receivers: &Receivers, request: Request) -> (usize, Result<Ack>) {
     };
     let decoded = match body {
         Ok(body) => {
-            let decode = move |body: &[u8], rules: &_, _: &_| if json { decode_loki_json(body, rules) } else { decode_loki(body, rules) };
-            receivers.decode(PROTOCOL, body, decode).await
+            let decode = if json { decode_loki_json } else { decode_loki };
+            receivers.decode(PROTOCOL, body, move |body, rules, _| decode(body, rules)).await
         }
         Err(error) => Err(error),
     };

@@ -6,13 +6,14 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
+use futures::future::BoxFuture;
 use model::{Ack, Error, Result};
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::{BoxFuture, Service};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
+use tower::Service;
 
 use super::{Encoding, SignalKind, reply};
 use crate::state::{Receivers, count_request, grpc_code};
@@ -40,7 +41,7 @@ macro_rules! export_service {
         impl Service<http::Request<Body>> for $service {
             type Response = http::Response<Body>;
             type Error = Infallible;
-            type Future = BoxFuture<Self::Response, Self::Error>;
+            type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
             fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
                 Poll::Ready(Ok(()))
@@ -94,8 +95,8 @@ impl Export {
 
     async fn take(self, body: Bytes) -> Result<Ack> {
         let Self { receivers, signal } = self;
-        let decode = move |body: &[u8], rules: &_, deltas: &_| signal.decode(body, Encoding::Protobuf, rules, deltas);
-        let decoded = receivers.decode(PROTOCOL, body, decode).await?;
+        let decoded =
+            receivers.decode(PROTOCOL, body, move |body, rules, deltas| signal.decode(body, Encoding::Protobuf, rules, deltas)).await?;
         receivers.submit(decoded).await
     }
 }
@@ -106,7 +107,7 @@ fn failure(error: &Error) -> Status {
 
 impl UnaryService<Bytes> for Export {
     type Response = Bytes;
-    type Future = BoxFuture<Response<Bytes>, Status>;
+    type Future = BoxFuture<'static, Result<Response<Bytes>, Status>>;
 
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         Box::pin(self.clone().export(request.into_inner()))

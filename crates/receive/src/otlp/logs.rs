@@ -113,6 +113,8 @@ impl Signal for Logs<'_> {
         let mut number = String::new();
         let (body, body_type) = body_text(body, &mut number);
         let (severity_text, event_name) = (outcome.text(record.severity_text), outcome.text(record.event_name));
+        let trace_id = Id::read_optional(record.trace_id, TRACE_ID_BYTES, outcome);
+        let span_id = Id::read_optional(record.span_id, SPAN_ID_BYTES, outcome);
         let row = LogRow {
             time_unix_nano,
             observed_time_unix_nano,
@@ -121,8 +123,8 @@ impl Signal for Logs<'_> {
             body,
             body_type,
             service_name: origin.resource.service_name(),
-            trace_id: Id::read_optional(record.trace_id, TRACE_ID_BYTES, outcome).as_str(),
-            span_id: Id::read_optional(record.span_id, SPAN_ID_BYTES, outcome).as_str(),
+            trace_id: trace_id.as_str(),
+            span_id: span_id.as_str(),
             event_name: &event_name,
             flags: non_zero(u64::from(record.flags)),
             scope_name: &origin.scope.name,

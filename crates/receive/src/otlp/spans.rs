@@ -147,13 +147,14 @@ impl Signal for Spans<'_> {
             std::array::from_fn(|part| non_zero(span.dropped[part].saturating_add(dropped[part])));
         let (trace_state, name) = (outcome.text(span.trace_state), outcome.text(span.name));
         let status_message = outcome.text(span.status.message);
+        let parent_span_id = Id::read(span.parent_span_id, SPAN_ID_BYTES).unwrap_or(Id::NONE);
         let row = SpanRow {
             start_time_unix_nano: checked.start,
             // Kept as a span of no length: clocks of two machines differ, and a negative duration would poison every sum.
             end_time_unix_nano: checked.end.max(checked.start),
             trace_id: checked.trace_id.as_str(),
             span_id: checked.span_id.as_str(),
-            parent_span_id: Id::read(span.parent_span_id, SPAN_ID_BYTES).unwrap_or(Id::NONE).as_str(),
+            parent_span_id: parent_span_id.as_str(),
             trace_state: &trace_state,
             flags: non_zero(u64::from(span.flags)),
             name: &name,
