@@ -39,8 +39,9 @@ impl Fault {
 impl Rules<'_> {
     /// A time of nanoseconds as OTLP and Loki send it; refuses what does not fit the columns, and what is older than `age_max`.
     pub(crate) fn time_unix_nano(&self, time: u64) -> Result<i64, Fault> {
-        let time = i64::try_from(time)
-            .map_err(|_| Fault::new("invalid_timestamp", format!("time {time} is before 1970 or after 2262: send nanoseconds since 1970")))?;
+        let time = i64::try_from(time).map_err(|_| {
+            Fault::new("invalid_timestamp", format!("time {time} is before 1970 or after 2262: send nanoseconds since 1970"))
+        })?;
         self.check_age(time)?;
         Ok(time)
     }
@@ -73,10 +74,24 @@ impl Rules<'_> {
                 return Err(Fault::new("invalid_label_name", "a label has an empty name: name it or leave it out"));
             }
             if name.len() > limits.label_name_bytes_max {
-                return Err(too_long("label_name_too_long", "label name", name, name.len(), "label_name_bytes_max", limits.label_name_bytes_max));
+                return Err(too_long(
+                    "label_name_too_long",
+                    "label name",
+                    name,
+                    name.len(),
+                    "label_name_bytes_max",
+                    limits.label_name_bytes_max,
+                ));
             }
             if value.len() > limits.label_value_bytes_max {
-                return Err(too_long("label_value_too_long", "value of label", name, value.len(), "label_value_bytes_max", limits.label_value_bytes_max));
+                return Err(too_long(
+                    "label_value_too_long",
+                    "value of label",
+                    name,
+                    value.len(),
+                    "label_value_bytes_max",
+                    limits.label_value_bytes_max,
+                ));
             }
             if previous == Some(name) {
                 return Err(Fault::new("duplicate_label", format!("label {} comes twice: send each name once", shortened(name))));
@@ -108,7 +123,8 @@ pub(crate) fn shortened(text: &str) -> String {
 pub(crate) const BATCH_BYTES_MAX: usize = 1 << 30;
 /// What a row takes apart from its texts.
 pub(crate) const ROW_BYTES: usize = 256;
-const BATCH_TOO_LARGE: Malformed = Malformed("its records, each with a copy of its resource, take over batch_bytes_max, 1 GiB: send smaller requests");
+const BATCH_TOO_LARGE: Malformed =
+    Malformed("its records, each with a copy of its resource, take over batch_bytes_max, 1 GiB: send smaller requests");
 
 /// The error of a request that could not be read as a whole.
 pub(crate) fn unreadable(what: &str, malformed: Malformed) -> Error {

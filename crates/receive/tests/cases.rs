@@ -18,7 +18,13 @@ use serde_json::Value;
 const NOW: i64 = 1_700_000_000_000_000_000;
 
 fn decode(entry: &str, body: &[u8]) -> Result<Decoded> {
-    let limits = ReceiveLimits { labels_per_series_max: 8, label_value_bytes_max: 64, attributes_max: 3, value_bytes_max: 128, ..ReceiveLimits::default() };
+    let limits = ReceiveLimits {
+        labels_per_series_max: 8,
+        label_value_bytes_max: 64,
+        attributes_max: 3,
+        value_bytes_max: 128,
+        ..ReceiveLimits::default()
+    };
     decode_within(entry, body, &limits)
 }
 
@@ -96,7 +102,8 @@ fn run(path: &Path) -> usize {
 }
 
 fn data_folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("TYTO_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let folder =
+        std::env::var_os("TYTO_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     folder.is_dir().then_some(folder)
 }
 
@@ -113,7 +120,8 @@ fn conformance() {
     assert!(failed.is_empty(), "{failed:?}");
 
     let examples = [("logs.json", "logs"), ("events.json", "logs"), ("trace.json", "traces"), ("metrics.json", "metrics")];
-    let failed: Vec<_> = examples.iter().filter(|(file, entry)| !example_passes(&folder.join("otlp/proto-examples").join(file), entry)).collect();
+    let failed: Vec<_> =
+        examples.iter().filter(|(file, entry)| !example_passes(&folder.join("otlp/proto-examples").join(file), entry)).collect();
     println!("OTLP examples: passed {} of {}", examples.len() - failed.len(), examples.len());
     assert!(failed.is_empty(), "{failed:?}");
 }

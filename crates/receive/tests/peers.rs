@@ -31,7 +31,8 @@ fn text(key: &str, value: &str) -> KeyValue {
 }
 
 fn resource() -> Option<Resource> {
-    let attributes = vec![text("service.name", "cart"), text("service.namespace", "shop"), text("omd.team", "web"), text("host.name", "h1")];
+    let attributes =
+        vec![text("service.name", "cart"), text("service.namespace", "shop"), text("omd.team", "web"), text("host.name", "h1")];
     Some(Resource { attributes, ..Resource::default() })
 }
 
@@ -121,7 +122,12 @@ fn json_and_protobuf_of_one_request_give_one_batch() {
 }
 
 fn traces() -> ExportTraceServiceRequest {
-    let event = span::Event { time_unix_nano: 15, name: "exception".to_owned(), attributes: vec![text("exception.type", "NotFound")], ..Default::default() };
+    let event = span::Event {
+        time_unix_nano: 15,
+        name: "exception".to_owned(),
+        attributes: vec![text("exception.type", "NotFound")],
+        ..Default::default()
+    };
     let link = span::Link { trace_id: vec![7; 16], span_id: vec![8; 8], trace_state: "a=b".to_owned(), ..Default::default() };
     let span = Span {
         trace_id: vec![1; 16],
@@ -137,7 +143,8 @@ fn traces() -> ExportTraceServiceRequest {
         status: Some(Status { code: 2, message: "not found".to_owned() }),
         ..Span::default()
     };
-    let backwards = Span { trace_id: vec![1; 16], span_id: vec![4; 8], start_time_unix_nano: 30, end_time_unix_nano: 10, ..Span::default() };
+    let backwards =
+        Span { trace_id: vec![1; 16], span_id: vec![4; 8], start_time_unix_nano: 30, end_time_unix_nano: 10, ..Span::default() };
     let anonymous = Span { trace_id: vec![0; 16], span_id: vec![4; 8], ..Span::default() };
     let scope_spans = vec![ScopeSpans { scope: scope(), spans: vec![span, backwards, anonymous], ..ScopeSpans::default() }];
     ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource: resource(), scope_spans, ..ResourceSpans::default() }] }
@@ -173,7 +180,9 @@ fn spans_come_back_by_value() {
 
 fn request(metrics: Vec<metrics::Metric>) -> ExportMetricsServiceRequest {
     let scope_metrics = vec![metrics::ScopeMetrics { scope: scope(), metrics, ..Default::default() }];
-    ExportMetricsServiceRequest { resource_metrics: vec![metrics::ResourceMetrics { resource: resource(), scope_metrics, ..Default::default() }] }
+    ExportMetricsServiceRequest {
+        resource_metrics: vec![metrics::ResourceMetrics { resource: resource(), scope_metrics, ..Default::default() }],
+    }
 }
 
 fn metric(name: &str, unit: &str, data: metrics::metric::Data) -> metrics::Metric {
@@ -269,7 +278,11 @@ fn histograms_become_buckets_with_their_exemplars() {
     let wrong = metrics::HistogramDataPoint { bucket_counts: vec![1], ..point.clone() };
     let histogram = metrics::Histogram { data_points: vec![point, wrong], aggregation_temporality: 2 };
     let decoded = decode(&request(vec![metric("latency", "s", metrics::metric::Data::Histogram(histogram))]), &DeltaState::default());
-    let bucket = |le: &str, count: u32| format!(r#"{{__name__="latency_seconds_bucket", job="shop/cart", le="{le}", otel_scope_name="lib", otel_scope_version="1.2", team="web"}} 1000={count}"#);
+    let bucket = |le: &str, count: u32| {
+        format!(
+            r#"{{__name__="latency_seconds_bucket", job="shop/cart", le="{le}", otel_scope_name="lib", otel_scope_version="1.2", team="web"}} 1000={count}"#
+        )
+    };
     let expect = [
         bucket("0.1", 1),
         bucket("1", 3),
@@ -300,7 +313,8 @@ fn exponential_histograms_and_summaries() {
     let coarse = metrics::ExponentialHistogramDataPoint { scale: -5, ..point.clone() };
     let exponential = metrics::ExponentialHistogram { data_points: vec![point, coarse], aggregation_temporality: 2 };
     let quantile = metrics::summary_data_point::ValueAtQuantile { quantile: 0.5, value: 2.0 };
-    let point = metrics::SummaryDataPoint { time_unix_nano: 1000 * MS, count: 3, sum: 6.0, quantile_values: vec![quantile], ..Default::default() };
+    let point =
+        metrics::SummaryDataPoint { time_unix_nano: 1000 * MS, count: 3, sum: 6.0, quantile_values: vec![quantile], ..Default::default() };
     let summary = metrics::Summary { data_points: vec![point] };
     let decoded = decode(
         &request(vec![
@@ -321,7 +335,10 @@ fn exponential_histograms_and_summaries() {
     };
     assert_eq!((view.name.value(0), view.histograms(0).expect("histograms")), ("size_bytes", vec![expect]));
     let names: Vec<_> = series(&decoded).into_iter().skip(1).take(3).collect();
-    assert_eq!(names[0], r#"{__name__="age", job="shop/cart", otel_scope_name="lib", otel_scope_version="1.2", quantile="0.5", team="web"} 1000=2"#);
+    assert_eq!(
+        names[0],
+        r#"{__name__="age", job="shop/cart", otel_scope_name="lib", otel_scope_version="1.2", quantile="0.5", team="web"} 1000=2"#
+    );
     assert_eq!(names[1], format!(r#"{{__name__="age_count", {COMMON}}} 1000=3"#));
     assert_eq!(names[2], format!(r#"{{__name__="age_sum", {COMMON}}} 1000=6"#));
 }
@@ -407,7 +424,11 @@ fn write_request() -> prometheus::WriteRequest {
     let stale = f64::from_bits(0x7ff0_0000_0000_0002);
     let floats = prometheus::TimeSeries {
         labels: vec![pair("zone", "a"), pair("__name__", "up"), pair("job", "node"), pair("empty", "")],
-        samples: vec![prometheus::Sample { value: 1.5, timestamp: 1000 }, prometheus::Sample { value: stale, timestamp: 2000 }, prometheus::Sample { value: 0.0, timestamp: -1 }],
+        samples: vec![
+            prometheus::Sample { value: 1.5, timestamp: 1000 },
+            prometheus::Sample { value: stale, timestamp: 2000 },
+            prometheus::Sample { value: 0.0, timestamp: -1 },
+        ],
         exemplars: vec![prometheus::Exemplar { labels: vec![pair("trace_id", "abc"), pair("k", "v")], value: 9.0, timestamp: 1000 }],
         ..Default::default()
     };
@@ -420,8 +441,13 @@ fn write_request() -> prometheus::WriteRequest {
         timestamp: 3000,
     };
     let lying = prometheus::Histogram { positive_spans: vec![prometheus::Span { offset: 0, length: u32::MAX }], ..histogram.clone() };
-    let histograms = prometheus::TimeSeries { labels: vec![pair("__name__", "h")], histograms: vec![histogram, lying], ..Default::default() };
-    let twice = prometheus::TimeSeries { labels: vec![pair("__name__", "m"), pair("a", "1"), pair("a", "2")], samples: vec![Default::default()], ..Default::default() };
+    let histograms =
+        prometheus::TimeSeries { labels: vec![pair("__name__", "h")], histograms: vec![histogram, lying], ..Default::default() };
+    let twice = prometheus::TimeSeries {
+        labels: vec![pair("__name__", "m"), pair("a", "1"), pair("a", "2")],
+        samples: vec![Default::default()],
+        ..Default::default()
+    };
     let nameless = prometheus::TimeSeries { labels: vec![pair("a", "1")], samples: vec![Default::default()], ..Default::default() };
     let metadata = vec![prometheus::Metadata { kind: 1, name: "up".to_owned(), help: "Whether".to_owned() }];
     prometheus::WriteRequest { timeseries: vec![floats, histograms, twice, nameless], metadata }
@@ -444,7 +470,8 @@ fn remote_write_comes_back_by_value() {
     let mut seen = Vec::new();
     view.for_each_exemplar(0, |exemplar| seen.push((exemplar.trace_id.to_owned(), exemplar.labels.len()))).expect("exemplars");
     assert_eq!(seen, [("abc".to_owned(), 1)]);
-    let histogram = NativeHistogram { schema: 2, count: 6.0, sum: 3.0, positive: vec![(-2, 1.0), (-1, 2.0), (3, 3.0)], ..NativeHistogram::default() };
+    let histogram =
+        NativeHistogram { schema: 2, count: 6.0, sum: 3.0, positive: vec![(-2, 1.0), (-1, 2.0), (3, 3.0)], ..NativeHistogram::default() };
     assert_eq!(view.histograms(1).expect("histograms"), [histogram]);
     assert_eq!((view.name.value(2), view.timestamps(2).expect("timestamps").len()), ("up", 0));
 }

@@ -93,7 +93,12 @@ async fn otlp_http_answers_in_the_words_of_its_protocol() {
     let served = serve(ReceiveLimits { body_bytes_max: 10_000, decompressed_bytes_max: 20_000, ..ReceiveLimits::default() }).await;
     let (status, _, body) = served.post("/v1/logs", &[JSON], LOG).await;
     assert_eq!((status, served.rows()), (200, 1));
-    assert!(body.starts_with(r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"resourceLogs[0].scopeLogs[0].logRecords[1].timeUnixNano: "#), "{body}");
+    assert!(
+        body.starts_with(
+            r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"resourceLogs[0].scopeLogs[0].logRecords[1].timeUnixNano: "#
+        ),
+        "{body}"
+    );
     assert_eq!(served.post("/v1/logs", &[PROTOBUF], LOG_PROTOBUF).await, (200, String::new(), String::new()));
     let gzip = {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -195,7 +200,12 @@ impl Decoder for Raw {
     }
 }
 
-async fn export(served: &Served, path: &'static str, message: &'static [u8], packing: Option<CompressionEncoding>) -> Result<Response<Bytes>, Status> {
+async fn export(
+    served: &Served,
+    path: &'static str,
+    message: &'static [u8],
+    packing: Option<CompressionEncoding>,
+) -> Result<Response<Bytes>, Status> {
     let channel = Channel::from_shared(format!("http://{}", served.grpc)).expect("an address").connect().await.expect("a connection");
     let mut client = tonic::client::Grpc::new(channel);
     if let Some(packing) = packing {
@@ -214,7 +224,9 @@ async fn otlp_grpc_answers_in_the_words_of_its_protocol() {
         assert!(answer.into_inner().is_empty());
     }
     assert_eq!(served.rows(), 3);
-    for path in ["/opentelemetry.proto.collector.trace.v1.TraceService/Export", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"] {
+    for path in
+        ["/opentelemetry.proto.collector.trace.v1.TraceService/Export", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"]
+    {
         export(&served, path, b"", None).await.expect("nothing is fine");
     }
     // A span without ids is refused; the rest of the message stands.
@@ -224,7 +236,10 @@ async fn otlp_grpc_answers_in_the_words_of_its_protocol() {
 
     let code = |result: Result<Response<Bytes>, Status>| result.expect_err("refused").code();
     assert_eq!(code(export(&served, LOGS, &[0xff], None).await), tonic::Code::InvalidArgument);
-    assert_eq!(code(export(&served, "/opentelemetry.proto.collector.logs.v1.LogsService/Other", b"", None).await), tonic::Code::Unimplemented);
+    assert_eq!(
+        code(export(&served, "/opentelemetry.proto.collector.logs.v1.LogsService/Other", b"", None).await),
+        tonic::Code::Unimplemented
+    );
     assert_eq!(code(export(&served, "/nobody/Export", b"", None).await), tonic::Code::Unimplemented);
     const LARGE: &[u8] = &[0; 100_000];
     assert!(export(&served, LOGS, LARGE, None).await.is_err());

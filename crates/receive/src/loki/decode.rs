@@ -37,7 +37,9 @@ fn read_stream(bytes: &[u8], push: &mut Push<'_>) -> Read<()> {
         }
     }
     let invalid = |why: String| Fault::new("invalid_labels", format!("couldn't parse labels: {why}"));
-    let labels = std::str::from_utf8(text).map_err(|_| invalid("they are not UTF-8".to_owned())).and_then(|text| labels::parse(text).map_err(invalid));
+    let labels = std::str::from_utf8(text)
+        .map_err(|_| invalid("they are not UTF-8".to_owned()))
+        .and_then(|text| labels::parse(text).map_err(invalid));
     if let Err(fault) = labels.and_then(|labels| push.begin_stream(labels)) {
         push.refuse_stream(entries, fault);
         return Ok(());

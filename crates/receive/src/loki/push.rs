@@ -54,9 +54,9 @@ impl<'r> Push<'r> {
             return Err(Fault::new("missing_labels", "error at least one label pair is required per stream"));
         }
         let pairs = || labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.rules.check_labels(pairs()).map_err(|fault| {
-            Fault::new(fault.reason, format!("stream {} is refused: {}", shortened(&printed(pairs())), fault.why))
-        })?;
+        self.rules
+            .check_labels(pairs())
+            .map_err(|fault| Fault::new(fault.reason, format!("stream {} is refused: {}", shortened(&printed(pairs())), fault.why)))?;
         for (name, value) in pairs() {
             self.stream.labels.set(name, AttributeValue::Text(value));
             self.stream.bytes += name.len() + value.len();

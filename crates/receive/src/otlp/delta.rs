@@ -109,7 +109,8 @@ impl DeltaState {
             return Err(Fault::new("too_many_delta_series", why));
         }
         let Entry::Vacant(entry) = series.entry(key.into()) else { unreachable!("the key was looked up under this lock") };
-        let running = entry.insert(Running { sums: value.clone(), last_time_ms: time_ms, seen_unix_nano: now_unix_nano, recent: VecDeque::new() });
+        let running =
+            entry.insert(Running { sums: value.clone(), last_time_ms: time_ms, seen_unix_nano: now_unix_nano, recent: VecDeque::new() });
         running.recent.push_back((time_ms, value.clone(), value.clone()));
         Ok(())
     }
@@ -123,7 +124,10 @@ impl Running {
             return Ok(());
         }
         if time_ms <= self.last_time_ms {
-            let why = format!("the point at {time_ms} ms is not after the last of its series, {} ms: send delta points in order", self.last_time_ms);
+            let why = format!(
+                "the point at {time_ms} ms is not after the last of its series, {} ms: send delta points in order",
+                self.last_time_ms
+            );
             return Err(Fault::new("out_of_order", why));
         }
         let delta = value.clone();

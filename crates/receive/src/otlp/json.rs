@@ -107,7 +107,9 @@ impl FieldSeed<'_> {
                     "NaN" => f64::NAN,
                     "Infinity" => f64::INFINITY,
                     "-Infinity" => f64::NEG_INFINITY,
-                    text if text.bytes().all(|byte| b"+-.eE0123456789".contains(&byte)) => text.parse().map_err(|_| self.wrong(Unexpected::Str(text)))?,
+                    text if text.bytes().all(|byte| b"+-.eE0123456789".contains(&byte)) => {
+                        text.parse().map_err(|_| self.wrong(Unexpected::Str(text)))?
+                    }
                     text => return Err(self.wrong(Unexpected::Str(text))),
                 };
                 self.writer.fixed64(number, value.to_bits());

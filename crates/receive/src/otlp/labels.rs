@@ -54,7 +54,13 @@ impl LabelSet {
     }
 
     /// Adds attributes, given as `KeyValue` messages, under their Prometheus names.
-    pub(super) fn push_attributes(&mut self, messages: &[&[u8]], rules: &Rules<'_>, outcome: &mut Outcome, encoder: &mut Encoder) -> Read<Result<(), Fault>> {
+    pub(super) fn push_attributes(
+        &mut self,
+        messages: &[&[u8]],
+        rules: &Rules<'_>,
+        outcome: &mut Outcome,
+        encoder: &mut Encoder,
+    ) -> Read<Result<(), Fault>> {
         let max = rules.limits.attributes_max;
         if messages.len() > max {
             let why = format!("there are {} attributes: attributes_max is {max}", messages.len());

@@ -65,7 +65,8 @@ impl Resource {
             let value = owner.attributes.get(&format!("omd.{field}"))?;
             Some((field, value.to_owned()))
         });
-        let described = owner.attributes.iter().filter(|(key, ..)| !IDENTIFYING.contains(key)).map(|(key, _, text)| (key.to_owned(), text.to_owned()));
+        let described =
+            owner.attributes.iter().filter(|(key, ..)| !IDENTIFYING.contains(key)).map(|(key, _, text)| (key.to_owned(), text.to_owned()));
         Self { job, instance: instance.to_owned(), identity: identity.collect(), described: described.collect(), latest_ms: None }
     }
 
@@ -272,7 +273,8 @@ impl Metrics<'_> {
             return Ok(Err(fault));
         }
         let mut total = 0.0;
-        let mut numbers: Vec<f64> = point.bucket_counts.iter().take(point.bounds.len()).map(|count| running(&mut total, *count as f64)).collect();
+        let mut numbers: Vec<f64> =
+            point.bucket_counts.iter().take(point.bounds.len()).map(|count| running(&mut total, *count as f64)).collect();
         numbers.extend([point.count as f64, point.sum.unwrap_or_default()]);
         if point.is_stale() {
             numbers.fill(STALE);

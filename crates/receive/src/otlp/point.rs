@@ -117,7 +117,10 @@ impl<'a> Point<'a> {
     pub(super) fn check_buckets(&self) -> Result<(), Fault> {
         let (counts, bounds) = (self.bucket_counts.len(), self.bounds.len());
         if counts != bounds + 1 && counts + bounds > 0 {
-            return Err(Fault::new("invalid_buckets", format!("{counts} bucketCounts do not fit {bounds} explicitBounds: send one more than bounds")));
+            return Err(Fault::new(
+                "invalid_buckets",
+                format!("{counts} bucketCounts do not fit {bounds} explicitBounds: send one more than bounds"),
+            ));
         }
         // Written so that NaN is refused too.
         if !self.bounds.is_sorted_by(|a, b| a < b) || self.bounds.iter().any(|bound| bound.is_nan()) {
@@ -143,7 +146,12 @@ fn read_quantile(bytes: &[u8]) -> Read<(f64, f64)> {
     Ok(pair)
 }
 
-pub(super) fn read_exemplar(bytes: &[u8], rules: &Rules<'_>, outcome: &mut Outcome, encoder: &mut Encoder) -> Read<Result<OwnedExemplar, Fault>> {
+pub(super) fn read_exemplar(
+    bytes: &[u8],
+    rules: &Rules<'_>,
+    outcome: &mut Outcome,
+    encoder: &mut Encoder,
+) -> Read<Result<OwnedExemplar, Fault>> {
     let (mut time, mut number, mut trace_id, mut span_id) = (0, 0.0, &[][..], &[][..]);
     let mut attributes = Vec::new();
     let mut reader = Reader::new(bytes);

@@ -64,8 +64,10 @@ pub(super) static LOGS_REQUEST: Message = Message(&[field(1, "resource_logs", Ki
 pub(super) static TRACES_REQUEST: Message = Message(&[field(1, "resource_spans", Kind::Message(&RESOURCE_SPANS))]);
 pub(super) static METRICS_REQUEST: Message = Message(&[field(1, "resource_metrics", Kind::Message(&RESOURCE_METRICS))]);
 
-static RESOURCE_LOGS: Message = Message(&[field(1, "resource", Kind::Message(&RESOURCE)), field(2, "scope_logs", Kind::Message(&SCOPE_LOGS))]);
-static RESOURCE_SPANS: Message = Message(&[field(1, "resource", Kind::Message(&RESOURCE)), field(2, "scope_spans", Kind::Message(&SCOPE_SPANS))]);
+static RESOURCE_LOGS: Message =
+    Message(&[field(1, "resource", Kind::Message(&RESOURCE)), field(2, "scope_logs", Kind::Message(&SCOPE_LOGS))]);
+static RESOURCE_SPANS: Message =
+    Message(&[field(1, "resource", Kind::Message(&RESOURCE)), field(2, "scope_spans", Kind::Message(&SCOPE_SPANS))]);
 static RESOURCE_METRICS: Message =
     Message(&[field(1, "resource", Kind::Message(&RESOURCE)), field(2, "scope_metrics", Kind::Message(&SCOPE_METRICS))]);
 
@@ -105,8 +107,31 @@ static LOG_RECORD: Message = Message(&[
 static SEVERITY_NUMBER: Names = Names {
     prefix: "SEVERITY_NUMBER_",
     names: &[
-        "UNSPECIFIED", "TRACE", "TRACE2", "TRACE3", "TRACE4", "DEBUG", "DEBUG2", "DEBUG3", "DEBUG4", "INFO", "INFO2", "INFO3", "INFO4",
-        "WARN", "WARN2", "WARN3", "WARN4", "ERROR", "ERROR2", "ERROR3", "ERROR4", "FATAL", "FATAL2", "FATAL3", "FATAL4",
+        "UNSPECIFIED",
+        "TRACE",
+        "TRACE2",
+        "TRACE3",
+        "TRACE4",
+        "DEBUG",
+        "DEBUG2",
+        "DEBUG3",
+        "DEBUG4",
+        "INFO",
+        "INFO2",
+        "INFO3",
+        "INFO4",
+        "WARN",
+        "WARN2",
+        "WARN3",
+        "WARN4",
+        "ERROR",
+        "ERROR2",
+        "ERROR3",
+        "ERROR4",
+        "FATAL",
+        "FATAL2",
+        "FATAL3",
+        "FATAL4",
     ],
 };
 
@@ -128,13 +153,9 @@ static SPAN: Message = Message(&[
     field(15, "status", Kind::Message(&STATUS)),
     field(16, "flags", Kind::Fixed32),
 ]);
-static SPAN_KIND: Names =
-    Names { prefix: "SPAN_KIND_", names: &["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"] };
-static EVENT: Message = Message(&[
-    field(1, "time_unix_nano", Kind::Fixed64),
-    field(2, "name", Kind::Text),
-    field(3, "attributes", Kind::Message(&KEY_VALUE)),
-]);
+static SPAN_KIND: Names = Names { prefix: "SPAN_KIND_", names: &["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"] };
+static EVENT: Message =
+    Message(&[field(1, "time_unix_nano", Kind::Fixed64), field(2, "name", Kind::Text), field(3, "attributes", Kind::Message(&KEY_VALUE))]);
 static LINK: Message = Message(&[
     field(1, "trace_id", Kind::Id),
     field(2, "span_id", Kind::Id),
@@ -161,14 +182,10 @@ static SUM: Message = Message(&[
     field(2, "aggregation_temporality", Kind::Enum(&TEMPORALITY)),
     field(3, "is_monotonic", Kind::Bool),
 ]);
-static HISTOGRAM: Message = Message(&[
-    field(1, "data_points", Kind::Message(&HISTOGRAM_POINT)),
-    field(2, "aggregation_temporality", Kind::Enum(&TEMPORALITY)),
-]);
-static EXPONENTIAL_HISTOGRAM: Message = Message(&[
-    field(1, "data_points", Kind::Message(&EXPONENTIAL_POINT)),
-    field(2, "aggregation_temporality", Kind::Enum(&TEMPORALITY)),
-]);
+static HISTOGRAM: Message =
+    Message(&[field(1, "data_points", Kind::Message(&HISTOGRAM_POINT)), field(2, "aggregation_temporality", Kind::Enum(&TEMPORALITY))]);
+static EXPONENTIAL_HISTOGRAM: Message =
+    Message(&[field(1, "data_points", Kind::Message(&EXPONENTIAL_POINT)), field(2, "aggregation_temporality", Kind::Enum(&TEMPORALITY))]);
 static SUMMARY: Message = Message(&[field(1, "data_points", Kind::Message(&SUMMARY_POINT))]);
 static NUMBER_POINT: Message = Message(&[
     field(3, "time_unix_nano", Kind::Fixed64),

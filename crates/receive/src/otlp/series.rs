@@ -64,7 +64,10 @@ impl SeriesTable {
         let hash = series_id(name, labels.iter()).cast_unsigned();
         let found = self.index.find(hash, |&at| {
             let series = &self.series[at as usize];
-            series.hash == hash && series.holds_histograms == holds_histograms && self.name(series) == name && self.labels(series).eq(labels.iter())
+            series.hash == hash
+                && series.holds_histograms == holds_histograms
+                && self.name(series) == name
+                && self.labels(series).eq(labels.iter())
         });
         if let Some(&at) = found {
             return Ok(Handle(at));
@@ -94,7 +97,10 @@ impl SeriesTable {
 
     fn labels<'t>(&'t self, series: &Series) -> impl Iterator<Item = (&'t str, &'t str)> + Clone {
         let starts = std::iter::once(series.name_end).chain(self.ends[series.ends.clone()].iter().skip(1).step_by(2).copied());
-        self.ends[series.ends.clone()].chunks_exact(2).zip(starts).map(|(ends, start)| (&self.text[start..ends[0]], &self.text[ends[0]..ends[1]]))
+        self.ends[series.ends.clone()]
+            .chunks_exact(2)
+            .zip(starts)
+            .map(|(ends, start)| (&self.text[start..ends[0]], &self.text[ends[0]..ends[1]]))
     }
 
     pub(super) fn float(&mut self, series: Handle, timestamp_ms: i64, value: f64) {

@@ -236,12 +236,12 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
         let any = any.map_or(Ok(Any::Empty), Any::read)?;
         let max = self.rules.limits.attributes_max;
         let key = match std::str::from_utf8(key) {
-            Ok("") => return self.drop(Fault::new("invalid_attribute_name", "an attribute has an empty key: name it"), field),
+            Ok("") => return self.refuse(Fault::new("invalid_attribute_name", "an attribute has an empty key: name it"), field),
             Ok(key) => key,
-            Err(_) => return self.drop(Fault::new("invalid_attribute_name", "an attribute's key is not UTF-8: send UTF-8"), field),
+            Err(_) => return self.refuse(Fault::new("invalid_attribute_name", "an attribute's key is not UTF-8: send UTF-8"), field),
         };
         if self.taken == max {
-            return self.drop(Fault::new("too_many_attributes", format!("attributes_max is {max}: the rest is dropped")), field);
+            return self.refuse(Fault::new("too_many_attributes", format!("attributes_max is {max}: the rest is dropped")), field);
         }
         let encoded = self.encoder.encode(any, self.rules, self.outcome);
         if let Ok(value) = &encoded {
@@ -253,18 +253,18 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
             Ok(value) if add(key, value) => self.taken += 1,
             Ok(_) => {
                 let fault = Fault::new("duplicate_attribute", format!("attribute {} comes twice: the first is kept", shortened(key)));
-                return self.drop(fault, field);
+                return self.refuse(fault, field);
             }
             Err(Trouble::Malformed(malformed)) => return Err(malformed),
             Err(Trouble::Fault(mut fault)) => {
                 fault.why = format!("attribute {} is dropped: {}", shortened(key), fault.why);
-                return self.drop(fault, field);
+                return self.refuse(fault, field);
             }
         }
         Ok(())
     }
 
-    fn drop(&mut self, fault: Fault, field: impl FnOnce() -> String) -> Read<()> {
+    fn refuse(&mut self, fault: Fault, field: impl FnOnce() -> String) -> Read<()> {
         self.dropped += 1;
         self.outcome.reject(0, fault, field);
         Ok(())
@@ -297,7 +297,14 @@ pub(super) struct Owner {
 
 impl Owner {
     /// Reads the message of that field number out of its container, wherever among the other fields it stands.
-    pub(super) fn read(container: &[u8], kind: OwnerKind, rules: &Rules<'_>, outcome: &mut Outcome, encoder: &mut Encoder, path: &str) -> Read<Self> {
+    pub(super) fn read(
+        container: &[u8],
+        kind: OwnerKind,
+        rules: &Rules<'_>,
+        outcome: &mut Outcome,
+        encoder: &mut Encoder,
+        path: &str,
+    ) -> Read<Self> {
         let mut owner = Self::default();
         let mut attributes = AttributeReader::new(rules, outcome, encoder);
         let mut reader = Reader::new(container);

@@ -67,7 +67,8 @@ fn partial(ack: &Ack) -> Response {
     match summary(&ack.rejections) {
         (0, _) => StatusCode::NO_CONTENT.into_response(),
         (refused, text) => {
-            (StatusCode::BAD_REQUEST, format!("{refused} samples were refused, {} were stored: {text}\n", ack.accepted_records)).into_response()
+            (StatusCode::BAD_REQUEST, format!("{refused} samples were refused, {} were stored: {text}\n", ack.accepted_records))
+                .into_response()
         }
     }
 }

@@ -113,7 +113,10 @@ impl Side {
                 let value = if is_float {
                     self.counts[at]
                 } else {
-                    count = count.checked_add(self.deltas[at]).filter(|count| *count >= 0).ok_or_else(|| invalid("a bucket's count is negative"))?;
+                    count = count
+                        .checked_add(self.deltas[at])
+                        .filter(|count| *count >= 0)
+                        .ok_or_else(|| invalid("a bucket's count is negative"))?;
                     count as f64
                 };
                 if value.is_sign_negative() && value != 0.0 {
