@@ -107,6 +107,11 @@ impl Attributes {
         self.entries.iter().find(|(other, ..)| other == key).map(|(.., text)| text.as_str())
     }
 
+    /// Key, type and text of each, in the order in which they were set.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, AttributeType, &str)> {
+        self.entries.iter().map(|(key, kind, text)| (key.as_str(), *kind, text.as_str()))
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }

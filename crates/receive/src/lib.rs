@@ -1,1 +1,27 @@
+//! How does what the world sends become rows?
+//!
+//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]. In each, `decode.rs` is
+//! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
+//! `listen.rs` > `body.rs` (size, unpacking) > `decode.rs` (over `protobuf.rs`, into `model`'s builders, what is refused into
+//! `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`], waits, turns errors into status codes).
+//!
+//! When you change what a sender sees, also touch `docs/receive.md` and `tests/cases/receive/`; when you add a decoder, also
+//! add a target in `fuzz/`.
+//!
+//! This crate does not know where batches go, who owns a record (identity columns stay empty), or how anything is stored.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod body;
+pub mod loki;
+pub mod otlp;
+mod outcome;
+mod protobuf;
+pub mod remote_write;
+mod state;
+
+pub use loki::loki_router;
+pub use otlp::{otlp_grpc_routes, otlp_http_router};
+pub use outcome::Rules;
+pub use remote_write::remote_write_router;
+pub use state::Receivers;

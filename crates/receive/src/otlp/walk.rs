@@ -1,0 +1,75 @@
+//! The shape that all three OTLP requests share: resources hold scopes, scopes hold items.
+
+use super::value::{Encoder, Owner, OwnerKind};
+use crate::outcome::{Outcome, Rules};
+use crate::protobuf::{Read, Reader};
+
+/// Where items come from, and what is copied onto each.
+pub(super) struct Origin {
+    pub(super) resource: Owner,
+    pub(super) scope: Owner,
+    /// `resourceLogs[0].scopeLogs[2]`, for messages.
+    pub(super) path: String,
+}
+
+impl Origin {
+    /// What each item costs for standing in this resource and scope.
+    pub(super) fn copied_bytes(&self) -> usize {
+        self.resource.bytes + self.scope.bytes
+    }
+}
+
+/// What a signal does with its items.
+pub(super) trait Signal {
+    /// The sender's own words for the two levels: `resourceLogs`, `scopeLogs`.
+    const LEVELS: [&'static str; 2];
+
+    fn tools(&mut self) -> (&mut Outcome, &mut Encoder);
+
+    fn begin_resource(&mut self, _resource: &Owner) {}
+
+    fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()>;
+
+    fn end_resource(&mut self, _path: &str) {}
+}
+
+/// A resource may stand after its scopes on the wire, so each level is walked once for its owner and once for its content.
+pub(super) fn walk<S: Signal>(body: &[u8], rules: &Rules<'_>, signal: &mut S) -> Read<()> {
+    let [resource_level, scope_level] = S::LEVELS;
+    each(body, 1, |resource_index, container| {
+        let path = format!("{resource_level}[{resource_index}]");
+        let resource = owner(container, OwnerKind::Resource, rules, signal, &path)?;
+        signal.begin_resource(&resource);
+        let mut origin = Origin { resource, scope: Owner::default(), path: String::new() };
+        each(container, 2, |scope_index, container| {
+            origin.path = format!("{path}.{scope_level}[{scope_index}]");
+            origin.scope = owner(container, OwnerKind::Scope, rules, signal, &origin.path)?;
+            each(container, 2, |index, item| signal.item(index, item, &origin))
+        })?;
+        signal.end_resource(&path);
+        Ok(())
+    })
+}
+
+fn owner<S: Signal>(container: &[u8], kind: OwnerKind, rules: &Rules<'_>, signal: &mut S, path: &str) -> Read<Owner> {
+    let (outcome, encoder) = signal.tools();
+    Owner::read(container, kind, rules, outcome, encoder, path)
+}
+
+/// Calls `take` with the index and bytes of every message of that field number.
+pub(super) fn each(container: &[u8], number: u32, mut take: impl FnMut(usize, &[u8]) -> Read<()>) -> Read<()> {
+    let mut reader = Reader::new(container);
+    let mut index = 0;
+    while let Some((found, value)) = reader.next()? {
+        if found == number {
+            take(index, value.bytes()?)?;
+            index += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A count or flags column is null when nothing was said.
+pub(super) fn non_zero(value: u64) -> Option<i64> {
+    i64::try_from(value).ok().filter(|value| *value != 0)
+}

@@ -1,0 +1,234 @@
+//! `prometheus.WriteRequest`, unpacked, to `samples` rows.
+//! Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
+
+use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
+use model::{Decoded, Result, Table};
+
+use super::native;
+use crate::outcome::{Fault, Outcome, ROW_BYTES, Rules, unreadable};
+use crate::protobuf::{Read, Reader, Value};
+
+/// `MetricMetadata.MetricType` by number.
+const KINDS: [&str; 8] = ["", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
+
+/// Decodes a `WriteRequest` that is not compressed any more.
+pub fn decode_remote_write(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
+    let mut decoder = Decoder { rules, builder: SamplesBuilder::default(), outcome: Outcome::default(), labels: Vec::new() };
+    decoder.request(body).map_err(|malformed| unreadable("remote write request", malformed))?;
+    let records = decoder.builder.finish();
+    Ok(decoder.outcome.finish(rules, Table::Samples, records))
+}
+
+struct Decoder<'r, 'b> {
+    rules: &'r Rules<'r>,
+    builder: SamplesBuilder,
+    outcome: Outcome,
+    /// Of the series under construction.
+    labels: Vec<(&'b str, &'b str)>,
+}
+
+/// A `TimeSeries` but for its labels; histograms and exemplars still as bytes.
+#[derive(Default)]
+struct Series<'b> {
+    floats: Vec<(i64, f64)>,
+    histograms: Vec<&'b [u8]>,
+    exemplars: Vec<&'b [u8]>,
+}
+
+impl<'b> Decoder<'_, 'b> {
+    fn request(&mut self, body: &'b [u8]) -> Read<()> {
+        let mut reader = Reader::new(body);
+        let (mut series_index, mut metadata_index) = (0, 0);
+        let mut series = Series::default();
+        while let Some((number, value)) = reader.next()? {
+            match number {
+                1 => {
+                    self.series(value.bytes()?, series_index, &mut series)?;
+                    series_index += 1;
+                }
+                3 => {
+                    self.metadata(value.bytes()?, metadata_index)?;
+                    metadata_index += 1;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn series(&mut self, bytes: &'b [u8], index: usize, series: &mut Series<'b>) -> Read<()> {
+        self.labels.clear();
+        series.floats.clear();
+        series.histograms.clear();
+        series.exemplars.clear();
+        let mut fault = None;
+        let mut reader = Reader::new(bytes);
+        while let Some((number, value)) = reader.next()? {
+            match number {
+                1 => match read_label(value)? {
+                    Ok((name, "")) if !name.is_empty() => {}
+                    Ok(label) => self.labels.push(label),
+                    Err(found) => fault = Some(found),
+                },
+                2 => series.floats.push(read_sample(value.bytes()?)?),
+                3 => series.exemplars.push(value.bytes()?),
+                4 => series.histograms.push(value.bytes()?),
+                _ => {}
+            }
+        }
+        self.labels.sort_by_key(|(name, _)| *name);
+        let name = match fault.map_or_else(|| self.name(), Err) {
+            Ok(name) => name,
+            Err(fault) => {
+                let records = (series.floats.len() + series.histograms.len()).max(1) as u64;
+                self.outcome.reject(records, fault, || format!("timeseries[{index}].labels"));
+                return Ok(());
+            }
+        };
+        self.outcome.spend(2 * ROW_BYTES + 2 * bytes.len())?;
+        self.rows(name, index, series)
+    }
+
+    /// The metric's name, taken out of the labels; the labels are checked.
+    fn name(&mut self) -> Result<&'b str, Fault> {
+        self.rules.check_labels(self.labels.iter().copied())?;
+        let Some(at) = self.labels.iter().position(|(name, _)| *name == "__name__") else {
+            return Err(Fault::new("missing_metric_name", "the series has no label __name__: name it"));
+        };
+        Ok(self.labels.remove(at).1)
+    }
+
+    /// A row for the floats and a row for the histograms; exemplars stand with the first that has points.
+    fn rows(&mut self, name: &str, index: usize, series: &Series<'b>) -> Read<()> {
+        for (point, (time, value)) in series.floats.iter().enumerate() {
+            match self.rules.time_unix_milli(*time) {
+                Ok(time) => self.builder.float(time, *value),
+                Err(fault) => self.outcome.reject(1, fault, || format!("timeseries[{index}].samples[{point}].timestamp")),
+            }
+        }
+        let mut exemplars = &series.exemplars[..];
+        self.end_row(name, "", index, &mut exemplars)?;
+        for (point, bytes) in series.histograms.iter().enumerate() {
+            let read = native::read(bytes)?;
+            let checked = read.and_then(|(time, histogram)| Ok((self.rules.time_unix_milli(time)?, histogram)));
+            match checked {
+                Ok((time, histogram)) => {
+                    self.outcome.spend(ROW_BYTES + 12 * (histogram.positive.len() + histogram.negative.len()))?;
+                    self.builder.histogram(time, &histogram);
+                }
+                Err(fault) => self.outcome.reject(1, fault, || format!("timeseries[{index}].histograms[{point}]")),
+            }
+        }
+        self.end_row(name, "histogram", index, &mut exemplars)?;
+        for _ in exemplars {
+            let fault = Fault::new("exemplar_without_sample", "the exemplar's series has no sample in this request: it is dropped");
+            self.outcome.reject(0, fault, || format!("timeseries[{index}].exemplars"));
+        }
+        Ok(())
+    }
+
+    fn end_row(&mut self, name: &str, kind: &str, index: usize, exemplars: &mut &[&'b [u8]]) -> Read<()> {
+        if self.builder.row_points() == 0 {
+            return Ok(());
+        }
+        for bytes in std::mem::take(exemplars) {
+            if let Err(fault) = self.exemplar(bytes)? {
+                self.outcome.reject(0, fault, || format!("timeseries[{index}].exemplars"));
+            }
+        }
+        self.builder.push_series(&SeriesRow { name, kind, unit: "", help: "" }, self.labels.iter().copied());
+        Ok(())
+    }
+
+    fn exemplar(&mut self, bytes: &'b [u8]) -> Read<Result<(), Fault>> {
+        let (mut labels, mut value_of, mut time) = (Vec::new(), 0.0, 0);
+        let mut reader = Reader::new(bytes);
+        while let Some((number, value)) = reader.next()? {
+            match number {
+                1 => match read_label(value)? {
+                    Ok(label) => labels.push(label),
+                    Err(fault) => return Ok(Err(fault)),
+                },
+                2 => value_of = value.double()?,
+                3 => time = value.varint()?.cast_signed(),
+                _ => {}
+            }
+        }
+        labels.sort_by_key(|(name, _)| *name);
+        let checked = self.rules.check_labels(labels.iter().copied()).and_then(|()| self.rules.time_unix_milli(time));
+        let timestamp_ms = match checked {
+            Ok(time) => time,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let mut take = |name: &str| match labels.iter().position(|(other, _)| *other == name) {
+            Some(at) => labels.remove(at).1,
+            None => "",
+        };
+        let (trace_id, span_id) = (take("trace_id"), take("span_id"));
+        self.builder.exemplar(&Exemplar { timestamp_ms, value: value_of, trace_id, span_id, labels: &labels });
+        Ok(Ok(()))
+    }
+
+    /// A row of metadata only.
+    fn metadata(&mut self, bytes: &'b [u8], index: usize) -> Read<()> {
+        let (mut kind, mut name, mut help, mut unit) = (0, &[][..], &[][..], &[][..]);
+        let mut reader = Reader::new(bytes);
+        while let Some((number, value)) = reader.next()? {
+            match number {
+                1 => kind = value.varint()?,
+                2 => name = value.bytes()?,
+                4 => help = value.bytes()?,
+                5 => unit = value.bytes()?,
+                _ => {}
+            }
+        }
+        self.outcome.spend(ROW_BYTES + bytes.len())?;
+        let max = self.rules.limits.label_value_bytes_max;
+        match std::str::from_utf8(name) {
+            Ok(name) if !name.is_empty() && name.len() <= max => {
+                let (help, unit) = (self.outcome.text(help), self.outcome.text(unit));
+                let kind = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind)).copied().unwrap_or_default();
+                self.builder.push_series(&SeriesRow { name, kind, unit: &unit, help: &help }, std::iter::empty());
+            }
+            _ => {
+                let why = format!("the metric family's name is empty, not UTF-8, or over label_value_bytes_max, {max} bytes");
+                self.outcome.reject(0, Fault::new("invalid_metadata", why), || format!("metadata[{index}].metricFamilyName"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names and values must be UTF-8: a repaired label would be another series.
+fn read_label(value: Value<'_>) -> Read<Result<(&str, &str), Fault>> {
+    let (mut name, mut text) = (&[][..], &[][..]);
+    let mut reader = Reader::new(value.bytes()?);
+    while let Some((number, value)) = reader.next()? {
+        match number {
+            1 => name = value.bytes()?,
+            2 => text = value.bytes()?,
+            _ => {}
+        }
+    }
+    let Ok(name) = std::str::from_utf8(name) else {
+        return Ok(Err(Fault::new("invalid_label_name", "a label's name is not UTF-8: send UTF-8")));
+    };
+    let Ok(text) = std::str::from_utf8(text) else {
+        let why = format!("the value of label {} is not UTF-8: send UTF-8", crate::outcome::shortened(name));
+        return Ok(Err(Fault::new("invalid_label_value", why)));
+    };
+    Ok(Ok((name, text)))
+}
+
+fn read_sample(bytes: &[u8]) -> Read<(i64, f64)> {
+    let mut sample = (0, 0.0);
+    let mut reader = Reader::new(bytes);
+    while let Some((number, value)) = reader.next()? {
+        match number {
+            1 => sample.1 = value.double()?,
+            2 => sample.0 = value.varint()?.cast_signed(),
+            _ => {}
+        }
+    }
+    Ok(sample)
+}

@@ -1,0 +1,82 @@
+//! `POST /api/v1/write`.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use model::{Ack, Error, Result};
+
+use super::decode_remote_write;
+use crate::body::{self, Packing};
+use crate::state::{Receivers, count_request, http_status, retry_after_seconds, summary};
+
+const PROTOCOL: &str = "remote_write";
+
+pub fn remote_write_router(receivers: Receivers) -> Router {
+    Router::new().route("/api/v1/write", post(move |request: Request| async move { answer(&receivers, request).await }))
+}
+
+async fn answer(receivers: &Receivers, request: Request) -> Response {
+    let (bytes, result) = take(receivers, request).await;
+    let response = match result {
+        Ok(ack) if ack.rejections.is_empty() => StatusCode::NO_CONTENT.into_response(),
+        Ok(ack) => partial(&ack),
+        Err(error) => failure(&error),
+    };
+    count_request(PROTOCOL, response.status().as_u16(), bytes);
+    response
+}
+
+async fn take(receivers: &Receivers, request: Request) -> (usize, Result<Ack>) {
+    if let Err(error) = check_content_type(body::header(request.headers(), &CONTENT_TYPE)) {
+        return (0, Err(error));
+    }
+    let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], &receivers.limits).await;
+    let decoded = match body {
+        Ok(body) => receivers.decode(PROTOCOL, body, |body, rules, _| decode_remote_write(body, rules)).await,
+        Err(error) => Err(error),
+    };
+    match decoded {
+        Ok(decoded) => (bytes, receivers.submit(decoded).await),
+        Err(error) => (bytes, Err(error)),
+    }
+}
+
+/// No type at all is 1.0, as Prometheus has it.
+fn check_content_type(content_type: &str) -> Result<()> {
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+    if !matches!(media_type.as_str(), "" | "application/x-protobuf") {
+        return Err(Error::unsupported(format!("cannot accept Content-Type {media_type:?}: send application/x-protobuf")));
+    }
+    let message = parts.find_map(|part| part.strip_prefix("proto=")).unwrap_or("prometheus.WriteRequest");
+    match message.trim_matches('"') {
+        "prometheus.WriteRequest" => Ok(()),
+        "io.prometheus.write.v2.Request" => {
+            Err(Error::unsupported("cannot accept remote write 2.0: send 1.0, application/x-protobuf;proto=prometheus.WriteRequest"))
+        }
+        other => Err(Error::unsupported(format!("cannot accept message {other:?}: send prometheus.WriteRequest"))),
+    }
+}
+
+/// What was good is stored; the sender must not send the rest again, which is what 400 tells it. When only parts of records
+/// were dropped, nothing was refused and the request went well.
+fn partial(ack: &Ack) -> Response {
+    match summary(&ack.rejections) {
+        (0, _) => StatusCode::NO_CONTENT.into_response(),
+        (refused, text) => {
+            (StatusCode::BAD_REQUEST, format!("{refused} samples were refused, {} were stored: {text}\n", ack.accepted_records))
+                .into_response()
+        }
+    }
+}
+
+fn failure(error: &Error) -> Response {
+    let mut response = (http_status(error), format!("{}\n", error.chain())).into_response();
+    if let Some(seconds) = retry_after_seconds(error) {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}

@@ -1,0 +1,166 @@
+//! Runs `tests/cases/receive/*.test`, and the public examples of the data folder when it is there.
+//!
+//! A case is a line `decode ENTRY`, the body, a line `----`, and what comes out, up to an empty line. `UPDATE=1` rewrites
+//! what comes out.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{Array, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use model::logs::LogsView;
+use model::{Decoded, ReceiveLimits, Result};
+use receive::otlp::{self, DeltaState};
+use receive::{Rules, loki};
+use serde_json::Value;
+
+const NOW: i64 = 1_700_000_000_000_000_000;
+
+fn decode(entry: &str, body: &[u8]) -> Result<Decoded> {
+    let limits = ReceiveLimits {
+        labels_per_series_max: 8,
+        label_value_bytes_max: 64,
+        attributes_max: 3,
+        value_bytes_max: 128,
+        ..ReceiveLimits::default()
+    };
+    decode_within(entry, body, &limits)
+}
+
+fn decode_within(entry: &str, body: &[u8], limits: &ReceiveLimits) -> Result<Decoded> {
+    let rules = Rules { limits, now_unix_nano: NOW, protocol: "test" };
+    match entry {
+        "logs" => otlp::decode_logs_json(body, &rules),
+        "traces" => otlp::decode_traces_json(body, &rules),
+        "metrics" => otlp::decode_metrics_json(body, &rules, &DeltaState::default()),
+        "loki" => loki::decode_loki_json(body, &rules),
+        other => panic!("no entry {other:?}: logs, traces, metrics, loki"),
+    }
+}
+
+/// Every column of every row that says something, and every refusal.
+fn print(decoded: &Result<Decoded>) -> String {
+    let mut out = String::new();
+    match decoded {
+        Err(error) => writeln!(out, "error {:?}: {}", error.code, error.chain()).expect("memory"),
+        Ok(decoded) => {
+            for row in 0..decoded.records.num_rows() {
+                print_row(&decoded.records, row, &mut out);
+            }
+            for refused in &decoded.rejections {
+                writeln!(out, "rejected {} {} at {}: {}", refused.records, refused.reason, refused.field, refused.why).expect("memory");
+            }
+        }
+    }
+    out
+}
+
+fn print_row(records: &RecordBatch, row: usize, out: &mut String) {
+    writeln!(out, "row {row}").expect("memory");
+    let options = FormatOptions::default();
+    for (field, column) in records.schema().fields().iter().zip(records.columns()) {
+        let text = ArrayFormatter::try_new(column.as_ref(), &options).expect("a printable column").value(row).to_string();
+        if !column.is_null(row) && !matches!(text.as_str(), "{}" | "[]") && field.name() != "series_id" {
+            writeln!(out, "  {}: {}", field.name(), text.escape_debug()).expect("memory");
+        }
+    }
+}
+
+#[test]
+fn cases_decode_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/receive");
+    let mut ran = 0;
+    for entry in fs::read_dir(&folder).expect("tests/cases/receive") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "test") {
+            ran += run(&path);
+        }
+    }
+    assert!(ran > 10, "the cases are there: {ran}");
+}
+
+fn run(path: &Path) -> usize {
+    let text = fs::read_to_string(path).expect("a readable case file");
+    let (mut rewritten, mut lines, mut ran) = (String::new(), text.lines(), 0);
+    while let Some(line) = lines.next() {
+        writeln!(rewritten, "{line}").expect("memory");
+        let Some(entry) = line.strip_prefix("decode ") else { continue };
+        let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "----").collect();
+        let _expected: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+        let body = body.join("\n");
+        write!(rewritten, "{body}\n----\n{}\n", print(&decode(entry, body.as_bytes()))).expect("memory");
+        ran += 1;
+    }
+    let rewritten = format!("{}\n", rewritten.trim_end());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, rewritten).expect("a writable case file");
+    } else {
+        assert_eq!(rewritten, text, "{}: run with UPDATE=1 and read the diff", path.display());
+    }
+    ran
+}
+
+fn data_folder() -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("TYTO_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    folder.is_dir().then_some(folder)
+}
+
+#[test]
+fn conformance() {
+    let Some(folder) = data_folder() else {
+        println!("receive conformance: no data folder, set TYTO_DATA: nothing ran");
+        return;
+    };
+    let text = fs::read_to_string(folder.join("logql/loki_push_cases.json")).expect("loki_push_cases.json");
+    let cases: Vec<Value> = serde_json::from_str(&text).expect("JSON");
+    let failed: Vec<_> = cases.iter().filter(|case| !loki_case_passes(case)).map(|case| case["name"].to_string()).collect();
+    println!("loki push: passed {} of {}", cases.len() - failed.len(), cases.len());
+    assert!(failed.is_empty(), "{failed:?}");
+
+    let examples = [("logs.json", "logs"), ("events.json", "logs"), ("trace.json", "traces"), ("metrics.json", "metrics")];
+    let failed: Vec<_> =
+        examples.iter().filter(|(file, entry)| !example_passes(&folder.join("otlp/proto-examples").join(file), entry)).collect();
+    println!("OTLP examples: passed {} of {}", examples.len() - failed.len(), examples.len());
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// Everything in the example is taken, and the number of rows is the number of records in it.
+fn example_passes(path: &Path, entry: &str) -> bool {
+    let body = fs::read(path).expect("an example");
+    let decoded = decode_within(entry, &body, &ReceiveLimits::default());
+    decoded.is_ok_and(|decoded| decoded.rejections.is_empty() && decoded.records.num_rows() > 0)
+}
+
+fn loki_case_passes(case: &Value) -> bool {
+    let body = case["body"].as_str().expect("a body");
+    let decoded = match decode_within("loki", body.as_bytes(), &ReceiveLimits::default()) {
+        Err(_) => return case["expect_error"] == true,
+        Ok(decoded) => decoded,
+    };
+    let view = LogsView::of(&decoded.records).expect("canonical");
+    let mut row = 0;
+    for stream in case["expected"].as_array().expect("streams") {
+        for entry in stream["entries"].as_array().expect("entries") {
+            let pairs = |object: &Value| -> Vec<(String, String)> {
+                let pairs = object.as_object().into_iter().flatten();
+                let mut pairs: Vec<_> = pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+                pairs.sort();
+                pairs
+            };
+            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            let mut metadata: Vec<_> = view.attributes.iter(row).map(owned).collect();
+            metadata.sort();
+            let same = view.time.value(row) == entry["ts_ns"].as_i64().expect("a time")
+                && view.body.value(row) == entry["line"].as_str().expect("a line")
+                && view.resource_attributes.iter(row).map(owned).collect::<Vec<_>>() == pairs(&stream["labels"])
+                && metadata == pairs(&entry["metadata"]);
+            if !same {
+                return false;
+            }
+            row += 1;
+        }
+    }
+    case["expect_error"] == false && row == decoded.records.num_rows()
+}

@@ -1,0 +1,555 @@
+//! What OpenTelemetry's own types encode is what we decode; JSON of the same request gives the same batch; and no bytes panic.
+
+use model::logs::LogsView;
+use model::samples::SamplesView;
+use model::spans::SpansView;
+use model::{Decoded, NativeHistogram, ReceiveLimits};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1 as metrics;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
+use prost::Message;
+use receive::otlp::{self, DeltaState};
+use receive::{Rules, loki, remote_write};
+
+const NOW: i64 = 1_700_000_000_000_000_000;
+
+fn with_rules<T>(run: impl FnOnce(&Rules<'_>) -> T) -> T {
+    run(&Rules { limits: &ReceiveLimits::default(), now_unix_nano: NOW, protocol: "test" })
+}
+
+fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    attribute(key, Value::StringValue(value.to_owned()))
+}
+
+fn resource() -> Option<Resource> {
+    let attributes =
+        vec![text("service.name", "cart"), text("service.namespace", "shop"), text("omd.team", "web"), text("host.name", "h1")];
+    Some(Resource { attributes, ..Resource::default() })
+}
+
+const RESOURCE_JSON: &str = r#"{"attributes": [{"key": "service.name", "value": {"stringValue": "cart"}}, {"key": "service.namespace", "value":
+    {"stringValue": "shop"}}, {"key": "omd.team", "value": {"stringValue": "web"}}, {"key": "host.name", "value": {"stringValue": "h1"}}]}"#;
+
+fn scope() -> Option<InstrumentationScope> {
+    Some(InstrumentationScope { name: "lib".to_owned(), version: "1.2".to_owned(), ..InstrumentationScope::default() })
+}
+
+fn logs() -> ExportLogsServiceRequest {
+    let list = ArrayValue { values: vec![AnyValue { value: Some(Value::IntValue(-1)) }, AnyValue { value: Some(Value::BoolValue(true)) }] };
+    let map = KeyValueList { values: vec![text("k", "v\"\n")] };
+    let record = LogRecord {
+        time_unix_nano: 1_600_000_000_000_000_001,
+        observed_time_unix_nano: 1_600_000_000_000_000_002,
+        severity_number: 17,
+        severity_text: "ERROR".to_owned(),
+        body: Some(AnyValue { value: Some(Value::StringValue("it broke".to_owned())) }),
+        attributes: vec![
+            attribute("retries", Value::IntValue(i64::MIN)),
+            attribute("ratio", Value::DoubleValue(0.5)),
+            attribute("raw", Value::BytesValue(vec![0, 255])),
+            attribute("list", Value::ArrayValue(list)),
+            attribute("map", Value::KvlistValue(map)),
+        ],
+        dropped_attributes_count: 2,
+        flags: 1,
+        trace_id: (1..=16).collect(),
+        span_id: (1..=8).collect(),
+        event_name: "failure".to_owned(),
+    };
+    let second = LogRecord { body: None, trace_id: vec![1, 2], ..LogRecord::default() };
+    let scope_logs = vec![ScopeLogs { scope: scope(), log_records: vec![record, second], ..ScopeLogs::default() }];
+    ExportLogsServiceRequest { resource_logs: vec![ResourceLogs { resource: resource(), scope_logs, ..ResourceLogs::default() }] }
+}
+
+fn logs_json() -> String {
+    format!(
+        r#"{{"resourceLogs": [{{"scopeLogs": [{{"scope": {{"name": "lib", "version": "1.2"}}, "logRecords": [{{
+        "timeUnixNano": "1600000000000000001", "observed_time_unix_nano": 1600000000000000002, "severityNumber": "SEVERITY_NUMBER_ERROR",
+        "severityText": "ERROR", "body": {{"stringValue": "it broke"}}, "unknown": [{{"x": 1}}], "attributes": [
+        {{"key": "retries", "value": {{"intValue": "-9223372036854775808"}}}}, {{"key": "ratio", "value": {{"doubleValue": "0.5"}}}},
+        {{"key": "raw", "value": {{"bytesValue": "AP8="}}}},
+        {{"key": "list", "value": {{"arrayValue": {{"values": [{{"intValue": -1}}, {{"boolValue": true}}]}}}}}},
+        {{"key": "map", "value": {{"kvlistValue": {{"values": [{{"key": "k", "value": {{"stringValue": "v\"\n"}}}}]}}}}}}],
+        "droppedAttributesCount": 2, "flags": 1, "traceId": "0102030405060708090A0b0c0d0e0f10", "spanId": "0102030405060708",
+        "eventName": "failure"}}, {{"body": null, "traceId": "0102"}}]}}], "resource": {RESOURCE_JSON}}}]}}"#
+    )
+}
+
+#[test]
+fn logs_come_back_by_value() {
+    let decoded = with_rules(|rules| otlp::decode_logs(&logs().encode_to_vec(), rules)).expect("valid");
+    assert!(decoded.rejections.is_empty());
+    let view = LogsView::of(&decoded.records).expect("canonical");
+    assert_eq!((view.time.value(0), view.time.value(1)), (1_600_000_000_000_000_001, NOW));
+    assert_eq!((view.severity_number.value(0), view.severity_text.value(0)), (17, "ERROR"));
+    assert_eq!((view.body.value(0), view.service_name.value(0)), ("it broke", "cart"));
+    assert_eq!((view.trace_id.value(0), view.span_id.value(0)), ("0102030405060708090a0b0c0d0e0f10", "0102030405060708"));
+    let attributes: Vec<_> = view.attributes.iter_typed(0).map(|(key, kind, text)| (key, kind.letter(), text)).collect();
+    let expect = [
+        ("retries", 'i', "-9223372036854775808"),
+        ("ratio", 'd', "0.5"),
+        ("raw", 'y', "AP8="),
+        ("list", 'a', r#"[{"intValue":"-1"},{"boolValue":true}]"#),
+        ("map", 'm', r#"[{"key":"k","value":{"stringValue":"v\"\n"}}]"#),
+    ];
+    assert_eq!(attributes, expect);
+    assert_eq!(view.resource_attributes.get(1, "host.name"), Some("h1"));
+}
+
+#[test]
+fn json_and_protobuf_of_one_request_give_one_batch() {
+    let same = |protobuf: Decoded, json: Decoded| {
+        assert_eq!(protobuf.records, json.records);
+        assert_eq!(protobuf.rejections, json.rejections);
+    };
+    with_rules(|rules| {
+        let protobuf = otlp::decode_logs(&logs().encode_to_vec(), rules).expect("protobuf");
+        same(protobuf, otlp::decode_logs_json(logs_json().as_bytes(), rules).expect("json"));
+        let protobuf = otlp::decode_traces(&traces().encode_to_vec(), rules).expect("protobuf");
+        same(protobuf, otlp::decode_traces_json(traces_json().as_bytes(), rules).expect("json"));
+        let protobuf = otlp::decode_metrics(&gauges().encode_to_vec(), rules, &DeltaState::default()).expect("protobuf");
+        same(protobuf, otlp::decode_metrics_json(gauges_json().as_bytes(), rules, &DeltaState::default()).expect("json"));
+    });
+}
+
+fn traces() -> ExportTraceServiceRequest {
+    let event = span::Event {
+        time_unix_nano: 15,
+        name: "exception".to_owned(),
+        attributes: vec![text("exception.type", "NotFound")],
+        ..Default::default()
+    };
+    let link = span::Link { trace_id: vec![7; 16], span_id: vec![8; 8], trace_state: "a=b".to_owned(), ..Default::default() };
+    let span = Span {
+        trace_id: vec![1; 16],
+        span_id: vec![2; 8],
+        parent_span_id: vec![3; 8],
+        name: "GetItem".to_owned(),
+        kind: 3,
+        start_time_unix_nano: 10,
+        end_time_unix_nano: 30,
+        attributes: vec![attribute("http.status_code", Value::IntValue(404))],
+        events: vec![event],
+        links: vec![link, span::Link::default()],
+        status: Some(Status { code: 2, message: "not found".to_owned() }),
+        ..Span::default()
+    };
+    let backwards =
+        Span { trace_id: vec![1; 16], span_id: vec![4; 8], start_time_unix_nano: 30, end_time_unix_nano: 10, ..Span::default() };
+    let anonymous = Span { trace_id: vec![0; 16], span_id: vec![4; 8], ..Span::default() };
+    let scope_spans = vec![ScopeSpans { scope: scope(), spans: vec![span, backwards, anonymous], ..ScopeSpans::default() }];
+    ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource: resource(), scope_spans, ..ResourceSpans::default() }] }
+}
+
+fn traces_json() -> String {
+    format!(
+        r#"{{"resource_spans": [{{"resource": {RESOURCE_JSON}, "scope_spans": [{{"scope": {{"name": "lib", "version": "1.2"}}, "spans": [
+        {{"traceId": "01010101010101010101010101010101", "spanId": "0202020202020202", "parentSpanId": "0303030303030303", "name": "GetItem",
+        "kind": "SPAN_KIND_CLIENT", "startTimeUnixNano": "10", "endTimeUnixNano": 30, "attributes": [{{"key": "http.status_code",
+        "value": {{"intValue": "404"}}}}], "events": [{{"timeUnixNano": "15", "name": "exception", "attributes": [{{"key": "exception.type",
+        "value": {{"stringValue": "NotFound"}}}}]}}], "links": [{{"traceId": "07070707070707070707070707070707", "spanId": "0808080808080808",
+        "traceState": "a=b"}}, {{}}], "status": {{"code": "STATUS_CODE_ERROR", "message": "not found"}}}},
+        {{"traceId": "01010101010101010101010101010101", "spanId": "0404040404040404", "startTimeUnixNano": 30, "endTimeUnixNano": 10}},
+        {{"traceId": "00000000000000000000000000000000", "spanId": "0404040404040404"}}]}}]}}]}}"#
+    )
+}
+
+#[test]
+fn spans_come_back_by_value() {
+    let decoded = with_rules(|rules| otlp::decode_traces(&traces().encode_to_vec(), rules)).expect("valid");
+    let told: Vec<_> = decoded.rejections.iter().map(|refused| (refused.records, refused.reason, refused.field.as_str())).collect();
+    let at = |rest: &str| format!("resourceSpans[0].scopeSpans[0].{rest}");
+    assert_eq!(told, [(0, "invalid_id", at("spans[0].links").as_str()), (1, "invalid_id", at("spans[2].traceId").as_str())]);
+    let view = SpansView::of(&decoded.records).expect("canonical");
+    assert_eq!((view.name.value(0), view.kind.value(0), view.status_code.value(0)), ("GetItem", "client", "error"));
+    assert_eq!((view.duration.value(0), view.duration.value(1), view.end.value(1)), (20, 0, 30));
+    assert_eq!(view.parent_span_id.value(0), "0303030303030303");
+    assert_eq!(view.events(0).expect("events").attributes.get(0, "exception.type"), Some("NotFound"));
+    let links = view.links(0).expect("links");
+    assert_eq!((links.range.clone(), links.text("trace_state").expect("text").value(0)), (0..1, "a=b"));
+}
+
+fn request(metrics: Vec<metrics::Metric>) -> ExportMetricsServiceRequest {
+    let scope_metrics = vec![metrics::ScopeMetrics { scope: scope(), metrics, ..Default::default() }];
+    ExportMetricsServiceRequest {
+        resource_metrics: vec![metrics::ResourceMetrics { resource: resource(), scope_metrics, ..Default::default() }],
+    }
+}
+
+fn metric(name: &str, unit: &str, data: metrics::metric::Data) -> metrics::Metric {
+    metrics::Metric { name: name.to_owned(), unit: unit.to_owned(), data: Some(data), ..Default::default() }
+}
+
+const MS: u64 = 1_000_000;
+
+fn number(time_ms: u64, value: f64) -> metrics::NumberDataPoint {
+    let value = Some(metrics::number_data_point::Value::AsDouble(value));
+    metrics::NumberDataPoint { time_unix_nano: time_ms * MS, value, attributes: vec![text("http.route", "/a")], ..Default::default() }
+}
+
+fn gauges() -> ExportMetricsServiceRequest {
+    let stale = metrics::NumberDataPoint { flags: 1, value: None, ..number(3000, 0.0) };
+    let whole = metrics::NumberDataPoint { value: Some(metrics::number_data_point::Value::AsInt(-7)), ..number(1000, 0.0) };
+    let gauge = metrics::Gauge { data_points: vec![number(2000, f64::INFINITY), whole, stale] };
+    request(vec![metric("cpu.utilization", "1", metrics::metric::Data::Gauge(gauge))])
+}
+
+fn gauges_json() -> String {
+    let attributes = r#""attributes": [{"key": "http.route", "value": {"stringValue": "/a"}}]"#;
+    format!(
+        r#"{{"resourceMetrics": [{{"resource": {RESOURCE_JSON}, "scopeMetrics": [{{"scope": {{"name": "lib", "version": "1.2"}}, "metrics": [
+        {{"name": "cpu.utilization", "unit": "1", "gauge": {{"dataPoints": [{{"timeUnixNano": "2000000000", "asDouble": "Infinity", {attributes}}},
+        {{"timeUnixNano": 1000000000, "asInt": "-7", {attributes}}}, {{"timeUnixNano": "3000000000", "flags": 1, {attributes}}}]}}}}]}}]}}]}}"#
+    )
+}
+
+/// Every float series as `name{labels} time=value ...`.
+fn series(decoded: &Decoded) -> Vec<String> {
+    let view = SamplesView::of(&decoded.records).expect("canonical");
+    let rows = (0..decoded.records.num_rows()).map(|row| {
+        let points = view.timestamps(row).expect("timestamps").iter().zip(view.floats(row).expect("floats"));
+        let points: Vec<String> = points.map(|(time, value)| format!("{time}={value}")).collect();
+        format!("{} {}", view.label_set(row), points.join(" "))
+    });
+    rows.collect()
+}
+
+fn decode(request: &ExportMetricsServiceRequest, deltas: &DeltaState) -> Decoded {
+    with_rules(|rules| otlp::decode_metrics(&request.encode_to_vec(), rules, deltas)).expect("valid")
+}
+
+const COMMON: &str = r#"job="shop/cart", otel_scope_name="lib", otel_scope_version="1.2", team="web""#;
+
+#[test]
+fn gauges_are_named_grouped_and_marked_stale() {
+    let decoded = decode(&gauges(), &DeltaState::default());
+    let expect = [
+        format!(r#"{{__name__="cpu_utilization_ratio", http_route="/a", {COMMON}}} 1000=-7 2000=inf 3000=NaN"#),
+        r#"{__name__="target_info", host_name="h1", job="shop/cart", omd_team="web", team="web"} 3000=1"#.to_owned(),
+    ];
+    assert_eq!(series(&decoded), expect);
+    let view = SamplesView::of(&decoded.records).expect("canonical");
+    assert_eq!(view.floats(0).expect("floats")[2].to_bits(), 0x7ff0_0000_0000_0002);
+}
+
+#[test]
+fn delta_sums_run_on_from_request_to_request() {
+    let sum = |time_ms, value| {
+        let sum = metrics::Sum { data_points: vec![number(time_ms, value)], aggregation_temporality: 1, is_monotonic: true };
+        request(vec![metric("requests", "{request}", metrics::metric::Data::Sum(sum))])
+    };
+    let deltas = DeltaState::default();
+    let first = |decoded: &Decoded| series(decoded).first().cloned().unwrap_or_default();
+    let name = format!(r#"{{__name__="requests_total", http_route="/a", {COMMON}}}"#);
+    assert_eq!(first(&decode(&sum(1000, 2.0), &deltas)), format!("{name} 1000=2"));
+    assert_eq!(first(&decode(&sum(2000, 3.0), &deltas)), format!("{name} 2000=5"));
+    assert_eq!(first(&decode(&sum(2000, 3.0), &deltas)), format!("{name} 2000=5"));
+    let late = decode(&sum(1500, 1.0), &deltas);
+    assert_eq!((late.rejections[0].reason, late.rejections[0].records), ("out_of_order", 1));
+    assert_eq!(late.records.num_rows(), 0);
+}
+
+#[test]
+fn histograms_become_buckets_with_their_exemplars() {
+    let exemplar = metrics::Exemplar {
+        time_unix_nano: 900 * MS,
+        trace_id: vec![5; 16],
+        value: Some(metrics::exemplar::Value::AsDouble(0.2)),
+        ..Default::default()
+    };
+    let point = metrics::HistogramDataPoint {
+        time_unix_nano: 1000 * MS,
+        count: 6,
+        sum: Some(7.5),
+        bucket_counts: vec![1, 2, 3],
+        explicit_bounds: vec![0.1, 1.0],
+        exemplars: vec![exemplar],
+        ..Default::default()
+    };
+    let wrong = metrics::HistogramDataPoint { bucket_counts: vec![1], ..point.clone() };
+    let histogram = metrics::Histogram { data_points: vec![point, wrong], aggregation_temporality: 2 };
+    let decoded = decode(&request(vec![metric("latency", "s", metrics::metric::Data::Histogram(histogram))]), &DeltaState::default());
+    let bucket = |le: &str, count: u32| {
+        format!(
+            r#"{{__name__="latency_seconds_bucket", job="shop/cart", le="{le}", otel_scope_name="lib", otel_scope_version="1.2", team="web"}} 1000={count}"#
+        )
+    };
+    let expect = [
+        bucket("0.1", 1),
+        bucket("1", 3),
+        bucket("+Inf", 6),
+        format!(r#"{{__name__="latency_seconds_count", {COMMON}}} 1000=6"#),
+        format!(r#"{{__name__="latency_seconds_sum", {COMMON}}} 1000=7.5"#),
+    ];
+    assert_eq!(series(&decoded)[..5], expect);
+    assert_eq!(decoded.rejections[0].field, "resourceMetrics[0].scopeMetrics[0].metrics[0].histogram.dataPoints[1]");
+    let view = SamplesView::of(&decoded.records).expect("canonical");
+    let mut seen = Vec::new();
+    view.for_each_exemplar(1, |exemplar| seen.push((exemplar.timestamp_ms, exemplar.trace_id.to_owned()))).expect("exemplars");
+    assert_eq!(seen, [(900, "05".repeat(16))]);
+}
+
+#[test]
+fn exponential_histograms_and_summaries() {
+    let buckets = metrics::exponential_histogram_data_point::Buckets { offset: -1, bucket_counts: vec![1, 0, 2] };
+    let point = metrics::ExponentialHistogramDataPoint {
+        time_unix_nano: 1000 * MS,
+        count: 4,
+        sum: Some(5.0),
+        scale: 0,
+        zero_count: 1,
+        positive: Some(buckets),
+        ..Default::default()
+    };
+    let coarse = metrics::ExponentialHistogramDataPoint { scale: -5, ..point.clone() };
+    let exponential = metrics::ExponentialHistogram { data_points: vec![point, coarse], aggregation_temporality: 2 };
+    let quantile = metrics::summary_data_point::ValueAtQuantile { quantile: 0.5, value: 2.0 };
+    let point =
+        metrics::SummaryDataPoint { time_unix_nano: 1000 * MS, count: 3, sum: 6.0, quantile_values: vec![quantile], ..Default::default() };
+    let summary = metrics::Summary { data_points: vec![point] };
+    let decoded = decode(
+        &request(vec![
+            metric("size", "By", metrics::metric::Data::ExponentialHistogram(exponential)),
+            metric("age", "", metrics::metric::Data::Summary(summary)),
+        ]),
+        &DeltaState::default(),
+    );
+    assert_eq!(decoded.rejections[0].reason, "invalid_scale");
+    let view = SamplesView::of(&decoded.records).expect("canonical");
+    let expect = NativeHistogram {
+        count: 4.0,
+        sum: 5.0,
+        zero_threshold: 1e-128,
+        zero_count: 1.0,
+        positive: vec![(0, 1.0), (2, 2.0)],
+        ..NativeHistogram::default()
+    };
+    assert_eq!((view.name.value(0), view.histograms(0).expect("histograms")), ("size_bytes", vec![expect]));
+    let names: Vec<_> = series(&decoded).into_iter().skip(1).take(3).collect();
+    assert_eq!(
+        names[0],
+        r#"{__name__="age", job="shop/cart", otel_scope_name="lib", otel_scope_version="1.2", quantile="0.5", team="web"} 1000=2"#
+    );
+    assert_eq!(names[1], format!(r#"{{__name__="age_count", {COMMON}}} 1000=3"#));
+    assert_eq!(names[2], format!(r#"{{__name__="age_sum", {COMMON}}} 1000=6"#));
+}
+
+/// Remote write's messages, written down here by their public schema.
+mod prometheus {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct WriteRequest {
+        #[prost(message, repeated, tag = "1")]
+        pub timeseries: Vec<TimeSeries>,
+        #[prost(message, repeated, tag = "3")]
+        pub metadata: Vec<Metadata>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct TimeSeries {
+        #[prost(message, repeated, tag = "1")]
+        pub labels: Vec<Pair>,
+        #[prost(message, repeated, tag = "2")]
+        pub samples: Vec<Sample>,
+        #[prost(message, repeated, tag = "3")]
+        pub exemplars: Vec<Exemplar>,
+        #[prost(message, repeated, tag = "4")]
+        pub histograms: Vec<Histogram>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Pair {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(string, tag = "2")]
+        pub value: String,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Sample {
+        #[prost(double, tag = "1")]
+        pub value: f64,
+        #[prost(int64, tag = "2")]
+        pub timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Exemplar {
+        #[prost(message, repeated, tag = "1")]
+        pub labels: Vec<Pair>,
+        #[prost(double, tag = "2")]
+        pub value: f64,
+        #[prost(int64, tag = "3")]
+        pub timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Span {
+        #[prost(sint32, tag = "1")]
+        pub offset: i32,
+        #[prost(uint32, tag = "2")]
+        pub length: u32,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Histogram {
+        #[prost(uint64, optional, tag = "1")]
+        pub count_int: Option<u64>,
+        #[prost(double, tag = "3")]
+        pub sum: f64,
+        #[prost(sint32, tag = "4")]
+        pub schema: i32,
+        #[prost(message, repeated, tag = "11")]
+        pub positive_spans: Vec<Span>,
+        #[prost(sint64, repeated, tag = "12")]
+        pub positive_deltas: Vec<i64>,
+        #[prost(int64, tag = "15")]
+        pub timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Metadata {
+        #[prost(int32, tag = "1")]
+        pub kind: i32,
+        #[prost(string, tag = "2")]
+        pub name: String,
+        #[prost(string, tag = "4")]
+        pub help: String,
+    }
+}
+
+fn write_request() -> prometheus::WriteRequest {
+    let pair = |name: &str, value: &str| prometheus::Pair { name: name.to_owned(), value: value.to_owned() };
+    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
+    let floats = prometheus::TimeSeries {
+        labels: vec![pair("zone", "a"), pair("__name__", "up"), pair("job", "node"), pair("empty", "")],
+        samples: vec![
+            prometheus::Sample { value: 1.5, timestamp: 1000 },
+            prometheus::Sample { value: stale, timestamp: 2000 },
+            prometheus::Sample { value: 0.0, timestamp: -1 },
+        ],
+        exemplars: vec![prometheus::Exemplar { labels: vec![pair("trace_id", "abc"), pair("k", "v")], value: 9.0, timestamp: 1000 }],
+        ..Default::default()
+    };
+    let histogram = prometheus::Histogram {
+        count_int: Some(6),
+        sum: 3.0,
+        schema: 2,
+        positive_spans: vec![prometheus::Span { offset: -2, length: 2 }, prometheus::Span { offset: 3, length: 1 }],
+        positive_deltas: vec![1, 1, 1],
+        timestamp: 3000,
+    };
+    let lying = prometheus::Histogram { positive_spans: vec![prometheus::Span { offset: 0, length: u32::MAX }], ..histogram.clone() };
+    let histograms =
+        prometheus::TimeSeries { labels: vec![pair("__name__", "h")], histograms: vec![histogram, lying], ..Default::default() };
+    let twice = prometheus::TimeSeries {
+        labels: vec![pair("__name__", "m"), pair("a", "1"), pair("a", "2")],
+        samples: vec![Default::default()],
+        ..Default::default()
+    };
+    let nameless = prometheus::TimeSeries { labels: vec![pair("a", "1")], samples: vec![Default::default()], ..Default::default() };
+    let metadata = vec![prometheus::Metadata { kind: 1, name: "up".to_owned(), help: "Whether".to_owned() }];
+    prometheus::WriteRequest { timeseries: vec![floats, histograms, twice, nameless], metadata }
+}
+
+#[test]
+fn remote_write_comes_back_by_value() {
+    let decoded = with_rules(|rules| remote_write::decode_remote_write(&write_request().encode_to_vec(), rules)).expect("valid");
+    let reasons: Vec<_> = decoded.rejections.iter().map(|refused| (refused.reason, refused.field.as_str())).collect();
+    let expect = [
+        ("invalid_timestamp", "timeseries[0].samples[2].timestamp"),
+        ("invalid_histogram", "timeseries[1].histograms[1]"),
+        ("duplicate_label", "timeseries[2].labels"),
+        ("missing_metric_name", "timeseries[3].labels"),
+    ];
+    assert_eq!(reasons, expect);
+    assert_eq!(series(&decoded)[0], r#"{__name__="up", job="node", zone="a"} 1000=1.5 2000=NaN"#);
+    let view = SamplesView::of(&decoded.records).expect("canonical");
+    assert_eq!(view.floats(0).expect("floats")[1].to_bits(), 0x7ff0_0000_0000_0002);
+    let mut seen = Vec::new();
+    view.for_each_exemplar(0, |exemplar| seen.push((exemplar.trace_id.to_owned(), exemplar.labels.len()))).expect("exemplars");
+    assert_eq!(seen, [("abc".to_owned(), 1)]);
+    let histogram =
+        NativeHistogram { schema: 2, count: 6.0, sum: 3.0, positive: vec![(-2, 1.0), (-1, 2.0), (3, 3.0)], ..NativeHistogram::default() };
+    assert_eq!(view.histograms(1).expect("histograms"), [histogram]);
+    assert_eq!((view.name.value(2), view.timestamps(2).expect("timestamps").len()), ("up", 0));
+}
+
+/// A small generator: the same mutations in every run.
+struct Seeded(u64);
+
+impl Seeded {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % below.max(1) as u64).expect("below usize")
+    }
+}
+
+type Entry = fn(&[u8], &Rules<'_>) -> model::Result<Decoded>;
+
+/// Every truncation and thousands of seeded mutations: an answer or an error, never a panic, and whole batches.
+#[test]
+fn no_bytes_panic() {
+    const LOKI: &[u8] = b"\x0a\x22\x0a\x09{a=\"b\"}  \x12\x15\x0a\x04\x08\x05\x10\x07\x12\x05hello\x1a\x06\x0a\x01k\x12\x01v";
+    const LOKI_JSON: &[u8] = br#"{"streams":[{"stream":{"a":"b"},"values":[["5","line",{"k":"v"}]]},{"labels":"{a=\"b\"}","entries":[{"ts":"2020-01-01T00:00:00Z","line":"x"}]}]}"#;
+    let metrics: Entry = |body, rules| otlp::decode_metrics(body, rules, &DeltaState::default());
+    let metrics_json: Entry = |body, rules| otlp::decode_metrics_json(body, rules, &DeltaState::default());
+    let entries: [(Entry, Vec<u8>); 9] = [
+        (otlp::decode_logs, logs().encode_to_vec()),
+        (otlp::decode_traces, traces().encode_to_vec()),
+        (metrics, gauges().encode_to_vec()),
+        (otlp::decode_logs_json, logs_json().into_bytes()),
+        (otlp::decode_traces_json, traces_json().into_bytes()),
+        (metrics_json, gauges_json().into_bytes()),
+        (remote_write::decode_remote_write, write_request().encode_to_vec()),
+        (loki::decode_loki, LOKI.to_vec()),
+        (loki::decode_loki_json, LOKI_JSON.to_vec()),
+    ];
+    let mut random = Seeded(0x5eed);
+    let mut decoded = 0;
+    for (decode, sample) in &entries {
+        let mut run = |bytes: &[u8]| decoded += with_rules(|rules| u32::from(decode(bytes, rules).is_ok()));
+        (0..=sample.len()).for_each(|end| run(&sample[..end]));
+        for _ in 0..2000 {
+            let mut bytes = sample.clone();
+            for _ in 0..=random.next(4) {
+                let at = random.next(bytes.len());
+                match random.next(4) {
+                    0 => bytes[at] ^= 1 << random.next(8),
+                    1 => bytes[at] = [0, 0x7f, 0x80, 0xff][random.next(4)],
+                    2 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, bytes[random.next(bytes.len())]),
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            run(&bytes);
+        }
+    }
+    assert!(decoded > 1000, "mutations must reach past the first check: {decoded}");
+}
+
+#[test]
+fn limits_stop_nesting_and_amplification() {
+    let mut nested = AnyValue { value: Some(Value::IntValue(1)) };
+    for _ in 0..40 {
+        nested = AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: vec![nested] })) };
+    }
+    let mut request = logs();
+    request.resource_logs[0].scope_logs[0].log_records[0].body = Some(nested);
+    let decoded = with_rules(|rules| otlp::decode_logs(&request.encode_to_vec(), rules)).expect("valid");
+    assert_eq!((decoded.rejections[0].reason, decoded.records.num_rows()), ("too_deep", 1));
+
+    // A resource of 1 MB over records of two bytes would be gigabytes.
+    let records = vec![LogRecord::default(); 5000];
+    request.resource_logs[0].scope_logs[0].log_records = records;
+    let resource = request.resource_logs[0].resource.get_or_insert_default();
+    resource.attributes.push(text("big", &"x".repeat(1 << 20)));
+    let error = with_rules(|rules| otlp::decode_logs(&request.encode_to_vec(), rules)).expect_err("too large");
+    assert_eq!(error.code, model::Code::TooLarge);
+    assert!(error.chain().contains("batch_bytes_max"), "{}", error.chain());
+}

@@ -1,0 +1,255 @@
+//! Real requests over real sockets, into a fake store.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::{Buf, BufMut, Bytes};
+use model::{Ack, Code, Decoded, Error, Ingest, ReceiveLimits, Result};
+use receive::Receivers;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::{Channel, Server};
+use tonic::{Request, Response, Status};
+
+/// Remembers rows, or fails with the code it is told.
+#[derive(Default)]
+struct Store {
+    rows: Mutex<usize>,
+    fail: Mutex<Option<Code>>,
+}
+
+#[async_trait]
+impl Ingest<Decoded> for Store {
+    async fn ingest(&self, batch: Decoded) -> Result<Ack> {
+        if let Some(code) = *self.fail.lock().expect("not poisoned") {
+            return Err(Error::new(code, "cannot take batch"));
+        }
+        let rows = batch.records.num_rows();
+        *self.rows.lock().expect("not poisoned") += rows;
+        Ok(Ack { accepted_records: rows as u64, rejections: Vec::new() })
+    }
+}
+
+struct Served {
+    store: Arc<Store>,
+    http: SocketAddr,
+    grpc: SocketAddr,
+}
+
+async fn serve(limits: ReceiveLimits) -> Served {
+    let store = Arc::new(Store::default());
+    let receivers = Receivers::new(store.clone(), limits);
+    let app = receive::otlp_http_router(receivers.clone())
+        .merge(receive::remote_write_router(receivers.clone()))
+        .merge(receive::loki_router(receivers.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let http = listener.local_addr().expect("bound");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let grpc = listener.local_addr().expect("bound");
+    let routes = receive::otlp_grpc_routes(receivers);
+    tokio::spawn(async move { Server::builder().add_routes(routes).serve_with_incoming(TcpListenerStream::new(listener)).await });
+    Served { store, http, grpc }
+}
+
+impl Served {
+    /// Status, the Retry-After header, and the body.
+    async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> (u16, String, String) {
+        let mut request = reqwest::Client::new().post(format!("http://{}{path}", self.http)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("an answer");
+        let retry = response.headers().get("retry-after").map_or("", |value| value.to_str().expect("text")).to_owned();
+        let status = response.status().as_u16();
+        (status, retry, String::from_utf8_lossy(&response.bytes().await.expect("a body")).into_owned())
+    }
+
+    fn rows(&self) -> usize {
+        *self.store.rows.lock().expect("not poisoned")
+    }
+
+    fn fail(&self, code: Option<Code>) {
+        *self.store.fail.lock().expect("not poisoned") = code;
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+const LOG: &str = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}},{"timeUnixNano":"-1"}]}]}]}"#;
+/// One log record without any field.
+const LOG_PROTOBUF: &[u8] = &[0x0a, 4, 0x12, 2, 0x12, 0];
+/// One series `{__name__="u"}` with the value 0 at 0 ms.
+const WRITE: &[u8] = b"\x0a\x11\x0a\x0d\x0a\x08__name__\x12\x01u\x12\x00";
+
+fn snappy(body: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(body).expect("memory")
+}
+
+#[tokio::test]
+async fn otlp_http_answers_in_the_words_of_its_protocol() {
+    let served = serve(ReceiveLimits { body_bytes_max: 10_000, decompressed_bytes_max: 20_000, ..ReceiveLimits::default() }).await;
+    let (status, _, body) = served.post("/v1/logs", &[JSON], LOG).await;
+    assert_eq!((status, served.rows()), (200, 1));
+    assert!(
+        body.starts_with(
+            r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"resourceLogs[0].scopeLogs[0].logRecords[1].timeUnixNano: "#
+        ),
+        "{body}"
+    );
+    assert_eq!(served.post("/v1/logs", &[PROTOBUF], LOG_PROTOBUF).await, (200, String::new(), String::new()));
+    let gzip = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, LOG_PROTOBUF).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    assert_eq!(served.post("/v1/logs", &[PROTOBUF, ("content-encoding", "gzip")], gzip).await.0, 200);
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("memory");
+    assert_eq!(served.post("/v1/logs", &[PROTOBUF, ("content-encoding", "zstd")], zstd(LOG_PROTOBUF)).await.0, 200);
+    assert_eq!(served.rows(), 4);
+
+    let refused = |status, body: (u16, String, String), what: &str| {
+        assert_eq!(body.0, status, "{body:?}");
+        assert!(body.2.contains(what), "{body:?}");
+    };
+    refused(413, served.post("/v1/logs", &[PROTOBUF], vec![0; 10_001]).await, "body_bytes_max");
+    refused(413, served.post("/v1/logs", &[PROTOBUF, ("content-encoding", "zstd")], zstd(&[0; 20_001])).await, "decompressed_bytes_max");
+    refused(400, served.post("/v1/logs", &[PROTOBUF], [0xff]).await, "cannot decode OTLP logs");
+    refused(400, served.post("/v1/metrics", &[JSON], "{").await, "cannot parse OTLP JSON");
+    refused(415, served.post("/v1/traces", &[("content-type", "text/plain")], "x").await, "application/x-protobuf");
+    refused(415, served.post("/v1/traces", &[JSON, ("content-encoding", "br")], "x").await, "Content-Encoding");
+    let get = reqwest::get(format!("http://{}/v1/logs", served.http)).await.expect("an answer");
+    assert_eq!(get.status().as_u16(), 405);
+
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 7 }));
+    let (status, retry, body) = served.post("/v1/logs", &[JSON], LOG).await;
+    assert_eq!((status, retry.as_str(), body.as_str()), (429, "7", r#"{"code":8,"message":"cannot take batch"}"#));
+    served.fail(Some(Code::Unavailable));
+    assert_eq!(served.post("/v1/logs", &[JSON], LOG).await.0, 503);
+}
+
+#[tokio::test]
+async fn remote_write_answers_in_the_words_of_its_protocol() {
+    let served = serve(ReceiveLimits::default()).await;
+    let write = |headers: Vec<(&'static str, &'static str)>, body: Vec<u8>| {
+        let served = &served;
+        async move { served.post("/api/v1/write", &headers, body).await }
+    };
+    assert_eq!(write(vec![PROTOBUF, ("content-encoding", "snappy")], snappy(WRITE)).await.0, 204);
+    assert_eq!(served.rows(), 1);
+    let v2 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+    let (status, _, text) = write(vec![v2], snappy(WRITE)).await;
+    assert_eq!((status, text.contains("send 1.0")), (415, true));
+    let (status, _, text) = write(vec![PROTOBUF], b"not snappy".to_vec()).await;
+    assert_eq!((status, text.starts_with("cannot decompress snappy body")), (400, true), "{text}");
+    let (status, _, text) = write(vec![PROTOBUF], snappy(b"\x0a\x02\x12\x00")).await;
+    assert_eq!(status, 400);
+    assert_eq!(text, "1 samples were refused, 0 were stored: timeseries[0].labels: the series has no label __name__: name it\n");
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 2 }));
+    let (status, retry, _) = write(vec![PROTOBUF], snappy(WRITE)).await;
+    assert_eq!((status, retry.as_str()), (429, "2"));
+}
+
+#[tokio::test]
+async fn loki_answers_in_the_words_of_its_protocol() {
+    let served = serve(ReceiveLimits::default()).await;
+    let push = r#"{"streams":[{"stream":{"app":"a"},"values":[["1","x"],["2","y",{"k":"v"}]]},{"stream":{},"values":[["1","x"]]}]}"#;
+    let (status, _, text) = served.post("/loki/api/v1/push", &[("content-type", "application/json; charset=utf-8")], push).await;
+    assert_eq!((status, served.rows()), (400, 2));
+    assert_eq!(text, "1 entries were refused: streams[1]: error at least one label pair is required per stream\n");
+    let protobuf = snappy(b"\x0a\x0e\x0a\x07{a=\"b\"}\x12\x03\x12\x01x");
+    assert_eq!(served.post("/loki/api/v1/push", &[PROTOBUF], protobuf).await.0, 204);
+    assert_eq!(served.rows(), 3);
+    let (status, _, text) = served.post("/loki/api/v1/push", &[JSON], "{\"streams\": None}").await;
+    assert_eq!((status, text.starts_with("cannot parse Loki push JSON")), (400, true), "{text}");
+}
+
+/// Messages stay bytes, as on the server's side.
+#[derive(Clone, Copy, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+async fn export(
+    served: &Served,
+    path: &'static str,
+    message: &'static [u8],
+    packing: Option<CompressionEncoding>,
+) -> Result<Response<Bytes>, Status> {
+    let channel = Channel::from_shared(format!("http://{}", served.grpc)).expect("an address").connect().await.expect("a connection");
+    let mut client = tonic::client::Grpc::new(channel);
+    if let Some(packing) = packing {
+        client = client.send_compressed(packing);
+    }
+    client.ready().await.expect("ready");
+    client.unary(Request::new(Bytes::from_static(message)), path.parse().expect("a path"), Raw).await
+}
+
+#[tokio::test]
+async fn otlp_grpc_answers_in_the_words_of_its_protocol() {
+    const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+    let served = serve(ReceiveLimits { decompressed_bytes_max: 1000, ..ReceiveLimits::default() }).await;
+    for packing in [None, Some(CompressionEncoding::Gzip), Some(CompressionEncoding::Zstd)] {
+        let answer = export(&served, LOGS, LOG_PROTOBUF, packing).await.expect("taken");
+        assert!(answer.into_inner().is_empty());
+    }
+    assert_eq!(served.rows(), 3);
+    for path in
+        ["/opentelemetry.proto.collector.trace.v1.TraceService/Export", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"]
+    {
+        export(&served, path, b"", None).await.expect("nothing is fine");
+    }
+    // A span without ids is refused; the rest of the message stands.
+    let trace = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let answer = export(&served, trace, LOG_PROTOBUF, None).await.expect("taken in part").into_inner();
+    assert!(String::from_utf8_lossy(&answer).contains("resourceSpans[0].scopeSpans[0].spans[0].traceId"));
+
+    let code = |result: Result<Response<Bytes>, Status>| result.expect_err("refused").code();
+    assert_eq!(code(export(&served, LOGS, &[0xff], None).await), tonic::Code::InvalidArgument);
+    assert_eq!(
+        code(export(&served, "/opentelemetry.proto.collector.logs.v1.LogsService/Other", b"", None).await),
+        tonic::Code::Unimplemented
+    );
+    assert_eq!(code(export(&served, "/nobody/Export", b"", None).await), tonic::Code::Unimplemented);
+    const LARGE: &[u8] = &[0; 100_000];
+    assert!(export(&served, LOGS, LARGE, None).await.is_err());
+    assert_eq!(code(export(&served, LOGS, LARGE, Some(CompressionEncoding::Gzip)).await), tonic::Code::ResourceExhausted);
+
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 7 }));
+    let status = export(&served, LOGS, LOG_PROTOBUF, None).await.expect_err("overloaded");
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    let details = String::from_utf8_lossy(status.details()).into_owned();
+    assert!(details.contains("google.rpc.RetryInfo") && details.ends_with("\u{8}\u{7}"), "{details:?}");
+    served.fail(Some(Code::Unavailable));
+    assert_eq!(code(export(&served, LOGS, LOG_PROTOBUF, None).await), tonic::Code::Unavailable);
+}
