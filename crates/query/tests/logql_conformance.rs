@@ -11,11 +11,12 @@ mod logql_support;
 use logql_support::{Cursor, Loader, evaluation};
 
 /// Raise these when more pass; a change that lowers them is a regression.
-const PARSE_FLOOR: usize = 0;
-const EVAL_FLOOR: usize = 0;
+const PARSE_FLOOR: usize = 170;
+const EVAL_FLOOR: usize = 826;
 
 fn folder() -> Option<PathBuf> {
-    let root = std::env::var_os("TYTO_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let root =
+        std::env::var_os("TYTO_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     let folder = root.join("logql");
     if folder.is_dir() {
         return Some(folder);
@@ -27,7 +28,9 @@ fn folder() -> Option<PathBuf> {
 #[test]
 fn parse_cases() {
     let Some(folder) = folder() else { return };
-    let text = std::fs::read_to_string(folder.join("parse_cases.tsv")).expect("the cases are text");
+    // One case is about bytes that are no text: they come to a parser as the replacement character.
+    let bytes = std::fs::read(folder.join("parse_cases.tsv")).expect("the cases are there");
+    let text = String::from_utf8_lossy(&bytes);
     let (mut passed, mut all) = (0, 0);
     for case in text.lines().skip(1) {
         let mut fields = case.split('\t');
@@ -166,7 +169,9 @@ async fn check(engine: &LogqlEngine, case: &Case) -> Result<(), String> {
             Some(_) => {}
             None => {
                 let mut cursor = Cursor(line);
-                let labels = if cursor.peek("{") { cursor.label_set() } else { Labels::empty() };
+                let labels = if cursor.peek("{") { cursor.labels() } else { Vec::new() };
+                // An empty value is not a missing label.
+                let labels = Labels::from_sorted(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
                 let values = cursor.0.split('#').next().unwrap_or_default().split_whitespace();
                 let value = |text: &str| (text != "_").then(|| text.parse::<f64>().expect("a number"));
                 expected.push((labels, values.map(value).collect::<Points>()));

@@ -52,19 +52,19 @@ impl Pattern {
             return Err("at least one capture is required".to_owned());
         }
         names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(format!("duplicate capture name: {}", pair[0])),
-            None => Ok(pattern),
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("duplicate capture name: {}", pair[0]));
         }
+        Ok(pattern)
     }
 
     /// For `|>`: only `<_>`.
     pub fn parse_matching(text: &str) -> Result<Self, String> {
         let pattern = Self::parse(text)?;
-        match pattern.names().next() {
-            Some(name) => Err(format!("named captures are not allowed: <{name}>")),
-            None => Ok(pattern),
+        if let Some(name) = pattern.names().next() {
+            return Err(format!("named captures are not allowed: <{name}>"));
         }
+        Ok(pattern)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

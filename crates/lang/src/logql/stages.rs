@@ -153,7 +153,8 @@ impl Parser<'_> {
 
     fn line_filter(&mut self, op: LineOp) -> Parsed<LineFilter> {
         let mut terms = vec![self.line_term(op)?];
-        while self.is_word("or") && (matches!(self.peek_second(), Token::Text(_)) || matches!(self.peek_second(), Token::Word(word) if word == "ip"))
+        while self.is_word("or")
+            && (matches!(self.peek_second(), Token::Text(_)) || matches!(self.peek_second(), Token::Word(word) if word == "ip"))
         {
             self.next();
             terms.push(self.line_term(op)?);
@@ -195,10 +196,7 @@ impl Parser<'_> {
 
     fn stage(&mut self) -> Parsed<StageKind> {
         let pos = self.pos();
-        let second_is_operator = matches!(
-            self.peek_second(),
-            Token::Symbol("=" | "==" | "!=" | "=~" | "!~" | ">" | ">=" | "<" | "<=")
-        );
+        let second_is_operator = matches!(self.peek_second(), Token::Symbol("=" | "==" | "!=" | "=~" | "!~" | ">" | ">=" | "<" | "<="));
         let word = match self.peek() {
             // `| json = "x"` filters by a label of that name.
             Token::Word(word) if !second_is_operator => word.clone(),
@@ -292,7 +290,9 @@ impl Parser<'_> {
             let path = if parser.accept("=") { parser.string()? } else { label.clone() };
             let why = match json {
                 true => super::parse_path(&path).err(),
-                false => (path.is_empty() || path.contains([' ', '=', '"'])).then(|| format!("cannot parse expression [{path}]: no logfmt key")),
+                false => {
+                    (path.is_empty() || path.contains([' ', '=', '"'])).then(|| format!("cannot parse expression [{path}]: no logfmt key"))
+                }
             };
             match why {
                 Some(why) => parser.error(path_pos, why),

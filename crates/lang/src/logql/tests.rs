@@ -26,18 +26,18 @@ fn pipelines_print_as_they_are_read() {
         r#"{app="tv"} | label_format a=b,c="{{.d}}" | line_format "x" | drop a, b=~"c.*" | keep d | decolorize | unpack"#,
         r#"{app="tv"} | label_format a=b, c="{{.d}}" | line_format "x" | drop a, b=~"c.*" | keep d | decolorize | unpack"#,
     );
-    check(r#"{app="tv"} # why
-        | rate = "x" | json = "y""#, r#"{app="tv"} | rate="x" | json="y""#);
+    check(
+        r#"{app="tv"} # why
+        | rate = "x" | json = "y""#,
+        r#"{app="tv"} | rate="x" | json="y""#,
+    );
 }
 
 #[test]
 fn metrics_print_with_their_precedence() {
     check(r#"sum(rate({app="tv"}[5m])) by (zone)"#, r#"sum by (zone) (rate({app="tv"} [5m]))"#);
     check("1+2*3^2^2-4", "((1 + (2 * (3 ^ (2 ^ 2)))) - 4)");
-    check(
-        r#"rate({a="b"}[1m]) or rate({a="c"}[1m]) and vector(0)"#,
-        r#"(rate({a="b"} [1m]) or (rate({a="c"} [1m]) and vector(0)))"#,
-    );
+    check(r#"rate({a="b"}[1m]) or rate({a="c"}[1m]) and vector(0)"#, r#"(rate({a="b"} [1m]) or (rate({a="c"} [1m]) and vector(0)))"#);
     check(
         r#"quantile_over_time(.99,({a="b"}[1h30m] offset -5m|unwrap duration(x)|__error__="")) without (c)"#,
         r#"quantile_over_time(0.99, {a="b"} | unwrap duration(x) | __error__="" [1h30m] offset -5m) without (c)"#,

@@ -66,9 +66,9 @@ impl LineFilterStep {
                     LineTest::Ip(IpPattern::parse(pattern).ok_or_else(|| broken("an ip() filter", "ip: invalid pattern"))?)
                 }
                 (LineTerm::Text(text), LineOp::Contains | LineOp::NotContains) => LineTest::Text(text.clone()),
-                (LineTerm::Text(text), LineOp::Regex | LineOp::NotRegex) => {
-                    LineTest::Regex(Regex::new(&regex_text(text)).map_err(|error| broken("a line filter", error))?)
-                }
+                (LineTerm::Text(text), LineOp::Regex | LineOp::NotRegex) => LineTest::Regex(
+                    Regex::new(&regex_text(text)).map_err(|error| broken("the regular expression of a line filter", error))?,
+                ),
                 (LineTerm::Text(text), LineOp::Pattern | LineOp::NotPattern) => {
                     LineTest::Pattern(Pattern::parse_matching(text).map_err(|why| broken("a line filter", why))?)
                 }

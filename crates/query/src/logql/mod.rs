@@ -75,7 +75,9 @@ impl LogqlEngine {
         let stats = Arc::default();
         let steps = Steps { start_ns: at_ns, step_ns: 1, count: 1 };
         let data = match parse(query)? {
-            Expr::Log(_) => return Err(Error::invalid("cannot answer lines at one instant: ask for a range, or for a metric of the lines")),
+            Expr::Log(_) => {
+                return Err(Error::invalid("cannot answer lines at one instant: ask for a range, or for a metric of the lines"));
+            }
             Expr::Metric(metric) => {
                 let value = eval::evaluate(&*self.scan, &metric, steps, limits, &stats).await?;
                 eval::instant(value, steps, eval::is_sorted(&metric))
@@ -138,7 +140,8 @@ fn steps(window: Window, limits: &QueryLimits) -> Result<Steps> {
     let points = (i128::from(end_ns) - i128::from(start_ns)) / i128::from(step_ns) + 1;
     if points > i128::from(limits.points_per_series_max) {
         let most = limits.points_per_series_max;
-        let what = format!("cannot evaluate a range: {points} points per series are more than {most} (points_per_series_max); take a larger step");
+        let what =
+            format!("cannot evaluate a range: {points} points per series are more than {most} (points_per_series_max); take a larger step");
         return Err(Error::new(Code::Invalid, what));
     }
     let count = usize::try_from(points).expect("points_per_series_max keeps the count small");

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lang::logql::{Conversion, Extraction, LabelSource, NameFilter, Pattern, PathStep, Stage, StageKind, parse_path, regex_text};
+use lang::logql::{Conversion, Extraction, LabelSource, NameFilter, PathStep, Pattern, Stage, StageKind, parse_path, regex_text};
 use model::{Error, Result};
 use regex::Regex;
 
@@ -16,9 +16,16 @@ enum Step {
     Line(LineFilterStep),
     Json,
     JsonPaths(Vec<(String, Vec<PathStep>)>),
-    Logfmt { strict: bool, keep_empty: bool },
+    Logfmt {
+        strict: bool,
+        keep_empty: bool,
+    },
     /// Label and key.
-    LogfmtKeys { strict: bool, keep_empty: bool, keys: Vec<(String, String)> },
+    LogfmtKeys {
+        strict: bool,
+        keep_empty: bool,
+        keys: Vec<(String, String)>,
+    },
     Pattern(Pattern),
     Regexp(Regex),
     Unpack,
@@ -232,9 +239,7 @@ fn parse<'a>(row: &mut Row<'a>, parser: impl for<'x> Fn(&'x str, Sink<'_, 'x>) -
     let line = std::mem::take(&mut row.line);
     let read = match &line {
         Cow::Borrowed(line) => parser(*line, &mut |name, value| row.add_parsed(name, value)),
-        Cow::Owned(line) => {
-            parser(line, &mut |name, value| row.add_parsed(Cow::Owned(name.into_owned()), Cow::Owned(value.into_owned())))
-        }
+        Cow::Owned(line) => parser(line, &mut |name, value| row.add_parsed(Cow::Owned(name.into_owned()), Cow::Owned(value.into_owned()))),
     };
     row.line = line;
     if let Err(failure) = read {

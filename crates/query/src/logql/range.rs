@@ -269,7 +269,13 @@ fn quantile(quantile: f64, samples: &[(i64, f64)]) -> Option<f64> {
         return None;
     }
     if quantile.is_nan() || !(0.0..=1.0).contains(&quantile) {
-        return Some(if quantile > 1.0 { f64::INFINITY } else if quantile < 0.0 { f64::NEG_INFINITY } else { f64::NAN });
+        return Some(if quantile > 1.0 {
+            f64::INFINITY
+        } else if quantile < 0.0 {
+            f64::NEG_INFINITY
+        } else {
+            f64::NAN
+        });
     }
     let mut values: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
     // NaN counts as smaller than every number.

@@ -114,13 +114,14 @@ impl<'a> Row<'a> {
         let clash = self.stream_value(&name).is_some() || self.extra.iter().any(base);
         let name = if clash { Cow::Owned(format!("{name}_extracted")) } else { name };
         match self.extra_index(&name) {
-            Some(index) if index >= self.stage_start => {}
+            Some(index) if index >= self.stage_start => return,
             Some(index) => {
-                let (value, source) = (value, Source::Parsed);
-                self.extra[index] = Extra { name, value, source };
+                self.extra.remove(index);
+                self.stage_start -= 1;
             }
-            None => self.extra.push(Extra { name, value, source: Source::Parsed }),
+            None => {}
         }
+        self.extra.push(Extra { name, value, source: Source::Parsed });
     }
 
     /// Sets a label whatever it was before.

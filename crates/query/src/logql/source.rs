@@ -10,11 +10,9 @@ use futures::{Stream, StreamExt};
 use lang::logql::{LineFilter, LineOp, LineTerm, LogExpr, MatchOp, StageKind, regex_text};
 use model::logs::text_or_empty;
 use model::schema::column;
-use model::{
-    AttributesView, Filter, Identity, Labels, Order, Result, Scan, ScanRequest, ScanStats, Subject, Table, Test, TimeRange,
-};
+use model::{AttributesView, Filter, Identity, Labels, Order, Result, Scan, ScanRequest, ScanStats, Subject, Table, Test, TimeRange};
 
-use super::filters::{TextTest, anchored};
+use super::filters::{LineFilterStep, TextTest, anchored};
 use super::pipeline::Pipeline;
 use super::row::Row;
 use super::streams::{self, StreamCache};
@@ -47,6 +45,10 @@ impl Plan {
         let mut line_is_stored = true;
         let mut stages = Vec::new();
         for stage in &log.stages {
+            if let StageKind::Line(filter) = &stage.kind {
+                // The scan must not be the first to find out that an expression is broken.
+                LineFilterStep::new(filter)?;
+            }
             match &stage.kind {
                 StageKind::Line(filter) if line_is_stored && push_line_filter(filter, &mut plan.filters) => continue,
                 StageKind::LineFormat(_) | StageKind::Decolorize | StageKind::Unpack => line_is_stored = false,
@@ -217,8 +219,8 @@ impl<'a> Metadata<'a> {
 /// The number as text, without an allocation per row.
 fn severity(number: i32) -> &'static str {
     const NUMBERS: [&str; 25] = [
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "23",
-        "24",
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22",
+        "23", "24",
     ];
     usize::try_from(number).ok().and_then(|number| NUMBERS.get(number)).copied().unwrap_or("0")
 }

@@ -92,7 +92,8 @@ impl StreamCache {
             return Ok(index);
         }
         if self.labels.len() >= STREAMS_MAX {
-            let what = format!("cannot answer the query: it meets more than {STREAMS_MAX} streams; add a matcher or shorten the time range");
+            let what =
+                format!("cannot answer the query: it meets more than {STREAMS_MAX} streams; add a matcher or shorten the time range");
             return Err(Error::new(Code::LimitExceeded, what));
         }
         let index = u32::try_from(self.labels.len()).expect("STREAMS_MAX is under 2^32");

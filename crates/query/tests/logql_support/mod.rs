@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use model::logs::{LogRow, LogsBuilder};
 use model::schema::column;
-use model::{AttributeValue, Attributes, AttributesView, Filter, Labels, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test};
+use model::{AttributeValue, Attributes, AttributesView, Filter, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test};
 use query::logql::LogqlEngine;
 use regex::Regex;
 
@@ -38,18 +38,25 @@ fn subject(batch: &RecordBatch, row: usize, wanted: &Subject) -> String {
     }
 }
 
-fn passes(batch: &RecordBatch, row: usize, filter: &Filter) -> bool {
-    let text = subject(batch, row, &filter.subject);
-    let found = |regex: &str| Regex::new(regex).expect("the engine pushes valid expressions").is_match(&text);
-    match &filter.test {
-        Test::Equal(value) => text == *value,
-        Test::NotEqual(value) => text != *value,
-        Test::OneOf(values) => values.contains(&text),
-        Test::Regex(regex) | Test::Search(regex) => found(regex),
-        Test::NotRegex(regex) | Test::NotSearch(regex) => !found(regex),
-        Test::Contains(value) => text.contains(value),
-        Test::NotContains(value) => !text.contains(value),
-    }
+/// The rows that pass.
+fn passing(batch: &RecordBatch, filter: &Filter) -> Vec<bool> {
+    let regex = |regex: &str| Regex::new(regex).expect("the engine pushes valid expressions");
+    let test: Box<dyn Fn(&str) -> bool> = match &filter.test {
+        Test::Equal(value) => Box::new(move |text| text == value),
+        Test::NotEqual(value) => Box::new(move |text| text != value),
+        Test::OneOf(values) => Box::new(move |text| values.iter().any(|value| value == text)),
+        Test::Regex(text) | Test::Search(text) => {
+            let regex = regex(text);
+            Box::new(move |text| regex.is_match(text))
+        }
+        Test::NotRegex(text) | Test::NotSearch(text) => {
+            let regex = regex(text);
+            Box::new(move |text| !regex.is_match(text))
+        }
+        Test::Contains(value) => Box::new(move |text| text.contains(value)),
+        Test::NotContains(value) => Box::new(move |text| !text.contains(value)),
+    };
+    (0..batch.num_rows()).map(|row| test(&subject(batch, row, &filter.subject))).collect()
 }
 
 #[async_trait]
@@ -60,9 +67,10 @@ impl Scan for Lines {
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
         let times: &Int64Array = column(&self.rows, "time_unix_nano")?;
+        let filters: Vec<_> = request.filters.iter().map(|filter| passing(&self.rows, filter)).collect();
         let mut rows: Vec<u64> = (0..self.rows.num_rows())
             .filter(|&row| request.time.contains(times.value(row)))
-            .filter(|&row| request.filters.iter().all(|filter| passes(&self.rows, row, filter)))
+            .filter(|&row| filters.iter().all(|passing| passing[row]))
             .map(|row| row as u64)
             .collect();
         match request.order {
@@ -74,12 +82,12 @@ impl Scan for Lines {
         let wanted = request.columns.clone().expect("the engine names its columns");
         let indices: Vec<usize> = wanted.iter().map(|name| self.rows.schema().index_of(name).expect("a column")).collect();
         let projected = self.rows.project(&indices)?;
-        let batches: Vec<_> = rows
-            .chunks(BATCH_ROWS)
-            .map(|rows| Ok(take_record_batch(&projected, &UInt64Array::from(rows.to_vec()))?))
-            .collect();
+        let batches: Vec<_> =
+            rows.chunks(BATCH_ROWS).map(|rows| Ok(take_record_batch(&projected, &UInt64Array::from(rows.to_vec()))?)).collect();
         let read = self.batches_read.clone();
-        let counted = futures::stream::iter(batches).inspect(move |_| drop(read.fetch_add(1, Ordering::Relaxed)));
+        let counted = futures::stream::iter(batches).inspect(move |_| {
+            read.fetch_add(1, Ordering::Relaxed);
+        });
         Ok(Box::pin(counted))
     }
 }
@@ -222,11 +230,6 @@ impl<'a> Cursor<'a> {
         }
         labels.sort();
         labels
-    }
-
-    pub fn label_set(&mut self) -> Labels {
-        let labels = self.labels();
-        Labels::from_sorted(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
 

@@ -13,7 +13,11 @@ enum Node {
     Text(String),
     Print(Pipe),
     /// Conditions in turn with their bodies, then the body of `else`. Under `with` the dot is the condition's value.
-    If { with: bool, branches: Vec<(Pipe, Vec<Node>)>, otherwise: Vec<Node> },
+    If {
+        with: bool,
+        branches: Vec<(Pipe, Vec<Node>)>,
+        otherwise: Vec<Node>,
+    },
 }
 
 /// Commands; the value of each is the last argument of the next.
@@ -181,7 +185,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told() {
-        for text in ["{{ .a", "{{ nofunction .a }}", "{{ if .a }}", "{{ end }}", "{{ range .a }}{{ end }}", "{{ $x := 1 }}", "{{ \"a }}", "{{ }}"] {
+        for text in
+            ["{{ .a", "{{ nofunction .a }}", "{{ if .a }}", "{{ end }}", "{{ range .a }}{{ end }}", "{{ $x := 1 }}", "{{ \"a }}", "{{ }}"]
+        {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }
