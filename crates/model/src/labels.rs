@@ -63,7 +63,9 @@ impl Labels {
         LabelsBuilder { pairs: self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect() }
     }
 
-    fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    /// As it is given: names must be sorted and unique. Empty values stay, because LogQL tells a label with an empty
+    /// value from a missing one.
+    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut text = String::new();
         let mut ends = Vec::new();
         for (name, value) in pairs {

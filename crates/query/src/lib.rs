@@ -19,6 +19,7 @@
 
 mod engine;
 mod labels;
+pub mod logql;
 mod metadata;
 mod metered;
 mod search;

@@ -1,0 +1,31 @@
+//! What does a LogQL text say?
+//!
+//! Text -> [`lex`] -> [`parse`] (metric expressions) and [`stages`] (selectors and pipelines), with [`check`]'s rules
+//! beyond grammar -> [`ast`] -> [`print`]. What the engine must read the same way as the parser lives here too:
+//! [`IpPattern`], [`Pattern`], [`parse_path`], [`regex_text`].
+//!
+//! When you add syntax, also touch the printer and the round-trip cases in `tests` below.
+
+mod ast;
+mod check;
+mod error;
+mod ip;
+mod lex;
+mod parse;
+mod path;
+mod pattern;
+mod print;
+mod regex_text;
+mod stages;
+mod units;
+
+pub use ast::*;
+pub use error::ParseError;
+pub use ip::IpPattern;
+pub use parse::parse;
+pub use path::{PathStep, parse_path};
+pub use pattern::{Pattern, PatternPart};
+pub use regex_text::regex_text;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+use super::*;
+
+/// The canonical print; printing what was printed changes nothing.
+#[track_caller]
+fn check(text: &str, expect: &str) {
+    let printed = parse(text).expect(text).to_string();
+    assert_eq!(printed, expect);
+    assert_eq!(parse(&printed).expect(&printed).to_string(), printed);
+}
+
+#[track_caller]
+fn refuse(text: &str, expect: &str) {
+    let error = parse(text).expect_err(text).to_string();
+    assert!(error.contains(expect), "{text}\n{error}");
+}
+
+#[test]
+fn pipelines_print_as_they_are_read() {
+    check(r#"{app="tv",zone!="eu"}|="a" or `b"`!~"c"|>"<_> x""#, r#"{app="tv", zone!="eu"} |= "a" or "b\"" !~ "c" |> "<_> x""#);
+    check(r#"{app="tv"} | json a="b.c[0]", d | logfmt --strict e"#, r#"{app="tv"} | json a="b.c[0]", d | logfmt --strict e"#);
+    check(
+        r#"{app="tv"} | took > 1.5s or size<=2KiB, code==200 addr=ip("10.0.0.0/8")"#,
+        r#"{app="tv"} | (took>1s500ms or ((size<=2048B and code==200) and addr=ip("10.0.0.0/8")))"#,
+    );
+    check(
+        r#"{app="tv"} | label_format a=b,c="{{.d}}" | line_format "x" | drop a, b=~"c.*" | keep d | decolorize | unpack"#,
+        r#"{app="tv"} | label_format a=b, c="{{.d}}" | line_format "x" | drop a, b=~"c.*" | keep d | decolorize | unpack"#,
+    );
+    check(
+        r#"{app="tv"} # why
+        | rate = "x" | json = "y""#,
+        r#"{app="tv"} | rate="x" | json="y""#,
+    );
+}
+
+#[test]
+fn metrics_print_with_their_precedence() {
+    check(r#"sum(rate({app="tv"}[5m])) by (zone)"#, r#"sum by (zone) (rate({app="tv"} [5m]))"#);
+    check("1+2*3^2^2-4", "((1 + (2 * (3 ^ (2 ^ 2)))) - 4)");
+    check(r#"rate({a="b"}[1m]) or rate({a="c"}[1m]) and vector(0)"#, r#"(rate({a="b"} [1m]) or (rate({a="c"} [1m]) and vector(0)))"#);
+    check(
+        r#"quantile_over_time(.99,({a="b"}[1h30m] offset -5m|unwrap duration(x)|__error__="")) without (c)"#,
+        r#"quantile_over_time(0.99, {a="b"} | unwrap duration(x) | __error__="" [1h30m] offset -5m) without (c)"#,
+    );
+    check(
+        r#"topk(3, count_over_time({a="b"}[1m])) > bool on (x) group_left (y) label_replace(vector(1), "a", "$1", "b", "(.*)")"#,
+        r#"(topk(3, count_over_time({a="b"} [1m])) > bool on (x) group_left (y) label_replace(vector(1), "a", "$1", "b", "(.*)"))"#,
+    );
+    check(
+        r#"variants(count_over_time({a="b"}[1m]), rate({a="b"}[1m])) of ({a="b"}[1m])"#,
+        r#"variants(count_over_time({a="b"} [1m]), rate({a="b"} [1m])) of ({a="b"} [1m])"#,
+    );
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    refuse("{app=\"tv\"}\n  | foo", "parse error at line 2, col 5: syntax error: unexpected IDENTIFIER");
+    refuse(r#"{app="tv"#, "parse error at line 1, col 6: literal not terminated");
+    refuse(r#"{app="tv""#, "unexpected $end, expecting } or ,");
+    refuse(r#"{app=~".*"}"#, "at least one matcher");
+    refuse(r#"rate({app="tv"}[5])"#, "a duration with its unit");
+    refuse(r#"count_over_time({app="tv"} | unwrap x [5m])"#, "invalid aggregation count_over_time with unwrap");
+    refuse(r#"{app="tv"} | unwrap x"#, "put it inside a range aggregation");
+    refuse(r#"{app="tv"} | a >= ip("1.2.3.4")"#, "unexpected ip");
+    refuse(r#"{app="tv"} |= ip("x")"#, "ip: invalid pattern");
+    refuse("1 > 0x10", "unable to parse literal as a float");
+    refuse("vector(1) or 1", "unexpected literal for right leg of logical/set binary operation (or): 1");
+    refuse("{app=\"t\u{fffd}\"}", "invalid UTF-8 encoding");
+    refuse(&format!("{}1{}", "(".repeat(500), ")".repeat(500)), "nested deeper");
+    refuse(&format!("1{}", "+1".repeat(2000)), "more than 1000 operators");
+}

@@ -1,0 +1,166 @@
+//! The behaviour cases under `tests/cases/logql/`: lines are loaded, queries asked, answers printed. `UPDATE=1` rewrites what
+//! is expected.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use model::{Answered, Direction, QueryLimits};
+use query::logql::{Lines, LogqlEngine, Window};
+
+mod logql_support;
+use logql_support::{Cursor, Loader, duration_ns, evaluation};
+
+fn number(value: f64) -> String {
+    value.to_string()
+}
+
+/// `lines from 0s to 60s [limit 3] [forward] QUERY`
+async fn lines(engine: &LogqlEngine, text: &str) -> model::Result<String> {
+    let mut cursor = Cursor(text);
+    cursor.expect("lines from");
+    let start_ns = duration_ns(cursor.word());
+    cursor.expect("to");
+    let end_ns = duration_ns(cursor.word());
+    let limit = if cursor.accept("limit") { cursor.word().parse().expect("a number of lines") } else { 100 };
+    let direction = if cursor.accept("forward") { Direction::Forward } else { Direction::Backward };
+    let window = Window { start_ns, end_ns, step_ns: 1_000_000_000 };
+    let answer = engine.range(cursor.0.trim(), window, Lines { limit, direction }, &QueryLimits::default()).await?;
+    let Answered::Streams(streams) = answer.data else { panic!("a log query answers streams: {text}") };
+    let mut out = String::new();
+    for stream in streams {
+        writeln!(out, "  {}", stream.labels).expect("memory");
+        for entry in stream.entries {
+            write!(out, "    {}s {:?}", entry.time_ns as f64 / 1e9, entry.line).expect("memory");
+            for (title, labels) in [("metadata", &entry.structured_metadata), ("parsed", &entry.parsed)] {
+                if !labels.is_empty() {
+                    write!(out, " {title}{labels}").expect("memory");
+                }
+            }
+            out.push('\n');
+        }
+    }
+    Ok(out)
+}
+
+async fn metric(engine: &LogqlEngine, text: &str) -> model::Result<String> {
+    let (start_ns, end_ns, step_ns, query) = evaluation(text);
+    let limits = QueryLimits::default();
+    let answer = match step_ns {
+        None => engine.instant(query, start_ns, &limits).await?,
+        Some(step_ns) => {
+            let lines = Lines { limit: 0, direction: Direction::Backward };
+            engine.range(query, Window { start_ns, end_ns, step_ns }, lines, &limits).await?
+        }
+    };
+    let mut out = String::new();
+    match answer.data {
+        Answered::Scalar { value, .. } => writeln!(out, "  {}", number(value)).expect("memory"),
+        Answered::Vector(samples) => {
+            samples.iter().for_each(|sample| writeln!(out, "  {} {}", sample.labels, number(sample.value)).expect("memory"));
+        }
+        Answered::Matrix(matrix) => {
+            for series in matrix {
+                let points: Vec<_> = series.floats.iter().map(|(at, value)| format!("{}@{}s", number(*value), *at as f64 / 1e3)).collect();
+                writeln!(out, "  {} {}", series.labels, points.join(" ")).expect("memory");
+            }
+        }
+        _ => panic!("a metric query answers numbers: {text}"),
+    }
+    Ok(out)
+}
+
+#[tokio::test]
+async fn cases() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/logql");
+    let mut files: Vec<_> = std::fs::read_dir(folder).expect("the cases are there").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    let mut failed = Vec::new();
+    for path in files {
+        let before = std::fs::read_to_string(&path).expect("cases are text");
+        let after = answer_all(&before).await;
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &after).expect("the cases can be written");
+        } else if before != after {
+            let different = before.lines().zip(after.lines()).find(|(before, after)| before != after);
+            failed.push(format!("{}: {different:?}", path.display()));
+        }
+    }
+    assert!(failed.is_empty(), "answers differ; UPDATE=1 rewrites them, read the difference then:\n{}", failed.join("\n"));
+}
+
+/// The file again, with the answers that come now.
+async fn answer_all(text: &str) -> String {
+    let mut out = String::new();
+    let mut loader = Loader::default();
+    let mut engine = None;
+    let mut loading = false;
+    for line in text.lines() {
+        let first = line.split_whitespace().next().unwrap_or("");
+        let indented = line.starts_with(' ');
+        match first {
+            "load" if !indented => {
+                (loader, engine, loading) = (Loader::default(), None, true);
+            }
+            "eval" if !indented => {
+                loading = false;
+                let engine = engine.get_or_insert_with(|| std::mem::take(&mut loader).engine());
+                let asked = line.trim_start_matches("eval").trim();
+                let answer = if asked.starts_with("lines") { lines(engine, asked).await } else { metric(engine, asked).await };
+                let answer = answer.unwrap_or_else(|error| format!("  error: {}\n", error.chain()));
+                write!(out, "{line}\n{answer}").expect("memory");
+                continue;
+            }
+            _ if indented && loading => loader.load(line.trim()),
+            // The answer as it was.
+            _ if indented => continue,
+            _ => {}
+        }
+        writeln!(out, "{line}").expect("memory");
+    }
+    out
+}
+
+#[tokio::test]
+async fn a_limited_query_stops_reading_early() {
+    let check = async |query: &str, batches_max: usize| {
+        let mut loader = Loader::default();
+        loader.load(r#"{app="tv", zone_id="a"} "n=1" @ 0s [repeat every 1s for 1000]"#);
+        let rows = loader.lines();
+        let read = rows.batches_read.clone();
+        let engine = LogqlEngine::new(Arc::new(rows));
+        let window = Window { start_ns: 0, end_ns: duration_ns("2000s"), step_ns: 1 };
+        let answer = engine.range(query, window, Lines { limit: 12, direction: Direction::Backward }, &QueryLimits::default()).await;
+        let Answered::Streams(streams) = answer.expect("an answer").data else { panic!("a log query answers streams") };
+        let entries: Vec<_> = streams.iter().flat_map(|stream| &stream.entries).map(|entry| entry.time_ns / 1_000_000_000).collect();
+        assert_eq!(entries, (988..1000).rev().collect::<Vec<_>>(), "{query}");
+        assert!(read.load(Ordering::Relaxed) <= batches_max, "{query}: {} batches", read.load(Ordering::Relaxed));
+    };
+    // The scan cuts, or, where something is left to do on its rows, the reader.
+    check(r#"{app="tv"} |= "n""#, 3).await;
+    check(r#"{zone_id="a"} | logfmt | n > 0"#, 3).await;
+}
+
+#[tokio::test]
+async fn limits_have_names() {
+    let mut loader = Loader::default();
+    (0..20).for_each(|index| loader.load(&format!(r#"{{app="tv", pod="{index}"}} "x" @ 1s"#)));
+    let engine = loader.engine();
+    let refuse = async |query: &str, limits: QueryLimits, name: &str| {
+        let error = engine.instant(query, 10_000_000_000, &limits).await.err().expect("a limit stops it").chain();
+        assert!(error.contains(name), "{error}");
+    };
+    let query = r#"count_over_time({app="tv"}[1m])"#;
+    refuse(query, QueryLimits { series_max: 10, ..QueryLimits::default() }, "series_max").await;
+    refuse(query, QueryLimits { memory_bytes_max: 500, ..QueryLimits::default() }, "memory_bytes_max").await;
+    let window = Window { start_ns: 0, end_ns: i64::MAX, step_ns: 1 };
+    let lines = Lines { limit: 1, direction: Direction::Backward };
+    let error = engine.range(query, window, lines, &QueryLimits::default()).await.err().expect("too many points").chain();
+    assert!(error.contains("points_per_series_max"), "{error}");
+    // A sum needs no series per pod.
+    let limits = QueryLimits { series_max: 1, ..QueryLimits::default() };
+    let answer = engine.instant(&format!("sum({query})"), 10_000_000_000, &limits).await.expect("one series");
+    let Answered::Vector(samples) = answer.data else { panic!("a vector") };
+    assert_eq!(samples[0].value, 20.0);
+}

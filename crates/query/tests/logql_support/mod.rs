@@ -1,0 +1,250 @@
+//! What the LogQL tests share: log lines in memory behind [`Scan`], and the text language in which cases load them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use futures::StreamExt;
+use model::logs::{LogRow, LogsBuilder};
+use model::schema::column;
+use model::{AttributeValue, Attributes, AttributesView, Filter, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test};
+use query::logql::LogqlEngine;
+use regex::Regex;
+
+/// Small, so that every test crosses batches.
+const BATCH_ROWS: usize = 5;
+
+pub struct Lines {
+    rows: RecordBatch,
+    /// Batches that readers took.
+    pub batches_read: Arc<AtomicUsize>,
+}
+
+fn subject(batch: &RecordBatch, row: usize, wanted: &Subject) -> String {
+    match wanted {
+        Subject::Column(name) => {
+            let texts: &StringArray = column(batch, name).expect("a text column");
+            if texts.is_null(row) { String::new() } else { texts.value(row).to_owned() }
+        }
+        Subject::Entry { column, key } => {
+            AttributesView::of(batch, column, None).expect("a map column").get(row, key).unwrap_or("").to_owned()
+        }
+        Subject::FirstOf(subjects) => {
+            subjects.iter().map(|wanted| subject(batch, row, wanted)).find(|text| !text.is_empty()).unwrap_or_default()
+        }
+    }
+}
+
+/// The rows that pass.
+fn passing(batch: &RecordBatch, filter: &Filter) -> Vec<bool> {
+    let regex = |regex: &str| Regex::new(regex).expect("the engine pushes valid expressions");
+    let test: Box<dyn Fn(&str) -> bool> = match &filter.test {
+        Test::Equal(value) => Box::new(move |text| text == value),
+        Test::NotEqual(value) => Box::new(move |text| text != value),
+        Test::OneOf(values) => Box::new(move |text| values.iter().any(|value| value == text)),
+        Test::Regex(text) | Test::Search(text) => {
+            let regex = regex(text);
+            Box::new(move |text| regex.is_match(text))
+        }
+        Test::NotRegex(text) | Test::NotSearch(text) => {
+            let regex = regex(text);
+            Box::new(move |text| !regex.is_match(text))
+        }
+        Test::Contains(value) => Box::new(move |text| text.contains(value)),
+        Test::NotContains(value) => Box::new(move |text| !text.contains(value)),
+    };
+    (0..batch.num_rows()).map(|row| test(&subject(batch, row, &filter.subject))).collect()
+}
+
+#[async_trait]
+impl Scan for Lines {
+    fn schema(&self, table: Table) -> SchemaRef {
+        table.schema()
+    }
+
+    async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
+        let times: &Int64Array = column(&self.rows, "time_unix_nano")?;
+        let filters: Vec<_> = request.filters.iter().map(|filter| passing(&self.rows, filter)).collect();
+        let mut rows: Vec<u64> = (0..self.rows.num_rows())
+            .filter(|&row| request.time.contains(times.value(row)))
+            .filter(|&row| filters.iter().all(|passing| passing[row]))
+            .map(|row| row as u64)
+            .collect();
+        match request.order {
+            Order::Any => {}
+            Order::NewestFirst => rows.sort_by_key(|&row| std::cmp::Reverse(times.value(row as usize))),
+            Order::OldestFirst => rows.sort_by_key(|&row| times.value(row as usize)),
+        }
+        rows.truncate(request.limit.unwrap_or(usize::MAX));
+        let wanted = request.columns.clone().expect("the engine names its columns");
+        let indices: Vec<usize> = wanted.iter().map(|name| self.rows.schema().index_of(name).expect("a column")).collect();
+        let projected = self.rows.project(&indices)?;
+        let batches: Vec<_> =
+            rows.chunks(BATCH_ROWS).map(|rows| Ok(take_record_batch(&projected, &UInt64Array::from(rows.to_vec()))?)).collect();
+        let read = self.batches_read.clone();
+        let counted = futures::stream::iter(batches).inspect(move |_| {
+            read.fetch_add(1, Ordering::Relaxed);
+        });
+        Ok(Box::pin(counted))
+    }
+}
+
+/// Collects `load` lines: `{labels} "line" @ 10s [repeat every 10s for 3] [metadata key="value"]`.
+#[derive(Default)]
+pub struct Loader {
+    builder: LogsBuilder,
+}
+
+impl Loader {
+    pub fn load(&mut self, text: &str) {
+        let mut cursor = Cursor(text);
+        let labels = cursor.labels();
+        let line = cursor.string();
+        cursor.expect("@");
+        let start_ns = duration_ns(cursor.word());
+        let (mut every_ns, mut times) = (0, 1);
+        let mut metadata = Vec::new();
+        while cursor.accept("[") {
+            match cursor.word() {
+                "repeat" => {
+                    cursor.expect("every");
+                    every_ns = duration_ns(cursor.word());
+                    cursor.expect("for");
+                    times = cursor.word().parse().expect("a number of repetitions");
+                }
+                "metadata" => {
+                    while !cursor.peek("]") {
+                        metadata.push(cursor.pair());
+                        cursor.accept(",");
+                    }
+                }
+                other => panic!("{other:?} is neither repeat nor metadata: {text}"),
+            }
+            cursor.expect("]");
+        }
+        let mut resource = Attributes::default();
+        for (name, value) in &labels {
+            resource.set(name, AttributeValue::Text(value));
+        }
+        for index in 0..times {
+            for (name, value) in &metadata {
+                self.builder.attributes.push(name, AttributeValue::Text(value));
+            }
+            let row = LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, ..LogRow::default() };
+            self.builder.push(&row, &resource, &Attributes::default());
+        }
+    }
+
+    pub fn lines(mut self) -> Lines {
+        let batch = self.builder.finish();
+        Lines { rows: concat_batches(&batch.schema(), [&batch]).expect("one schema"), batches_read: Arc::default() }
+    }
+
+    pub fn engine(self) -> LogqlEngine {
+        LogqlEngine::new(Arc::new(self.lines()))
+    }
+}
+
+/// Whole numbers with a unit: `90s`, `500ms`, `2m`.
+pub fn duration_ns(text: &str) -> i64 {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let size = match &text[split..] {
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "" if text == "0" => 0,
+        unit => panic!("{unit:?} is no unit of a duration: {text}"),
+    };
+    text[..split].parse::<i64>().expect("a whole number") * size
+}
+
+/// Reads a line of a case from left to right.
+pub struct Cursor<'a>(pub &'a str);
+
+impl<'a> Cursor<'a> {
+    pub fn peek(&mut self, symbol: &str) -> bool {
+        self.0 = self.0.trim_start();
+        self.0.starts_with(symbol)
+    }
+
+    pub fn accept(&mut self, symbol: &str) -> bool {
+        let found = self.peek(symbol);
+        if found {
+            self.0 = &self.0[symbol.len()..];
+        }
+        found
+    }
+
+    pub fn expect(&mut self, symbol: &str) {
+        assert!(self.accept(symbol), "{symbol:?} must stand before {:?}", self.0);
+    }
+
+    pub fn word(&mut self) -> &'a str {
+        self.0 = self.0.trim_start();
+        let end = self.0.find(|c: char| c.is_whitespace() || matches!(c, ']' | ',' | '=' | '{' | '}')).unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at(end);
+        self.0 = rest;
+        word
+    }
+
+    pub fn string(&mut self) -> String {
+        if self.accept("`") {
+            let (raw, rest) = self.0.split_once('`').expect("a raw text ends");
+            self.0 = rest;
+            return raw.to_owned();
+        }
+        self.expect("\"");
+        let mut value = String::new();
+        let mut chars = self.0.chars();
+        loop {
+            match chars.next().expect("a text ends") {
+                '"' => break,
+                '\\' => value.push(match chars.next().expect("an escape ends") {
+                    'n' => '\n',
+                    't' => '\t',
+                    other => other,
+                }),
+                other => value.push(other),
+            }
+        }
+        self.0 = chars.as_str();
+        value
+    }
+
+    pub fn pair(&mut self) -> (String, String) {
+        let name = self.word().to_owned();
+        self.expect("=");
+        (name, self.string())
+    }
+
+    pub fn labels(&mut self) -> Vec<(String, String)> {
+        self.expect("{");
+        let mut labels = Vec::new();
+        while !self.accept("}") {
+            labels.push(self.pair());
+            self.accept(",");
+        }
+        labels.sort();
+        labels
+    }
+}
+
+/// `instant at 60s QUERY` or `range from 0s to 60s step 10s QUERY`: start, end, step, and the query.
+pub fn evaluation(text: &str) -> (i64, i64, Option<i64>, &str) {
+    let mut cursor = Cursor(text);
+    if cursor.accept("instant at") {
+        let at_ns = duration_ns(cursor.word());
+        return (at_ns, at_ns, None, cursor.0.trim());
+    }
+    cursor.expect("range from");
+    let start_ns = duration_ns(cursor.word());
+    cursor.expect("to");
+    let end_ns = duration_ns(cursor.word());
+    cursor.expect("step");
+    let step_ns = duration_ns(cursor.word());
+    (start_ns, end_ns, Some(step_ns), cursor.0.trim())
+}
