@@ -181,9 +181,7 @@ fn is_step_invariant(expr: &Expr) -> bool {
         Node::Number(_) | Node::Text(_) => true,
         Node::Vector(selector) | Node::Matrix { selector, .. } => pinned(&selector.shift),
         Node::Subquery(subquery) => pinned(&subquery.shift),
-        Node::Call { function, args } => {
-            !functions::depends_on_time(function.name, args.len()) && args.iter().all(is_step_invariant)
-        }
+        Node::Call { function, args } => !functions::depends_on_time(function.name, args.len()) && args.iter().all(is_step_invariant),
         _ => expr.children().into_iter().all(is_step_invariant),
     }
 }

@@ -124,11 +124,9 @@ impl PromqlEngine {
         self.run(query, expr, frame, limits, stats, |evaluator, expr| {
             let grid = evaluator.frame.query;
             let series = match evaluator.top(expr)? {
-                Value::Scalar(values) => vec![RangeSeries {
-                    labels: Labels::empty(),
-                    floats: grid.times().zip(values).collect(),
-                    histograms: Vec::new(),
-                }],
+                Value::Scalar(values) => {
+                    vec![RangeSeries { labels: Labels::empty(), floats: grid.times().zip(values).collect(), histograms: Vec::new() }]
+                }
                 Value::Text(_) => unreachable!("a range query is a scalar or a vector: checked above"),
                 Value::Vector(series) => series.into_iter().map(|series| range_series(Points::of_series(series, &grid))).collect(),
             };

@@ -22,7 +22,7 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
         for (step, time) in grid.times().enumerate() {
             let at = moved.of(time);
             let found = match selector.extent {
-                Extent::Smoothed => smooth::at(points, at, lookback).map(Cell::Float).or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell)),
+                Extent::Smoothed => smooth::at(points, at, lookback).or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell)),
                 _ => cursor.newest(at, lookback).map(|(_, cell)| cell),
             };
             if let Some(cell) = found {

@@ -116,13 +116,7 @@ fn collect(expr: &Expr, first: i64, last: i64, frame: &Frame, wanted: &mut Wante
 }
 
 /// Reads what the query needs, all selectors at once.
-pub(super) async fn load(
-    scan: &Arc<dyn Scan>,
-    expr: &Expr,
-    frame: &Frame,
-    guard: &Guard,
-    stats: &Arc<Mutex<ScanStats>>,
-) -> Result<Loaded> {
+pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard: &Guard, stats: &Arc<Mutex<ScanStats>>) -> Result<Loaded> {
     let mut wanted = Wanted::new();
     collect(expr, frame.query.start, frame.query.end, frame, &mut wanted)?;
     /// Scans of one query at the same time.

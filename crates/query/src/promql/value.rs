@@ -128,9 +128,9 @@ impl Value {
         match self {
             Self::Scalar(values) => Self::Scalar(vec![values[0]; steps]),
             Self::Text(text) => Self::Text(text),
-            Self::Vector(series) => Self::Vector(
-                series.into_iter().map(|series| Series { column: series.column.repeated(steps), ..series }).collect(),
-            ),
+            Self::Vector(series) => {
+                Self::Vector(series.into_iter().map(|series| Series { column: series.column.repeated(steps), ..series }).collect())
+            }
         }
     }
 }

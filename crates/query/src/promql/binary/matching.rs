@@ -62,8 +62,7 @@ pub(super) fn eval(
             if is_one { group.one.push(place) } else { group.many.push(place) }
         }
     }
-    let mut joiner =
-        Joiner { evaluator, expr, node, swapped, steps, answer: Vec::new(), places: HashMap::new(), pairs: HashMap::new() };
+    let mut joiner = Joiner { evaluator, expr, node, swapped, steps, answer: Vec::new(), places: HashMap::new(), pairs: HashMap::new() };
     for (signature, group) in &groups {
         evaluator.guard.check()?;
         joiner.group(signature, group, &many, &one)?;
