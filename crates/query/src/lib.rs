@@ -3,7 +3,7 @@
 //! [`Engine`] answers every question of [`model::Ask`] from a [`model::Scan`], whichever API it came through.
 //!
 //! The read path: `engine.rs` meters and times the question and hands it to one of
-//! - `engine/languages.rs`: PromQL and LogQL, each an evaluator of its own;
+//! - `engine/languages.rs`: PromQL ([`promql`]) and LogQL ([`logql`]), each an evaluator of its own;
 //! - `sql/`: `statement.rs` (what may be asked) > `session.rs` (tables and limits) > `table.rs` and `pushdown.rs`
 //!   (predicates become [`model::Filter`]s) > `newest.rs` (newest first stops early) > `exec.rs` and `unnest.rs` (rows);
 //! - `series.rs` (series, label names, label values, over `labels.rs` and `selector.rs`) and `metadata.rs`;
@@ -22,6 +22,7 @@ mod labels;
 pub mod logql;
 mod metadata;
 mod metered;
+pub mod promql;
 mod search;
 mod selector;
 mod series;

@@ -1,14 +1,24 @@
 //! The one place where the evaluators of the query languages join the engine. Each gets a scan that is already metered
-//! for this one query, so an evaluator counts and limits no bytes itself.
+//! for this one query, so what an evaluator counts itself is not looked at.
 
 use std::sync::Arc;
 
 use model::{Answer, Ask, Error, QueryLimits, Result, Scan};
 
-pub(super) async fn promql(_scan: Arc<dyn Scan>, _ask: Ask, _limits: &QueryLimits) -> Result<Answer> {
-    Err(Error::unsupported("cannot evaluate PromQL: this build has no PromQL evaluator"))
+use crate::logql::LogqlEngine;
+use crate::promql::{PromqlEngine, PromqlOptions};
+
+pub(super) async fn promql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits) -> Result<Answer> {
+    let engine = PromqlEngine::new(scan, PromqlOptions::default());
+    match ask {
+        Ask::PromqlInstant { query, at_ms, lookback } => engine.instant(&query, at_ms, lookback, limits, Arc::default()).await,
+        Ask::PromqlRange { query, start_ms, end_ms, step_ms, lookback } => {
+            engine.range(&query, start_ms, end_ms, step_ms, lookback, limits, Arc::default()).await
+        }
+        _ => Err(Error::internal("cannot answer another language's question with PromQL")),
+    }
 }
 
-pub(super) async fn logql(_scan: Arc<dyn Scan>, _ask: Ask, _limits: &QueryLimits) -> Result<Answer> {
-    Err(Error::unsupported("cannot evaluate LogQL: this build has no LogQL evaluator"))
+pub(super) async fn logql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits) -> Result<Answer> {
+    LogqlEngine::new(scan).answer(&ask, limits).await
 }

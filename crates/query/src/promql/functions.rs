@@ -1,0 +1,171 @@
+mod absent;
+mod histograms;
+mod instant;
+mod labels;
+pub(super) mod math;
+mod over_time;
+mod rate;
+mod regression;
+pub(super) mod smooth;
+mod sort;
+mod time;
+
+use lang::promql::Function;
+use lang::promql::ast::{Expr, Extent, Type};
+use model::{Error, NativeHistogram, Result};
+use std::sync::Arc;
+
+use super::eval::{Evaluator, Ranges};
+use super::grid::Grid;
+use super::info;
+use super::value::{Cell, Column, Points, Series, Value};
+
+/// Whether a call gives another value at another step although its arguments do not change.
+pub(super) fn depends_on_time(function: &str, args: usize) -> bool {
+    match function {
+        "time" | "timestamp" | "predict_linear" | "info" | "start_timestamp" | "absent" | "absent_over_time" => true,
+        "day_of_month" | "day_of_week" | "day_of_year" | "days_in_month" | "hour" | "minute" | "month" | "year" => args == 0,
+        _ => false,
+    }
+}
+
+pub(super) fn eval(evaluator: &Evaluator<'_>, expr: &Expr, function: &Function, args: &[Expr], grid: &Grid) -> Result<Value> {
+    let call = Call { evaluator, expr, function, args, grid };
+    if function.args.contains(&Type::Matrix) {
+        return match function.name {
+            "absent_over_time" => absent::over_time(&call).map(Value::Vector),
+            _ => call.over_windows().map(Value::Vector),
+        };
+    }
+    if let Some(scalar) = time::scalar(&call)? {
+        return Ok(Value::Scalar(scalar));
+    }
+    match function.name {
+        "absent" => absent::absent(&call),
+        "info" => info::eval(&call),
+        "label_replace" => labels::replace(&call),
+        "label_join" => labels::join(&call),
+        "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => sort::eval(&call),
+        "vector" => evaluator.vector(&args[0], grid),
+        "timestamp" | "start_timestamp" => time::timestamp(&call),
+        "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => histograms::eval(&call),
+        _ => instant::eval(&call),
+    }
+    .map(Value::Vector)
+}
+
+/// A function, what it is called with, and where.
+pub(super) struct Call<'a, 'e> {
+    pub(super) evaluator: &'a Evaluator<'e>,
+    pub(super) expr: &'a Expr,
+    pub(super) function: &'a Function,
+    pub(super) args: &'a [Expr],
+    pub(super) grid: &'a Grid,
+}
+
+/// The points of one series in one window, by time ascending.
+#[derive(Clone, Copy)]
+pub(super) struct Window<'a> {
+    pub(super) times: &'a [i64],
+    pub(super) floats: &'a [f64],
+    pub(super) histogram_times: &'a [i64],
+    pub(super) histograms: &'a [Arc<NativeHistogram>],
+    /// First (excluded) and last (included) millisecond.
+    pub(super) start: i64,
+    pub(super) end: i64,
+    /// The step at which the function is evaluated.
+    pub(super) at: i64,
+    pub(super) range_ms: i64,
+    pub(super) metric: &'a str,
+}
+
+/// A function of windows: the scalar parameters at the step, and the window.
+type OverWindow = fn(&Call<'_, '_>, &[f64], &Window<'_>) -> Option<Cell>;
+
+impl Call<'_, '_> {
+    pub(super) fn vector(&self, index: usize) -> Result<Vec<Series>> {
+        self.evaluator.vector(&self.args[index], self.grid)
+    }
+
+    pub(super) fn scalar(&self, index: usize) -> Result<Vec<f64>> {
+        self.evaluator.scalar(&self.args[index], self.grid)
+    }
+
+    /// The expression whose place notes about the input name.
+    pub(super) fn input(&self) -> &Expr {
+        let index = self.args.iter().position(|arg| matches!(arg.value_type(), Type::Matrix | Type::Vector));
+        &self.args[index.unwrap_or(0)]
+    }
+
+    /// Applies a function of windows to every series, at every step.
+    fn over_windows(&self) -> Result<Vec<Series>> {
+        let matrix = self.args.iter().position(|arg| arg.value_type() == Type::Matrix).unwrap_or(0);
+        let mut params = Vec::new();
+        for index in (0..self.args.len()).filter(|&index| index != matrix) {
+            params.push(self.scalar(index)?);
+        }
+        let over_window = over_window(self.function.name)?;
+        let ranges = self.evaluator.ranges(&self.args[matrix], self.grid)?;
+        if ranges.extent != Extent::Plain {
+            return smooth::eval(self, &ranges);
+        }
+        self.evaluator.guard.reserve(ranges.series.len().saturating_mul(self.grid.len()))?;
+        let keeps_name = matches!(self.function.name, "last_over_time" | "first_over_time");
+        let mut answer = Vec::with_capacity(ranges.series.len());
+        let mut params_at = vec![0.0; params.len()];
+        for points in ranges.series.iter() {
+            self.evaluator.guard.check()?;
+            let mut column = Column::absent(self.grid.len());
+            let mut sliding = Sliding::new(points, &ranges);
+            for (step, at) in self.grid.times().enumerate() {
+                params_at.iter_mut().zip(&params).for_each(|(param, values)| *param = values[step]);
+                let window = sliding.window(at);
+                if window.times.is_empty() && window.histogram_times.is_empty() {
+                    continue;
+                }
+                if let Some(cell) = over_window(self, &params_at, &window) {
+                    column.set(step, cell);
+                }
+            }
+            if !column.is_absent_everywhere() {
+                answer.push(Series { labels: points.labels.clone(), drop_name: points.drop_name || !keeps_name, column });
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn over_window(name: &str) -> Result<OverWindow> {
+    let found = rate::named(name).or_else(|| over_time::named(name)).or_else(|| regression::named(name));
+    found.ok_or_else(|| Error::unsupported(format!("cannot evaluate function {name:?}: it is not built")))
+}
+
+/// Cuts windows whose ends only move forward, in one pass over the points.
+struct Sliding<'a> {
+    points: &'a Points,
+    ranges: &'a Ranges,
+    metric: &'a str,
+}
+
+impl<'a> Sliding<'a> {
+    fn new(points: &'a Points, ranges: &'a Ranges) -> Self {
+        Self { points, ranges, metric: points.labels.get("__name__").unwrap_or_default() }
+    }
+
+    fn window(&mut self, at: i64) -> Window<'a> {
+        let (start, end) = self.ranges.window(at);
+        let cut = |times: &[i64]| times.partition_point(|time| *time <= start)..times.partition_point(|time| *time <= end);
+        let (floats, histograms) = (cut(&self.points.float_times), cut(&self.points.histogram_times));
+        Window {
+            times: &self.points.float_times[floats.clone()],
+            floats: &self.points.floats[floats],
+            histogram_times: &self.points.histogram_times[histograms.clone()],
+            histograms: &self.points.histograms[histograms],
+            start,
+            end,
+            at,
+            range_ms: self.ranges.range_ms,
+            metric: self.metric,
+        }
+    }
+}

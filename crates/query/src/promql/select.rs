@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use lang::promql::ast::{Extent, Selector};
+use model::{NativeHistogram, Result};
+
+use super::eval::Evaluator;
+use super::functions::smooth;
+use super::grid::Grid;
+use super::value::{Cell, Column, Points, Series};
+
+/// The newest sample of each series at each step, no older than the lookback and not marked stale.
+pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Grid) -> Result<Vec<Series>> {
+    let stored = evaluator.loaded.of(&selector.matchers);
+    let moved = evaluator.frame.resolve(&selector.shift)?;
+    let lookback = evaluator.frame.lookback_ms;
+    evaluator.guard.reserve(stored.len().saturating_mul(grid.len()))?;
+    let mut vector = Vec::with_capacity(stored.len());
+    for points in stored.iter() {
+        evaluator.guard.check()?;
+        let mut cursor = Cursor::new(points);
+        let mut column = Column::absent(grid.len());
+        for (step, time) in grid.times().enumerate() {
+            let at = moved.of(time);
+            let found = match selector.extent {
+                Extent::Smoothed => smooth::at(points, at, lookback).or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell)),
+                _ => cursor.newest(at, lookback).map(|(_, cell)| cell),
+            };
+            if let Some(cell) = found {
+                column.set(step, cell);
+            }
+        }
+        if !column.is_absent_everywhere() {
+            vector.push(Series { labels: points.labels.clone(), drop_name: points.drop_name, column });
+        }
+    }
+    Ok(vector)
+}
+
+/// The times of the samples that [`instant`] finds, in seconds: what `timestamp` of a bare selector answers.
+pub(super) fn sample_times(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Grid) -> Result<Vec<Series>> {
+    let stored = evaluator.loaded.of(&selector.matchers);
+    let moved = evaluator.frame.resolve(&selector.shift)?;
+    let mut vector = Vec::with_capacity(stored.len());
+    for points in stored.iter() {
+        evaluator.guard.check()?;
+        let mut cursor = Cursor::new(points);
+        let mut column = Column::absent(grid.len());
+        for (step, time) in grid.times().enumerate() {
+            if let Some((at, _)) = cursor.newest(moved.of(time), evaluator.frame.lookback_ms) {
+                column.set_float(step, at as f64 / 1000.0);
+            }
+        }
+        if !column.is_absent_everywhere() {
+            vector.push(Series { labels: points.labels.clone(), drop_name: points.drop_name, column });
+        }
+    }
+    Ok(vector)
+}
+
+/// Looks up ascending times in one pass over the points.
+struct Cursor<'a> {
+    points: &'a Points,
+    /// Points at or before the last time asked: floats, histograms, staleness marks.
+    passed: [usize; 3],
+}
+
+impl<'a> Cursor<'a> {
+    fn new(points: &'a Points) -> Self {
+        Self { points, passed: [0; 3] }
+    }
+
+    fn newest(&mut self, at: i64, lookback: i64) -> Option<(i64, Cell)> {
+        let lists = [&self.points.float_times, &self.points.histogram_times, &self.points.stale_times];
+        let mut last = [None; 3];
+        for (index, times) in lists.into_iter().enumerate() {
+            let passed = &mut self.passed[index];
+            while times.get(*passed).is_some_and(|time| *time <= at) {
+                *passed += 1;
+            }
+            last[index] = passed.checked_sub(1).map(|place| times[place]);
+        }
+        let [float, histogram, stale] = last;
+        let newest = float.max(histogram)?;
+        // The window is open on its left: a sample exactly as old as the lookback is too old.
+        if newest <= at.saturating_sub(lookback) || stale > Some(newest) {
+            return None;
+        }
+        let cell = match histogram == Some(newest) {
+            true => Cell::Histogram(Arc::<NativeHistogram>::clone(&self.points.histograms[self.passed[1] - 1])),
+            false => Cell::Float(self.points.floats[self.passed[0] - 1]),
+        };
+        Some((newest, cell))
+    }
+}

@@ -1,0 +1,278 @@
+use std::sync::{Arc, Mutex};
+
+use futures::{StreamExt, TryStreamExt};
+use hashbrown::HashMap;
+use lang::promql::ast::{At, DurationExpr, Expr, Extent, Node, Selector, Shift};
+use model::samples::SamplesView;
+use model::{
+    Error, Filter, Labels, MatchOp, Matcher, NativeHistogram, Result, Scan, ScanRequest, ScanStats, Subject, Table, Test, TimeRange,
+};
+
+use super::grid::Grid;
+use super::guard::Guard;
+use super::info;
+use super::value::Points;
+
+/// A staleness mark is this NaN and no other.
+pub(super) const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Times of the query, needed wherever text speaks of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    /// Start, end and step of the whole query.
+    pub(super) query: Grid,
+    /// 0 for an instant query.
+    pub(super) step_ms: i64,
+    pub(super) lookback_ms: i64,
+    pub(super) subquery_step_ms: i64,
+}
+
+impl Frame {
+    pub(super) fn millis(&self, duration: &DurationExpr) -> Result<i64> {
+        let range = (self.query.end - self.query.start) as f64 / 1000.0;
+        let seconds = duration.seconds(self.step_ms as f64 / 1000.0, range);
+        let seconds = seconds.map_err(|why| Error::invalid(format!("cannot use duration {duration}: {why}")))?;
+        Ok((seconds * 1000.0).round() as i64)
+    }
+
+    pub(super) fn positive_millis(&self, duration: &DurationExpr) -> Result<i64> {
+        match self.millis(duration)? {
+            millis if millis > 0 => Ok(millis),
+            _ => Err(Error::invalid(format!("cannot use duration {duration}: duration must be greater than 0"))),
+        }
+    }
+
+    pub(super) fn resolve(&self, shift: &Shift) -> Result<Moved> {
+        let offset = shift.offset.as_ref().map_or(Ok(0), |offset| self.millis(offset))?;
+        let at = shift.at.map(|at| match at {
+            At::Millis(millis) => millis,
+            At::Start => self.query.start,
+            At::End => self.query.end,
+        });
+        Ok(Moved { offset, at })
+    }
+}
+
+/// `offset` and `@` in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moved {
+    offset: i64,
+    at: Option<i64>,
+}
+
+impl Moved {
+    /// Where an evaluation at `time` looks.
+    pub(super) fn of(&self, time: i64) -> i64 {
+        self.at.unwrap_or(time).saturating_sub(self.offset)
+    }
+}
+
+/// Everything that the selectors of a query read, decoded once; equal selectors share it.
+#[derive(Default)]
+pub(super) struct Loaded {
+    series: HashMap<Vec<Matcher>, Arc<Vec<Points>>>,
+}
+
+impl Loaded {
+    pub(super) fn of(&self, matchers: &[Matcher]) -> Arc<Vec<Points>> {
+        self.series.get(matchers).cloned().unwrap_or_default()
+    }
+}
+
+/// What to read: matchers, and from the first to the last millisecond.
+type Wanted = HashMap<Vec<Matcher>, (i64, i64)>;
+
+fn want(wanted: &mut Wanted, matchers: &[Matcher], first: i64, last: i64) {
+    let range = wanted.entry(matchers.to_vec()).or_insert((first, last));
+    *range = (range.0.min(first), range.1.max(last));
+}
+
+/// Collects the selectors below `expr`, which is evaluated somewhere between `first` and `last`.
+fn collect(expr: &Expr, first: i64, last: i64, frame: &Frame, wanted: &mut Wanted) -> Result<()> {
+    let mut select = |selector: &Selector, before: i64| -> Result<()> {
+        let moved = frame.resolve(&selector.shift)?;
+        let (before, after) = match selector.extent {
+            Extent::Plain => (before, 0),
+            Extent::Anchored => (before + frame.lookback_ms, 0),
+            Extent::Smoothed => (before + frame.lookback_ms, frame.lookback_ms),
+        };
+        want(wanted, &selector.matchers, moved.of(first).saturating_sub(before), moved.of(last).saturating_add(after));
+        Ok(())
+    };
+    match &expr.node {
+        Node::Vector(selector) => return select(selector, frame.lookback_ms),
+        Node::Matrix { selector, range } => return select(selector, frame.positive_millis(range)?),
+        Node::Subquery(subquery) => {
+            let (moved, range) = (frame.resolve(&subquery.shift)?, frame.positive_millis(&subquery.range)?);
+            return collect(&subquery.inner, moved.of(first).saturating_sub(range), moved.of(last), frame, wanted);
+        }
+        Node::Call { function, args } if function.name == "info" => {
+            want(wanted, &info::matchers(args.get(1)), first.saturating_sub(frame.lookback_ms), last);
+            return collect(&args[0], first, last, frame, wanted);
+        }
+        _ => {}
+    }
+    expr.children().into_iter().try_for_each(|child| collect(child, first, last, frame, wanted))
+}
+
+/// Reads what the query needs, all selectors at once.
+pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard: &Guard, stats: &Arc<Mutex<ScanStats>>) -> Result<Loaded> {
+    let mut wanted = Wanted::new();
+    collect(expr, frame.query.start, frame.query.end, frame, &mut wanted)?;
+    /// Scans of one query at the same time.
+    const SCANS_MAX: usize = 8;
+    let reads = wanted.into_iter().map(|(matchers, (first, last))| async move {
+        let series = read(scan, &matchers, first, last, guard, stats).await?;
+        Ok::<_, Error>((matchers, Arc::new(series)))
+    });
+    let series = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
+    Ok(Loaded { series })
+}
+
+fn filter(matcher: &Matcher) -> Filter {
+    let subject = match matcher.name.as_str() {
+        "__name__" => Subject::Column("name".to_owned()),
+        key => Subject::Entry { column: "labels".to_owned(), key: key.to_owned() },
+    };
+    let value = matcher.value.clone();
+    let test = match matcher.op {
+        MatchOp::Equal => Test::Equal(value),
+        MatchOp::NotEqual => Test::NotEqual(value),
+        MatchOp::Regex => Test::Regex(value),
+        MatchOp::NotRegex => Test::NotRegex(value),
+    };
+    Filter { subject, test }
+}
+
+async fn read(
+    scan: &Arc<dyn Scan>,
+    matchers: &[Matcher],
+    first: i64,
+    last: i64,
+    guard: &Guard,
+    stats: &Arc<Mutex<ScanStats>>,
+) -> Result<Vec<Points>> {
+    let mut request = ScanRequest::new(Table::Samples, TimeRange::of_millis_inclusive(first, last));
+    request.filters = matchers.iter().map(filter).collect();
+    request.columns = Some(SamplesView::COLUMNS.map(str::to_owned).to_vec());
+    request.stats = stats.clone();
+    let mut stream = scan.scan(request).await?;
+    let mut decoder = Decoder { first, last, by_id: HashMap::new(), series: Vec::new() };
+    while let Some(batch) = stream.next().await {
+        guard.check()?;
+        let points = decoder.add(&batch?)?;
+        guard.load(points)?;
+    }
+    Ok(decoder.finish())
+}
+
+/// Joins the rows of each series.
+struct Decoder {
+    first: i64,
+    last: i64,
+    /// Places in `series`: two label sets may share a hash.
+    by_id: HashMap<i64, Vec<usize>>,
+    series: Vec<Raw>,
+}
+
+struct Raw {
+    labels: Labels,
+    float_times: Vec<i64>,
+    floats: Vec<f64>,
+    histograms: Vec<(i64, NativeHistogram)>,
+}
+
+impl Decoder {
+    fn add(&mut self, batch: &arrow::array::RecordBatch) -> Result<usize> {
+        let view = SamplesView::of(batch)?;
+        let mut added = 0;
+        for row in 0..batch.num_rows() {
+            let times = view.timestamps(row)?;
+            let (sorted, wanted) = (times.is_sorted(), |at: &i64| self.first <= *at && *at <= self.last);
+            let range = match sorted {
+                true => times.partition_point(|at| *at < self.first)..times.partition_point(|at| *at <= self.last),
+                false => 0..times.len(),
+            };
+            if range.is_empty() || !times[range.clone()].iter().any(wanted) {
+                continue;
+            }
+            let place = self.place(&view, row);
+            let raw = &mut self.series[place];
+            let floats = view.floats(row)?;
+            if floats.is_empty() {
+                let histograms = view.histograms(row)?.into_iter().skip(range.start).take(range.len());
+                raw.histograms.extend(times[range.clone()].iter().copied().zip(histograms));
+            } else {
+                raw.float_times.extend_from_slice(&times[range.clone()]);
+                raw.floats.extend_from_slice(&floats[range.clone()]);
+            }
+            added += range.len();
+        }
+        Ok(added)
+    }
+
+    fn place(&mut self, view: &SamplesView<'_>, row: usize) -> usize {
+        use arrow::array::Array;
+        let name = if view.name.is_null(row) { "" } else { view.name.value(row) };
+        let places = self.by_id.entry(view.series_id.value(row)).or_default();
+        let same = |labels: &Labels| {
+            let others = labels.iter().filter(|(label, _)| *label != "__name__");
+            labels.get("__name__").unwrap_or("") == name && others.eq(view.labels.iter(row))
+        };
+        if let Some(&place) = places.iter().find(|&&place| same(&self.series[place].labels)) {
+            return place;
+        }
+        places.push(self.series.len());
+        self.series.push(Raw { labels: view.label_set(row), float_times: Vec::new(), floats: Vec::new(), histograms: Vec::new() });
+        self.series.len() - 1
+    }
+
+    fn finish(self) -> Vec<Points> {
+        let mut series: Vec<Points> = self.series.into_iter().map(Raw::finish).collect();
+        series.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
+        series
+    }
+}
+
+impl Raw {
+    fn finish(self) -> Points {
+        let mut points = Points { labels: self.labels, ..Points::default() };
+        let is_stale = |value: &f64| value.to_bits() == STALE_BITS;
+        let ascending = self.float_times.is_sorted_by(|a, b| a < b);
+        if ascending && !self.floats.iter().any(is_stale) {
+            (points.float_times, points.floats) = (self.float_times, self.floats);
+        } else {
+            for (at, value) in unique(self.float_times.into_iter().zip(self.floats).collect()) {
+                if is_stale(&value) {
+                    points.stale_times.push(at);
+                } else {
+                    points.float_times.push(at);
+                    points.floats.push(value);
+                }
+            }
+        }
+        for (at, histogram) in unique(self.histograms) {
+            if is_stale(&histogram.sum) {
+                points.stale_times.push(at);
+            } else {
+                points.histogram_times.push(at);
+                points.histograms.push(Arc::new(histogram));
+            }
+        }
+        points.stale_times.sort_unstable();
+        points
+    }
+}
+
+/// By time, the later row first asked: of two points at one time the one that came last stays.
+fn unique<T>(mut points: Vec<(i64, T)>) -> Vec<(i64, T)> {
+    points.sort_by_key(|(at, _)| *at);
+    let mut kept: Vec<(i64, T)> = Vec::with_capacity(points.len());
+    for point in points {
+        match kept.last_mut() {
+            Some(last) if last.0 == point.0 => *last = point,
+            _ => kept.push(point),
+        }
+    }
+    kept
+}
