@@ -228,8 +228,8 @@ impl<'q> Sink<'q> {
                 State::Samples(mut samples) => {
                     samples.sort_by_key(|(time, _)| *time);
                     let window = |step| {
-                        let end = self.steps.at_ns(step) - offset_ns;
-                        let start = end - range_ns;
+                        let end = self.steps.at_ns(step).saturating_sub(offset_ns);
+                        let start = end.saturating_sub(range_ns);
                         let first = samples.partition_point(|(time, _)| *time <= start);
                         let last = samples.partition_point(|(time, _)| *time <= end);
                         let inside = &samples[first..last];
