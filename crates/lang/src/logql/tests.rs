@@ -87,7 +87,7 @@ fn any_text_is_answered() {
         (state >> 33) as usize % below.max(1)
     };
     let mut taken = 0;
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         let mut text: Vec<char> = seeds[random(seeds.len())].chars().collect();
         for _ in 0..=random(3) {
             let (from, to) = (random(text.len()), random(text.len()));
@@ -110,5 +110,5 @@ fn any_text_is_answered() {
             assert_eq!(again.to_string(), printed, "{text}");
         }
     }
-    assert!(taken > 100, "only {taken} mutants were queries: the test says little");
+    assert!(taken > 50, "only {taken} mutants were queries: the test says little");
 }
