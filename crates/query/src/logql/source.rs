@@ -169,6 +169,8 @@ impl<'p> Reader<'p> {
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        // A scan of memory is always ready: without this a deadline around the query would never get its turn.
+        tokio::task::yield_now().await;
         self.batches.next().await.transpose()
     }
 
