@@ -94,7 +94,7 @@ impl Pattern {
             rest = &rest[found + literal.len()..];
             captured = false;
         }
-        if captured { !rest.is_empty() } else { rest.is_empty() && !(self.parts.is_empty() && !line.is_empty()) }
+        rest.is_empty() != captured
     }
 
     /// Gives each named capture's text. A line that ends early fills the leading captures only.

@@ -69,3 +69,46 @@ fn errors_say_where_and_what() {
     refuse(&format!("{}1{}", "(".repeat(500), ")".repeat(500)), "nested deeper");
     refuse(&format!("1{}", "+1".repeat(2000)), "more than 1000 operators");
 }
+
+/// Queries cut, doubled and mixed at random: whatever comes out, the parser answers, and what it takes it prints so that it
+/// takes it again.
+#[test]
+fn any_text_is_answered() {
+    let seeds = [
+        r#"{app="tv",zone!~"e.*"} |= "a" or ip("10.0.0.0/8") | json a="b[0].c" | logfmt --strict x | took > 1.5s or size<=2KiB, code==0x1p3"#,
+        r#"sum by (a) (quantile_over_time(.9, {b="c"} |> "<_> x" | unwrap bytes(d) | __error__="" [1h30m] offset -5m) without (e)) ^ -2"#,
+        r#"topk(3, rate({a="b"}[1m])) > bool on (x) group_left (y) label_replace(vector(1), "a", "$1", "b", "(.*)") # end"#,
+        r#"{a=`b`} | label_format c=d, e="{{ .f }}" | line_format "\u00e9µ" | drop g, h=~"i" | pattern "<j> <_>" | regexp "(?P<k>.)""#,
+        r#"variants(count_over_time({a="b"}[1m]), absent_over_time({a="b"}[1m])) of ({a="b"}[1m])"#,
+    ];
+    let mut state = 1u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    let mut taken = 0;
+    for _ in 0..5_000 {
+        let mut text: Vec<char> = seeds[random(seeds.len())].chars().collect();
+        for _ in 0..=random(3) {
+            let (from, to) = (random(text.len()), random(text.len()));
+            let piece: Vec<char> = text[from.min(to)..(from.max(to)).min(from.min(to) + 12)].to_vec();
+            match random(3) {
+                0 => drop(text.drain(from.min(to)..(from.min(to) + piece.len()))),
+                1 => drop(text.splice(to..to, piece)),
+                _ => {
+                    let other: Vec<char> = seeds[random(seeds.len())].chars().collect();
+                    let at = random(other.len());
+                    text.splice(to..to, other[at..(at + 8).min(other.len())].iter().copied());
+                }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(expr) = parse(&text) {
+            taken += 1;
+            let printed = expr.to_string();
+            let again = parse(&printed).unwrap_or_else(|error| panic!("{text}\n{printed}\n{error}"));
+            assert_eq!(again.to_string(), printed, "{text}");
+        }
+    }
+    assert!(taken > 50, "only {taken} mutants were queries: the test says little");
+}

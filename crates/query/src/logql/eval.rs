@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use hashbrown::HashMap;
 use lang::logql::{Grouping, LabelReplace, MetricExpr, MetricKind, RangeOp, VectorOp};
 use model::{Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan, ScanStats};
-use regex::Regex;
 
 use super::aggregate::aggregate;
 use super::binary::binary;
-use super::filters::anchored;
+use super::filters::{anchored, compile};
 use super::matrix::{Matrix, Series, Steps, Value};
 use super::range;
 
@@ -104,8 +103,7 @@ fn matrix(value: Value, steps: Steps) -> Matrix {
 }
 
 fn label_replace(replace: &LabelReplace, mut inner: Matrix) -> Result<Matrix> {
-    let broken = |error| Error::invalid("cannot compile the regular expression of label_replace").because(error);
-    let regex = Regex::new(&anchored(&replace.regex)).map_err(broken)?;
+    let regex = compile(&anchored(&replace.regex), "the regular expression of label_replace")?;
     for series in &mut inner {
         let source = series.labels.get(&replace.source).unwrap_or("");
         let Some(captures) = regex.captures(source) else { continue };

@@ -7,8 +7,17 @@ use regex::Regex;
 use super::convert;
 use super::row::{Failure, Row};
 
-fn broken(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+/// The user's mistake in a text that the parser lets through.
+pub(super) fn broken(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::invalid(format!("cannot compile {what}")).because(source)
+}
+
+pub(super) fn compile(regex: &str, what: &str) -> Result<Regex> {
+    Regex::new(regex).map_err(|error| {
+        // The crate draws a picture of the place over several lines; its last line says what is wrong.
+        let text = error.to_string();
+        broken(what, format!("{}: `{regex}`", text.lines().last().unwrap_or_default().trim_start_matches("error: ")))
+    })
 }
 
 /// Anchored at both ends, as label matchers are.
@@ -26,7 +35,7 @@ pub(super) enum TextTest {
 
 impl TextTest {
     pub(super) fn new(op: MatchOp, value: &str) -> Result<Self> {
-        let regex = || Regex::new(&anchored(value)).map_err(|error| broken("a label's regular expression", error));
+        let regex = || compile(&anchored(value), "the regular expression of a label");
         Ok(match op {
             MatchOp::Equal => Self::Equal(value.to_owned()),
             MatchOp::NotEqual => Self::NotEqual(value.to_owned()),
@@ -66,9 +75,9 @@ impl LineFilterStep {
                     LineTest::Ip(IpPattern::parse(pattern).ok_or_else(|| broken("an ip() filter", "ip: invalid pattern"))?)
                 }
                 (LineTerm::Text(text), LineOp::Contains | LineOp::NotContains) => LineTest::Text(text.clone()),
-                (LineTerm::Text(text), LineOp::Regex | LineOp::NotRegex) => LineTest::Regex(
-                    Regex::new(&regex_text(text)).map_err(|error| broken("the regular expression of a line filter", error))?,
-                ),
+                (LineTerm::Text(text), LineOp::Regex | LineOp::NotRegex) => {
+                    LineTest::Regex(compile(&regex_text(text), "the regular expression of a line filter")?)
+                }
                 (LineTerm::Text(text), LineOp::Pattern | LineOp::NotPattern) => {
                     LineTest::Pattern(Pattern::parse_matching(text).map_err(|why| broken("a line filter", why))?)
                 }

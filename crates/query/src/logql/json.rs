@@ -336,4 +336,49 @@ mod tests {
         extract(r#"{"user":{"id":"u1"},"tags":["x",{"y":1}]}"#, &paths, &mut |_, value| out.push(value.into_owned())).unwrap();
         assert_eq!(out, ["u1", r#"{"y":1}"#, r#"["x",{"y":1}]"#, ""]);
     }
+
+    fn texts(value: &serde_json::Value, name: &str, out: &mut Vec<(String, String)>) {
+        match value {
+            serde_json::Value::String(text) => out.push((name.to_owned(), text.clone())),
+            serde_json::Value::Object(members) => {
+                for (key, value) in members {
+                    let name = if name.is_empty() { key.clone() } else { format!("{name}_{key}") };
+                    texts(value, &name, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whatever another reader takes for an object, this one does, with the same texts; nothing makes it panic.
+    #[test]
+    fn mutants_agree_with_another_reader() {
+        let seed: Vec<char> =
+            r#"{"a":{"b":"x\"\u00e9\ud83d\ude00\n","c":[1,{"d":null}]},"e":-1.5e3,"f":true,"µ":"v","g":{"h":{}}}"#.chars().collect();
+        let mut state = 7u64;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below.max(1)
+        };
+        let mut taken = 0;
+        for _ in 0..5_000 {
+            let mut text = seed.clone();
+            for _ in 0..=random(2) {
+                let (at, from) = (random(text.len()), random(seed.len()));
+                let end = (at + random(4)).min(text.len());
+                let piece = seed[from..(from + random(6)).min(seed.len())].iter().copied();
+                drop(text.splice(at..end, piece));
+            }
+            let text: String = text.into_iter().collect();
+            let mut found = Vec::new();
+            let read = flatten(&text, &mut |name, value| found.push((name.into_owned(), value.into_owned())));
+            let Ok(other @ serde_json::Value::Object(_)) = serde_json::from_str(&text) else { continue };
+            taken += 1;
+            assert_eq!(read, Ok(()), "{text}");
+            let mut wanted = Vec::new();
+            texts(&other, "", &mut wanted);
+            wanted.iter().for_each(|pair| assert!(found.contains(pair), "{text}: {pair:?}"));
+        }
+        assert!(taken > 200, "only {taken} mutants were objects: the test says little");
+    }
 }

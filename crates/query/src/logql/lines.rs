@@ -7,7 +7,7 @@ use lang::logql::LogExpr;
 use model::{Answered, Code, Direction, Error, Labels, LogEntry, LogStream, Order, QueryLimits, Result, Scan, ScanStats, TimeRange};
 
 use super::row::Source;
-use super::source::{Needs, Plan, Reader};
+use super::source::{Needs, Plan, Reader, Wanted};
 use super::{Lines, Window};
 
 pub(super) async fn answer(
@@ -29,7 +29,7 @@ pub(super) async fn answer(
         return Ok(Answered::Streams(found.streams));
     }
     let limit = plan.is_exact().then_some(lines.limit);
-    let needs = Needs { line: true, metadata: true };
+    let needs = Needs { line: true, metadata: Wanted::All };
     let mut reader = Reader::open(scan, &plan, (time, order, limit), needs, stats).await?;
     // Leaving the loop drops the scan, which stops its work.
     while let Some(batch) = reader.next().await? {

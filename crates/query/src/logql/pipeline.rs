@@ -6,7 +6,7 @@ use lang::logql::{Conversion, Extraction, LabelSource, NameFilter, PathStep, Pat
 use model::{Error, Result};
 use regex::Regex;
 
-use super::filters::{Condition, LineFilterStep, TextTest};
+use super::filters::{Condition, LineFilterStep, TextTest, compile};
 use super::json::{self, Sink};
 use super::row::{Failure, Row, Source};
 use super::template::Template;
@@ -125,10 +125,7 @@ impl Step {
                 Self::LogfmtKeys { strict: *strict, keep_empty: *keep_empty, keys }
             }
             StageKind::Pattern(text) => Self::Pattern(Pattern::parse_extracting(text).map_err(Error::invalid)?),
-            StageKind::Regexp(text) => {
-                let broken = |error| Error::invalid("cannot compile a regexp stage").because(error);
-                Self::Regexp(Regex::new(&regex_text(text)).map_err(broken)?)
-            }
+            StageKind::Regexp(text) => Self::Regexp(compile(&regex_text(text), "a regexp stage")?),
             StageKind::Unpack => Self::Unpack,
             StageKind::Label(filter) => Self::Label(Condition::new(filter)?),
             StageKind::LineFormat(text) => Self::LineFormat(Template::parse(text)?),
@@ -238,7 +235,7 @@ fn parse<'a>(row: &mut Row<'a>, parser: impl for<'x> Fn(&'x str, Sink<'_, 'x>) -
     row.start_stage();
     let line = std::mem::take(&mut row.line);
     let read = match &line {
-        Cow::Borrowed(line) => parser(*line, &mut |name, value| row.add_parsed(name, value)),
+        Cow::Borrowed(line) => parser(line, &mut |name, value| row.add_parsed(name, value)),
         Cow::Owned(line) => parser(line, &mut |name, value| row.add_parsed(Cow::Owned(name.into_owned()), Cow::Owned(value.into_owned()))),
     };
     row.line = line;

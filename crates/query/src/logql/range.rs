@@ -9,7 +9,7 @@ use model::{Code, Error, Labels, Order, QueryLimits, Result, Scan, ScanStats, Ti
 use super::counter::extrapolated_rate;
 use super::matrix::{Matrix, Series, Steps};
 use super::row::{Row, Source};
-use super::source::{Needs, Plan, Reader};
+use super::source::{Needs, Plan, Reader, Wanted};
 
 /// Evaluates at every step. `outer` is the grouping of a `sum` around it: when the operation adds up, lines go straight to
 /// their group, so that a label of high cardinality costs nothing.
@@ -24,11 +24,7 @@ pub(super) async fn evaluate(
     let plan = Plan::new(&aggregation.log)?;
     let grouping = aggregation.grouping.as_ref().or(outer);
     let counts_bytes = matches!(aggregation.op, RangeOp::BytesOverTime | RangeOp::BytesRate);
-    let ungrouped = grouping.is_some_and(|grouping| !grouping.without && grouping.labels.is_empty());
-    let needs = Needs {
-        line: counts_bytes || plan.pipeline.reads_line(),
-        metadata: !(ungrouped || aggregation.op == RangeOp::AbsentOverTime) || !plan.pipeline.is_empty(),
-    };
+    let needs = Needs { line: counts_bytes || plan.pipeline.reads_line(), metadata: wanted_metadata(aggregation, grouping, &plan) };
     // The window excludes its lower edge and includes its upper one, a time range the other way round.
     let shift = aggregation.offset_ns;
     let earliest = steps.start_ns.saturating_sub(shift).saturating_sub(aggregation.range_ns);
@@ -45,6 +41,18 @@ pub(super) async fn evaluate(
         })?;
     }
     Ok(sink.finish())
+}
+
+/// Of a line's metadata only what can become a label of the answer, when no stage looks at it before.
+fn wanted_metadata(aggregation: &RangeAggregation, grouping: Option<&Grouping>, plan: &Plan) -> Wanted {
+    match grouping {
+        _ if !plan.pipeline.is_empty() => Wanted::All,
+        _ if aggregation.op == RangeOp::AbsentOverTime => Wanted::Nothing,
+        Some(by) if !by.without && by.labels.is_empty() => Wanted::Nothing,
+        // The loser of a clash has another name than in its record.
+        Some(by) if !by.without && !by.labels.iter().any(|label| label.ends_with("_extracted")) => Wanted::Names(by.labels.clone()),
+        _ => Wanted::All,
+    }
 }
 
 /// A running figure of one window.
@@ -228,8 +236,8 @@ impl<'q> Sink<'q> {
                 State::Samples(mut samples) => {
                     samples.sort_by_key(|(time, _)| *time);
                     let window = |step| {
-                        let end = self.steps.at_ns(step) - offset_ns;
-                        let start = end - range_ns;
+                        let end = self.steps.at_ns(step).saturating_sub(offset_ns);
+                        let start = end.saturating_sub(range_ns);
                         let first = samples.partition_point(|(time, _)| *time <= start);
                         let last = samples.partition_point(|(time, _)| *time <= end);
                         let inside = &samples[first..last];

@@ -15,7 +15,7 @@ use model::{AttributesView, Filter, Identity, Labels, Order, Result, Scan, ScanR
 use super::filters::{LineFilterStep, TextTest, anchored};
 use super::pipeline::Pipeline;
 use super::row::Row;
-use super::streams::{self, StreamCache};
+use super::streams::{self, StreamCache, legal_name};
 
 /// A selector and its stages, compiled.
 pub(super) struct Plan {
@@ -65,13 +65,13 @@ impl Plan {
         self.matchers.is_empty() && self.pipeline.is_empty()
     }
 
-    pub(super) fn request(&self, time: TimeRange, needs: Needs, stats: &Arc<Mutex<ScanStats>>) -> ScanRequest {
+    pub(super) fn request(&self, time: TimeRange, needs: &Needs, stats: &Arc<Mutex<ScanStats>>) -> ScanRequest {
         let mut columns: Vec<String> = streams::COLUMNS.iter().map(|&name| name.to_owned()).collect();
         columns.push("time_unix_nano".to_owned());
         if needs.line {
             columns.push("body".to_owned());
         }
-        if needs.metadata {
+        if needs.metadata != Wanted::Nothing {
             columns.extend(["attributes", "trace_id", "span_id", "severity_text", "severity_number"].map(str::to_owned));
         }
         let (columns, stats) = (Some(columns), stats.clone());
@@ -83,11 +83,29 @@ impl Plan {
     }
 }
 
-/// The columns a query looks at beside the stream's and the time.
-#[derive(Clone, Copy, Debug)]
+/// What a query looks at beside the stream and the time.
+#[derive(Debug)]
 pub(super) struct Needs {
     pub(super) line: bool,
-    pub(super) metadata: bool,
+    pub(super) metadata: Wanted,
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Wanted {
+    Nothing,
+    /// Under these names, as labels have them.
+    Names(Vec<String>),
+    All,
+}
+
+impl Wanted {
+    fn takes(&self, name: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Names(names) => names.iter().any(|wanted| *wanted == legal_name(name)),
+            Self::All => true,
+        }
+    }
 }
 
 /// Where a stream label's value lies, when only one attribute key can become that label: a name with an underscore may
@@ -145,12 +163,14 @@ impl<'p> Reader<'p> {
         needs: Needs,
         stats: &Arc<Mutex<ScanStats>>,
     ) -> Result<Self> {
-        let request = ScanRequest { order, limit, ..plan.request(time, needs, stats) };
+        let request = ScanRequest { order, limit, ..plan.request(time, &needs, stats) };
         let batches = scan.scan(request).await?;
         Ok(Self { plan, needs, batches, streams: StreamCache::default(), selected: Vec::new() })
     }
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        // A scan of memory is always ready: without this a deadline around the query would never get its turn.
+        tokio::task::yield_now().await;
         self.batches.next().await.transpose()
     }
 
@@ -161,7 +181,8 @@ impl<'p> Reader<'p> {
         self.selected.extend(self.streams.labels[self.selected.len()..].iter().map(|labels| plan.selects(labels)));
         let times: &Int64Array = column(batch, "time_unix_nano")?;
         let bodies: Option<&StringArray> = if self.needs.line { Some(column(batch, "body")?) } else { None };
-        let metadata = if self.needs.metadata { Some(Metadata::of(batch)?) } else { None };
+        let wanted = &self.needs.metadata;
+        let metadata = if *wanted == Wanted::Nothing { None } else { Some(Metadata::of(batch)?) };
         let nothing = Labels::empty();
         let mut row = Row::new(&nothing);
         for (index, stream) in streams.into_iter().map(|stream| stream as usize).enumerate() {
@@ -171,7 +192,7 @@ impl<'p> Reader<'p> {
             let line = bodies.map_or("", |bodies| text_or_empty(bodies, index));
             row.reset(times.value(index), line, &self.streams.labels[stream]);
             if let Some(metadata) = &metadata {
-                metadata.add_to(&mut row, index);
+                metadata.add_to(&mut row, index, wanted);
             }
             if plan.pipeline.run(&mut row) && !each(&mut row, stream)? {
                 return Ok(false);
@@ -201,16 +222,18 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    fn add_to(&self, row: &mut Row<'a>, index: usize) {
+    fn add_to(&self, row: &mut Row<'a>, index: usize, wanted: &Wanted) {
         for (name, value) in self.attributes.iter(index) {
-            row.add_metadata(name, value);
+            if wanted.takes(name) {
+                row.add_metadata(name, value);
+            }
         }
         for (name, texts) in self.texts {
-            if texts.is_valid(index) && !texts.value(index).is_empty() {
+            if texts.is_valid(index) && !texts.value(index).is_empty() && wanted.takes(name) {
                 row.add_metadata(name, texts.value(index));
             }
         }
-        if self.severity_number.is_valid(index) {
+        if self.severity_number.is_valid(index) && wanted.takes("severity_number") {
             row.add_metadata("severity_number", severity(self.severity_number.value(index)));
         }
     }

@@ -169,4 +169,21 @@ mod tests {
         assert_eq!(streams.of(0).to_string(), r#"{_9x="1", host_id="own", service_name="player"}"#);
         assert_eq!(streams.of(1).to_string(), r#"{app="tv"}"#);
     }
+
+    #[test]
+    fn identity_fills_what_no_attribute_says() {
+        let mut builder = LogsBuilder::default();
+        let mut resource = Attributes::default();
+        resource.set("region", AttributeValue::Text("pushed"));
+        builder.push(&LogRow::default(), &resource, &Attributes::default());
+        builder.push(&LogRow::default(), &resource, &Attributes::default());
+        let batch = builder.finish();
+        let mut columns = batch.columns().to_vec();
+        for (name, values) in [("business_service", ["playback", UNASSIGNED]), ("region", ["eu", "eu"]), ("team", ["video", ""])] {
+            columns[batch.schema().index_of(name).unwrap()] = std::sync::Arc::new(StringArray::from(values.to_vec()));
+        }
+        let streams = stream_labels(&RecordBatch::try_new(batch.schema(), columns).unwrap()).unwrap();
+        assert_eq!(streams.of(0).to_string(), r#"{business_service="playback", region="pushed", team="video"}"#);
+        assert_eq!(streams.of(1).to_string(), r#"{region="pushed"}"#);
+    }
 }

@@ -17,10 +17,10 @@ use regex::Regex;
 /// Small, so that every test crosses batches.
 const BATCH_ROWS: usize = 5;
 
-pub struct Lines {
+pub(crate) struct Lines {
     rows: RecordBatch,
     /// Batches that readers took.
-    pub batches_read: Arc<AtomicUsize>,
+    pub(crate) batches_read: Arc<AtomicUsize>,
 }
 
 fn subject(batch: &RecordBatch, row: usize, wanted: &Subject) -> String {
@@ -94,12 +94,12 @@ impl Scan for Lines {
 
 /// Collects `load` lines: `{labels} "line" @ 10s [repeat every 10s for 3] [metadata key="value"]`.
 #[derive(Default)]
-pub struct Loader {
+pub(crate) struct Loader {
     builder: LogsBuilder,
 }
 
 impl Loader {
-    pub fn load(&mut self, text: &str) {
+    pub(crate) fn load(&mut self, text: &str) {
         let mut cursor = Cursor(text);
         let labels = cursor.labels();
         let line = cursor.string();
@@ -138,18 +138,18 @@ impl Loader {
         }
     }
 
-    pub fn lines(mut self) -> Lines {
+    pub(crate) fn lines(mut self) -> Lines {
         let batch = self.builder.finish();
         Lines { rows: concat_batches(&batch.schema(), [&batch]).expect("one schema"), batches_read: Arc::default() }
     }
 
-    pub fn engine(self) -> LogqlEngine {
+    pub(crate) fn engine(self) -> LogqlEngine {
         LogqlEngine::new(Arc::new(self.lines()))
     }
 }
 
 /// Whole numbers with a unit: `90s`, `500ms`, `2m`.
-pub fn duration_ns(text: &str) -> i64 {
+pub(crate) fn duration_ns(text: &str) -> i64 {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let size = match &text[split..] {
         "ms" => 1_000_000,
@@ -163,15 +163,15 @@ pub fn duration_ns(text: &str) -> i64 {
 }
 
 /// Reads a line of a case from left to right.
-pub struct Cursor<'a>(pub &'a str);
+pub(crate) struct Cursor<'a>(pub(crate) &'a str);
 
 impl<'a> Cursor<'a> {
-    pub fn peek(&mut self, symbol: &str) -> bool {
+    pub(crate) fn peek(&mut self, symbol: &str) -> bool {
         self.0 = self.0.trim_start();
         self.0.starts_with(symbol)
     }
 
-    pub fn accept(&mut self, symbol: &str) -> bool {
+    pub(crate) fn accept(&mut self, symbol: &str) -> bool {
         let found = self.peek(symbol);
         if found {
             self.0 = &self.0[symbol.len()..];
@@ -179,11 +179,11 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    pub fn expect(&mut self, symbol: &str) {
+    pub(crate) fn expect(&mut self, symbol: &str) {
         assert!(self.accept(symbol), "{symbol:?} must stand before {:?}", self.0);
     }
 
-    pub fn word(&mut self) -> &'a str {
+    pub(crate) fn word(&mut self) -> &'a str {
         self.0 = self.0.trim_start();
         let end = self.0.find(|c: char| c.is_whitespace() || matches!(c, ']' | ',' | '=' | '{' | '}')).unwrap_or(self.0.len());
         let (word, rest) = self.0.split_at(end);
@@ -191,7 +191,7 @@ impl<'a> Cursor<'a> {
         word
     }
 
-    pub fn string(&mut self) -> String {
+    pub(crate) fn string(&mut self) -> String {
         if self.accept("`") {
             let (raw, rest) = self.0.split_once('`').expect("a raw text ends");
             self.0 = rest;
@@ -215,13 +215,13 @@ impl<'a> Cursor<'a> {
         value
     }
 
-    pub fn pair(&mut self) -> (String, String) {
+    pub(crate) fn pair(&mut self) -> (String, String) {
         let name = self.word().to_owned();
         self.expect("=");
         (name, self.string())
     }
 
-    pub fn labels(&mut self) -> Vec<(String, String)> {
+    pub(crate) fn labels(&mut self) -> Vec<(String, String)> {
         self.expect("{");
         let mut labels = Vec::new();
         while !self.accept("}") {
@@ -234,7 +234,7 @@ impl<'a> Cursor<'a> {
 }
 
 /// `instant at 60s QUERY` or `range from 0s to 60s step 10s QUERY`: start, end, step, and the query.
-pub fn evaluation(text: &str) -> (i64, i64, Option<i64>, &str) {
+pub(crate) fn evaluation(text: &str) -> (i64, i64, Option<i64>, &str) {
     let mut cursor = Cursor(text);
     if cursor.accept("instant at") {
         let at_ns = duration_ns(cursor.word());

@@ -8,9 +8,9 @@ const DEPTH_MAX: usize = 64;
 
 type Read<T> = Result<T, String>;
 
-/// How a list of nodes ended.
+/// Where a list of nodes ended.
 #[derive(PartialEq)]
-enum End {
+enum Stop {
     Text,
     End,
     Else(String),
@@ -19,7 +19,7 @@ enum End {
 pub(super) fn template(text: &str) -> Read<Vec<Node>> {
     let mut reader = Reader { rest: text, depth: 0 };
     match reader.nodes()? {
-        (nodes, End::Text) => Ok(nodes),
+        (nodes, Stop::Text) => Ok(nodes),
         _ => Err("an {{end}} or {{else}} belongs to no {{if}}".to_owned()),
     }
 }
@@ -30,7 +30,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn nodes(&mut self) -> Read<(Vec<Node>, End)> {
+    fn nodes(&mut self) -> Read<(Vec<Node>, Stop)> {
         let mut nodes = Vec::new();
         loop {
             let (text, action) = match self.rest.split_once("{{") {
@@ -44,14 +44,14 @@ impl Reader<'_> {
             }
             let Some(action) = action else {
                 self.rest = "";
-                return Ok((nodes, End::Text));
+                return Ok((nodes, Stop::Text));
             };
             let action = self.action(if trims { &action[1..] } else { action })?;
             let (word, arguments) = action.split_once(char::is_whitespace).unwrap_or((&action, ""));
             match word {
                 _ if action.starts_with("/*") => {}
-                "end" => return Ok((nodes, End::End)),
-                "else" => return Ok((nodes, End::Else(arguments.trim().to_owned()))),
+                "end" => return Ok((nodes, Stop::End)),
+                "else" => return Ok((nodes, Stop::Else(arguments.trim().to_owned()))),
                 "if" | "with" => nodes.push(self.condition(word == "with", arguments)?),
                 "range" | "define" | "template" | "block" | "break" | "continue" => return Err(format!("{word} is not supported here")),
                 _ => nodes.push(Node::Print(pipe(&action)?)),
@@ -67,11 +67,8 @@ impl Reader<'_> {
         while let Some((at, c)) = chars.next() {
             match (quote, c) {
                 (Some('"'), '\\') => drop(chars.next()),
-                (Some(open), _) => {
-                    if c == open {
-                        quote = None;
-                    }
-                }
+                (Some(open), _) if c == open => quote = None,
+                (Some(_), _) => {}
                 (None, '"' | '`') if !text.trim_start().starts_with("/*") => quote = Some(c),
                 (None, '}') if text[at..].starts_with("}}") => {
                     let inside = &text[..at];
@@ -100,13 +97,13 @@ impl Reader<'_> {
             let (body, end) = self.nodes()?;
             branches.push((condition, body));
             match end {
-                End::Text => return Err("an {{end}} is missing".to_owned()),
-                End::End => break,
-                End::Else(next) => match next.strip_prefix(if with { "with " } else { "if " }) {
+                Stop::Text => return Err("an {{end}} is missing".to_owned()),
+                Stop::End => break,
+                Stop::Else(next) => match next.strip_prefix(if with { "with " } else { "if " }) {
                     Some(next) => condition = pipe(next)?,
                     None if next.is_empty() => {
                         let (body, end) = self.nodes()?;
-                        if end != End::End {
+                        if end != Stop::End {
                             return Err("an {{else}} must be followed by {{end}}".to_owned());
                         }
                         otherwise = body;
