@@ -1,5 +1,5 @@
 use hashbrown::HashMap;
-use lang::promql::ast::{Expr, Node};
+use lang::promql::ast::{Expr, Node, Shift};
 use model::{Error, Labels, MatchOp, Matcher, Result};
 use regex::Regex;
 
@@ -72,7 +72,8 @@ pub(super) fn eval(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     for series in base {
         call.evaluator.guard.check()?;
         let name = series.labels.get("__name__").unwrap_or_default();
-        if names.iter().all(|matcher| matcher.passes(name)) {
+        let says_which = names.iter().any(|matcher| matches!(matcher.matcher.op, MatchOp::Equal | MatchOp::Regex));
+        if says_which && names.iter().all(|matcher| matcher.passes(name)) {
             // An info series is not enriched by its like.
             answer.push(series);
             continue;
@@ -87,16 +88,24 @@ fn identity(labels: &Labels) -> Labels {
     labels.filtered(|name| IDENTIFYING.contains(&name))
 }
 
+/// The modifiers between the call and its first selector, outermost first: the info series is looked up where the
+/// selector looks.
+pub(super) fn shifts(expr: &Expr) -> Vec<&Shift> {
+    match &expr.node {
+        Node::Vector(selector) | Node::Matrix { selector, .. } => vec![&selector.shift],
+        Node::Subquery(subquery) => std::iter::once(&subquery.shift).chain(shifts(&subquery.inner)).collect(),
+        _ => expr.children().into_iter().map(shifts).find(|found| !found.is_empty()).unwrap_or_default(),
+    }
+}
+
 /// The info series with, per step, when their sample was taken: of two with one identity the newest speaks.
 fn info_series(call: &Call<'_, '_>) -> Result<Vec<Series>> {
-    let selector = lang::promql::ast::Selector {
-        span: call.expr.span,
-        name: None,
-        matchers: matchers(call.args.get(1)),
-        shift: lang::promql::ast::Shift::default(),
-        extent: lang::promql::ast::Extent::Plain,
-    };
-    super::select::sample_times(call.evaluator, &selector, call.grid)
+    let moves = shifts(&call.args[0]).into_iter().map(|shift| call.evaluator.frame.resolve(shift)).collect::<Result<Vec<_>>>()?;
+    let stored = call.evaluator.loaded.of(&matchers(call.args.get(1)));
+    if let Some(points) = stored.iter().find(|points| !points.histograms.is_empty()) {
+        return Err(Error::invalid(format!("this should be an info metric, with float samples: {}", points.labels)));
+    }
+    super::select::times_of(call.evaluator, &stored, call.grid, |time| moves.iter().fold(time, |time, moved| moved.of(time)))
 }
 
 fn enrich(

@@ -49,5 +49,9 @@ pub fn demo_series() -> arrow::array::RecordBatch {
             }
         }
     }
+    for instance in ["a", "b", "c"] {
+        builder.floats(&[0, 1_800_000, 3_500_000], &[8.0, 8.0, 8.0]);
+        builder.push_series(&SeriesRow { name: "demo_num_cpus", ..SeriesRow::default() }, [("instance", instance)].into_iter());
+    }
     builder.finish()
 }

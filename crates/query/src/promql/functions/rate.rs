@@ -33,7 +33,7 @@ fn extrapolated(call: &Call<'_, '_>, window: &Window<'_>, counter: bool, per_sec
         return Some(Cell::Float(grown * factor));
     }
     let grown = histogram_growth(call, window, counter)?;
-    let factor = factor(window, window.histogram_times, None, per_second)?;
+    let factor = factor(window, window.histogram_times, counter.then_some((window.histograms.first()?.count, grown.count)), per_second)?;
     Some(Cell::of_histogram(histogram::scaled(&grown, factor)))
 }
 
@@ -98,18 +98,19 @@ fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> 
     if !counter && !(gauge(first) && gauge(last)) {
         notes.warn(input, format!("this native histogram metric is not a gauge: {:?}", window.metric));
     }
+    // The first sample's buckets do not matter when the counter starts anew right after it.
     let custom = |histogram: &NativeHistogram| histogram.schema == histogram::CUSTOM;
-    if histograms.iter().any(|histogram| custom(histogram) != custom(first)) {
+    let restarted = counter && histogram::is_reset(first, &histograms[1]);
+    if histograms[usize::from(restarted)..].iter().any(|histogram| custom(histogram) != custom(last)) {
         let what = "vector contains a mix of histograms with exponential and custom buckets schemas";
         notes.warn(input, for_metric(what, window.metric));
         return None;
     }
     let mut reconciled = false;
-    // A reset right after the first sample makes its layout meaningless: only what follows counts.
-    let mut grown = histogram::combine(last, first, -1.0)?;
-    if counter && histogram::is_reset(first, &histograms[1]) {
-        grown = histogram::Combined { histogram: (**last).clone(), bounds_reconciled: false, reset_conflict: false };
-    }
+    let mut grown = match restarted {
+        true => histogram::Combined { histogram: (**last).clone(), bounds_reconciled: false, reset_conflict: false },
+        false => histogram::combine(last, first, -1.0)?,
+    };
     reconciled |= grown.bounds_reconciled;
     if counter {
         for (index, pair) in histograms.windows(2).enumerate() {

@@ -93,7 +93,8 @@ fn smoothed(points: &Points, start: i64, end: i64, lookback: i64, counter: bool)
         place if place < times.len() && times[place] == end => floats[place],
         place if place == times.len() => floats[place - 1],
         0 => floats[0],
-        place => between(place, end, false),
+        // With both edges between the same two samples, both look at the reset from the same side.
+        place => between(place, end, place == first),
     };
     let mut values = vec![left];
     values.extend_from_slice(&floats[first..after.max(first)]);
