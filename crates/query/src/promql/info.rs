@@ -13,11 +13,15 @@ const IDENTIFYING: [&str; 2] = ["instance", "job"];
 /// The matchers of the info series: those of the second argument on `__name__`, else `target_info`; what they say of
 /// other labels is checked on the joined labels.
 pub(super) fn matchers(selector: Option<&Expr>) -> Vec<Matcher> {
-    let named: Vec<Matcher> = asked(selector).iter().filter(|matcher| matcher.name == "__name__").cloned().collect();
-    match named.is_empty() {
-        true => vec![Matcher::new("__name__", MatchOp::Equal, "target_info")],
-        false => named,
+    let mut named: Vec<Matcher> = asked(selector).iter().filter(|matcher| matcher.name == "__name__").cloned().collect();
+    if named.is_empty() {
+        return vec![Matcher::new("__name__", MatchOp::Equal, "target_info")];
     }
+    if named.iter().all(|matcher| matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotRegex)) {
+        // Who only says which names are out means info metrics none the less.
+        named.push(Matcher::new("__name__", MatchOp::Regex, ".+_info"));
+    }
+    named
 }
 
 fn asked(selector: Option<&Expr>) -> &[Matcher] {
@@ -72,8 +76,7 @@ pub(super) fn eval(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     for series in base {
         call.evaluator.guard.check()?;
         let name = series.labels.get("__name__").unwrap_or_default();
-        let says_which = names.iter().any(|matcher| matches!(matcher.matcher.op, MatchOp::Equal | MatchOp::Regex));
-        if says_which && names.iter().all(|matcher| matcher.passes(name)) {
+        if names.iter().all(|matcher| matcher.passes(name)) {
             // An info series is not enriched by its like.
             answer.push(series);
             continue;

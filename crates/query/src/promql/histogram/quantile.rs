@@ -105,14 +105,21 @@ pub(in super::super) fn fraction(lower: f64, upper: f64, histogram: &NativeHisto
         return 0.0;
     }
     let buckets = located(histogram);
-    let below = |value: f64| -> f64 {
+    // Nothing is known about where in a bucket without a lower bound its observations lie: it counts as outside.
+    let below = |value: f64, is_lower: bool| -> f64 {
         match value {
             f64::INFINITY => buckets.iter().map(|bucket| bucket.count).sum(),
             f64::NEG_INFINITY => 0.0,
-            value => buckets.iter().map(|bucket| bucket.count * share_below(bucket, value)).sum(),
+            value => buckets
+                .iter()
+                .map(|bucket| match is_lower && bucket.lower == f64::NEG_INFINITY {
+                    true => bucket.count,
+                    false => bucket.count * share_below(bucket, value),
+                })
+                .sum(),
         }
     };
-    (below(upper) - below(lower)) / histogram.count
+    (below(upper, false) - below(lower, true)) / histogram.count
 }
 
 /// The variance of the observations, each taken at the middle of its bucket.
