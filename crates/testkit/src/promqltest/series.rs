@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn histograms_have_numbered_buckets() {
-        let line = parse_line("h {{schema:1 count:3 buckets:[1 2] offset:-1}}+{{count:1 buckets:[0 1]}}x1").unwrap();
+        let line = parse_line("h {{schema:0 count:3 buckets:[1 2] offset:-1}}+{{count:1 buckets:[0 1]}}x1").unwrap();
         let Item::Histogram(last) = &line.items[1] else { panic!("a histogram") };
         assert_eq!((last.count, last.positive.as_slice()), (4.0, [(-1, 1.0), (0, 2.0), (1, 1.0)].as_slice()));
     }

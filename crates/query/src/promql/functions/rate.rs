@@ -95,7 +95,7 @@ fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> 
     if counter && histograms.iter().any(|histogram| gauge(histogram)) {
         notes.warn(input, format!("this native histogram metric is not a counter: {:?}", window.metric));
     }
-    if !counter && !(gauge(first) && gauge(last)) {
+    if !counter && (!gauge(first) || !gauge(last)) {
         notes.warn(input, format!("this native histogram metric is not a gauge: {:?}", window.metric));
     }
     // The first sample's buckets do not matter when the counter starts anew right after it.

@@ -112,14 +112,14 @@ pub(in super::super) fn fraction(lower: f64, upper: f64, histogram: &NativeHisto
             f64::NEG_INFINITY => 0.0,
             value => buckets
                 .iter()
-                .map(|bucket| match is_lower && bucket.lower == f64::NEG_INFINITY {
+                .map(|bucket| match is_lower && bucket.lower == f64::NEG_INFINITY && bucket.upper.is_finite() {
                     true => bucket.count,
                     false => bucket.count * share_below(bucket, value),
                 })
                 .sum(),
         }
     };
-    (below(upper, false) - below(lower, true)) / histogram.count
+    (below(upper, false) - below(lower, true)).max(0.0) / histogram.count
 }
 
 /// The variance of the observations, each taken at the middle of its bucket.

@@ -84,6 +84,9 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64
     }
     // Nothing is known about where in a bucket without a lower bound its observations lie: it counts as outside.
     let below = |value: f64, is_lower: bool| -> f64 {
+        if value == f64::NEG_INFINITY {
+            return 0.0;
+        }
         if value == f64::INFINITY {
             return last.count;
         }
@@ -105,5 +108,5 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64
         }
         before + (bucket.count - before) * (value - start) / (bucket.upper - start)
     };
-    (below(upper, false) - below(lower, true)) / last.count
+    (below(upper, false) - below(lower, true)).max(0.0) / last.count
 }
