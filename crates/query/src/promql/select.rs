@@ -17,14 +17,13 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
     let mut vector = Vec::with_capacity(stored.len());
     for points in stored.iter() {
         evaluator.guard.check()?;
+        let timeline = (selector.extent == Extent::Smoothed).then(|| smooth::timeline(points));
         let mut cursor = Cursor::new(points);
         let mut column = Column::absent(grid.len());
         for (step, time) in grid.times().enumerate() {
             let at = moved.of(time);
-            let found = match selector.extent {
-                Extent::Smoothed => smooth::at(points, at, lookback).or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell)),
-                _ => cursor.newest(at, lookback).map(|(_, cell)| cell),
-            };
+            let between = timeline.as_ref().and_then(|timeline| smooth::at(timeline, at, lookback));
+            let found = between.or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell));
             if let Some(cell) = found {
                 column.set(step, cell);
             }

@@ -84,7 +84,7 @@ fn factor(window: &Window<'_>, times: &[i64], counter: Option<(f64, f64)>, per_s
     Some(factor)
 }
 
-fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> Option<NativeHistogram> {
+pub(super) fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> Option<NativeHistogram> {
     let (notes, input) = (call.evaluator.notes, call.input());
     let histograms = window.histograms;
     let (first, last) = (histograms.first()?, histograms.last()?);
@@ -184,26 +184,37 @@ fn in_order(window: &Window<'_>) -> Vec<Cell> {
 }
 
 fn changes(window: &Window<'_>) -> f64 {
-    let differ = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
-    if window.histogram_times.is_empty() {
-        return window.floats.windows(2).filter(|pair| differ(pair[0], pair[1])).count() as f64;
+    match window.histogram_times.is_empty() {
+        true => window.floats.windows(2).filter(|pair| differ(pair[0], pair[1])).count() as f64,
+        false => count_changes(&in_order(window)),
     }
+}
+
+fn differ(a: f64, b: f64) -> bool {
+    a != b && !(a.is_nan() && b.is_nan())
+}
+
+pub(super) fn count_changes(cells: &[Cell]) -> f64 {
     let changed = |pair: &&[Cell]| match (&pair[0], &pair[1]) {
         (Cell::Float(a), Cell::Float(b)) => differ(*a, *b),
         (Cell::Histogram(a), Cell::Histogram(b)) => !histogram::equal(a, b),
         _ => true,
     };
-    in_order(window).windows(2).filter(changed).count() as f64
+    cells.windows(2).filter(changed).count() as f64
 }
 
 fn resets(window: &Window<'_>) -> f64 {
-    if window.histogram_times.is_empty() {
-        return window.floats.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64;
+    match window.histogram_times.is_empty() {
+        true => window.floats.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64,
+        false => count_resets(&in_order(window)),
     }
+}
+
+pub(super) fn count_resets(cells: &[Cell]) -> f64 {
     let reset = |pair: &&[Cell]| match (&pair[0], &pair[1]) {
         (Cell::Float(a), Cell::Float(b)) => b < a,
         (Cell::Histogram(a), Cell::Histogram(b)) => histogram::is_reset(a, b),
         _ => true,
     };
-    in_order(window).windows(2).filter(reset).count() as f64
+    cells.windows(2).filter(reset).count() as f64
 }
