@@ -179,7 +179,7 @@ impl Lexer<'_> {
         let bad = || Failure::at(start, format!("bad number or duration syntax: {text:?}"));
         if text.len() > length {
             let unit = text[length..].chars().next().is_some_and(|c| "smhdwy".contains(c));
-            if !(digits && unit) || !is_duration_shaped(text) {
+            if !digits || !unit || !is_duration_shaped(text) {
                 return Err(bad());
             }
             let message = format!("not a valid duration string: {text:?}");

@@ -5,7 +5,7 @@ mod buckets;
 mod quantile;
 mod trim;
 
-pub(super) use arithmetic::{Combined, combine, divided, equal, is_reset, scaled, total};
+pub(super) use arithmetic::{Combined, average, combine, divided, equal, is_reset, scaled, total};
 pub(super) use buckets::{Bucket, ascending, text};
 pub(super) use quantile::{fraction, quantile, variance};
 pub(super) use trim::trimmed;

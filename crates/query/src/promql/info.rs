@@ -1,5 +1,5 @@
 use hashbrown::HashMap;
-use lang::promql::ast::{Expr, Node};
+use lang::promql::ast::{Expr, Node, Shift};
 use model::{Error, Labels, MatchOp, Matcher, Result};
 use regex::Regex;
 
@@ -13,11 +13,15 @@ const IDENTIFYING: [&str; 2] = ["instance", "job"];
 /// The matchers of the info series: those of the second argument on `__name__`, else `target_info`; what they say of
 /// other labels is checked on the joined labels.
 pub(super) fn matchers(selector: Option<&Expr>) -> Vec<Matcher> {
-    let named: Vec<Matcher> = asked(selector).iter().filter(|matcher| matcher.name == "__name__").cloned().collect();
-    match named.is_empty() {
-        true => vec![Matcher::new("__name__", MatchOp::Equal, "target_info")],
-        false => named,
+    let mut named: Vec<Matcher> = asked(selector).iter().filter(|matcher| matcher.name == "__name__").cloned().collect();
+    if named.is_empty() {
+        return vec![Matcher::new("__name__", MatchOp::Equal, "target_info")];
     }
+    if named.iter().all(|matcher| matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotRegex)) {
+        // Who only says which names are out means info metrics none the less.
+        named.push(Matcher::new("__name__", MatchOp::Regex, ".+_info"));
+    }
+    named
 }
 
 fn asked(selector: Option<&Expr>) -> &[Matcher] {
@@ -87,16 +91,24 @@ fn identity(labels: &Labels) -> Labels {
     labels.filtered(|name| IDENTIFYING.contains(&name))
 }
 
+/// The modifiers between the call and its first selector, outermost first: the info series is looked up where the
+/// selector looks.
+pub(super) fn shifts(expr: &Expr) -> Vec<&Shift> {
+    match &expr.node {
+        Node::Vector(selector) | Node::Matrix { selector, .. } => vec![&selector.shift],
+        Node::Subquery(subquery) => std::iter::once(&subquery.shift).chain(shifts(&subquery.inner)).collect(),
+        _ => expr.children().into_iter().map(shifts).find(|found| !found.is_empty()).unwrap_or_default(),
+    }
+}
+
 /// The info series with, per step, when their sample was taken: of two with one identity the newest speaks.
 fn info_series(call: &Call<'_, '_>) -> Result<Vec<Series>> {
-    let selector = lang::promql::ast::Selector {
-        span: call.expr.span,
-        name: None,
-        matchers: matchers(call.args.get(1)),
-        shift: lang::promql::ast::Shift::default(),
-        extent: lang::promql::ast::Extent::Plain,
-    };
-    super::select::sample_times(call.evaluator, &selector, call.grid)
+    let moves = shifts(&call.args[0]).into_iter().map(|shift| call.evaluator.frame.resolve(shift)).collect::<Result<Vec<_>>>()?;
+    let stored = call.evaluator.loaded.of(&matchers(call.args.get(1)));
+    if let Some(points) = stored.iter().find(|points| !points.histograms.is_empty()) {
+        return Err(Error::invalid(format!("this should be an info metric, with float samples: {}", points.labels)));
+    }
+    super::select::times_of(call.evaluator, &stored, call.grid, |time| moves.iter().fold(time, |time, moved| moved.of(time)))
 }
 
 fn enrich(

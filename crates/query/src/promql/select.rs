@@ -17,14 +17,13 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
     let mut vector = Vec::with_capacity(stored.len());
     for points in stored.iter() {
         evaluator.guard.check()?;
+        let timeline = (selector.extent == Extent::Smoothed).then(|| smooth::timeline(points));
         let mut cursor = Cursor::new(points);
         let mut column = Column::absent(grid.len());
         for (step, time) in grid.times().enumerate() {
             let at = moved.of(time);
-            let found = match selector.extent {
-                Extent::Smoothed => smooth::at(points, at, lookback).or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell)),
-                _ => cursor.newest(at, lookback).map(|(_, cell)| cell),
-            };
+            let between = timeline.as_ref().and_then(|timeline| smooth::at(timeline, at, lookback));
+            let found = between.or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell));
             if let Some(cell) = found {
                 column.set(step, cell);
             }
@@ -38,15 +37,19 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
 
 /// The times of the samples that [`instant`] finds, in seconds: what `timestamp` of a bare selector answers.
 pub(super) fn sample_times(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Grid) -> Result<Vec<Series>> {
-    let stored = evaluator.loaded.of(&selector.matchers);
     let moved = evaluator.frame.resolve(&selector.shift)?;
+    times_of(evaluator, &evaluator.loaded.of(&selector.matchers), grid, |time| moved.of(time))
+}
+
+/// The time of each series' newest sample at each step, looked up where `moved` says.
+pub(super) fn times_of(evaluator: &Evaluator<'_>, stored: &[Points], grid: &Grid, moved: impl Fn(i64) -> i64) -> Result<Vec<Series>> {
     let mut vector = Vec::with_capacity(stored.len());
-    for points in stored.iter() {
+    for points in stored {
         evaluator.guard.check()?;
         let mut cursor = Cursor::new(points);
         let mut column = Column::absent(grid.len());
         for (step, time) in grid.times().enumerate() {
-            if let Some((at, _)) = cursor.newest(moved.of(time), evaluator.frame.lookback_ms) {
+            if let Some((at, _)) = cursor.newest(moved(time), evaluator.frame.lookback_ms) {
                 column.set_float(step, at as f64 / 1000.0);
             }
         }

@@ -107,7 +107,12 @@ fn collect(expr: &Expr, first: i64, last: i64, frame: &Frame, wanted: &mut Wante
             return collect(&subquery.inner, moved.of(first).saturating_sub(range), moved.of(last), frame, wanted);
         }
         Node::Call { function, args } if function.name == "info" => {
-            want(wanted, &info::matchers(args.get(1)), first.saturating_sub(frame.lookback_ms), last);
+            let (mut from, mut until) = (first, last);
+            for shift in info::shifts(&args[0]) {
+                let moved = frame.resolve(shift)?;
+                (from, until) = (moved.of(from), moved.of(until));
+            }
+            want(wanted, &info::matchers(args.get(1)), from.saturating_sub(frame.lookback_ms), until);
             return collect(&args[0], first, last, frame, wanted);
         }
         _ => {}

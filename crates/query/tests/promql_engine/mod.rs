@@ -6,10 +6,10 @@ use model::{Answer, Ask, Error, Query, Request, Result, Scan};
 use query::promql::{PromqlEngine, PromqlOptions};
 
 /// The engine alone behind the trait that suites speak.
-pub struct Engine(PromqlEngine);
+pub(crate) struct Engine(PromqlEngine);
 
 impl Engine {
-    pub fn over(scan: Arc<dyn Scan>) -> Arc<dyn Query> {
+    pub(crate) fn over(scan: Arc<dyn Scan>) -> Arc<dyn Query> {
         Arc::new(Self(PromqlEngine::new(scan, PromqlOptions::default())))
     }
 }
@@ -30,7 +30,7 @@ impl Query for Engine {
 
 /// An hour of series under the names and labels that the compliance queries use.
 #[allow(dead_code)]
-pub fn demo_series() -> arrow::array::RecordBatch {
+pub(crate) fn demo_series() -> arrow::array::RecordBatch {
     let mut builder = SamplesBuilder::default();
     for instance in 0..3 {
         let instance = format!("demo.promlabs.com:1000{instance}");
@@ -48,6 +48,10 @@ pub fn demo_series() -> arrow::array::RecordBatch {
                 builder.push_series(&SeriesRow { name, ..SeriesRow::default() }, labels.into_iter());
             }
         }
+    }
+    for instance in ["a", "b", "c"] {
+        builder.floats(&[0, 1_800_000, 3_500_000], &[8.0, 8.0, 8.0]);
+        builder.push_series(&SeriesRow { name: "demo_num_cpus", ..SeriesRow::default() }, [("instance", instance)].into_iter());
     }
     builder.finish()
 }

@@ -90,8 +90,8 @@ fn sequence<'a>(text: &'a str, items: &mut Vec<Item>) -> Result<&'a str, String>
         items.push(Item::Float(STALE));
         return Ok(rest);
     }
-    let hex = word.trim_start_matches(['-', '+']).starts_with("0x");
-    let Some((value, times)) = word.rsplit_once('x').filter(|_| !hex) else {
+    // `0x10` is ten zeros more, never a hexadecimal number.
+    let Some((value, times)) = word.rsplit_once('x') else {
         items.push(Item::Float(number(word)?));
         return Ok(rest);
     };
@@ -145,7 +145,12 @@ fn histograms<'a>(text: &'a str, items: &mut Vec<Item>) -> Result<&'a str, Strin
     Ok(&times[end..])
 }
 
+/// Adds with the coarser of the two resolutions.
 fn add(value: &mut NativeHistogram, step: &NativeHistogram, sign: f64) {
+    let schema = value.schema.min(step.schema);
+    let mut step = step.clone();
+    coarsen(value, schema);
+    coarsen(&mut step, schema);
     value.count += sign * step.count;
     value.sum += sign * step.sum;
     value.zero_count += sign * step.zero_count;
@@ -158,6 +163,24 @@ fn add(value: &mut NativeHistogram, step: &NativeHistogram, sign: f64) {
         }
     }
     value.reset_hint = if step.reset_hint == 0 { value.reset_hint } else { step.reset_hint };
+}
+
+fn coarsen(histogram: &mut NativeHistogram, schema: i32) {
+    let shift = histogram.schema - schema;
+    if shift == 0 || schema == -53 {
+        return;
+    }
+    histogram.schema = schema;
+    for buckets in [&mut histogram.positive, &mut histogram.negative] {
+        let mut merged: Vec<(i32, f64)> = Vec::new();
+        for (index, count) in buckets.drain(..).map(|(index, count)| (((index - 1) >> shift) + 1, count)) {
+            match merged.last_mut() {
+                Some(last) if last.0 == index => last.1 += count,
+                _ => merged.push((index, count)),
+            }
+        }
+        *buckets = merged;
+    }
 }
 
 /// `{{schema:1 count:3 sum:5 z_bucket:1 z_bucket_w:0.1 offset:2 buckets:[1 2] n_buckets:[3] custom_values:[5 10]}}`.
@@ -225,7 +248,7 @@ mod tests {
 
     #[test]
     fn histograms_have_numbered_buckets() {
-        let line = parse_line("h {{schema:1 count:3 buckets:[1 2] offset:-1}}+{{count:1 buckets:[0 1]}}x1").unwrap();
+        let line = parse_line("h {{schema:0 count:3 buckets:[1 2] offset:-1}}+{{count:1 buckets:[0 1]}}x1").unwrap();
         let Item::Histogram(last) = &line.items[1] else { panic!("a histogram") };
         assert_eq!((last.count, last.positive.as_slice()), (4.0, [(-1, 1.0), (0, 2.0), (1, 1.0)].as_slice()));
     }

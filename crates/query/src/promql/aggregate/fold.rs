@@ -62,7 +62,8 @@ pub(super) fn fold<'l>(
 }
 
 fn of_histograms(evaluator: &Evaluator<'_>, node: &Aggregate, parts: &[&NativeHistogram], name: &str) -> Option<Cell> {
-    let Some(total) = histogram::total(parts) else {
+    let folded = if node.op == AggregateOp::Avg { histogram::average(parts) } else { histogram::total(parts) };
+    let Some(total) = folded else {
         let what = named("vector contains a mix of histograms with exponential and custom buckets schemas", name);
         evaluator.notes.warn(&node.inner, what);
         return None;
@@ -73,8 +74,5 @@ fn of_histograms(evaluator: &Evaluator<'_>, node: &Aggregate, parts: &[&NativeHi
     if total.reset_conflict {
         evaluator.notes.warn(&node.inner, "conflicting counter resets during histogram aggregation");
     }
-    Some(Cell::of_histogram(match node.op {
-        AggregateOp::Avg => histogram::divided(&total.histogram, parts.len() as f64),
-        _ => total.histogram,
-    }))
+    Some(Cell::of_histogram(total.histogram))
 }

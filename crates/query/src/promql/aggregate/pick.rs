@@ -32,12 +32,12 @@ pub(super) fn eval(
     let mut order = Vec::with_capacity(input.len());
     for group in groups {
         evaluator.guard.check()?;
-        for step in 0..steps {
+        for (step, &param) in params.iter().enumerate() {
             let present: Vec<usize> = group.members.iter().copied().filter(|&member| input[member].column.is_present(step)).collect();
             let kept = match node.op {
-                AggregateOp::Topk | AggregateOp::Bottomk => extremes(evaluator, node, &input, present.clone(), step, count(params[step])),
-                AggregateOp::Limitk => present.iter().copied().take(count(params[step])).collect(),
-                _ => sampled(&input, &present, params[step].clamp(-1.0, 1.0)),
+                AggregateOp::Topk | AggregateOp::Bottomk => extremes(evaluator, node, &input, present.clone(), step, count(param)),
+                AggregateOp::Limitk => present.iter().copied().take(count(param)).collect(),
+                _ => sampled(&input, &present, param.clamp(-1.0, 1.0)),
             };
             for member in present {
                 if !kept.contains(&member) {

@@ -100,15 +100,13 @@ impl Joiner<'_, '_> {
             };
             let Some(partner_cell) = partner_cell else { continue };
             let mut matched = false;
-            let mut answered = false;
             for &place in &group.many {
                 let Some(cell) = many[place].column.get(step) else { continue };
-                matched = true;
-                let Some(answer) = self.cells(&cell, &partner_cell) else { continue };
-                if std::mem::replace(&mut answered, true) && matching.cardinality == Cardinality::OneToOne {
+                if std::mem::replace(&mut matched, true) && matching.cardinality == Cardinality::OneToOne {
                     let what = "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
                     return Err(Error::invalid(what));
                 }
+                let Some(answer) = self.cells(&cell, &partner_cell) else { continue };
                 let partner_labels = partner.map_or(signature, |place| &one[place].labels);
                 let drop_name = many[place].drop_name;
                 self.put((place, partner.unwrap_or(FILLED)), &many[place].labels, partner_labels, drop_name, step, answer)?;
@@ -155,7 +153,7 @@ impl Joiner<'_, '_> {
         let side = if self.swapped { "left" } else { "right" };
         Error::invalid(format!(
             "found duplicate series for the match group {signature} on the {side} hand-side of the operation: \
-             [{second}, {first}];many-to-many matching not allowed: matching labels must be unique on one side"
+             [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
         ))
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn eval(call: &Call<'_, '_>) -> Result<Vec<Series>> {
             let mut all = Vec::new();
             for index in 2..call.args.len() {
                 let quantiles = call.scalar(index)?;
-                let value = format_short(quantiles.first().copied().unwrap_or(f64::NAN));
+                let value = with_point(quantiles.first().copied().unwrap_or(f64::NAN));
                 all.extend(answer(call, vector.clone(), &Question::Quantile(quantiles), Some((label, &value)))?);
             }
             super::super::value::merge_same_labels(all)
@@ -53,7 +53,6 @@ fn answer(call: &Call<'_, '_>, vector: Vec<Series>, question: &Question, label: 
     let groups = grouped(call, &vector);
     let mut answer = Vec::with_capacity(groups.len());
     if let Question::Quantile(quantiles) = question
-        && !groups.is_empty()
         && let Some(q) = quantiles.iter().find(|q| !(0.0..=1.0).contains(*q))
     {
         let at = if label.is_some() { call.expr } else { &call.args[0] };
@@ -113,6 +112,12 @@ fn grouped(call: &Call<'_, '_>, vector: &[Series]) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// A quantile as a label's value, as OpenMetrics writes floats: `1.0`.
+fn with_point(value: f64) -> String {
+    let text = format_short(value);
+    if value.is_finite() && !text.contains('.') { text + ".0" } else { text }
 }
 
 fn parse_bound(text: &str) -> Option<f64> {

@@ -32,8 +32,9 @@ pub(super) fn join(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     })
 }
 
+/// Only names that need no quotes, as the compliance suite has it.
 fn check_target(function: &str, target: &str) -> Result<()> {
-    match target.is_empty() || target.contains('\u{fffd}') {
+    match !lang::promql::is_plain_label_name(target) {
         true => Err(Error::invalid(format!("invalid destination label name in {function}(): {target}"))),
         false => Ok(()),
     }

@@ -8,8 +8,10 @@ use super::{Call, OverWindow, Window};
 
 pub(super) fn named(name: &str) -> Option<OverWindow> {
     Some(match name {
-        "sum_over_time" => |call, _, window| joined(call, window, |floats| floats.iter().copied().collect::<Kahan>().sum(), 1.0),
-        "avg_over_time" => |call, _, window| joined(call, window, math::mean, window.histograms.len() as f64),
+        "sum_over_time" => {
+            |call, _, window| joined(call, window, |floats| floats.iter().copied().collect::<Kahan>().sum(), histogram::total)
+        }
+        "avg_over_time" => |call, _, window| joined(call, window, math::mean, histogram::average),
         "count_over_time" => |_, _, window| float((window.times.len() + window.histogram_times.len()) as f64),
         "present_over_time" => |_, _, _| float(1.0),
         "min_over_time" => |call, _, window| floats(call, window, math::least),
@@ -56,7 +58,12 @@ fn note_ignored(call: &Call<'_, '_>, window: &Window<'_>) {
 }
 
 /// A function of floats or histograms, never of both.
-fn joined(call: &Call<'_, '_>, window: &Window<'_>, fold: impl Fn(&[f64]) -> f64, divisor: f64) -> Option<Cell> {
+fn joined(
+    call: &Call<'_, '_>,
+    window: &Window<'_>,
+    fold: impl Fn(&[f64]) -> f64,
+    fold_histograms: fn(&[&NativeHistogram]) -> Option<histogram::Combined>,
+) -> Option<Cell> {
     let (notes, input) = (call.evaluator.notes, call.input());
     if window.histograms.is_empty() {
         return float(fold(window.floats));
@@ -66,7 +73,7 @@ fn joined(call: &Call<'_, '_>, window: &Window<'_>, fold: impl Fn(&[f64]) -> f64
         return None;
     }
     let parts: Vec<&NativeHistogram> = window.histograms.iter().map(AsRef::as_ref).collect();
-    let Some(total) = histogram::total(&parts) else {
+    let Some(total) = fold_histograms(&parts) else {
         let what = "vector contains a mix of histograms with exponential and custom buckets schemas";
         notes.warn(input, for_metric(what, window.metric));
         return None;
@@ -77,10 +84,13 @@ fn joined(call: &Call<'_, '_>, window: &Window<'_>, fold: impl Fn(&[f64]) -> f64
     if total.reset_conflict {
         notes.warn(input, "conflicting counter resets during histogram aggregation");
     }
-    Some(Cell::of_histogram(if divisor == 1.0 { total.histogram } else { histogram::divided(&total.histogram, divisor) }))
+    Some(Cell::of_histogram(total.histogram))
 }
 
 fn median_deviation(floats: &[f64]) -> f64 {
+    if floats.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let median = math::quantile(0.5, &mut floats.to_vec());
     let mut deviations: Vec<f64> = floats.iter().map(|value| (value - median).abs()).collect();
     math::quantile(0.5, &mut deviations)

@@ -33,7 +33,7 @@ fn extrapolated(call: &Call<'_, '_>, window: &Window<'_>, counter: bool, per_sec
         return Some(Cell::Float(grown * factor));
     }
     let grown = histogram_growth(call, window, counter)?;
-    let factor = factor(window, window.histogram_times, None, per_second)?;
+    let factor = factor(window, window.histogram_times, counter.then_some((window.histograms.first()?.count, grown.count)), per_second)?;
     Some(Cell::of_histogram(histogram::scaled(&grown, factor)))
 }
 
@@ -84,7 +84,7 @@ fn factor(window: &Window<'_>, times: &[i64], counter: Option<(f64, f64)>, per_s
     Some(factor)
 }
 
-fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> Option<NativeHistogram> {
+pub(super) fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> Option<NativeHistogram> {
     let (notes, input) = (call.evaluator.notes, call.input());
     let histograms = window.histograms;
     let (first, last) = (histograms.first()?, histograms.last()?);
@@ -95,21 +95,22 @@ fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> 
     if counter && histograms.iter().any(|histogram| gauge(histogram)) {
         notes.warn(input, format!("this native histogram metric is not a counter: {:?}", window.metric));
     }
-    if !counter && !(gauge(first) && gauge(last)) {
+    if !counter && (!gauge(first) || !gauge(last)) {
         notes.warn(input, format!("this native histogram metric is not a gauge: {:?}", window.metric));
     }
+    // The first sample's buckets do not matter when the counter starts anew right after it.
     let custom = |histogram: &NativeHistogram| histogram.schema == histogram::CUSTOM;
-    if histograms.iter().any(|histogram| custom(histogram) != custom(first)) {
+    let restarted = counter && histogram::is_reset(first, &histograms[1]);
+    if histograms[usize::from(restarted)..].iter().any(|histogram| custom(histogram) != custom(last)) {
         let what = "vector contains a mix of histograms with exponential and custom buckets schemas";
         notes.warn(input, for_metric(what, window.metric));
         return None;
     }
     let mut reconciled = false;
-    // A reset right after the first sample makes its layout meaningless: only what follows counts.
-    let mut grown = histogram::combine(last, first, -1.0)?;
-    if counter && histogram::is_reset(first, &histograms[1]) {
-        grown = histogram::Combined { histogram: (**last).clone(), bounds_reconciled: false, reset_conflict: false };
-    }
+    let mut grown = match restarted {
+        true => histogram::Combined { histogram: (**last).clone(), bounds_reconciled: false, reset_conflict: false },
+        false => histogram::combine(last, first, -1.0)?,
+    };
     reconciled |= grown.bounds_reconciled;
     if counter {
         for (index, pair) in histograms.windows(2).enumerate() {
@@ -183,26 +184,37 @@ fn in_order(window: &Window<'_>) -> Vec<Cell> {
 }
 
 fn changes(window: &Window<'_>) -> f64 {
-    let differ = |a: f64, b: f64| a != b && !(a.is_nan() && b.is_nan());
-    if window.histogram_times.is_empty() {
-        return window.floats.windows(2).filter(|pair| differ(pair[0], pair[1])).count() as f64;
+    match window.histogram_times.is_empty() {
+        true => window.floats.windows(2).filter(|pair| differ(pair[0], pair[1])).count() as f64,
+        false => count_changes(&in_order(window)),
     }
+}
+
+fn differ(a: f64, b: f64) -> bool {
+    a != b && !(a.is_nan() && b.is_nan())
+}
+
+pub(super) fn count_changes(cells: &[Cell]) -> f64 {
     let changed = |pair: &&[Cell]| match (&pair[0], &pair[1]) {
         (Cell::Float(a), Cell::Float(b)) => differ(*a, *b),
         (Cell::Histogram(a), Cell::Histogram(b)) => !histogram::equal(a, b),
         _ => true,
     };
-    in_order(window).windows(2).filter(changed).count() as f64
+    cells.windows(2).filter(changed).count() as f64
 }
 
 fn resets(window: &Window<'_>) -> f64 {
-    if window.histogram_times.is_empty() {
-        return window.floats.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64;
+    match window.histogram_times.is_empty() {
+        true => window.floats.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64,
+        false => count_resets(&in_order(window)),
     }
+}
+
+pub(super) fn count_resets(cells: &[Cell]) -> f64 {
     let reset = |pair: &&[Cell]| match (&pair[0], &pair[1]) {
         (Cell::Float(a), Cell::Float(b)) => b < a,
         (Cell::Histogram(a), Cell::Histogram(b)) => histogram::is_reset(a, b),
         _ => true,
     };
-    in_order(window).windows(2).filter(reset).count() as f64
+    cells.windows(2).filter(reset).count() as f64
 }

@@ -1,15 +1,17 @@
 use lang::promql::ast::Extent;
-use model::{Error, Result};
+use model::{Error, NativeHistogram, Result};
 
 use super::super::eval::Ranges;
+use super::super::histogram;
+use super::super::notes::named;
 use super::super::value::{Cell, Column, Points, Series};
-use super::{Call, rate};
+use super::{Call, Window, rate};
 
 /// The functions that may look at a range with anchored or smoothed edges.
 const ANCHORED: [&str; 5] = ["changes", "delta", "increase", "rate", "resets"];
 const SMOOTHED: [&str; 3] = ["delta", "increase", "rate"];
 
-/// Functions of ranges whose edges are filled in instead of extrapolated. Only floats: a histogram has no edge value.
+/// Functions of ranges whose edges are filled in instead of extrapolated.
 pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> {
     let name = call.function.name;
     let allowed: &[&str] = if ranges.extent == Extent::Anchored { &ANCHORED } else { &SMOOTHED };
@@ -17,23 +19,32 @@ pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> 
         let (extent, allowed) = (ranges.extent.name(), allowed.join(", "));
         return Err(Error::invalid(format!("{extent} modifier can only be used with: {allowed} - not with {name}")));
     }
-    let counter = name != "delta";
     let lookback = call.evaluator.frame.lookback_ms;
     let mut answer = Vec::new();
     for points in ranges.series.iter() {
         call.evaluator.guard.check()?;
+        let timeline = timeline(points);
         let mut column = Column::absent(call.grid.len());
         for (step, at) in call.grid.times().enumerate() {
             let (start, end) = ranges.window(at);
-            let values = match ranges.extent {
-                Extent::Smoothed => smoothed(points, start, end, lookback, counter),
-                _ => anchored(points, start, end, lookback),
+            let cells = match ranges.extent {
+                Extent::Smoothed => smoothed(&timeline, start, end, lookback, name != "delta"),
+                _ => anchored(&timeline, start, end, lookback),
             };
-            let Some(values) = values else { continue };
-            if matches!(name, "rate" | "increase") {
-                rate::warn_name(call, points.labels.get("__name__").unwrap_or_default());
+            let window = Window {
+                times: &[],
+                floats: &[],
+                histogram_times: &[],
+                histograms: &[],
+                start,
+                end,
+                at,
+                range_ms: ranges.range_ms,
+                metric: points.labels.get("__name__").unwrap_or_default(),
+            };
+            if let Some(cell) = cells.and_then(|cells| folded(call, &cells, &window)) {
+                column.set(step, cell);
             }
-            column.set_float(step, folded(name, &values, ranges.range_ms));
         }
         if !column.is_absent_everywhere() {
             answer.push(Series { labels: points.labels.clone(), drop_name: true, column });
@@ -42,77 +53,126 @@ pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> 
     Ok(answer)
 }
 
-fn folded(name: &str, values: &[f64], range_ms: i64) -> f64 {
-    let changed = |differ: fn(f64, f64) -> bool| values.windows(2).filter(|pair| differ(pair[0], pair[1])).count() as f64;
-    match name {
-        "changes" => changed(|a, b| a != b && !(a.is_nan() && b.is_nan())),
-        "resets" => changed(|a, b| b < a),
-        _ => {
-            let grown = rate::float_growth(values, name != "delta").unwrap_or(0.0);
-            if name == "rate" { grown / (range_ms as f64 / 1000.0) } else { grown }
-        }
+/// Floats and histograms in order of time.
+pub(in super::super) type Timeline = Vec<(i64, Cell)>;
+
+pub(in super::super) fn timeline(points: &Points) -> Timeline {
+    let floats = points.float_times.iter().copied().zip(points.floats.iter().map(|value| Cell::Float(*value)));
+    let histograms = points.histogram_times.iter().copied().zip(points.histograms.iter().cloned().map(Cell::Histogram));
+    let mut timeline: Timeline = floats.chain(histograms).collect();
+    if !points.histograms.is_empty() {
+        timeline.sort_by_key(|(at, _)| *at);
     }
+    timeline
+}
+
+fn folded(call: &Call<'_, '_>, cells: &[Cell], window: &Window<'_>) -> Option<Cell> {
+    let name = call.function.name;
+    match name {
+        "changes" => return Some(Cell::Float(rate::count_changes(cells))),
+        "resets" => return Some(Cell::Float(rate::count_resets(cells))),
+        _ => {}
+    }
+    let counter = name != "delta";
+    let floats: Vec<f64> = cells.iter().filter_map(|cell| if let Cell::Float(value) = cell { Some(*value) } else { None }).collect();
+    let seconds = window.range_ms as f64 / 1000.0;
+    if floats.len() == cells.len() {
+        if counter {
+            rate::warn_name(call, window.metric);
+        }
+        let grown = rate::float_growth(&floats, counter).unwrap_or(0.0);
+        return Some(Cell::Float(if name == "rate" { grown / seconds } else { grown }));
+    }
+    if !floats.is_empty() {
+        return warn_mixed(call, window.metric);
+    }
+    let histograms: Vec<_> =
+        cells.iter().filter_map(|cell| if let Cell::Histogram(found) = cell { Some(found.clone()) } else { None }).collect();
+    let grown = rate::histogram_growth(call, &Window { histograms: &histograms, ..*window }, counter)?;
+    Some(Cell::of_histogram(if name == "rate" { histogram::divided(&grown, seconds) } else { grown }))
+}
+
+fn warn_mixed(call: &Call<'_, '_>, metric: &str) -> Option<Cell> {
+    call.evaluator.notes.warn(call.input(), named("encountered a mix of histograms and floats", metric));
+    None
 }
 
 /// The samples of the range, before them the last one before it.
-fn anchored(points: &Points, start: i64, end: i64, lookback: i64) -> Option<Vec<f64>> {
-    let (times, floats) = (&points.float_times, &points.floats);
-    let (first, after) = (times.partition_point(|at| *at <= start), times.partition_point(|at| *at <= end));
+fn anchored(timeline: &[(i64, Cell)], start: i64, end: i64, lookback: i64) -> Option<Vec<Cell>> {
+    let (first, after) = (timeline.partition_point(|(at, _)| *at <= start), timeline.partition_point(|(at, _)| *at <= end));
     if first == after {
         return None;
     }
-    let anchor = first.checked_sub(1).filter(|&place| times[place] > start.saturating_sub(lookback));
-    let mut values = vec![floats[anchor.unwrap_or(first)]];
-    values.extend_from_slice(&floats[first..after]);
-    Some(values)
+    let anchor = first.checked_sub(1).filter(|&place| timeline[place].0 > start.saturating_sub(lookback));
+    let mut cells = vec![timeline[anchor.unwrap_or(first)].1.clone()];
+    cells.extend(timeline[first..after].iter().map(|(_, cell)| cell.clone()));
+    Some(cells)
 }
 
 /// The samples inside the range between the values at its edges.
-fn smoothed(points: &Points, start: i64, end: i64, lookback: i64, counter: bool) -> Option<Vec<f64>> {
-    let low = points.float_times.partition_point(|at| *at <= start.saturating_sub(lookback));
-    let high = points.float_times.partition_point(|at| *at <= end.saturating_add(lookback));
-    let (times, floats) = (&points.float_times[low..high], &points.floats[low..high]);
-    if *times.first()? > end || *times.last()? <= start {
+fn smoothed(timeline: &[(i64, Cell)], start: i64, end: i64, lookback: i64, counter: bool) -> Option<Vec<Cell>> {
+    let low = timeline.partition_point(|(at, _)| *at <= start.saturating_sub(lookback));
+    let high = timeline.partition_point(|(at, _)| *at <= end.saturating_add(lookback));
+    let timeline = &timeline[low..high];
+    if timeline.first()?.0 > end || timeline.last()?.0 <= start {
         return None;
     }
-    let (first, after) = (times.partition_point(|at| *at <= start), times.partition_point(|at| *at < end));
-    let between = |place: usize, at: i64, left_edge: bool| {
-        let (mut y1, mut y2) = (floats[place - 1], floats[place]);
-        if counter && y2 < y1 {
-            // A reset lies between: before the range it hides what was, after it the count goes on from there.
-            if left_edge { y1 = 0.0 } else { y2 += y1 }
-        }
-        interpolated((times[place - 1], y1), (times[place], y2), at)
-    };
+    let (first, after) = (timeline.partition_point(|(at, _)| *at <= start), timeline.partition_point(|(at, _)| *at < end));
     let left = match first {
-        0 => floats[0],
-        place if times[place - 1] == start => floats[place - 1],
-        place => between(place, start, true),
+        0 => timeline[0].1.clone(),
+        place if timeline[place - 1].0 == start => timeline[place - 1].1.clone(),
+        place => interpolated(&timeline[place - 1], &timeline[place], start, counter, true),
     };
     let right = match after {
-        place if place < times.len() && times[place] == end => floats[place],
-        place if place == times.len() => floats[place - 1],
-        0 => floats[0],
-        place => between(place, end, false),
+        place if place < timeline.len() && timeline[place].0 == end => timeline[place].1.clone(),
+        place if place == timeline.len() => timeline[place - 1].1.clone(),
+        0 => timeline[0].1.clone(),
+        // With both edges between the same two samples, both look at the reset from the same side.
+        place => interpolated(&timeline[place - 1], &timeline[place], end, counter, place == first),
     };
-    let mut values = vec![left];
-    values.extend_from_slice(&floats[first..after.max(first)]);
-    values.push(right);
-    Some(values)
+    let mut cells = vec![left];
+    cells.extend(timeline[first..after.max(first)].iter().map(|(_, cell)| cell.clone()));
+    cells.push(right);
+    Some(cells)
 }
 
-fn interpolated((t1, y1): (i64, f64), (t2, y2): (i64, f64), at: i64) -> f64 {
-    y1 + (y2 - y1) * (at - t1) as f64 / (t2 - t1) as f64
+/// The value between two samples. Where a counter starts anew between them: at a left edge what was before is hidden, at
+/// a right edge the count goes on from it. A float beside a histogram has nothing between: the earlier one stays.
+fn interpolated((t1, before): &(i64, Cell), (t2, after): &(i64, Cell), at: i64, counter: bool, left_edge: bool) -> Cell {
+    let share = (at - t1) as f64 / (t2 - t1) as f64;
+    match (before, after) {
+        (Cell::Float(before), Cell::Float(after)) => Cell::Float(match (counter && after < before, left_edge) {
+            (true, true) => after * share,
+            (true, false) => before + after * share,
+            _ => before + (after - before) * share,
+        }),
+        (Cell::Histogram(before), Cell::Histogram(after)) => {
+            let reset = counter && histogram::is_reset(before, after);
+            between(before, after, share, reset, left_edge).map_or_else(|| Cell::Histogram(before.clone()), Cell::of_histogram)
+        }
+        _ => before.clone(),
+    }
+}
+
+fn between(before: &NativeHistogram, after: &NativeHistogram, share: f64, reset: bool, left_edge: bool) -> Option<NativeHistogram> {
+    let part = histogram::scaled(after, share);
+    let mut found = match (reset, left_edge) {
+        (true, true) => part,
+        (true, false) => histogram::combine(before, &part, 1.0)?.histogram,
+        _ => histogram::combine(&histogram::scaled(before, 1.0 - share), &part, 1.0)?.histogram,
+    };
+    let gauge = before.reset_hint == histogram::HINT_GAUGE && after.reset_hint == histogram::HINT_GAUGE;
+    found.reset_hint = if gauge { histogram::HINT_GAUGE } else { histogram::HINT_UNKNOWN };
+    Some(found)
 }
 
 /// The value at an instant between two samples; none when they do not surround it.
-pub(in super::super) fn at(points: &Points, at: i64, lookback: i64) -> Option<Cell> {
-    let times = &points.float_times;
-    let next = times.partition_point(|time| *time <= at);
-    let previous = next.checked_sub(1)?;
-    if times[previous] <= at.saturating_sub(lookback) || times.get(next).is_none_or(|time| *time > at.saturating_add(lookback)) {
+pub(in super::super) fn at(timeline: &[(i64, Cell)], at: i64, lookback: i64) -> Option<Cell> {
+    let next = timeline.partition_point(|(time, _)| *time <= at);
+    let (before, after) = (&timeline[next.checked_sub(1)?], timeline.get(next)?);
+    if before.0 <= at.saturating_sub(lookback) || after.0 > at.saturating_add(lookback) {
         return None;
     }
-    let value = interpolated((times[previous], points.floats[previous]), (times[next], points.floats[next]), at);
-    Some(Cell::Float(value))
+    let histograms = matches!((&before.1, &after.1), (Cell::Histogram(_), Cell::Histogram(_)));
+    Some(interpolated(before, after, at, histograms, true))
 }

@@ -138,6 +138,6 @@ mod tests {
         assert_eq!(of("days_in_month", 951_782_400.0), 29.0);
         assert_eq!(of("day_of_year", 951_782_400.0), 60.0);
         assert_eq!(of("day_of_week", 951_782_400.0), 2.0);
-        assert_eq!(of("days_in_month", -2_203_891_200.0), 28.0);
+        assert_eq!(of("days_in_month", -2_206_310_400.0), 28.0);
     }
 }

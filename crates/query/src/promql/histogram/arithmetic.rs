@@ -1,5 +1,6 @@
 use model::NativeHistogram;
 
+use super::super::functions::math::Kahan;
 use super::buckets::exponential_bound;
 use super::{CUSTOM, HINT_GAUGE, HINT_NO_RESET, HINT_RESET, HINT_UNKNOWN};
 
@@ -85,8 +86,29 @@ pub(in super::super) fn total(parts: &[&NativeHistogram]) -> Option<Combined> {
         total.histogram = next.histogram;
         total.bounds_reconciled |= next.bounds_reconciled;
     }
+    // Count and sum are added up once more with compensation: they are what cancels.
+    let compensated = |field: fn(&NativeHistogram) -> f64| parts.iter().map(|part| field(part)).collect::<Kahan>().sum();
+    total.histogram.count = compensated(|part| part.count);
+    total.histogram.sum = compensated(|part| part.sum);
     total.reset_conflict = hints(HINT_RESET) && hints(HINT_NO_RESET);
     Some(total)
+}
+
+/// The mean of all, also where the sum would overflow; none when they do not go together.
+pub(in super::super) fn average(parts: &[&NativeHistogram]) -> Option<Combined> {
+    let count = parts.len() as f64;
+    let mut answer = total(parts)?;
+    let infinite = |histogram: &NativeHistogram| {
+        let mut buckets = histogram.positive.iter().chain(&histogram.negative);
+        histogram.count.is_infinite() || histogram.sum.is_infinite() || buckets.any(|(_, count)| count.is_infinite())
+    };
+    if infinite(&answer.histogram) && !parts.iter().any(|part| infinite(part)) {
+        let shares: Vec<NativeHistogram> = parts.iter().map(|part| divided(part, count)).collect();
+        answer.histogram = total(&shares.iter().collect::<Vec<_>>())?.histogram;
+    } else {
+        answer.histogram = divided(&answer.histogram, count);
+    }
+    Some(answer)
 }
 
 /// Equal field by field, empty buckets apart.

@@ -15,19 +15,21 @@ pub(in super::super) fn quantile(q: f64, histogram: &NativeHistogram) -> f64 {
         return f64::INFINITY;
     }
     let buckets = located(histogram);
-    // NaN observations are counted but stand in no bucket: they lie beyond all others.
-    let rank = q * histogram.count;
-    let mut below = 0.0;
-    let mut found = None;
-    for bucket in &buckets {
-        found = Some(bucket);
-        if below + bucket.count >= rank {
+    // NaN observations are counted but stand in no bucket, as if beyond all others. Without them the upper half is
+    // counted from above: at a boundary the bucket nearer to the edge speaks.
+    let from_above = q >= 0.5 && !histogram.sum.is_nan();
+    let rank = if from_above { (1.0 - q) * histogram.count } else { q * histogram.count };
+    let ordered: Vec<&Bucket> = if from_above { buckets.iter().rev().collect() } else { buckets.iter().collect() };
+    let (mut passed, mut found) = (0.0, None);
+    for bucket in ordered {
+        found = Some((bucket, passed));
+        if passed + bucket.count >= rank {
             break;
         }
-        below += bucket.count;
+        passed += bucket.count;
     }
-    let Some(bucket) = found else { return f64::NAN };
-    if rank > below + bucket.count {
+    let Some((bucket, passed)) = found else { return f64::NAN };
+    if !from_above && rank > passed + bucket.count {
         // Beyond the last bucket: NaN observations, if the sum says that there are some.
         return if histogram.sum.is_nan() { f64::NAN } else { bucket.upper };
     }
@@ -39,7 +41,8 @@ pub(in super::super) fn quantile(q: f64, histogram: &NativeHistogram) -> f64 {
             return bucket.upper;
         }
     }
-    interpolate(bucket, (rank - below) / bucket.count)
+    let share = (rank - passed) / bucket.count;
+    interpolate(bucket, if from_above { 1.0 - share } else { share })
 }
 
 /// Buckets with the bounds that interpolation uses: a zero bucket beside buckets of one sign only lies on that side,
@@ -102,14 +105,21 @@ pub(in super::super) fn fraction(lower: f64, upper: f64, histogram: &NativeHisto
         return 0.0;
     }
     let buckets = located(histogram);
-    let below = |value: f64| -> f64 {
+    // Nothing is known about where in a bucket without a lower bound its observations lie: it counts as outside.
+    let below = |value: f64, is_lower: bool| -> f64 {
         match value {
             f64::INFINITY => buckets.iter().map(|bucket| bucket.count).sum(),
             f64::NEG_INFINITY => 0.0,
-            value => buckets.iter().map(|bucket| bucket.count * share_below(bucket, value)).sum(),
+            value => buckets
+                .iter()
+                .map(|bucket| match is_lower && bucket.lower == f64::NEG_INFINITY && bucket.upper.is_finite() {
+                    true => bucket.count,
+                    false => bucket.count * share_below(bucket, value),
+                })
+                .sum(),
         }
     };
-    (below(upper) - below(lower)) / histogram.count
+    (below(upper, false) - below(lower, true)).max(0.0) / histogram.count
 }
 
 /// The variance of the observations, each taken at the middle of its bucket.

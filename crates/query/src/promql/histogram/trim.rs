@@ -27,7 +27,12 @@ pub(in super::super) fn trimmed(histogram: &NativeHistogram, cut: f64, upper: bo
         match bucket.kind {
             Kind::Zero if positive && !negative => bucket.lower = 0.0,
             Kind::Zero if negative && !positive => bucket.upper = 0.0,
-            Kind::Custom if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 && bucket.upper.is_finite() => bucket.lower = 0.0,
+            // A first bucket is taken to start at 0, unless what is below some negative value shall go.
+            Kind::Custom
+                if bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 && bucket.upper.is_finite() && (upper || cut >= 0.0) =>
+            {
+                bucket.lower = 0.0;
+            }
             _ => {}
         }
         let (share, middle) = kept(&bucket, cut, upper);
@@ -79,7 +84,7 @@ fn kept_open(bucket: &Bucket, cut: f64, upper: bool) -> (f64, f64) {
         (true, false) if upper => (1.0, bucket.upper.min(cut)),
         (true, false) => (0.0, 0.0),
         // No upper bound: it goes for any upper cut, and stays above any lower one.
-        _ if upper => (0.0, 0.0),
+        _ if upper || cut == f64::INFINITY => (0.0, 0.0),
         _ => (1.0, bucket.lower.max(cut)),
     }
 }

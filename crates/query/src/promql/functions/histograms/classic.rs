@@ -82,7 +82,11 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64
     if lower >= upper {
         return 0.0;
     }
-    let below = |value: f64| -> f64 {
+    // Nothing is known about where in a bucket without a lower bound its observations lie: it counts as outside.
+    let below = |value: f64, is_lower: bool| -> f64 {
+        if value == f64::NEG_INFINITY {
+            return 0.0;
+        }
         if value == f64::INFINITY {
             return last.count;
         }
@@ -96,10 +100,13 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64
         if value == bucket.upper {
             return bucket.count;
         }
+        if is_lower && start.is_infinite() {
+            return bucket.count;
+        }
         if value <= start || start.is_infinite() || bucket.upper.is_infinite() {
             return before;
         }
         before + (bucket.count - before) * (value - start) / (bucket.upper - start)
     };
-    (below(upper) - below(lower)) / last.count
+    (below(upper, false) - below(lower, true)).max(0.0) / last.count
 }
