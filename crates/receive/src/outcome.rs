@@ -39,9 +39,8 @@ impl Fault {
 impl Rules<'_> {
     /// A time of nanoseconds as OTLP and Loki send it; refuses what does not fit the columns, and what is older than `age_max`.
     pub(crate) fn time_unix_nano(&self, time: u64) -> Result<i64, Fault> {
-        let time = i64::try_from(time).map_err(|_| {
-            Fault::new("invalid_timestamp", format!("time {time} is before 1970 or after 2262: send nanoseconds since 1970"))
-        })?;
+        let time = i64::try_from(time)
+            .map_err(|_| Fault::new("invalid_timestamp", "the time is before 1970 or after 2262: send nanoseconds since 1970"))?;
         self.check_age(time)?;
         Ok(time)
     }

@@ -346,76 +346,76 @@ fn exponential_histograms_and_summaries() {
 /// Remote write's messages, written down here by their public schema.
 mod prometheus {
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct WriteRequest {
+    pub(crate) struct WriteRequest {
         #[prost(message, repeated, tag = "1")]
-        pub timeseries: Vec<TimeSeries>,
+        pub(crate) timeseries: Vec<TimeSeries>,
         #[prost(message, repeated, tag = "3")]
-        pub metadata: Vec<Metadata>,
+        pub(crate) metadata: Vec<Metadata>,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct TimeSeries {
+    pub(crate) struct TimeSeries {
         #[prost(message, repeated, tag = "1")]
-        pub labels: Vec<Pair>,
+        pub(crate) labels: Vec<Pair>,
         #[prost(message, repeated, tag = "2")]
-        pub samples: Vec<Sample>,
+        pub(crate) samples: Vec<Sample>,
         #[prost(message, repeated, tag = "3")]
-        pub exemplars: Vec<Exemplar>,
+        pub(crate) exemplars: Vec<Exemplar>,
         #[prost(message, repeated, tag = "4")]
-        pub histograms: Vec<Histogram>,
+        pub(crate) histograms: Vec<Histogram>,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Pair {
+    pub(crate) struct Pair {
         #[prost(string, tag = "1")]
-        pub name: String,
+        pub(crate) name: String,
         #[prost(string, tag = "2")]
-        pub value: String,
+        pub(crate) value: String,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Sample {
+    pub(crate) struct Sample {
         #[prost(double, tag = "1")]
-        pub value: f64,
+        pub(crate) value: f64,
         #[prost(int64, tag = "2")]
-        pub timestamp: i64,
+        pub(crate) timestamp: i64,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Exemplar {
+    pub(crate) struct Exemplar {
         #[prost(message, repeated, tag = "1")]
-        pub labels: Vec<Pair>,
+        pub(crate) labels: Vec<Pair>,
         #[prost(double, tag = "2")]
-        pub value: f64,
+        pub(crate) value: f64,
         #[prost(int64, tag = "3")]
-        pub timestamp: i64,
+        pub(crate) timestamp: i64,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Span {
+    pub(crate) struct Span {
         #[prost(sint32, tag = "1")]
-        pub offset: i32,
+        pub(crate) offset: i32,
         #[prost(uint32, tag = "2")]
-        pub length: u32,
+        pub(crate) length: u32,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Histogram {
+    pub(crate) struct Histogram {
         #[prost(uint64, optional, tag = "1")]
-        pub count_int: Option<u64>,
+        pub(crate) count_int: Option<u64>,
         #[prost(double, tag = "3")]
-        pub sum: f64,
+        pub(crate) sum: f64,
         #[prost(sint32, tag = "4")]
-        pub schema: i32,
+        pub(crate) schema: i32,
         #[prost(message, repeated, tag = "11")]
-        pub positive_spans: Vec<Span>,
+        pub(crate) positive_spans: Vec<Span>,
         #[prost(sint64, repeated, tag = "12")]
-        pub positive_deltas: Vec<i64>,
+        pub(crate) positive_deltas: Vec<i64>,
         #[prost(int64, tag = "15")]
-        pub timestamp: i64,
+        pub(crate) timestamp: i64,
     }
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Metadata {
+    pub(crate) struct Metadata {
         #[prost(int32, tag = "1")]
-        pub kind: i32,
+        pub(crate) kind: i32,
         #[prost(string, tag = "2")]
-        pub name: String,
+        pub(crate) name: String,
         #[prost(string, tag = "4")]
-        pub help: String,
+        pub(crate) help: String,
     }
 }
 
