@@ -46,28 +46,39 @@ export function random(...parts) {
 /** Day-and-night traffic with some noise. */
 export function traffic(second) {
   const hour = (second / 3600) % 24;
-  return 0.75 + 0.35 * Math.sin(((hour - 14) / 24) * 2 * Math.PI) + 0.08 * (random('noise', Math.floor(second / 60)) - 0.5);
+  return (
+    0.75 + 0.35 * Math.sin(((hour - 14) / 24) * 2 * Math.PI) + 0.08 * (random('noise', Math.floor(second / 60)) - 0.5)
+  );
 }
 
 /** The markers' table fails for ten minutes of every forty. */
-export const faulty = (component, second) => component.name === 'marker-store' && second % 2400 > 1700 && second % 2400 < 2350;
+export const faulty = (component, second) =>
+  component.name === 'marker-store' && second % 2400 > 1700 && second % 2400 < 2350;
 export const slow = (component, second) => (component.name === 'checkout' && second % 3600 > 2700 ? 2.4 : 1);
 export const errorRatio = (component, second) => (faulty(component, second) ? 0.12 : Math.min(component.errors, 0.008));
 
 const MESSAGES = {
-  'player-api': ['play started title=tt{n} device=tv country=DE', 'manifest served bitrate=7800 title=tt{n}', 'heartbeat position={n}s'],
+  'player-api': [
+    'play started title=tt{n} device=tv country=DE',
+    'manifest served bitrate=7800 title=tt{n}',
+    'heartbeat position={n}s',
+  ],
   'marker-store': ['markers read title=tt{n} count=6', 'GetItem markers-dynamodb title=tt{n}'],
   'login-web': ['login accepted method=passkey country=FR', 'registration finished plan=standard country=NL'],
   checkout: ['payment taken amount=12.99 currency=EUR method=card tax=0.21', 'checkout opened plan=premium'],
   'ad-decision': ['ad chosen campaign=c{n} slot=preroll', 'no ad for slot=midroll campaign budget spent'],
 };
 const ERRORS = {
-  'marker-store': 'GetItem failed: ResourceNotFoundException: Requested resource not found: Table: markers-dynamodb (404)',
+  'marker-store':
+    'GetItem failed: ResourceNotFoundException: Requested resource not found: Table: markers-dynamodb (404)',
   checkout: 'payment gateway answered 502 after 3 attempts',
 };
 
 export function traceId(component, second, index) {
-  const head = Math.floor(second).toString(16).padStart(8, '0') + component.index.toString(16).padStart(2, '0') + index.toString(16).padStart(2, '0');
+  const head =
+    Math.floor(second).toString(16).padStart(8, '0') +
+    component.index.toString(16).padStart(2, '0') +
+    index.toString(16).padStart(2, '0');
   let rest = '';
   for (let at = 0; at < 20; at++) rest += Math.floor(random(head, at) * 16).toString(16);
   return head + rest;
@@ -92,7 +103,13 @@ export function logsOf(component, second) {
     if (level === 'ERROR') line = ERRORS[component.name] ?? `upstream timeout after ${n} ms`;
     if (level === 'WARN') line = `slow call: ${n} ms over the budget`;
     if (component.name === 'recommender') {
-      line = JSON.stringify({ level: level.toLowerCase(), message: line, model: 'two-tower-9', candidates: n, user: { segment: 'drama', market: 'SE' } });
+      line = JSON.stringify({
+        level: level.toLowerCase(),
+        message: line,
+        model: 'two-tower-9',
+        candidates: n,
+        user: { segment: 'drama', market: 'SE' },
+      });
     }
     const trace = traceId(component, second, index);
     return {
@@ -128,13 +145,22 @@ export function traceOf(id) {
   const start = BigInt(second) * 1_000_000_000n + BigInt(Math.floor(random(id, 'start') * 9e8));
   const call = (callee, parent, offset, depth, name) => {
     const own = callee.p95 * slow(callee, second) * (0.3 + random(id, callee.name, spans.length, 'ms') * 0.9);
-    const failed = callee.name === 'marker-store' && (faulty(callee, second) || random(id, 'err') < 0.02);
+    const failed = callee.name === 'marker-store' && random(id, 'err') < (faulty(callee, second) ? 0.8 : 0.02);
     const span = spanOf(id, spans.length, parent, name, 'server', callee, failed, 'GET');
     spans.push(span);
     let at = offset + own * 0.08;
     for (const next of callee.calls) {
       const target = componentNamed(next);
-      const client = spanOf(id, spans.length, span.spanId, target ? `GET ${next}` : `${next} query`, 'client', callee, failed && !target, next);
+      const client = spanOf(
+        id,
+        spans.length,
+        span.spanId,
+        target ? `GET ${next}` : `${next} query`,
+        'client',
+        callee,
+        failed && !target,
+        next,
+      );
       spans.push(client);
       const began = at;
       if (target && depth < 4) at = call(target, client.spanId, at + 0.6, depth + 1, `GET /v1/${target.service}`) + 0.6;
@@ -143,7 +169,16 @@ export function traceOf(id) {
     }
     const parts = 1 + Math.floor(random(id, callee.name, 'parts') * 3);
     for (let part = 0; part < parts; part++) {
-      const inner = spanOf(id, spans.length, span.spanId, ['decode', 'authorise', 'render'][part], 'internal', callee, false, '');
+      const inner = spanOf(
+        id,
+        spans.length,
+        span.spanId,
+        ['decode', 'authorise', 'render'][part],
+        'internal',
+        callee,
+        false,
+        '',
+      );
       spans.push(inner);
       const began = at;
       at += own * (0.05 + random(id, part, callee.name, 'inner') * 0.2);
@@ -160,7 +195,8 @@ export function traceOf(id) {
 function place(span, start, fromMs, toMs) {
   span.startTimeUnixNano = String(start + BigInt(Math.round(fromMs * 1e6)));
   span.endTimeUnixNano = String(start + BigInt(Math.round(toMs * 1e6)));
-  for (const event of span.events) event.timeUnixNano = String(start + BigInt(Math.round((toMs - (toMs - fromMs) * 0.1) * 1e6)));
+  for (const event of span.events)
+    event.timeUnixNano = String(start + BigInt(Math.round((toMs - (toMs - fromMs) * 0.1) * 1e6)));
 }
 
 function spanOf(id, index, parent, name, kind, component, failed, target) {
@@ -168,10 +204,25 @@ function spanOf(id, index, parent, name, kind, component, failed, target) {
   const attributes =
     kind === 'internal'
       ? [text('code.function.name', name)]
-      : [text('http.request.method', 'GET'), text('url.path', `/v1/${component.service}`), text('server.address', target)];
-  if (kind !== 'internal') attributes.push({ key: 'http.response.status_code', value: { intValue: failed ? '404' : '200' } });
-  if (target === 'markers-dynamodb') attributes.push({ key: 'aws.dynamodb.table_names', value: { arrayValue: { values: [{ stringValue: 'markers' }] } } });
-  const exception = { name: 'exception', attributes: [text('exception.type', 'ResourceNotFoundException'), text('exception.message', 'Requested resource not found')] };
+      : [
+          text('http.request.method', 'GET'),
+          text('url.path', `/v1/${component.service}`),
+          text('server.address', target),
+        ];
+  if (kind !== 'internal')
+    attributes.push({ key: 'http.response.status_code', value: { intValue: failed ? '404' : '200' } });
+  if (target === 'markers-dynamodb')
+    attributes.push({
+      key: 'aws.dynamodb.table_names',
+      value: { arrayValue: { values: [{ stringValue: 'markers' }] } },
+    });
+  const exception = {
+    name: 'exception',
+    attributes: [
+      text('exception.type', 'ResourceNotFoundException'),
+      text('exception.message', 'Requested resource not found'),
+    ],
+  };
   return {
     component: component.name,
     traceId: id,

@@ -11,7 +11,13 @@ import { cssVariables, theme } from './theme/theme';
 const queries = new QueryClient({
   defaultOptions: {
     // A failure is shown at once, with a button to try again: silent retries would only make it look slow.
-    queries: { retry: false, refetchOnWindowFocus: false, refetchOnReconnect: false, staleTime: 60_000, gcTime: 60_000 },
+    queries: {
+      retry: false,
+      refetchOnWindowFocus: false,
+      refetchOnReconnect: false,
+      staleTime: 60_000,
+      gcTime: 60_000,
+    },
   },
 });
 

@@ -25,7 +25,8 @@ export type Params = Record<string, string | number | undefined>;
 
 export function withParams(path: string, params: Params): string {
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(params)) if (value !== undefined && value !== '') search.set(name, String(value));
+  for (const [name, value] of Object.entries(params))
+    if (value !== undefined && value !== '') search.set(name, String(value));
   const text = search.toString();
   return text ? `${path}?${text}` : path;
 }
@@ -60,7 +61,12 @@ export async function getJson(path: string, params: Params = {}, init: RequestIn
 }
 
 export async function postJson(path: string, body: unknown, init: RequestInit = {}): Promise<unknown> {
-  return request(path, { ...init, method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+  return request(path, {
+    ...init,
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json' },
+  });
 }
 
 async function request(path: string, init: RequestInit): Promise<unknown> {
@@ -74,7 +80,11 @@ async function request(path: string, init: RequestInit): Promise<unknown> {
     throw new ApiError(0, 'The browser got no answer. Is the server running, and the network up?', path);
   }
   if (!response.ok) {
-    throw new ApiError(response.status, errorText(body) ?? `The server answered ${response.status} without a message.`, path);
+    throw new ApiError(
+      response.status,
+      errorText(body) ?? `The server answered ${response.status} without a message.`,
+      path,
+    );
   }
   let json: unknown;
   try {

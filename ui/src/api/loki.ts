@@ -56,7 +56,12 @@ export async function queryLogs(query: string, range: LogRange, limit: number, s
   return readStreams(await getJson(path, params, { signal, headers: CATEGORIZE }), path);
 }
 
-export async function queryLogMetric(query: string, range: LogRange, stepSeconds: number, signal: AbortSignal): Promise<Answer> {
+export async function queryLogMetric(
+  query: string,
+  range: LogRange,
+  stepSeconds: number,
+  signal: AbortSignal,
+): Promise<Answer> {
   const path = '/loki/api/v1/query_range';
   const params = { query, start: range.startNs, end: range.endNs, step: stepSeconds };
   return readAnswer(await getJson(path, params, { signal }), path);

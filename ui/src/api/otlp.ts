@@ -48,7 +48,8 @@ export function readTrace(json: unknown, path: string): Span[] {
     for (const scopeEntry of asArray(resourceSpans.scopeSpans ?? [], path, 'scopeSpans')) {
       const scopeSpans = asRecord(scopeEntry);
       const scope = asText(asRecord(scopeSpans.scope).name);
-      for (const span of asArray(scopeSpans.spans ?? [], path, 'spans')) spans.push(readSpan(asRecord(span), service, scope, resource));
+      for (const span of asArray(scopeSpans.spans ?? [], path, 'spans'))
+        spans.push(readSpan(asRecord(span), service, scope, resource));
     }
   }
   return spans;
@@ -89,8 +90,8 @@ function list(value: unknown): Record<string, unknown>[] {
 
 /** OTLP's JSON says ids in hex, protobuf's plain JSON mapping says base64; both are met in the field. */
 export function readId(text: string, bytes: number): string {
+  if (/^0*$/.test(text)) return '';
   if (text.length === bytes * 2 && /^[0-9a-f]+$/i.test(text)) return text.toLowerCase();
-  if (text === '' || /^0+$/.test(text)) return '';
   try {
     const raw = atob(text);
     const hex = Array.from(raw, (char) => char.charCodeAt(0).toString(16).padStart(2, '0')).join('');
@@ -133,7 +134,9 @@ function plainValue(value: unknown): unknown {
   const fields = asRecord(value);
   if ('arrayValue' in fields) return list(asRecord(fields.arrayValue).values).map(plainValue);
   if ('kvlistValue' in fields) {
-    return Object.fromEntries(list(asRecord(fields.kvlistValue).values).map((pair) => [asText(pair.key), plainValue(pair.value)]));
+    return Object.fromEntries(
+      list(asRecord(fields.kvlistValue).values).map((pair) => [asText(pair.key), plainValue(pair.value)]),
+    );
   }
   return fields.stringValue ?? fields.intValue ?? fields.doubleValue ?? fields.boolValue ?? fields.bytesValue ?? null;
 }

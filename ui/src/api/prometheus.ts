@@ -28,7 +28,10 @@ export function readAnswer(json: unknown, path: string): Answer {
   }
   const series = asArray(data.result, path, 'data.result').map((entry) => {
     const fields = asRecord(entry);
-    const points = fields.values ?? fields.histograms ?? (fields.value ? [fields.value] : fields.histogram ? [fields.histogram] : undefined);
+    const points =
+      fields.values ??
+      fields.histograms ??
+      (fields.value ? [fields.value] : fields.histogram ? [fields.histogram] : undefined);
     const times: number[] = [];
     const values: number[] = [];
     for (const point of asArray(points, path, 'values')) {
@@ -42,7 +45,13 @@ export function readAnswer(json: unknown, path: string): Answer {
   return { series, warnings };
 }
 
-export async function queryRange(query: string, start: number, end: number, step: number, signal: AbortSignal): Promise<Answer> {
+export async function queryRange(
+  query: string,
+  start: number,
+  end: number,
+  step: number,
+  signal: AbortSignal,
+): Promise<Answer> {
   const path = '/api/v1/query_range';
   return readAnswer(await getJson(path, { query, start, end, step }, { signal }), path);
 }
@@ -52,7 +61,12 @@ export async function queryInstant(query: string, time: number, signal: AbortSig
   return readAnswer(await getJson(path, { query, time }, { signal }), path);
 }
 
-export async function metricNames(match: string | undefined, start: number, end: number, signal: AbortSignal): Promise<string[]> {
+export async function metricNames(
+  match: string | undefined,
+  start: number,
+  end: number,
+  signal: AbortSignal,
+): Promise<string[]> {
   const path = '/api/v1/label/__name__/values';
   const json = await getJson(path, { 'match[]': match, start, end }, { signal });
   return asArray(asRecord(json).data, path, 'data').map(asText);

@@ -29,7 +29,8 @@ export async function searchTraces(search: TraceSearch, signal: AbortSignal): Pr
 function readSummary(entry: unknown): TraceSummary {
   const fields = asRecord(entry);
   const stats = Object.values(asRecord(fields.serviceStats)).map(asRecord);
-  const total = (name: string) => stats.reduce((sum, each) => sum + (typeof each[name] === 'number' ? each[name] : 0), 0);
+  const total = (name: string) =>
+    stats.reduce((sum, each) => sum + (typeof each[name] === 'number' ? each[name] : 0), 0);
   return {
     traceId: asText(fields.traceID),
     service: asText(fields.rootServiceName),

@@ -61,7 +61,10 @@ export async function runSql(sql: string, signal: AbortSignal): Promise<SqlAnswe
   const path = '/api/tyto/v1/sql';
   const json = asRecord(await postJson(path, { sql }, { signal }));
   return {
-    columns: asArray(json.columns, path, 'columns').map((column) => ({ name: asText(asRecord(column).name), type: asText(asRecord(column).type) })),
+    columns: asArray(json.columns, path, 'columns').map((column) => ({
+      name: asText(asRecord(column).name),
+      type: asText(asRecord(column).type),
+    })),
     rows: asArray(json.rows, path, 'rows') as unknown[][],
   };
 }

@@ -1,5 +1,14 @@
 import { ActionIcon, Button, Tooltip, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
-import { IconChartLine, IconDatabase, IconHome, IconKeyboard, IconListDetails, IconMoon, IconRoute, IconSun } from '@tabler/icons-react';
+import {
+  IconChartLine,
+  IconDatabase,
+  IconHome,
+  IconKeyboard,
+  IconListDetails,
+  IconMoon,
+  IconRoute,
+  IconSun,
+} from '@tabler/icons-react';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { Problem } from '../status/Problem';
@@ -32,7 +41,9 @@ function Frame() {
   const [keysShown, setKeysShown] = useState(false);
   useGlobalKeys(() => setKeysShown(true));
   const path = useRouterState({ select: (state) => state.location.pathname });
-  const here = PAGES.find(({ to }) => (to === '/' ? path === '/' : path.startsWith(to))) ?? (path.startsWith('/trace/') ? PAGES[3] : undefined);
+  const here =
+    PAGES.find(({ to }) => (to === '/' ? path === '/' : path.startsWith(to))) ??
+    (path.startsWith('/trace/') ? PAGES[3] : undefined);
   useEffect(() => {
     document.title = here ? `${here.label} · Tyto` : 'Tyto';
   }, [here]);
@@ -65,7 +76,13 @@ function Frame() {
         <div className={classes.right}>
           <TimeControls />
           <Tooltip label="Keys (?)">
-            <ActionIcon variant="subtle" color="gray" size={30} aria-label="Show the keys" onClick={() => setKeysShown(true)}>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size={30}
+              aria-label="Show the keys"
+              onClick={() => setKeysShown(true)}
+            >
               <IconKeyboard size={18} stroke={1.6} />
             </ActionIcon>
           </Tooltip>
@@ -85,7 +102,9 @@ function Page() {
   if (time.valid) return <Outlet />;
   return (
     <>
-      <Problem error={new Error(`Cannot read the time range in the address: from "${time.text.from}" to "${time.text.to}".`)} />
+      <Problem
+        error={new Error(`Cannot read the time range in the address: from "${time.text.from}" to "${time.text.to}".`)}
+      />
       <Button ml={12} onClick={() => time.setRange(DEFAULT_RANGE)}>
         Show the last hour
       </Button>

@@ -33,7 +33,8 @@ export function parseAddress(search: string): Address {
 
 export function printAddress(address: Record<string, unknown>): string {
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(address)) if (typeof value === 'string' && value !== '') params.set(name, value);
+  for (const [name, value] of Object.entries(address))
+    if (typeof value === 'string' && value !== '') params.set(name, value);
   const text = params.toString();
   return text ? `?${text}` : '';
 }

@@ -7,7 +7,9 @@ const PAGES = { h: '/', l: '/logs', m: '/metrics', t: '/traces', s: '/sql' } as 
 const SEQUENCE_MS = 1200;
 
 function typing(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
 }
 
 export function useGlobalKeys(showKeys: () => void): void {
@@ -25,7 +27,9 @@ export function useGlobalKeys(showKeys: () => void): void {
     else if (event.key === '?') showKeys();
     else if (event.key === 'r') time.refresh();
     else if (event.key === '/') {
-      const field = document.querySelector<HTMLElement>('[data-query] .cm-content, [data-query] input, input[data-query]');
+      const field = document.querySelector<HTMLElement>(
+        '[data-query] .cm-content, [data-query] input, input[data-query]',
+      );
       if (!field) return;
       field.focus();
       event.preventDefault();

@@ -24,14 +24,21 @@ export function Legend({ lines, format, onPick }: Props) {
   const [sort, setSort] = useState<{ column: Column; up: boolean }>({ column: 'last', up: false });
   const rows = lines.map((line) => ({ line, ...summary(line.values) }));
   const turn = sort.up ? 1 : -1;
-  rows.sort((a, b) => turn * (sort.column === 'label' ? a.line.label.localeCompare(b.line.label) : order(a[sort.column], b[sort.column])));
+  rows.sort(
+    (a, b) =>
+      turn *
+      (sort.column === 'label' ? a.line.label.localeCompare(b.line.label) : order(a[sort.column], b[sort.column])),
+  );
   return (
     <table className={classes.legend}>
       <thead>
         <tr>
           {COLUMNS.map(({ column, title }) => (
             <th key={column} aria-sort={sort.column === column ? (sort.up ? 'ascending' : 'descending') : undefined}>
-              <button type="button" onClick={() => setSort({ column, up: sort.column === column ? !sort.up : column === 'label' })}>
+              <button
+                type="button"
+                onClick={() => setSort({ column, up: sort.column === column ? !sort.up : column === 'label' })}
+              >
                 {title}
                 {sort.column === column && (sort.up ? <IconChevronUp size={12} /> : <IconChevronDown size={12} />)}
               </button>

@@ -83,7 +83,12 @@ export function TimeChart({ times, lines, kind, range, height, format, onZoom, l
           },
         ],
       },
-      plugins: [tooltip(() => latest.current, (value) => text(value))],
+      plugins: [
+        tooltip(
+          () => latest.current,
+          (value) => text(value),
+        ),
+      ],
     };
     const made = new uPlot(options, [[], ...drawn.map(() => [])], element);
     plot.current = made;
@@ -107,13 +112,22 @@ export function TimeChart({ times, lines, kind, range, height, format, onZoom, l
 }
 
 function stroke(line: Line): uPlot.Series {
-  return { label: line.label, stroke: line.color, width: 1.5, show: !line.hidden, points: { show: lonely, size: 4, fill: line.color } };
+  return {
+    label: line.label,
+    stroke: line.color,
+    width: 1.5,
+    show: !line.hidden,
+    points: { show: lonely, size: 4, fill: line.color },
+  };
 }
 
 /** Draws a point only where a line cannot: for a series whose values stand alone between gaps. */
 function lonely(plot: uPlot, index: number): boolean {
   const values = plot.data[index] ?? [];
-  return values.length <= 2 || values.every((value, at) => value == null || (values[at - 1] == null && values[at + 1] == null));
+  return (
+    values.length <= 2 ||
+    values.every((value, at) => value == null || (values[at - 1] == null && values[at + 1] == null))
+  );
 }
 
 function bar(line: Line): uPlot.Series {

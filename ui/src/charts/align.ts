@@ -1,7 +1,12 @@
 import type { Series } from '../api/prometheus';
 
 /** Puts every series onto one grid of times, as the chart wants them; what is absent or not a number is a gap. */
-export function alignSeries(series: Series[], start: number, end: number, step: number): { times: number[]; values: (number | null)[][] } {
+export function alignSeries(
+  series: Series[],
+  start: number,
+  end: number,
+  step: number,
+): { times: number[]; values: (number | null)[][] } {
   const count = Math.floor((end - start) / step + 1e-9) + 1;
   const times = Array.from({ length: count }, (_, index) => start + index * step);
   const values = series.map((each) => {

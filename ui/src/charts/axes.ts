@@ -1,4 +1,4 @@
-import uPlot from 'uplot';
+import type uPlot from 'uplot';
 import { token } from '../theme/palette';
 
 const two = (value: number) => String(value).padStart(2, '0');

@@ -1,4 +1,4 @@
-import { Button } from '@mantine/core';
+import { Button, Loader } from '@mantine/core';
 import { IconPlayerPlayFilled } from '@tabler/icons-react';
 import type { Extension } from '@codemirror/state';
 import type { ReactNode } from 'react';
@@ -24,8 +24,23 @@ export function QueryBar({ draft, onDraft, onRun, language, label, placeholder, 
       <span className={classes.tag} aria-hidden>
         {label}
       </span>
-      <Editor value={draft} onChange={onDraft} onRun={onRun} language={language} label={`${label} query`} placeholder={placeholder} lines={lines} />
-      <Button size="sm" h={33} onClick={onRun} leftSection={<IconPlayerPlayFilled size={13} />} loading={running} data-testid="run">
+      <Editor
+        value={draft}
+        onChange={onDraft}
+        onRun={onRun}
+        language={language}
+        label={`${label} query`}
+        placeholder={placeholder}
+        lines={lines}
+      />
+      <Button
+        size="sm"
+        h={33}
+        onClick={onRun}
+        leftSection={running ? <Loader size={13} color="white" /> : <IconPlayerPlayFilled size={13} />}
+        aria-busy={running}
+        data-testid="run"
+      >
         Run
       </Button>
       {children}

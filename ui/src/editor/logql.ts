@@ -5,7 +5,8 @@ import { styleTags, tags } from '@lezer/highlight';
 
 const FUNCTIONS =
   'Rate RateCounter CountOverTime BytesRate BytesOverTime AvgOverTime SumOverTime MinOverTime MaxOverTime StddevOverTime StdvarOverTime QuantileOverTime FirstOverTime LastOverTime AbsentOverTime LabelReplace Vector Sum Avg Count Max Min Stddev Stdvar Bottomk Topk Sort Sort_Desc';
-const WORDS = 'By Without On Ignoring GroupLeft GroupRight Bool Offset And Or Unless Json Logfmt Unpack Pattern Regexp Unwrap LabelFormat LineFormat Decolorize Drop Keep Ip';
+const WORDS =
+  'By Without On Ignoring GroupLeft GroupRight Bool Offset And Or Unless Json Logfmt Unpack Pattern Regexp Unwrap LabelFormat LineFormat Decolorize Drop Keep Ip';
 
 const language = LRLanguage.define({
   name: 'logql',
@@ -32,7 +33,12 @@ export interface LabelSource {
   values: (name: string) => Promise<string[]>;
 }
 
-const stage = (label: string, detail: string, apply = `${label} `): Completion => ({ label, detail, apply, type: 'keyword' });
+const stage = (label: string, detail: string, apply = `${label} `): Completion => ({
+  label,
+  detail,
+  apply,
+  type: 'keyword',
+});
 
 const STAGES = [
   stage('json', 'fields of a JSON line', 'json'),
@@ -48,10 +54,21 @@ const STAGES = [
 
 const START: Completion[] = [
   { label: '{…}', detail: 'choose streams', apply: '{', type: 'keyword' },
-  ...['count_over_time', 'rate', 'bytes_rate', 'bytes_over_time', 'sum_over_time', 'avg_over_time', 'max_over_time', 'quantile_over_time'].map(
-    (label): Completion => ({ label, detail: 'over a range of log lines', apply: `${label}(`, type: 'function' }),
-  ),
-  ...['sum', 'avg', 'min', 'max', 'count', 'topk', 'bottomk'].map((label): Completion => ({ label, detail: 'aggregation', type: 'function' })),
+  ...[
+    'count_over_time',
+    'rate',
+    'bytes_rate',
+    'bytes_over_time',
+    'sum_over_time',
+    'avg_over_time',
+    'max_over_time',
+    'quantile_over_time',
+  ].map((label): Completion => ({ label, detail: 'over a range of log lines', apply: `${label}(`, type: 'function' })),
+  ...['sum', 'avg', 'min', 'max', 'count', 'topk', 'bottomk'].map((label): Completion => ({
+    label,
+    detail: 'aggregation',
+    type: 'function',
+  })),
 ];
 
 /** What can stand at the cursor: a label's name or value inside braces, a stage after a pipe, a function elsewhere. */
@@ -68,17 +85,29 @@ export async function completeLogql(context: CompletionContext, source: LabelSou
     }
     const typed = /[\w]*$/.exec(before)?.[0] ?? '';
     if (/"\s*$/.test(before.slice(open)) && typed === '') return null;
-    const options = (await source.names()).map((label): Completion => ({ label, apply: `${label}="`, type: 'property' }));
+    const options = (await source.names()).map((label): Completion => ({
+      label,
+      apply: `${label}="`,
+      type: 'property',
+    }));
     return { from: context.pos - typed.length, options, validFor: /^\w*$/ };
   }
   const afterPipe = /\|\s*(\w*)$/.exec(before);
   if (afterPipe) {
-    const labels = (await source.names()).map((label): Completion => ({ label, apply: `${label}="`, type: 'property', boost: -10 }));
+    const labels = (await source.names()).map((label): Completion => ({
+      label,
+      apply: `${label}="`,
+      type: 'property',
+      boost: -10,
+    }));
     return { from: context.pos - (afterPipe[1]?.length ?? 0), options: [...STAGES, ...labels], validFor: /^\w*$/ };
   }
   const byLabels = /\b(by|without)\s*\(([\w\s,]*?)(\w*)$/.exec(before);
   if (byLabels) {
-    return { from: context.pos - (byLabels[3]?.length ?? 0), options: (await source.names()).map((label) => ({ label, type: 'property' })) };
+    return {
+      from: context.pos - (byLabels[3]?.length ?? 0),
+      options: (await source.names()).map((label) => ({ label, type: 'property' })),
+    };
   }
   const word = context.matchBefore(/\w+/);
   if (!word && !context.explicit) return null;

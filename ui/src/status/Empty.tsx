@@ -1,4 +1,4 @@
-import { IconMoodEmpty } from '@tabler/icons-react';
+import { IconSearchOff } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import classes from './status.module.css';
 
@@ -6,7 +6,7 @@ import classes from './status.module.css';
 export function Empty({ title, hint, children }: { title: string; hint: ReactNode; children?: ReactNode }) {
   return (
     <div className={classes.empty} data-testid="empty">
-      <IconMoodEmpty size={30} stroke={1.2} aria-hidden />
+      <IconSearchOff size={28} stroke={1.3} aria-hidden />
       <strong>{title}</strong>
       <span className={classes.hint}>{hint}</span>
       {children && <div className={classes.actions}>{children}</div>}

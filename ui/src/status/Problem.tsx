@@ -15,7 +15,7 @@ export function Problem({ error, onRetry, compact }: { error: unknown; onRetry?:
         <pre className={classes.words}>{text}</pre>
         {api && (
           <span className="dim">
-            {api.path}
+            {api.path.split('?')[0]}
             {api.status > 0 && ` · status ${api.status}`}
           </span>
         )}

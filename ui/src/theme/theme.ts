@@ -13,11 +13,25 @@ const tyto: MantineColorsTuple = [
   '#163179',
 ];
 
+// Mantine paints fields and disabled buttons of the dark scheme from this scale, so it follows the tokens.
+const dark: MantineColorsTuple = [
+  '#dde4ec',
+  '#b7c1cd',
+  '#94a1b3',
+  '#5d6a7b',
+  '#3b4655',
+  '#28313c',
+  '#1c232c',
+  '#151a21',
+  '#11161c',
+  '#0e1217',
+];
+
 /** Mantine brings behaviour and accessibility; the looks come from `tokens.css`, so both schemes are defined once. */
 export const theme = createTheme({
   primaryColor: 'tyto',
-  primaryShade: { light: 6, dark: 4 },
-  colors: { tyto },
+  primaryShade: 6,
+  colors: { tyto, dark },
   fontFamily: 'var(--sans)',
   fontFamilyMonospace: 'var(--mono)',
   fontSizes: { xs: '12px', sm: '13px', md: '14px' },
@@ -44,6 +58,10 @@ const shared = {
   '--mantine-color-default-color': 'var(--text)',
   '--mantine-color-default-border': 'var(--line-strong)',
   '--mantine-color-error': 'var(--bad)',
+  '--mantine-color-tyto-light': 'var(--accent-soft)',
+  '--mantine-color-tyto-light-hover': 'var(--hover)',
+  '--mantine-color-tyto-light-color': 'var(--accent)',
+  '--mantine-color-anchor': 'var(--accent)',
 };
 
 export const cssVariables: CSSVariablesResolver = () => ({ variables: {}, light: shared, dark: shared });

@@ -1,5 +1,13 @@
 import { ActionIcon, Button, Group, Menu, Popover, TextInput, Tooltip } from '@mantine/core';
-import { IconArrowBackUp, IconChevronDown, IconChevronLeft, IconChevronRight, IconClock, IconRefresh, IconZoomOut } from '@tabler/icons-react';
+import {
+  IconArrowBackUp,
+  IconChevronDown,
+  IconChevronLeft,
+  IconChevronRight,
+  IconClock,
+  IconRefresh,
+  IconZoomOut,
+} from '@tabler/icons-react';
 import { useState } from 'react';
 import { inputText, PRESETS, rangeLabel, resolveRange } from './range';
 import classes from './TimeControls.module.css';
@@ -18,9 +26,18 @@ export function TimeControls() {
       <Button.Group>
         <Step label="Earlier" icon={<IconChevronLeft size={15} />} onClick={() => shift(-width / 2)} />
         <RangePicker />
-        <Step label="Later" icon={<IconChevronRight size={15} />} onClick={() => shift(width / 2)} disabled={endMs >= time.nowMs} />
+        <Step
+          label="Later"
+          icon={<IconChevronRight size={15} />}
+          onClick={() => shift(width / 2)}
+          disabled={endMs >= time.nowMs}
+        />
       </Button.Group>
-      <Icon label="Twice as long" icon={<IconZoomOut size={16} />} onClick={() => time.zoom(widen(startMs, endMs, time.nowMs))} />
+      <Icon
+        label="Twice as long"
+        icon={<IconZoomOut size={16} />}
+        onClick={() => time.zoom(widen(startMs, endMs, time.nowMs))}
+      />
       <Button.Group>
         <Tooltip label="Refresh now">
           <Button variant="default" px={8} onClick={time.refresh} aria-label="Refresh now">
@@ -49,7 +66,17 @@ function Icon({ label, icon, onClick }: { label: string; icon: React.ReactNode; 
   );
 }
 
-function Step({ label, icon, onClick, disabled }: { label: string; icon: React.ReactNode; onClick: () => void; disabled?: boolean }) {
+function Step({
+  label,
+  icon,
+  onClick,
+  disabled,
+}: {
+  label: string;
+  icon: React.ReactNode;
+  onClick: () => void;
+  disabled?: boolean;
+}) {
   return (
     <Tooltip label={label}>
       <Button variant="default" px={6} aria-label={label} onClick={onClick} disabled={disabled}>
@@ -125,7 +152,9 @@ function Absolute({ onDone }: { onDone: () => void }) {
       <TextInput label="From" value={from} onChange={(event) => setFrom(event.currentTarget.value)} />
       <TextInput label="To" value={to} onChange={(event) => setTo(event.currentTarget.value)} />
       <p className={classes.hint} role={readable ? undefined : 'alert'} data-bad={readable ? undefined : true}>
-        {readable ? 'A local date and time, or now-90m, now-2d, now.' : 'Cannot read this range: give dates or now-90m, the start before the end.'}
+        {readable
+          ? 'A local date and time, or now-90m, now-2d, now.'
+          : 'Cannot read this range: give dates or now-90m, the start before the end.'}
       </p>
       <Button type="submit" disabled={!readable}>
         Apply
@@ -140,7 +169,12 @@ function RefreshMenu() {
   return (
     <Menu position="bottom-end" shadow="md" width={150}>
       <Menu.Target>
-        <Button variant="default" px={8} rightSection={<IconChevronDown size={13} />} aria-label={`Refresh by itself: ${text(time.everySeconds)}`}>
+        <Button
+          variant="default"
+          px={8}
+          rightSection={<IconChevronDown size={13} />}
+          aria-label={`Refresh by itself: ${text(time.everySeconds)}`}
+        >
           <span className={classes.every}>{text(time.everySeconds)}</span>
         </Button>
       </Menu.Target>

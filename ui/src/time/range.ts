@@ -15,7 +15,7 @@ export const PRESETS: { label: string; from: string }[] = [
   { label: 'Last 5 minutes', from: 'now-5m' },
   { label: 'Last 15 minutes', from: 'now-15m' },
   { label: 'Last 30 minutes', from: 'now-30m' },
-  { label: 'Last 1 hour', from: 'now-1h' },
+  { label: 'Last hour', from: 'now-1h' },
   { label: 'Last 3 hours', from: 'now-3h' },
   { label: 'Last 6 hours', from: 'now-6h' },
   { label: 'Last 12 hours', from: 'now-12h' },
@@ -56,6 +56,12 @@ export function rangeLabel(text: RangeText, nowMs: number): string {
   if (!range) return 'Invalid range';
   const sameDay = new Date(range.startMs).toDateString() === new Date(range.endMs).toDateString();
   return `${inputText(range.startMs)} to ${sameDay ? inputText(range.endMs).slice(11) : inputText(range.endMs)}`;
+}
+
+/** The range inside a sentence: "the last hour". */
+export function rangePhrase(text: RangeText, nowMs: number): string {
+  const label = rangeLabel(text, nowMs);
+  return label.startsWith('Last ') ? `the last ${label.slice(5)}` : label;
 }
 
 /** Local time as people type it: `2026-11-22 06:30:00`. */

@@ -1,12 +1,17 @@
-import { useQuery } from '@tanstack/react-query';
-import { keepPreviousData } from '@tanstack/react-query';
-import { IconAlertOctagon, IconAlertTriangle, IconCircleCheck, IconClockExclamation, IconMoonStars } from '@tabler/icons-react';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import {
+  IconAlertOctagon,
+  IconAlertTriangle,
+  IconCircleCheck,
+  IconClockExclamation,
+  IconMoonStars,
+} from '@tabler/icons-react';
 import { fetchOverview, type Overview } from '../../api/tyto';
 import { formatCount } from '../../format/units';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { Loading } from '../../status/Loading';
-import { rangeLabel } from '../../time/range';
+import { rangeLabel, rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { sortByTrouble, summarize, type State } from './health';
 import classes from './Home.module.css';
@@ -22,7 +27,11 @@ export default function Home() {
   });
   return (
     <div className={classes.page}>
-      <Answer query={query} loading={<Loading lines={7} height={44} />} empty={(overview) => (overview.businessServices.length ? null : <Nothing />)}>
+      <Answer
+        query={query}
+        loading={<Loading lines={7} height={44} />}
+        empty={(overview) => (overview.businessServices.length ? null : <Nothing />)}
+      >
         {(overview) => <Services overview={overview} />}
       </Answer>
     </div>
@@ -92,8 +101,9 @@ function Nothing() {
       title="No business service sent anything in this time"
       hint={
         <>
-          Asked for all spans of: {rangeLabel(time.text, time.nowMs).toLowerCase()}. Send OpenTelemetry data to <code>http://&lt;this host&gt;:4318</code>, start{' '}
-          <code>tyto demo</code> to see a simulated company, or widen the time range.
+          Asked for every span in {rangePhrase(time.text, time.nowMs)}. Send OpenTelemetry data to{' '}
+          <code>http://&lt;this host&gt;:4318</code>, start <code>tyto demo</code> to see a simulated company, or widen
+          the time range.
         </>
       }
     />

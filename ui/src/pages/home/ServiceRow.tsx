@@ -56,7 +56,10 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         label={`p95 latency of ${service.name} over time`}
       />
       <div role="cell" className={classes.links}>
-        <Link to="/logs" search={{ ...time, q: alarming ? `${selector} | severity_text=~"(?i)error|fatal"` : selector }}>
+        <Link
+          to="/logs"
+          search={{ ...time, q: alarming ? `${selector} | severity_text=~"(?i)error|fatal"` : selector }}
+        >
           Logs
         </Link>
         <Link to="/traces" search={{ ...time, tags: `business_service=${service.name}` }}>

@@ -21,7 +21,9 @@ const LAST_BUCKETS = 3;
 export function healthOf(service: BusinessService): Health {
   const { rate, errorRatio, p95Ms } = service.spark;
   const requests = sum(rate.slice(-LAST_BUCKETS));
-  const failed = sum(errorRatio.slice(-LAST_BUCKETS).map((ratio, index) => finite(ratio) * finite(rate.slice(-LAST_BUCKETS)[index])));
+  const failed = sum(
+    errorRatio.slice(-LAST_BUCKETS).map((ratio, index) => finite(ratio) * finite(rate.slice(-LAST_BUCKETS)[index])),
+  );
   const now = {
     errorRatio: errorRatio.length ? (requests ? failed / requests : 0) : service.errorRatio,
     p95Ms: median(p95Ms.slice(-LAST_BUCKETS)) || service.p95Ms,
@@ -58,7 +60,21 @@ export function title(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-const NUMBERS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve'];
+const NUMBERS = [
+  'no',
+  'one',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+  'ten',
+  'eleven',
+  'twelve',
+];
 
 function spelled(count: number): string {
   return NUMBERS[count] ?? String(count);
@@ -67,13 +83,16 @@ function spelled(count: number): string {
 /** What is going on, in a sentence for somebody who has never seen a dashboard. */
 export function summarize(overview: Overview): { state: State; text: string } {
   const all = sortByTrouble(overview.businessServices);
-  const troubled = all.filter(({ health }) => health.state === 'failing' || health.state === 'slow' || health.state === 'degraded');
+  const troubled = all.filter(
+    ({ health }) => health.state === 'failing' || health.state === 'slow' || health.state === 'degraded',
+  );
   const first = troubled[0];
   if (!first) {
     const busy = all.filter(({ health }) => health.state === 'healthy').length;
     if (busy === 0) return { state: 'quiet', text: 'No business service had any traffic in this time.' };
     if (busy === 1) return { state: 'healthy', text: 'The one business service with traffic is healthy.' };
-    if (busy < all.length) return { state: 'healthy', text: `All ${spelled(busy)} business services with traffic are healthy.` };
+    if (busy < all.length)
+      return { state: 'healthy', text: `All ${spelled(busy)} business services with traffic are healthy.` };
     return { state: 'healthy', text: `All ${spelled(busy)} business services are healthy.` };
   }
   const parts = troubled.slice(0, 2).map(({ service, health }) => clause(service, health));
@@ -86,7 +105,8 @@ export function summarize(overview: Overview): { state: State; text: string } {
 
 function clause(service: BusinessService, health: Health): string {
   const name = title(service.name);
-  if (health.state === 'slow') return `${name} is slow: most requests took up to ${formatDuration(health.p95Ms)}, usually ${formatDuration(health.usualP95Ms)}`;
+  if (health.state === 'slow')
+    return `${name} is slow: most requests took up to ${formatDuration(health.p95Ms)}, usually ${formatDuration(health.usualP95Ms)}`;
   return `${name} is failing ${formatPercent(Number(health.errorRatio.toPrecision(2)))} of requests`;
 }
 

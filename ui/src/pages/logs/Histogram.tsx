@@ -27,7 +27,12 @@ export function Histogram({ query, live }: { query: string; live: boolean }) {
     queryKey: ['log-levels', query, start, end, step, time.manual],
     queryFn: ({ signal }) =>
       // A bucket is counted at its end: the first one ends a step after the start.
-      queryLogMetric(levelQuery(query, step), { startNs: toNs((start + step) * 1000), endNs: toNs((end + step) * 1000) }, step, signal),
+      queryLogMetric(
+        levelQuery(query, step),
+        { startNs: toNs((start + step) * 1000), endNs: toNs((end + step) * 1000) },
+        step,
+        signal,
+      ),
     placeholderData: keepPreviousData,
     refetchInterval: live ? LIVE_REFRESH_MS : false,
   });
@@ -45,7 +50,12 @@ function Bars({ numbers, start, end, step }: { numbers: Numbers; start: number; 
   const dark = useComputedColorScheme('light') === 'dark';
   const { times, levels } = useMemo(() => byLevel(numbers, start, end, step), [numbers, start, end, step]);
   const lines = useMemo<Line[]>(
-    () => levels.map(({ level, values }) => ({ label: level, color: token(LEVEL_COLORS[level]) || (dark ? '#888' : '#999'), values })),
+    () =>
+      levels.map(({ level, values }) => ({
+        label: level,
+        color: token(LEVEL_COLORS[level]) || (dark ? '#888' : '#999'),
+        values,
+      })),
     [levels, dark],
   );
   const total = levels.reduce((sum, { count }) => sum + count, 0);
@@ -81,14 +91,24 @@ interface LevelCounts {
 }
 
 /** One line per severity from the many names senders have for it, mildest first so that errors stand on top of the bars. */
-export function byLevel(numbers: Numbers, start: number, end: number, step: number): { times: number[]; levels: LevelCounts[] } {
+export function byLevel(
+  numbers: Numbers,
+  start: number,
+  end: number,
+  step: number,
+): { times: number[]; levels: LevelCounts[] } {
   const { times, values } = alignSeries(numbers.series, start + step, end + step, step);
   const found = new Map<Level, (number | null)[]>();
   numbers.series.forEach((series, index) => {
     const level = levelOfLabels(series.labels);
     const known = found.get(level);
     const row = values[index] ?? [];
-    found.set(level, known ? known.map((value, at) => (value === null && row[at] == null ? null : (value ?? 0) + (row[at] ?? 0))) : row);
+    found.set(
+      level,
+      known
+        ? known.map((value, at) => (value === null && row[at] == null ? null : (value ?? 0) + (row[at] ?? 0)))
+        : row,
+    );
   });
   const levels = [...LEVELS]
     .reverse()

@@ -29,7 +29,12 @@ export function LogDetail({ row, query, onQuery }: Props) {
               variant="light"
               leftSection={<IconRoute size={13} />}
               renderRoot={(props: object) => (
-                <Link {...props} to="/trace/$traceId" params={{ traceId: trace }} search={{ ...timeWords(address), span: row.metadata.span_id }} />
+                <Link
+                  {...props}
+                  to="/trace/$traceId"
+                  params={{ traceId: trace }}
+                  search={{ ...timeWords(address), span: row.metadata.span_id }}
+                />
               )}
             >
               Open the trace
@@ -66,10 +71,16 @@ function Fields({ title, origin, fields, query, onQuery }: FieldsProps) {
         {entries.map(([name, value]) => (
           <div key={name} className={classes.field}>
             <span className={classes.buttons}>
-              <Small label={`Only rows with this ${name}`} onClick={() => onQuery(filterLabel(query, origin, name, true, value))}>
+              <Small
+                label={`Only rows with this ${name}`}
+                onClick={() => onQuery(filterLabel(query, origin, name, true, value))}
+              >
                 <IconZoomIn size={14} />
               </Small>
-              <Small label={`Without rows with this ${name}`} onClick={() => onQuery(filterLabel(query, origin, name, false, value))}>
+              <Small
+                label={`Without rows with this ${name}`}
+                onClick={() => onQuery(filterLabel(query, origin, name, false, value))}
+              >
                 <IconZoomOut size={14} />
               </Small>
             </span>
@@ -96,7 +107,12 @@ export function Copy({ text, label }: { text: string; label: string }) {
   return (
     <CopyButton value={text}>
       {({ copied, copy }) => (
-        <Button size="compact-xs" variant="default" leftSection={copied ? <IconCheck size={13} /> : <IconCopy size={13} />} onClick={copy}>
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={copied ? <IconCheck size={13} /> : <IconCopy size={13} />}
+          onClick={copy}
+        >
           {copied ? 'Copied' : label}
         </Button>
       )}

@@ -8,7 +8,9 @@ export function LogMetric({ query }: { query: string }) {
     <MetricChart
       query={query}
       source="logs"
-      ask={(start, end, step, signal) => queryLogMetric(query, { startNs: toNs(start * 1000), endNs: toNs(end * 1000) }, step, signal)}
+      ask={(start, end, step, signal) =>
+        queryLogMetric(query, { startNs: toNs(start * 1000), endNs: toNs(end * 1000) }, step, signal)
+      }
     />
   );
 }

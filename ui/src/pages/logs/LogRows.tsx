@@ -26,7 +26,10 @@ export function LogRows({ rows, query, wrap, openKey, onOpen, onQuery, older }: 
   const box = useRef<HTMLDivElement>(null);
   const keys = useMemo(() => uniqueKeys(rows), [rows]);
   const searched = useMemo(() => searchedTexts(query), [query]);
-  const days = useMemo(() => rows.length > 0 && day(nsToMs(rows[0]?.ns ?? '0')) !== day(nsToMs(rows.at(-1)?.ns ?? '0')), [rows]);
+  const days = useMemo(
+    () => rows.length > 0 && day(nsToMs(rows[0]?.ns ?? '0')) !== day(nsToMs(rows.at(-1)?.ns ?? '0')),
+    [rows],
+  );
   const virtual = useVirtualizer({
     count: rows.length + (older ? 1 : 0),
     getScrollElement: () => box.current,
@@ -122,7 +125,14 @@ const Row = memo(function Row({ row, wrap, days, searched, open, onToggle, onKey
   return (
     // The button inside does the same for the keyboard; the whole row is only a larger target for the pointer.
     // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-static-element-interactions
-    <div className={classes.row} data-wrap={wrap} data-open={open} data-level={level} data-testid="log-row" onClick={toggle}>
+    <div
+      className={classes.row}
+      data-wrap={wrap}
+      data-open={open}
+      data-level={level}
+      data-testid="log-row"
+      onClick={toggle}
+    >
       <i className={classes.edge} style={{ background: `var(${LEVEL_COLORS[level]})` }} />
       <button
         type="button"

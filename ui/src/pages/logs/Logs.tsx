@@ -11,7 +11,7 @@ import { formatCount } from '../../format/units';
 import { Empty } from '../../status/Empty';
 import { Busy, Loading } from '../../status/Loading';
 import { Problem } from '../../status/Problem';
-import { rangeLabel, toNs } from '../../time/range';
+import { rangePhrase, toNs } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { ALL_LOGS, isMetricQuery } from './edit';
 import { Histogram } from './Histogram';
@@ -72,16 +72,33 @@ export default function Logs() {
         <LogMetric query={query} />
       ) : (
         <>
-          <Histogram query={query} live={live} />
+          {/* One mistake in a query is told once: where the rows would be. */}
+          {!answer.isError && <Histogram query={query} live={live} />}
           <div className={classes.toolbar}>
-            <span data-testid="row-count">{countText(all.length, rows.length < PAGE_ROWS || !answer.hasNextPage, live)}</span>
-            {newer.behind && <span className={classes.behind}>New rows come faster than they can be followed: narrow the query to see them all.</span>}
-            <Switch label="Break long lines" checked={wrap} onChange={() => setAddress({ wrap: wrap ? undefined : '1' }, { replace: true })} ml="auto" />
+            <span data-testid="row-count">
+              {countText(all.length, rows.length < PAGE_ROWS || !answer.hasNextPage, live)}
+            </span>
+            {newer.behind && (
+              <span className={classes.behind}>
+                New rows come faster than they can be followed: narrow the query to see them all.
+              </span>
+            )}
+            <Switch
+              label="Break long lines"
+              checked={wrap}
+              onChange={() => setAddress({ wrap: wrap ? undefined : '1' }, { replace: true })}
+              ml="auto"
+            />
           </div>
           {newer.error !== undefined && <Problem error={newer.error} compact />}
           <div className={classes.rows}>
             <Busy active={answer.isFetching && !live} />
-            {answer.isError && <Problem error={answer.error} onRetry={() => void (rows.length ? answer.fetchNextPage() : answer.refetch())} />}
+            {answer.isError && (
+              <Problem
+                error={answer.error}
+                onRetry={() => void (rows.length ? answer.fetchNextPage() : answer.refetch())}
+              />
+            )}
             {answer.isPending && <Loading lines={18} height={12} />}
             {all.length > 0 && (
               <LogRows
@@ -91,7 +108,11 @@ export default function Logs() {
                 openKey={openKey}
                 onOpen={setOpenKey}
                 onQuery={(text) => run(text)}
-                older={answer.hasNextPage ? { load: () => void answer.fetchNextPage(), loading: answer.isFetchingNextPage } : undefined}
+                older={
+                  answer.hasNextPage
+                    ? { load: () => void answer.fetchNextPage(), loading: answer.isFetchingNextPage }
+                    : undefined
+                }
               />
             )}
             {answer.isSuccess && all.length === 0 && <NoRows query={query} live={live} onAll={() => run(ALL_LOGS)} />}
@@ -118,7 +139,10 @@ function useLogql() {
       asked.set(key, answer);
       return answer;
     };
-    return logql({ names: () => once('', () => logLabels(range)), values: (name) => once(name, () => logLabelValues(name, range)) });
+    return logql({
+      names: () => once('', () => logLabels(range)),
+      values: (name) => once(name, () => logLabelValues(name, range)),
+    });
   }, [startMs, endMs]);
 }
 
@@ -136,7 +160,8 @@ function NoRows({ query, live, onAll }: { query: string; live: boolean; onAll: (
       title={live ? 'No rows yet' : 'No log rows match'}
       hint={
         <>
-          Asked for <code>{query}</code> in {rangeLabel(time.text, time.nowMs).toLowerCase()}. {live ? 'New rows will appear here.' : 'Widen the time range, or ask for less.'}
+          Asked for <code>{query}</code> in {rangePhrase(time.text, time.nowMs)}.{' '}
+          {live ? 'New rows will appear here.' : 'Widen the time range, or ask for less.'}
         </>
       }
     >

@@ -17,7 +17,9 @@ function quoted(value: string): string {
 
 /** The query narrowed to rows that have this label value, or to rows that do not have it. */
 export function filterLabel(query: string, origin: Origin, name: string, keep: boolean, value: string): string {
-  return origin === 'stream' ? withMatcher(query, name, keep, value) : withStage(query, `| ${name}${keep ? '=' : '!='}${quoted(value)}`);
+  return origin === 'stream'
+    ? withMatcher(query, name, keep, value)
+    : withStage(query, `| ${name}${keep ? '=' : '!='}${quoted(value)}`);
 }
 
 export function filterText(query: string, keep: boolean, text: string): string {
@@ -64,7 +66,10 @@ function firstNode(query: string, name: string): { from: number; to: number } | 
 
 /** Rows by severity in steps of time, for the picture above the rows. Both names that senders use are asked for. */
 export function levelQuery(query: string, stepSeconds: number): string {
-  return `sum by (severity_text, severity_number, level) (count_over_time(${query.trim()}\n[${stepSeconds}s]))`.replace(/\n\[/, /#/.test(query) ? '\n[' : ' [');
+  return `sum by (severity_text, severity_number, level) (count_over_time(${query.trim()}\n[${stepSeconds}s]))`.replace(
+    /\n\[/,
+    /#/.test(query) ? '\n[' : ' [',
+  );
 }
 
 /** The texts that line filters look for, so that rows can mark them. */

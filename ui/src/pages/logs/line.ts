@@ -33,7 +33,9 @@ export function messageOf(line: string): Message {
 
 export function serviceOf(row: LogRow): string {
   const { stream } = row;
-  return stream.component ?? stream.service_name ?? stream.app ?? stream.job ?? stream.service ?? stream.container ?? '';
+  return (
+    stream.component ?? stream.service_name ?? stream.app ?? stream.job ?? stream.service ?? stream.container ?? ''
+  );
 }
 
 /** The trace this row belongs to, wherever its sender put the id. */
@@ -42,7 +44,8 @@ export function traceIdOf(row: LogRow): string | undefined {
   for (const fields of [row.metadata, row.parsed, row.stream, json]) {
     for (const name of ['trace_id', 'traceId', 'traceID', 'traceid']) {
       const value: unknown = (fields as Record<string, unknown>)[name];
-      if (typeof value === 'string' && /^[0-9a-f]{16,32}$/i.test(value) && !/^0+$/.test(value)) return value.toLowerCase();
+      if (typeof value === 'string' && /^[0-9a-f]{16,32}$/i.test(value) && !/^0+$/.test(value))
+        return value.toLowerCase();
     }
   }
   return undefined;

@@ -31,7 +31,10 @@ export function useLive(on: boolean, query: string, shown: LogRow[]): Live {
       const rows = await queryLogs(query, range, POLL_ROWS_MAX, signal);
       setState((old) => {
         const merged = addNew(old.live.rows, rows, shown);
-        return { ...old, live: { rows: merged, error: undefined, behind: old.live.behind || rows.length >= POLL_ROWS_MAX } };
+        return {
+          ...old,
+          live: { rows: merged, error: undefined, behind: old.live.behind || rows.length >= POLL_ROWS_MAX },
+        };
       });
     } catch (error) {
       if (!signal.aborted) setState((old) => ({ ...old, live: { ...old.live, error } }));

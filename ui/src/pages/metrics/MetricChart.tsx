@@ -11,7 +11,7 @@ import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { Loading } from '../../status/Loading';
 import { seriesColor } from '../../theme/palette';
-import { alignRange, niceStep, rangeLabel } from '../../time/range';
+import { alignRange, niceStep, rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import classes from './Metrics.module.css';
 import { seriesNames } from './names';
@@ -39,12 +39,22 @@ export function MetricChart({ query, source, ask }: Props) {
   const { start, end } = alignRange(time.range, step);
   const answer = useQuery({
     queryKey: [source, query, start, end, step, time.manual],
-    queryFn: async ({ signal }): Promise<Drawn> => ({ ...(await ask(start, end, step, signal)), start, end, step, query }),
+    queryFn: async ({ signal }): Promise<Drawn> => ({
+      ...(await ask(start, end, step, signal)),
+      start,
+      end,
+      step,
+      query,
+    }),
     placeholderData: keepPreviousData,
   });
   return (
     <div className={classes.answer}>
-      <Answer query={answer} loading={<Loading lines={10} height={22} />} empty={(drawn) => (drawn.series.length ? null : <NoSeries query={query} />)}>
+      <Answer
+        query={answer}
+        loading={<Loading lines={10} height={22} />}
+        empty={(drawn) => (drawn.series.length ? null : <NoSeries query={query} />)}
+      >
         {(drawn) => <Picture drawn={drawn} />}
       </Answer>
     </div>
@@ -54,7 +64,10 @@ export function MetricChart({ query, source, ask }: Props) {
 function Picture({ drawn }: { drawn: Drawn }) {
   const time = useTime();
   const dark = useComputedColorScheme('light') === 'dark';
-  const [picked, setPicked] = useState<{ query: string; hidden: ReadonlySet<string> }>({ query: drawn.query, hidden: new Set() });
+  const [picked, setPicked] = useState<{ query: string; hidden: ReadonlySet<string> }>({
+    query: drawn.query,
+    hidden: new Set(),
+  });
   const hidden = picked.query === drawn.query ? picked.hidden : undefined;
   const { ref, height } = useElementSize();
   const unit: Unit = guessUnit(drawn.query);
@@ -89,7 +102,8 @@ function Picture({ drawn }: { drawn: Drawn }) {
       ))}
       {drawn.series.length > LINES_MAX && (
         <p className={classes.warning} role="status">
-          Showing {LINES_MAX} of {drawn.series.length} series: aggregate with <code>sum by (…)</code> or <code>topk(20, …)</code> to see all.
+          Showing {LINES_MAX} of {drawn.series.length} series: aggregate with <code>sum by (…)</code> or{' '}
+          <code>topk(20, …)</code> to see all.
         </p>
       )}
       <div className={classes.canvas}>
@@ -121,8 +135,8 @@ export function NoSeries({ query }: { query: string }) {
       title="No series match"
       hint={
         <>
-          Asked for <code>{query}</code> in {rangeLabel(time.text, time.nowMs).toLowerCase()}. Check the labels in the braces, or widen the time range; an empty query
-          lists every metric there is.
+          Asked for <code>{query}</code> in {rangePhrase(time.text, time.nowMs)}. Check the labels in the braces, or
+          widen the time range; an empty query lists every metric there is.
         </>
       }
     />

@@ -7,7 +7,7 @@ import { metadata, metricNames, type Metric } from '../../api/prometheus';
 import { useAddress } from '../../app/address';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
-import { rangeLabel } from '../../time/range';
+import { rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { firstQuery, listMetrics, type Listed } from './names';
 import classes from './Metrics.module.css';
@@ -32,14 +32,17 @@ export function MetricList() {
   const about = useQuery({ queryKey: ['metric-metadata'], queryFn: ({ signal }) => metadata(signal) });
   const listed = useMemo(() => listMetrics(names.data ?? [], about.data ?? NOTHING_KNOWN), [names.data, about.data]);
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const shown = listed.filter((metric) => words.every((word) => `${metric.name} ${metric.help}`.toLowerCase().includes(word)));
+  const shown = listed.filter((metric) =>
+    words.every((word) => `${metric.name} ${metric.help}`.toLowerCase().includes(word)),
+  );
   return (
     <div className={classes.list}>
       <div className={classes.listHead}>
         <div>
           <h1>{business ? `Metrics of ${business}` : 'Metrics'}</h1>
           <p className="dim">
-            {names.data ? `${shown.length} of ${listed.length}` : 'Names'} in {rangeLabel(time.text, time.nowMs).toLowerCase()}. Choose one to draw it, or write a query above.
+            {names.data ? `${shown.length} of ${listed.length}` : 'Names'} in {rangePhrase(time.text, time.nowMs)}.
+            Choose one to draw it, or write a query above.
           </p>
         </div>
         {business && (
@@ -66,7 +69,11 @@ export function MetricList() {
             shown.length ? null : (
               <Empty
                 title={listed.length ? `No metric has "${search}" in its name or help` : 'No metrics in this time'}
-                hint={listed.length ? 'Fewer or shorter words find more.' : 'Send OpenTelemetry metrics, or Prometheus remote write to /api/v1/write; or widen the time range.'}
+                hint={
+                  listed.length
+                    ? 'Fewer or shorter words find more.'
+                    : 'Send OpenTelemetry metrics, or Prometheus remote write to /api/v1/write; or widen the time range.'
+                }
               />
             )
           }
@@ -80,7 +87,12 @@ export function MetricList() {
 
 function Rows({ metrics, onPick }: { metrics: Listed[]; onPick: (metric: Listed) => void }) {
   const box = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: metrics.length, getScrollElement: () => box.current, estimateSize: () => 34, overscan: 10 });
+  const virtual = useVirtualizer({
+    count: metrics.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 34,
+    overscan: 10,
+  });
   return (
     <div ref={box} className={classes.listScroll} data-testid="metric-list">
       <div style={{ position: 'relative', height: virtual.getTotalSize() }}>
@@ -88,7 +100,13 @@ function Rows({ metrics, onPick }: { metrics: Listed[]; onPick: (metric: Listed)
           const metric = metrics[item.index];
           if (!metric) return null;
           return (
-            <button key={metric.name} type="button" className={classes.metric} style={{ transform: `translateY(${item.start}px)` }} onClick={() => onPick(metric)}>
+            <button
+              key={metric.name}
+              type="button"
+              className={classes.metric}
+              style={{ transform: `translateY(${item.start}px)` }}
+              onClick={() => onPick(metric)}
+            >
               <span className={classes.metricName}>{metric.name}</span>
               <span className={classes.type}>{metric.type}</span>
               <span className={classes.help}>{metric.help}</span>

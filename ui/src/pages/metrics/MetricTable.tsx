@@ -36,7 +36,11 @@ export function MetricTable({ query }: { query: string }) {
 function tableOf({ series }: Numbers, query: string) {
   const names = [...new Set(series.flatMap((each) => Object.keys(each.labels)))].sort();
   const unit = guessUnit(query);
-  const columns = [...names.map((name) => ({ name, type: 'label' })), { name: 'value', type: 'Float64' }, ...(unit === 'none' ? [] : [{ name: 'reads as', type: 'text' }])];
+  const columns = [
+    ...names.map((name) => ({ name, type: 'label' })),
+    { name: 'value', type: 'Float64' },
+    ...(unit === 'none' ? [] : [{ name: 'reads as', type: 'text' }]),
+  ];
   const rows = series.map(({ labels, values }) => {
     const value = values.at(-1) ?? NaN;
     return [...names.map((name) => labels[name] ?? ''), value, ...(unit === 'none' ? [] : [formatUnit(value, unit)])];

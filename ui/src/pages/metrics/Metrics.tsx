@@ -52,7 +52,11 @@ export default function Metrics() {
       ) : table ? (
         <MetricTable query={query} />
       ) : (
-        <MetricChart query={query} source="metrics" ask={(start, end, step, signal) => queryRange(query, start, end, step, signal)} />
+        <MetricChart
+          query={query}
+          source="metrics"
+          ask={(start, end, step, signal) => queryRange(query, start, end, step, signal)}
+        />
       )}
     </div>
   );

@@ -11,7 +11,9 @@ export function seriesNames(series: Series[], query: string): string[] {
     return [names.length === 1 ? (only[names[0] ?? ''] ?? '') || '(none)' : printLabels(only)];
   }
   if (differing.length === 1) return series.map((each) => each.labels[differing[0] ?? ''] || '(none)');
-  return unique(series.map((each) => printLabels(Object.fromEntries(differing.map((name) => [name, each.labels[name] ?? ''])))));
+  return unique(
+    series.map((each) => printLabels(Object.fromEntries(differing.map((name) => [name, each.labels[name] ?? ''])))),
+  );
 }
 
 export function printLabels({ __name__ = '', ...labels }: Record<string, string>): string {
@@ -65,7 +67,8 @@ export function firstQuery(metric: Listed, businessService: string | undefined):
   const matcher = businessService ? `{business_service=${JSON.stringify(businessService)}}` : '';
   const bucket = metric.members.find((name) => name.endsWith('_bucket'));
   if (bucket) return `histogram_quantile(0.95, sum by (le, component) (rate(${bucket}${matcher}[5m])))`;
-  if (metric.type === 'histogram') return `histogram_quantile(0.95, sum by (component) (rate(${metric.name}${matcher}[5m])))`;
+  if (metric.type === 'histogram')
+    return `histogram_quantile(0.95, sum by (component) (rate(${metric.name}${matcher}[5m])))`;
   if (metric.type === 'counter') return `sum by (component) (rate(${metric.name}${matcher}[5m]))`;
   return `${metric.name}${matcher}`;
 }

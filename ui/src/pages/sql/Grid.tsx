@@ -14,8 +14,16 @@ const MEASURED_ROWS = 200;
 /** A table of any answer; only the rows in sight are in the page. */
 export function Grid({ columns, rows }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => 26, overscan: 12 });
-  const template = useMemo(() => `${columns.map((_, index) => `minmax(${widthOf(columns, rows, index)}ch, auto)`).join(' ')} 1fr`, [columns, rows]);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 26,
+    overscan: 12,
+  });
+  const template = useMemo(
+    () => `${columns.map((_, index) => `${widthOf(columns, rows, index)}ch`).join(' ')} 1fr`,
+    [columns, rows],
+  );
   return (
     <div ref={box} className={classes.scroll} data-testid="grid" role="table" aria-rowcount={rows.length + 1}>
       <div className={classes.head} style={{ gridTemplateColumns: template }} role="row">
@@ -38,7 +46,13 @@ export function Grid({ columns, rows }: Props) {
               const value = rows[item.index]?.[index];
               const text = cellText(value);
               return (
-                <span key={index} role="cell" data-number={isNumeric(type)} data-null={value === null || value === undefined} title={text.length > 40 ? text : undefined}>
+                <span
+                  key={index}
+                  role="cell"
+                  data-number={isNumeric(type)}
+                  data-null={value === null || value === undefined}
+                  title={text.length > 40 ? text : undefined}
+                >
                   {value === null || value === undefined ? 'null' : text}
                 </span>
               );
@@ -55,5 +69,5 @@ function widthOf(columns: Props['columns'], rows: unknown[][], index: number): n
   const column = columns[index];
   let widest = column ? column.name.length + column.type.length + 2 : 4;
   for (const row of rows.slice(0, MEASURED_ROWS)) widest = Math.max(widest, cellText(row[index]).length);
-  return Math.min(WIDTH_MAX, widest) + 3;
+  return Math.min(WIDTH_MAX, widest) + 4;
 }

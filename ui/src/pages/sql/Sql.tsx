@@ -47,7 +47,12 @@ export default function Sql() {
       <div className={classes.examples}>
         <span className="dim">Examples</span>
         {EXAMPLES.map((example) => (
-          <button key={example.title} type="button" className={classes.example} onClick={() => setAddress({ q: example.sql })}>
+          <button
+            key={example.title}
+            type="button"
+            className={classes.example}
+            onClick={() => setAddress({ q: example.sql })}
+          >
             {example.title}
           </button>
         ))}
@@ -59,20 +64,30 @@ export default function Sql() {
             title="Write a query, or choose an example"
             hint={
               <>
-                Tables: <code>logs</code>, <code>spans</code>, <code>samples</code>, and <code>points</code> with one row for each sample. Ctrl Enter runs.
+                Tables: <code>logs</code>, <code>spans</code>, <code>samples</code>, and <code>points</code> with one
+                row for each sample. Ctrl Enter runs.
               </>
             }
           />
         ) : (
-          <Answer query={answer} empty={(data) => (data.rows.length ? null : <NoRows sql={sql} columns={data.columns.length} />)}>
+          <Answer
+            query={answer}
+            empty={(data) => (data.rows.length ? null : <NoRows sql={sql} columns={data.columns.length} />)}
+          >
             {(data) => (
               <>
                 <Grid columns={data.columns} rows={data.rows} />
                 <div className={classes.foot}>
                   <span data-testid="sql-count">
-                    {formatCount(data.rows.length)} {data.rows.length === 1 ? 'row' : 'rows'} in {formatDuration(Math.round(data.tookMs))}
+                    {formatCount(data.rows.length)} {data.rows.length === 1 ? 'row' : 'rows'} in{' '}
+                    {formatDuration(Math.round(data.tookMs))}
                   </span>
-                  <Button size="compact-xs" variant="default" leftSection={<IconDownload size={13} />} onClick={() => download(data)}>
+                  <Button
+                    size="compact-xs"
+                    variant="default"
+                    leftSection={<IconDownload size={13} />}
+                    onClick={() => download(data)}
+                  >
                     Download as CSV
                   </Button>
                 </div>
@@ -100,7 +115,8 @@ function NoRows({ sql, columns }: { sql: string; columns: number }) {
       title="The query ran, and no row matches"
       hint={
         <>
-          Asked <code>{sql}</code> ({columns} columns). Loosen its conditions; <code>SELECT count(*) FROM logs</code> shows whether there is data at all.
+          Asked <code>{sql}</code> ({columns} columns). Loosen its conditions; <code>SELECT count(*) FROM logs</code>{' '}
+          shows whether there is data at all.
         </>
       }
     />

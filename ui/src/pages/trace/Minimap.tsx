@@ -38,7 +38,12 @@ export function Minimap({ tree, nodes, colors, view, onView }: Props) {
     nodes.forEach(({ span }, index) => {
       context.fillStyle = span.status === 'error' ? failed : (colors.get(span.service) ?? '#888');
       const left = position(tree, span.startNs) * width;
-      context.fillRect(left, 3 + index * step, Math.max(1, position(tree, span.endNs) * width - left), Math.max(0.7, step - 0.7));
+      context.fillRect(
+        left,
+        3 + index * step,
+        Math.max(1, position(tree, span.endNs) * width - left),
+        Math.max(0.7, step - 0.7),
+      );
     });
   }, [tree, nodes, colors, width]);
 

@@ -57,7 +57,14 @@ export function SpanDetail({ span, tree, onClose, onSelect }: Props) {
         variant="default"
         leftSection={<IconListDetails size={14} />}
         renderRoot={(props: object) => (
-          <Link {...props} to="/logs" search={{ ...logsAround(tree, time), q: `${ALL_LOGS} | trace_id="${span.traceId}" | span_id="${span.spanId}"` }} />
+          <Link
+            {...props}
+            to="/logs"
+            search={{
+              ...logsAround(tree, time),
+              q: `${ALL_LOGS} | trace_id="${span.traceId}" | span_id="${span.spanId}"`,
+            }}
+          />
         )}
       >
         Logs of this span
@@ -79,7 +86,12 @@ export function SpanDetail({ span, tree, onClose, onSelect }: Props) {
           <h3>Links</h3>
           {span.links.map((link, index) => (
             <div key={index} className={classes.event}>
-              <Link to="/trace/$traceId" params={{ traceId: link.traceId }} search={{ ...time, span: link.spanId }} className="mono">
+              <Link
+                to="/trace/$traceId"
+                params={{ traceId: link.traceId }}
+                search={{ ...time, span: link.spanId }}
+                className="mono"
+              >
                 {link.traceId}
               </Link>
               <Fields fields={link.attributes} />

@@ -32,7 +32,18 @@ export default function Trace() {
       <Answer
         query={answer}
         loading={<Loading lines={16} height={18} />}
-        empty={(spans) => (spans.length ? null : <Empty title="This trace has no spans" hint={<>Asked for <code>{traceId}</code>. Its spans may not have arrived yet, or be past their retention.</>} />)}
+        empty={(spans) =>
+          spans.length ? null : (
+            <Empty
+              title="This trace has no spans"
+              hint={
+                <>
+                  Asked for <code>{traceId}</code>. Its spans may not have arrived yet, or be past their retention.
+                </>
+              }
+            />
+          )
+        }
       >
         {(spans) => <Spans traceId={traceId} spans={spans} />}
       </Answer>
@@ -93,7 +104,11 @@ function Head({ traceId, tree }: { traceId: string; tree: TraceTree }) {
           variant="light"
           leftSection={<IconListDetails size={14} />}
           renderRoot={(props: object) => (
-            <Link {...props} to="/logs" search={{ ...logsAround(tree, timeWords(address)), q: `${ALL_LOGS} | trace_id="${traceId}"` }} />
+            <Link
+              {...props}
+              to="/logs"
+              search={{ ...logsAround(tree, timeWords(address)), q: `${ALL_LOGS} | trace_id="${traceId}"` }}
+            />
           )}
         >
           Logs of this trace

@@ -24,13 +24,23 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
   const [view, setView] = useState<Window>({ from: 0, to: 1 });
   const rows = useMemo(() => visibleNodes(tree, folded), [tree, folded]);
   const everything = useMemo(() => visibleNodes(tree, new Set()), [tree]);
-  const colors = useMemo(() => new Map(tree.services.map((service, index) => [service, seriesColor(index, dark)])), [tree, dark]);
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => ROW_HEIGHT, overscan: 15 });
+  const colors = useMemo(
+    () => new Map(tree.services.map((service, index) => [service, seriesColor(index, dark)])),
+    [tree, dark],
+  );
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW_HEIGHT,
+    overscan: 15,
+  });
 
   // A link to a span brings it into sight once; later selections come from rows that are in sight.
   const first = useRef(selected);
   useEffect(() => {
-    const index = first.current ? visibleNodes(tree, new Set()).findIndex(({ span }) => span.spanId === first.current) : -1;
+    const index = first.current
+      ? visibleNodes(tree, new Set()).findIndex(({ span }) => span.spanId === first.current)
+      : -1;
     if (index > 0) virtual.scrollToIndex(index, { align: 'center' });
     first.current = undefined;
   }, [tree, virtual]);
@@ -186,7 +196,12 @@ function Row({ node, tree, view, color, top, selected, folded, onSelect, onFold,
         )}
         <i style={{ background: color }} />
         {(failed || hiddenError) && (
-          <IconAlertOctagonFilled size={13} className={classes.errorMark} data-below={hiddenError} aria-label={failed ? 'failed' : 'a folded span failed'} />
+          <IconAlertOctagonFilled
+            size={13}
+            className={classes.errorMark}
+            data-below={hiddenError}
+            aria-label={failed ? 'failed' : 'a folded span failed'}
+          />
         )}
         <span className={classes.text} title={`${span.service}: ${span.name}`}>
           <b>{span.service}</b> {span.name}
@@ -200,10 +215,21 @@ function Row({ node, tree, view, color, top, selected, folded, onSelect, onFold,
         ))}
         {inSight && (
           <>
-            <span className={classes.bar} style={{ left: `${Math.max(0, left)}%`, width: `${width}%`, background: failed ? 'var(--bad-fill)' : color }} />
+            <span
+              className={classes.bar}
+              style={{
+                left: `${Math.max(0, left)}%`,
+                width: `${width}%`,
+                background: failed ? 'var(--bad-fill)' : color,
+              }}
+            />
             <span
               className={classes.took}
-              style={after ? { left: `calc(${Math.max(0, left) + width}% + 6px)` } : { right: `calc(${100 - Math.max(0, left)}% + 6px)`, display: left < 8 ? 'none' : undefined }}
+              style={
+                after
+                  ? { left: `calc(${Math.max(0, left) + width}% + 6px)` }
+                  : { right: `calc(${100 - Math.max(0, left)}% + 6px)`, display: left < 8 ? 'none' : undefined }
+              }
             >
               {duration}
             </span>

@@ -26,19 +26,22 @@ export interface TraceTree {
 export function buildTree(spans: Span[]): TraceTree {
   const nodes = new Map<string, Node>();
   for (const span of spans) {
-    if (!nodes.has(span.spanId)) nodes.set(span.spanId, { span, depth: 0, children: [], below: 0, errorBelow: false, orphan: false });
+    if (!nodes.has(span.spanId))
+      nodes.set(span.spanId, { span, depth: 0, children: [], below: 0, errorBelow: false, orphan: false });
   }
   const roots: Node[] = [];
+  const looped = onLoops(nodes);
   for (const node of nodes.values()) {
     const parent = nodes.get(node.span.parentId);
-    if (parent && parent !== node && !loops(node, nodes)) parent.children.push(node);
+    if (parent && !looped.has(node)) parent.children.push(node);
     else {
       node.orphan = node.span.parentId !== '';
       roots.push(node);
     }
   }
   const all = [...nodes.values()];
-  const byStart = (a: Node, b: Node) => (a.span.startNs < b.span.startNs ? -1 : a.span.startNs > b.span.startNs ? 1 : 0);
+  const byStart = (a: Node, b: Node) =>
+    a.span.startNs < b.span.startNs ? -1 : a.span.startNs > b.span.startNs ? 1 : 0;
   for (const node of all) node.children.sort(byStart);
   roots.sort(byStart);
   const ordered = inOrder(roots);
@@ -59,16 +62,24 @@ export function buildTree(spans: Span[]): TraceTree {
   };
 }
 
-/** Follows the parents upwards; a trace is data from outside and may name itself as its own ancestor. */
-function loops(node: Node, nodes: Map<string, Node>): boolean {
-  const seen = new Set<Node>();
-  let at: Node | undefined = node;
-  while (at && !seen.has(at)) {
-    seen.add(at);
-    at = nodes.get(at.span.parentId);
+/** The spans that are their own ancestors: a trace is data from outside. Those that only hang below a loop keep their parents. */
+function onLoops(nodes: Map<string, Node>): Set<Node> {
+  const looped = new Set<Node>();
+  const done = new Set<Node>();
+  for (const start of nodes.values()) {
+    const path = new Set<Node>();
+    let at: Node | undefined = start;
+    while (at && !done.has(at) && !path.has(at)) {
+      path.add(at);
+      at = nodes.get(at.span.parentId);
+    }
+    if (at && path.has(at)) {
+      const all = [...path];
+      for (const node of all.slice(all.indexOf(at))) looped.add(node);
+    }
+    for (const node of path) done.add(node);
   }
-  // Only the spans on the loop itself are cut loose; those that merely hang below it keep their parents.
-  return at === node;
+  return looped;
 }
 
 /** Depth first, without recursion: a trace may be as deep as it has spans. */
@@ -77,7 +88,8 @@ function inOrder(roots: Node[], folded: ReadonlySet<string> = new Set()): Node[]
   const waiting = [...roots].reverse();
   for (let node = waiting.pop(); node; node = waiting.pop()) {
     ordered.push(node);
-    if (!folded.has(node.span.spanId)) for (let at = node.children.length - 1; at >= 0; at--) waiting.push(node.children[at] as Node);
+    if (!folded.has(node.span.spanId))
+      for (let at = node.children.length - 1; at >= 0; at--) waiting.push(node.children[at] as Node);
   }
   return ordered;
 }

@@ -1,4 +1,4 @@
-import { Autocomplete, Button, TextInput } from '@mantine/core';
+import { Autocomplete, Button, Loader, TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -25,7 +25,8 @@ export function SearchForm({ address, onSearch, running }: Props) {
   const [max, setMax] = useState(address.max ?? '');
   // Names only help with typing; when they cannot be had, the search says what is wrong.
   const names = useQuery({ queryKey: ['service-names'], queryFn: ({ signal }) => serviceNames(signal) });
-  const bad = (text: string) => (text.trim() !== '' && readDuration(text) === undefined ? 'Like 250ms or 1.5s' : undefined);
+  const bad = (text: string) =>
+    text.trim() !== '' && readDuration(text) === undefined ? 'Like 250ms or 1.5s' : undefined;
   const submit = (chosen = service) => {
     if (bad(min) || bad(max)) return;
     const words: Address = {
@@ -65,9 +66,30 @@ export function SearchForm({ address, onSearch, running }: Props) {
         placeholder="http.response.status_code=404 region=eu-west-1"
         className={classes.wide}
       />
-      <TextInput label="Longer than" w={100} value={min} error={bad(min)} onChange={(event) => setMin(event.currentTarget.value)} placeholder="250ms" />
-      <TextInput label="Shorter than" w={100} value={max} error={bad(max)} onChange={(event) => setMax(event.currentTarget.value)} placeholder="2s" />
-      <Button type="submit" size="xs" h={30} loading={running} leftSection={<IconSearch size={14} />} data-testid="run">
+      <TextInput
+        label="Longer than"
+        w={100}
+        value={min}
+        error={bad(min)}
+        onChange={(event) => setMin(event.currentTarget.value)}
+        placeholder="250ms"
+      />
+      <TextInput
+        label="Shorter than"
+        w={100}
+        value={max}
+        error={bad(max)}
+        onChange={(event) => setMax(event.currentTarget.value)}
+        placeholder="2s"
+      />
+      <Button
+        type="submit"
+        size="xs"
+        h={30}
+        leftSection={running ? <Loader size={13} color="white" /> : <IconSearch size={14} />}
+        aria-busy={running}
+        data-testid="run"
+      >
         Search
       </Button>
     </form>

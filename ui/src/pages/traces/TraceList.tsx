@@ -1,5 +1,4 @@
-import { SegmentedControl } from '@mantine/core';
-import { IconAlertOctagon } from '@tabler/icons-react';
+import { IconAlertOctagon, IconChevronDown } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef, useState } from 'react';
@@ -9,12 +8,13 @@ import { clock, day } from '../../format/time';
 import { formatDuration } from '../../format/units';
 import classes from './Traces.module.css';
 
-type Sort = 'newest' | 'longest' | 'errors';
+type Sort = 'newest' | 'spans' | 'errors' | 'longest';
 
 const SORTS: Record<Sort, (a: TraceSummary, b: TraceSummary) => number> = {
   newest: (a, b) => b.startMs - a.startMs,
-  longest: (a, b) => b.durationMs - a.durationMs,
+  spans: (a, b) => (b.spanCount ?? 0) - (a.spanCount ?? 0) || b.startMs - a.startMs,
   errors: (a, b) => (b.errorCount ?? 0) - (a.errorCount ?? 0) || b.startMs - a.startMs,
+  longest: (a, b) => b.durationMs - a.durationMs,
 };
 
 export function TraceList({ traces }: { traces: TraceSummary[] }) {
@@ -23,28 +23,21 @@ export function TraceList({ traces }: { traces: TraceSummary[] }) {
   const box = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => [...traces].sort(SORTS[sort]), [traces, sort]);
   const longest = Math.max(1, ...traces.map((trace) => trace.durationMs));
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => 30, overscan: 10 });
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 30,
+    overscan: 10,
+  });
   return (
     <>
       <div className={classes.listHead}>
-        <span className={classes.columns}>
-          <span>Began</span>
-          <span>Service</span>
-          <span>Operation</span>
-          <span className="num">Spans</span>
-          <span className="num">Errors</span>
-          <span>Duration</span>
-        </span>
-        <SegmentedControl
-          value={sort}
-          onChange={(value) => setSort(value as Sort)}
-          data={[
-            { value: 'newest', label: 'Newest' },
-            { value: 'longest', label: 'Longest' },
-            { value: 'errors', label: 'Errors' },
-          ]}
-          aria-label="Order of the traces"
-        />
+        <Order title="Began" by="newest" sort={sort} onSort={setSort} />
+        <span>Service</span>
+        <span>Operation</span>
+        <Order title="Spans" by="spans" sort={sort} onSort={setSort} right />
+        <Order title="Errors" by="errors" sort={sort} onSort={setSort} right />
+        <Order title="Duration" by="longest" sort={sort} onSort={setSort} />
       </div>
       <div ref={box} className={classes.scroll} data-testid="trace-list">
         <div style={{ position: 'relative', height: virtual.getTotalSize() }}>
@@ -79,7 +72,10 @@ export function TraceList({ traces }: { traces: TraceSummary[] }) {
                   )}
                 </span>
                 <span className={classes.duration}>
-                  <i style={{ width: `${(trace.durationMs / longest) * 100}%` }} data-error={Boolean(trace.errorCount)} />
+                  <i
+                    style={{ width: `${(trace.durationMs / longest) * 100}%` }}
+                    data-error={Boolean(trace.errorCount)}
+                  />
                   <b>{formatDuration(trace.durationMs)}</b>
                 </span>
               </Link>
@@ -88,5 +84,29 @@ export function TraceList({ traces }: { traces: TraceSummary[] }) {
         </div>
       </div>
     </>
+  );
+}
+
+interface OrderProps {
+  title: string;
+  by: Sort;
+  sort: Sort;
+  onSort: (sort: Sort) => void;
+  right?: boolean;
+}
+
+/** A heading that sorts by its column, largest or newest first. */
+function Order({ title, by, sort, onSort, right }: OrderProps) {
+  return (
+    <button
+      type="button"
+      className={classes.order}
+      data-right={right}
+      aria-pressed={sort === by}
+      onClick={() => onSort(by)}
+    >
+      {title}
+      {sort === by && <IconChevronDown size={12} aria-hidden />}
+    </button>
   );
 }

@@ -69,7 +69,7 @@ export function TraceScatter({ traces }: { traces: TraceSummary[] }) {
         padding: [10, 12, 0, 0],
         cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
         scales: { x: { time: true, range: [startMs / 1000, endMs / 1000] }, y: { distr: 3 } },
-        axes: [timeAxis(), { ...valueAxis(formatDuration), filter: decades }],
+        axes: [timeAxis(), durationAxis()],
         series: [{}, points(token('--accent')), points(token('--bad-fill'))],
         hooks: {
           setCursor: [
@@ -114,9 +114,21 @@ export function TraceScatter({ traces }: { traces: TraceSummary[] }) {
 
   return (
     <div className={classes.scatter}>
-      <div ref={box} style={{ height: HEIGHT }} role="img" aria-label={`Durations of ${traces.length} traces over time`} data-testid="scatter" />
+      <div
+        ref={box}
+        style={{ height: HEIGHT }}
+        role="img"
+        aria-label={`Durations of ${traces.length} traces over time`}
+        data-testid="scatter"
+      />
       {near && (
-        <div className={classes.tip} style={{ left: Math.min(near.left + 70, (box.current?.clientWidth ?? 600) - 260), top: Math.max(4, near.top - 34) }}>
+        <div
+          className={classes.tip}
+          style={{
+            left: Math.min(near.left + 70, (box.current?.clientWidth ?? 600) - 260),
+            top: Math.max(4, near.top - 34),
+          }}
+        >
           <b>{formatDuration(near.trace.durationMs)}</b> {near.trace.service}
           <br />
           <span className="dim">
@@ -126,6 +138,11 @@ export function TraceScatter({ traces }: { traces: TraceSummary[] }) {
       )}
     </div>
   );
+}
+
+function durationAxis(): uPlot.Axis {
+  const axis = valueAxis(formatDuration);
+  return { ...axis, filter: decades, grid: { ...axis.grid, filter: decades } };
 }
 
 /** Labels only 1, 10, 100 …, and 2 and 5 between them while few decades show. */

@@ -4,7 +4,7 @@ import { searchTraces, type TraceSummary } from '../../api/tempo';
 import { useAddress, type Address } from '../../app/address';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
-import { rangeLabel } from '../../time/range';
+import { rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { SearchForm } from './SearchForm';
 import { searchTags } from './tags';
@@ -23,7 +23,8 @@ export default function Traces() {
   const limit = Number(address.limit) > 0 ? Number(address.limit) : LIMIT;
   const answer = useQuery({
     queryKey: ['traces', tags, address.min, address.max, limit, start, end, time.manual],
-    queryFn: ({ signal }) => searchTraces({ tags, minDuration: address.min ?? '', maxDuration: address.max ?? '', limit, start, end }, signal),
+    queryFn: ({ signal }) =>
+      searchTraces({ tags, minDuration: address.min ?? '', maxDuration: address.max ?? '', limit, start, end }, signal),
     placeholderData: keepPreviousData,
   });
   const search = (words: Address) => {
@@ -41,7 +42,12 @@ export default function Traces() {
         running={answer.isFetching}
       />
       <div className={classes.answer}>
-        <Answer query={answer} empty={(traces) => (traces.length ? null : <NoTraces tags={tags} address={address} onClear={() => search({})} />)}>
+        <Answer
+          query={answer}
+          empty={(traces) =>
+            traces.length ? null : <NoTraces tags={tags} address={address} onClear={() => search({})} />
+          }
+        >
           {(traces) => <Found traces={traces} limit={limit} />}
         </Answer>
       </div>
@@ -56,9 +62,15 @@ function Found({ traces, limit }: { traces: TraceSummary[]; limit: number }) {
       <TraceScatter traces={traces} />
       <TraceList traces={traces} />
       <p className={classes.foot}>
-        {traces.length < limit ? `${traces.length} ${traces.length === 1 ? 'trace' : 'traces'}: all that match.` : `The newest ${traces.length} traces that match.`}{' '}
+        {traces.length < limit
+          ? `${traces.length} ${traces.length === 1 ? 'trace' : 'traces'}: all that match.`
+          : `The newest ${traces.length} traces that match.`}{' '}
         {traces.length >= limit && (
-          <Button size="compact-xs" variant="default" onClick={() => setAddress({ limit: String(limit * 2) }, { replace: true })}>
+          <Button
+            size="compact-xs"
+            variant="default"
+            onClick={() => setAddress({ limit: String(limit * 2) }, { replace: true })}
+          >
             Show up to {limit * 2}
           </Button>
         )}
@@ -69,14 +81,18 @@ function Found({ traces, limit }: { traces: TraceSummary[]; limit: number }) {
 
 function NoTraces({ tags, address, onClear }: { tags: string; address: Address; onClear: () => void }) {
   const time = useTime();
-  const asked = [tags && <code key="tags">{tags}</code>, address.min && `longer than ${address.min}`, address.max && `shorter than ${address.max}`].filter(Boolean);
+  const asked = [
+    tags && <code key="tags">{tags}</code>,
+    address.min && `longer than ${address.min}`,
+    address.max && `shorter than ${address.max}`,
+  ].filter(Boolean);
   return (
     <Empty
       title="No traces match"
       hint={
         <>
-          Asked for {asked.length ? asked.map((part, index) => <span key={index}>{part} </span>) : 'every trace '} in {rangeLabel(time.text, time.nowMs).toLowerCase()}.
-          Widen the time range, or ask for less.
+          Asked for {asked.length ? asked.map((part, index) => <span key={index}>{part} </span>) : 'every trace '} in{' '}
+          {rangePhrase(time.text, time.nowMs)}. Widen the time range, or ask for less.
         </>
       }
     >
