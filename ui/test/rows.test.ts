@@ -61,7 +61,7 @@ describe('addNew', () => {
   });
 });
 
-it.each([
+it.each<[Record<string, string>, string]>([
   [{ severity_text: 'WARNING' }, 'warn'],
   [{ level: 'err' }, 'error'],
   [{ severity_number: '17' }, 'error'],
