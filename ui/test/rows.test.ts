@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compareNs, readStreams, type LogRow } from '../src/api/loki';
+import type { Series } from '../src/api/prometheus';
 import { byLevel } from '../src/pages/logs/Histogram';
 import { levelOfLabels } from '../src/pages/logs/level';
 import { cutAt, messageOf, traceIdOf } from '../src/pages/logs/line';
@@ -75,7 +76,7 @@ it.each<[Record<string, string>, string]>([
 });
 
 it('draws each count over the time it counted, one line per level', () => {
-  const series = [
+  const series: Series[] = [
     { labels: { severity_text: 'ERROR' }, times: [60, 120], values: [2, 3] },
     { labels: { level: 'error' }, times: [60], values: [5] },
     { labels: { severity_text: 'INFO' }, times: [120], values: [7] },
