@@ -186,19 +186,16 @@ function search(params) {
     const spans = traceOf(id);
     const durationMs = Number(BigInt(spans[0].endTimeUnixNano) - BigInt(spans[0].startTimeUnixNano)) / 1e6;
     if (durationMs < minMs || durationMs > maxMs) continue;
-    const serviceStats = {};
-    for (const span of spans) {
-      const stats = (serviceStats[span.component] ??= { spanCount: 0, errorCount: 0 });
-      stats.spanCount += 1;
-      if (span.status.code === 2) stats.errorCount += 1;
-    }
+    const errorCount = spans.filter((span) => span.status.code === 2).length;
+    if (tags.status === 'error' && errorCount === 0) continue;
     traces.push({
       traceID: id,
       rootServiceName: component.name,
       rootTraceName: spans[0].name,
       startTimeUnixNano: spans[0].startTimeUnixNano,
       durationMs: Math.round(durationMs),
-      serviceStats,
+      spanCount: spans.length,
+      errorCount,
     });
   }
   return { traces, metrics: {} };
@@ -311,7 +308,9 @@ const server = createServer(async (request, response) => {
   for await (const chunk of request) body += chunk;
   try {
     const json = await answer(request, url, body);
-    if (json !== undefined) {
+    if (url.pathname === '/metrics') {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('tyto_up 1\n');
+    } else if (json !== undefined) {
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(json));
     } else if (/^\/(api|loki|tempo|jaeger|-)\//.test(url.pathname)) {
       response

@@ -48,7 +48,7 @@ test('home leads to the logs, traces and metrics of a service', async () => {
     await page.goto('/');
     const row = page.getByTestId('service').first();
     await row.getByRole('link', { name: 'Metrics' }).click();
-    await page.waitForURL(/\/metrics\?.*business_service=/);
+    await page.waitForURL(/\/charts\?.*business_service=/);
     await page.getByTestId('metric-list').getByRole('button').first().waitFor();
     await page.goBack();
     await row.getByRole('link', { name: 'Traces' }).click();
@@ -131,7 +131,7 @@ test("a mistake in a query shows the server's words, not an empty page", async (
     async (page) => {
       for (const path of [
         `/logs?q=${q('{a="b"')}`,
-        `/metrics?q=${q('sum(up')}`,
+        `/charts?q=${q('sum(up')}`,
         `/sql?q=${q('SELECT x FROM nowhere')}`,
       ]) {
         await page.goto(path);
@@ -153,7 +153,7 @@ test("a mistake in a query shows the server's words, not an empty page", async (
 
 test('metrics draw a query that was chosen from the list', async () => {
   await inPage(browser, async (page) => {
-    await page.goto('/metrics');
+    await page.goto('/charts');
     const list = page.getByTestId('metric-list').getByRole('button');
     await list.first().waitFor();
     await page.getByLabel('Search metrics').fill('duration');
@@ -296,7 +296,7 @@ test('the pages fit a small screen', async () => {
   await inPage(
     browser,
     async (page) => {
-      for (const path of ['/', '/logs', '/metrics', '/traces', '/sql']) {
+      for (const path of ['/', '/logs', '/charts', '/traces', '/sql']) {
         await page.goto(path);
         await page.waitForTimeout(400);
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

@@ -16,6 +16,7 @@ export class ApiError extends Error {
     if (this.status === 401 || this.status === 403) return 'You may not see this';
     if (this.status === 404) return 'Not found';
     if (this.status === 429 || this.status === 503) return 'The server is too busy';
+    if (this.status === 501) return 'Tyto cannot do this yet';
     if (this.status === 504) return 'The query took too long';
     return 'The request failed';
   }

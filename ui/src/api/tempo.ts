@@ -37,9 +37,14 @@ function readSummary(entry: unknown): TraceSummary {
     name: asText(fields.rootTraceName),
     startMs: asNumber(fields.startTimeUnixNano) / 1e6,
     durationMs: asNumber(fields.durationMs ?? 0),
-    spanCount: stats.length ? total('spanCount') : undefined,
-    errorCount: stats.length ? total('errorCount') : undefined,
+    // Tyto counts for the whole trace, Tempo for each service of it.
+    spanCount: asCount(fields.spanCount) ?? (stats.length ? total('spanCount') : undefined),
+    errorCount: asCount(fields.errorCount) ?? (stats.length ? total('errorCount') : undefined),
   };
+}
+
+function asCount(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
 }
 
 export async function fetchTrace(id: string, signal: AbortSignal): Promise<Span[]> {

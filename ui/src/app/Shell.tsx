@@ -24,7 +24,7 @@ import { useGlobalKeys } from './useKeys';
 const PAGES = [
   { to: '/', label: 'Home', icon: IconHome },
   { to: '/logs', label: 'Logs', icon: IconListDetails },
-  { to: '/metrics', label: 'Metrics', icon: IconChartLine },
+  { to: '/charts', label: 'Metrics', icon: IconChartLine },
   { to: '/traces', label: 'Traces', icon: IconRoute },
   { to: '/sql', label: 'SQL', icon: IconDatabase },
 ] as const;

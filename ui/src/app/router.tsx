@@ -27,7 +27,7 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
-    path: '/metrics',
+    path: '/charts',
     component: lazyRouteComponent(() => import('../pages/metrics/Metrics')),
   }),
   createRoute({

@@ -62,10 +62,13 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         >
           Logs
         </Link>
-        <Link to="/traces" search={{ ...time, tags: `business_service=${service.name}` }}>
+        <Link
+          to="/traces"
+          search={{ ...time, tags: `business_service=${service.name}${alarming ? ' status=error' : ''}` }}
+        >
           Traces
         </Link>
-        <Link to="/metrics" search={{ ...time, business_service: service.name }}>
+        <Link to="/charts" search={{ ...time, business_service: service.name }}>
           Metrics
         </Link>
       </div>

@@ -1,9 +1,10 @@
 import { Autocomplete, Button, Loader, TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asRecord, asText, getJson } from '../../api/client';
 import type { Address } from '../../app/address';
+import { useTime } from '../../time/useTime';
 import { readDuration } from './tags';
 import classes from './Traces.module.css';
 
@@ -13,8 +14,8 @@ interface Props {
   running: boolean;
 }
 
-async function serviceNames(signal: AbortSignal): Promise<string[]> {
-  const json = asRecord(await getJson('/tempo/api/search/tag/service.name/values', {}, { signal }));
+async function serviceNames(start: number, end: number, signal: AbortSignal): Promise<string[]> {
+  const json = asRecord(await getJson('/tempo/api/search/tag/service.name/values', { start, end }, { signal }));
   return Array.isArray(json.tagValues) ? json.tagValues.map(asText).sort() : [];
 }
 
@@ -24,7 +25,12 @@ export function SearchForm({ address, onSearch, running }: Props) {
   const [min, setMin] = useState(address.min ?? '');
   const [max, setMax] = useState(address.max ?? '');
   // Names only help with typing; when they cannot be had, the search says what is wrong.
-  const names = useQuery({ queryKey: ['service-names'], queryFn: ({ signal }) => serviceNames(signal) });
+  const { startMs, endMs } = useTime().range;
+  const names = useQuery({
+    queryKey: ['service-names', startMs, endMs],
+    queryFn: ({ signal }) => serviceNames(Math.floor(startMs / 1000), Math.ceil(endMs / 1000), signal),
+    placeholderData: keepPreviousData,
+  });
   const bad = (text: string) =>
     text.trim() !== '' && readDuration(text) === undefined ? 'Like 250ms or 1.5s' : undefined;
   const submit = (chosen = service) => {
@@ -63,7 +69,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
         label="Attributes"
         value={tags}
         onChange={(event) => setTags(event.currentTarget.value)}
-        placeholder="http.response.status_code=404 region=eu-west-1"
+        placeholder="status=error http.response.status_code=404"
         className={classes.wide}
       />
       <TextInput

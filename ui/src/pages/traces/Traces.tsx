@@ -13,6 +13,8 @@ import classes from './Traces.module.css';
 import { TraceScatter } from './TraceScatter';
 
 const LIMIT = 100;
+/** The most that the server gives at once. */
+const LIMIT_MAX = 1000;
 
 export default function Traces() {
   const [address, setAddress] = useAddress();
@@ -20,7 +22,7 @@ export default function Traces() {
   const start = Math.floor(time.range.startMs / 1000);
   const end = Math.ceil(time.range.endMs / 1000);
   const tags = searchTags(address);
-  const limit = Number(address.limit) > 0 ? Number(address.limit) : LIMIT;
+  const limit = Math.min(LIMIT_MAX, Number(address.limit) > 0 ? Math.floor(Number(address.limit)) : LIMIT);
   const answer = useQuery({
     queryKey: ['traces', tags, address.min, address.max, limit, start, end, time.manual],
     queryFn: ({ signal }) =>
@@ -57,6 +59,7 @@ export default function Traces() {
 
 function Found({ traces, limit }: { traces: TraceSummary[]; limit: number }) {
   const [, setAddress] = useAddress();
+  const more = Math.min(LIMIT_MAX, limit * 2);
   return (
     <>
       <TraceScatter traces={traces} />
@@ -65,13 +68,13 @@ function Found({ traces, limit }: { traces: TraceSummary[]; limit: number }) {
         {traces.length < limit
           ? `${traces.length} ${traces.length === 1 ? 'trace' : 'traces'}: all that match.`
           : `The newest ${traces.length} traces that match.`}{' '}
-        {traces.length >= limit && (
+        {traces.length >= limit && limit < LIMIT_MAX && (
           <Button
             size="compact-xs"
             variant="default"
-            onClick={() => setAddress({ limit: String(limit * 2) }, { replace: true })}
+            onClick={() => setAddress({ limit: String(more) }, { replace: true })}
           >
-            Show up to {limit * 2}
+            Show up to {more}
           </Button>
         )}
       </p>
