@@ -282,10 +282,21 @@ test('the keyboard leads through the pages', async () => {
       await page.locator('.cm-content').evaluate((field) => field === document.activeElement),
       'the query has the focus',
     );
+    await page.getByTestId('log-row').first().waitFor();
     await page.keyboard.press('End');
     await page.keyboard.type(' |= "e"');
     await page.keyboard.press('Enter');
     await page.waitForURL((address) => address.searchParams.get('q')?.endsWith('|= "e"') ?? false);
+    await page.goto(`${page.url()}&refresh=5`);
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('End');
+    await page.keyboard.type(' != "yy"');
+    await page.waitForTimeout(6_000);
+    assert.match(await page.locator('.cm-content').innerText(), /!= "yy"$/, 'a refresh leaves the draft');
+    assert.ok(
+      await page.locator('.cm-content').evaluate((field) => field === document.activeElement),
+      'a refresh leaves the focus',
+    );
     await page.getByTestId('time-range').click();
     await page.getByRole('button', { name: 'Last 5 minutes' }).click();
     await page.waitForURL(/from=now-5m/);

@@ -1,6 +1,6 @@
 import { Button, Switch, Tooltip } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { logLabels, logLabelValues } from '../../api/loki';
 import { useAddress } from '../../app/address';
 import { useEscape } from '../../app/useKeys';
@@ -20,6 +20,8 @@ import { LogRows } from './LogRows';
 import classes from './Logs.module.css';
 import { useLive } from './useLive';
 import { PAGE_ROWS, useLogRows } from './useLogRows';
+
+const COMPLETION_KEPT_MS = 60_000;
 
 export default function Logs() {
   const [address, setAddress] = useAddress();
@@ -123,27 +125,31 @@ export default function Logs() {
   );
 }
 
+/** The language with completion over the range that shows. It stays one object: a new one would rebuild the editor under the typing hands. */
 function useLogql() {
   const { startMs, endMs } = useTime().range;
+  const range = useRef({ startNs: '', endNs: '' });
+  useEffect(() => {
+    range.current = { startNs: toNs(startMs), endNs: toNs(endMs) };
+  }, [startMs, endMs]);
   return useMemo(() => {
-    const range = { startNs: toNs(startMs), endNs: toNs(endMs) };
-    const asked = new Map<string, Promise<string[]>>();
+    const asked = new Map<string, { at: number; answer: Promise<string[]> }>();
     const once = (key: string, ask: () => Promise<string[]>) => {
       const known = asked.get(key);
-      if (known) return known;
+      if (known && Date.now() - known.at < COMPLETION_KEPT_MS) return known.answer;
       // Completion is a help only: when the server cannot give it, typing goes on without it.
       const answer = ask().catch(() => {
         asked.delete(key);
         return [];
       });
-      asked.set(key, answer);
+      asked.set(key, { at: Date.now(), answer });
       return answer;
     };
     return logql({
-      names: () => once('', () => logLabels(range)),
-      values: (name) => once(name, () => logLabelValues(name, range)),
+      names: () => once('', () => logLabels(range.current)),
+      values: (name) => once(name, () => logLabelValues(name, range.current)),
     });
-  }, [startMs, endMs]);
+  }, []);
 }
 
 function countText(count: number, whole: boolean, live: boolean): string {
