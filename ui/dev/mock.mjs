@@ -1,0 +1,330 @@
+// A stand-in for `tyto serve`, for work on the pages only: it answers the calls the pages make with believable data,
+// and serves `dist/` with the real server's content policy. `PORT=7070 npm run mock`.
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promApi } from './prometheus.mjs';
+import { COMPONENTS, componentNamed, errorRatio, logsOf, random, slow, traceId, traceOf, traffic } from './world.mjs';
+
+const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
+const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2',
+};
+
+class Refused extends Error {
+  constructor(status, body) {
+    super('refused');
+    this.status = status;
+    this.body = body;
+  }
+}
+
+const seconds = (text, fallback) =>
+  text ? (text.length > 15 ? Number(BigInt(text) / 1_000_000n) / 1000 : Number(text)) : fallback;
+
+function overview(params) {
+  const start = seconds(params.get('start'));
+  const end = seconds(params.get('end'));
+  const step = Math.max(15, Math.round((end - start) / 60 / 15) * 15);
+  const names = [...new Set(COMPONENTS.map((each) => each.businessService))];
+  return {
+    business_services: names.map((name) => {
+      const parts = COMPONENTS.filter((each) => each.businessService === name);
+      const spark = { step_s: step, rate: [], error_ratio: [], p95_ms: [] };
+      for (let at = Math.floor(start / step) * step; at < end; at += step) {
+        const rate = parts.reduce((sum, each) => sum + each.rate, 0) * traffic(at) * (0.96 + random(name, at) * 0.08);
+        const failed = parts.reduce((sum, each) => sum + each.rate * errorRatio(each, at), 0) * traffic(at);
+        spark.rate.push(rate);
+        spark.error_ratio.push(rate ? (failed / rate) * (0.7 + random(at, name) * 0.6) : 0);
+        spark.p95_ms.push(
+          Math.max(...parts.map((each) => (each.rate > 1 ? each.p95 * slow(each, at) : 0))) *
+            (0.92 + random(name, at, 'p') * 0.16),
+        );
+      }
+      const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+      return {
+        name,
+        services: [...new Set(parts.map((each) => each.service))],
+        rate: mean(spark.rate),
+        error_ratio: mean(spark.error_ratio),
+        p95_ms: mean(spark.p95_ms),
+        spark,
+      };
+    }),
+    unassigned: { logs: 1284, spans: 0, series: 12 },
+  };
+}
+
+function selection(query) {
+  const braces = /\{([^}]*)\}/.exec(query);
+  if (
+    !braces ||
+    !/^[\s\w(]*/.test(query) ||
+    (query.match(/[({]/g) ?? []).length !== (query.match(/[)}]/g) ?? []).length
+  ) {
+    throw new Refused(400, `parse error at line 1, col ${query.length + 1}: syntax error: unexpected $end`);
+  }
+  const tests = [...braces[1].matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)].map(([, name, op, value]) =>
+    matcher(name, op, value),
+  );
+  const after = query.slice(braces.index + braces[0].length).replace(/\[[^\]]*\].*$/s, '');
+  const lines = [...after.matchAll(/\|(=|~)\s*["`]([^"`]*)["`]|!=\s*["`]([^"`]*)["`]/g)].map(
+    ([, op, want, refuse]) =>
+      (row) =>
+        op === '~' ? new RegExp(want).test(row.line) : op ? row.line.includes(want) : !row.line.includes(refuse),
+  );
+  const fields = [...after.matchAll(/\|\s*(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)].map(([, name, op, value]) =>
+    matcher(name, op, value),
+  );
+  return (row) =>
+    [...tests, ...fields].every((test) => test({ ...row.stream, ...row.metadata })) && lines.every((test) => test(row));
+}
+
+function matcher(name, op, value) {
+  const insensitive = value.startsWith('(?i)');
+  const pattern = op.includes('~')
+    ? new RegExp(`^(?:${value.replace('(?i)', '')})$`, insensitive ? 'i' : '')
+    : undefined;
+  return (labels) => (pattern ? pattern.test(labels[name] ?? '') : (labels[name] ?? '') === value) === (op[0] === '=');
+}
+
+function lokiRange(params) {
+  const query = params.get('query') ?? '';
+  const keep = selection(query);
+  const now = Date.now() / 1000;
+  const start = seconds(params.get('start'), now - 3600);
+  const end = Math.min(now, seconds(params.get('end'), now));
+  if (/_over_time|rate\s*\(/.test(query)) return lokiMatrix(query, keep, start, end, Number(params.get('step') ?? 60));
+  const limit = Number(params.get('limit') ?? 100);
+  const startNs = params.get('start') ?? '0';
+  const endNs = params.get('end') ?? '9'.repeat(19);
+  const rows = [];
+  for (let at = Math.floor(end); at >= Math.floor(start) && rows.length < limit; at--) {
+    const found = COMPONENTS.flatMap((component) => logsOf(component, at)).filter(
+      (row) => row.ns >= startNs && row.ns < endNs && keep(row),
+    );
+    rows.push(...found.sort((a, b) => (a.ns < b.ns ? 1 : -1)));
+  }
+  const streams = new Map();
+  for (const row of rows.slice(0, limit)) {
+    const key = JSON.stringify(row.stream);
+    if (!streams.has(key)) streams.set(key, { stream: row.stream, values: [] });
+    streams.get(key).values.push([row.ns, row.line, { structuredMetadata: row.metadata }]);
+  }
+  return {
+    status: 'success',
+    data: { resultType: 'streams', encodingFlags: ['categorize-labels'], result: [...streams.values()], stats: {} },
+  };
+}
+
+function lokiMatrix(query, keep, start, end, step) {
+  const by = (/by\s*\(([^)]*)\)/.exec(query)?.[1] ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  const stride = Math.max(1, Math.round((end - start) / 20000));
+  const groups = new Map();
+  for (let at = Math.ceil(start / step) * step; at <= end; at += step) {
+    for (let second = at - step; second < at; second += stride) {
+      for (const row of COMPONENTS.flatMap((component) => logsOf(component, second))) {
+        if (!keep(row)) continue;
+        const all = { ...row.stream, ...row.metadata };
+        const labels = Object.fromEntries(by.filter((name) => all[name]).map((name) => [name, all[name]]));
+        const key = JSON.stringify(labels);
+        if (!groups.has(key)) groups.set(key, { metric: labels, counts: new Map() });
+        const { counts } = groups.get(key);
+        counts.set(at, (counts.get(at) ?? 0) + stride);
+      }
+    }
+  }
+  const result = [...groups.values()].map(({ metric, counts }) => ({
+    metric,
+    values: [...counts].map(([at, count]) => [at, String(count)]),
+  }));
+  return { status: 'success', data: { resultType: 'matrix', result, stats: {} } };
+}
+
+const LABELS = () => {
+  const found = new Map();
+  for (const component of COMPONENTS) {
+    for (let at = 1; at < 40; at++) {
+      for (const row of logsOf(component, at))
+        for (const [name, value] of Object.entries(row.stream))
+          found.set(name, (found.get(name) ?? new Set()).add(value));
+    }
+  }
+  return found;
+};
+
+function search(params) {
+  const start = seconds(params.get('start'));
+  const end = Math.min(Date.now() / 1000, seconds(params.get('end')));
+  const tags = Object.fromEntries(
+    [...(params.get('tags') ?? '').matchAll(/([\w.]+)=("[^"]*"|\S+)/g)].map(([, key, value]) => [
+      key,
+      value.replaceAll('"', ''),
+    ]),
+  );
+  const minMs =
+    parseFloat(params.get('minDuration') || '0') * (/\ds$/.test(params.get('minDuration') ?? '') ? 1000 : 1);
+  const maxMs =
+    parseFloat(params.get('maxDuration') || 'Infinity') * (/\ds$/.test(params.get('maxDuration') ?? '') ? 1000 : 1);
+  const limit = Number(params.get('limit') || 20);
+  const traces = [];
+  for (let round = 0; round < limit * 6 && traces.length < limit; round++) {
+    const second = Math.floor(end - random('at', Math.floor(end), round) * (end - start));
+    const component = COMPONENTS[Math.floor(random('who', round) * COMPONENTS.length)];
+    if (tags['service.name'] && component.name !== tags['service.name']) continue;
+    if (tags['business_service'] && component.businessService !== tags['business_service']) continue;
+    const id = traceId(component, second, round % 200);
+    const spans = traceOf(id);
+    const durationMs = Number(BigInt(spans[0].endTimeUnixNano) - BigInt(spans[0].startTimeUnixNano)) / 1e6;
+    if (durationMs < minMs || durationMs > maxMs) continue;
+    const errorCount = spans.filter((span) => span.status.code === 2).length;
+    if (tags.status === 'error' && errorCount === 0) continue;
+    traces.push({
+      traceID: id,
+      rootServiceName: component.name,
+      rootTraceName: spans[0].name,
+      startTimeUnixNano: spans[0].startTimeUnixNano,
+      durationMs: Math.round(durationMs),
+      spanCount: spans.length,
+      errorCount,
+    });
+  }
+  return { traces, metrics: {} };
+}
+
+function trace(id) {
+  const spans = traceOf(id);
+  if (!spans) throw new Refused(404, `cannot find trace ${id}: no span has this id`);
+  const names = [...new Set(spans.map((span) => span.component))];
+  const text = (key, value) => ({ key, value: { stringValue: value } });
+  return {
+    trace: {
+      resourceSpans: names.map((name) => ({
+        resource: {
+          attributes: [
+            text('service.name', name),
+            text('service.version', '4.12.0'),
+            text('cloud.region', 'eu-west-1'),
+            text('omd.business_service', componentNamed(name).businessService),
+          ],
+        },
+        scopeSpans: [
+          {
+            scope: { name: 'io.tyto.mock' },
+            spans: spans.filter((span) => span.component === name).map((span) => ({ ...span, component: undefined })),
+          },
+        ],
+      })),
+    },
+  };
+}
+
+function sql(text) {
+  const column = (name, type) => ({ name, type });
+  if (/from\s+logs/i.test(text)) {
+    const rows = COMPONENTS.map((each) => [
+      each.businessService,
+      each.name,
+      Math.round(each.rate * 412),
+      each.name === 'marker-store' ? 318 : Math.round(each.errors * 4120),
+    ]);
+    return {
+      columns: [
+        column('business_service', 'Utf8'),
+        column('service_name', 'Utf8'),
+        column('rows', 'Int64'),
+        column('errors', 'Int64'),
+      ],
+      rows: rows.sort((a, b) => b[2] - a[2]),
+    };
+  }
+  if (/from\s+spans/i.test(text)) {
+    return {
+      columns: [column('service_name', 'Utf8'), column('spans', 'Int64'), column('p95_ms', 'Float64')],
+      rows: COMPONENTS.map((each) => [each.name, Math.round(each.rate * 3600), each.p95 * 1.0137]),
+    };
+  }
+  if (/from\s+(points|samples)/i.test(text)) {
+    return {
+      columns: [column('name', 'Utf8'), column('series', 'Int64')],
+      rows: [
+        ['http_server_request_duration_seconds_bucket', 420],
+        ['process_memory_usage_bytes', 45],
+      ],
+    };
+  }
+  throw new Refused(
+    400,
+    JSON.stringify({
+      error: {
+        code: 'invalid',
+        what: 'cannot plan the query: table not found; tables are logs, spans, samples and the view points',
+      },
+    }),
+  );
+}
+
+async function answer(request, url, body) {
+  const path = url.pathname;
+  const params = request.method === 'POST' && path.startsWith('/api/v1') ? new URLSearchParams(body) : url.searchParams;
+  if (path === '/api/tyto/v1/overview') return overview(params);
+  if (path === '/api/tyto/v1/sql') return sql(JSON.parse(body).sql);
+  if (path === '/loki/api/v1/query_range') return lokiRange(params);
+  if (path === '/loki/api/v1/labels') return { status: 'success', data: [...LABELS().keys()] };
+  const values = /^\/loki\/api\/v1\/label\/(\w+)\/values$/.exec(path);
+  if (values) return { status: 'success', data: [...(LABELS().get(values[1]) ?? [])].sort() };
+  if (path === '/tempo/api/search') return search(params);
+  if (/^\/tempo\/api\/search\/tag\/service\.name\/values$/.test(path))
+    return { tagValues: COMPONENTS.map((each) => each.name) };
+  const one = /^\/tempo\/api\/v2\/traces\/(\w+)$/.exec(path);
+  if (one) return trace(one[1]);
+  if (path.startsWith('/api/v1/'))
+    return promApi(
+      path.slice('/api/v1'.length),
+      params,
+      (status, error) => new Refused(status, JSON.stringify({ status: 'error', errorType: 'bad_data', error })),
+    );
+  return undefined;
+}
+
+async function page(path) {
+  const file = normalize(join(DIST, path));
+  const wanted = extname(path) && file.startsWith(DIST) ? file : join(DIST, 'index.html');
+  return { type: TYPES[extname(wanted)] ?? 'application/octet-stream', bytes: await readFile(wanted) };
+}
+
+const server = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://localhost');
+  let body = '';
+  for await (const chunk of request) body += chunk;
+  try {
+    const json = await answer(request, url, body);
+    if (url.pathname === '/metrics') {
+      response.writeHead(200, { 'content-type': 'text/plain' }).end('tyto_up 1\n');
+    } else if (json !== undefined) {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+    } else if (/^\/(api|loki|tempo|jaeger|-)\//.test(url.pathname)) {
+      response
+        .writeHead(404, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ error: 'no such endpoint in the mock' }));
+    } else {
+      const { type, bytes } = await page(url.pathname);
+      response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY }).end(bytes);
+    }
+  } catch (error) {
+    if (!(error instanceof Refused)) console.error(error);
+    response.writeHead(error.status ?? 500, { 'content-type': 'text/plain' }).end(error.body ?? String(error));
+  }
+});
+server.listen(Number(process.env.PORT ?? 7070), '127.0.0.1', () =>
+  console.log(`mock http://127.0.0.1:${server.address().port}`),
+);

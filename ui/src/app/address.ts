@@ -1,0 +1,57 @@
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useCallback } from 'react';
+
+/** Every word the address bar may hold. What a page shows follows from these alone, so any view can be shared as a link. */
+export interface Address {
+  /** Time range, see `time/range.ts`; the seconds between automatic refreshes. */
+  from?: string;
+  to?: string;
+  refresh?: string;
+  /** The query of the page's language. */
+  q?: string;
+  /** Logs: poll for new rows; break long lines. */
+  live?: string;
+  wrap?: string;
+  /** Metrics: `chart` or `table`; the business service whose metrics the list shows. */
+  view?: string;
+  business_service?: string;
+  /** Traces: search fields; trace page: the selected span. */
+  service?: string;
+  tags?: string;
+  min?: string;
+  max?: string;
+  limit?: string;
+  span?: string;
+}
+
+export type SetAddress = (patch: Address, options?: { replace?: boolean }) => void;
+
+/** The words as plain strings: no JSON in the address, so that a query reads there as it reads in the editor. */
+export function parseAddress(search: string): Address {
+  return Object.fromEntries(new URLSearchParams(search));
+}
+
+export function printAddress(address: Record<string, unknown>): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(address))
+    if (typeof value === 'string' && value !== '') params.set(name, value);
+  const text = params.toString();
+  return text ? `?${text}` : '';
+}
+
+/** The part of an address that stays when another page is opened. */
+export function timeWords({ from, to, refresh }: Address): Address {
+  return { from, to, refresh };
+}
+
+export function useAddress(): [Address, SetAddress] {
+  const address: Address = useSearch({ strict: false });
+  const navigate = useNavigate();
+  const set = useCallback<SetAddress>(
+    (patch, options) => {
+      void navigate({ to: '.', search: (old: Address) => ({ ...old, ...patch }), replace: options?.replace ?? false });
+    },
+    [navigate],
+  );
+  return [address, set];
+}

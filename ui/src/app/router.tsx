@@ -1,0 +1,56 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
+import { Empty } from '../status/Empty';
+import { Problem } from '../status/Problem';
+import { parseAddress, printAddress, type Address } from './address';
+import { Shell } from './Shell';
+
+const root = createRootRoute({
+  component: Shell,
+  validateSearch: (search): Address => search as Address,
+  notFoundComponent: () => (
+    <Empty title="There is no such page" hint="The address may be mistyped; the tabs above lead to every page." />
+  ),
+  errorComponent: ({ error, reset }) => <Problem error={error} onRetry={reset} />,
+});
+
+// Each page is a chunk of its own: editors and charts are loaded by the pages that have them.
+const routes = [
+  createRoute({
+    getParentRoute: () => root,
+    path: '/',
+    component: lazyRouteComponent(() => import('../pages/home/Home')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/logs',
+    component: lazyRouteComponent(() => import('../pages/logs/Logs')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/charts',
+    component: lazyRouteComponent(() => import('../pages/metrics/Metrics')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/traces',
+    component: lazyRouteComponent(() => import('../pages/traces/Traces')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/trace/$traceId',
+    component: lazyRouteComponent(() => import('../pages/trace/Trace')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/sql',
+    component: lazyRouteComponent(() => import('../pages/sql/Sql')),
+  }),
+] as const;
+
+export const router = createRouter({
+  routeTree: root.addChildren([...routes]),
+  parseSearch: parseAddress,
+  stringifySearch: printAddress,
+  defaultPreload: 'intent',
+  defaultErrorComponent: ({ error, reset }) => <Problem error={error} onRetry={reset} />,
+});

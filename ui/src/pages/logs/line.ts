@@ -1,0 +1,59 @@
+import type { LogRow } from '../../api/loki';
+import { asRecord } from '../../api/client';
+
+export interface Message {
+  text: string;
+  /** Further fields of a JSON line, as `name=value`. */
+  rest: string;
+}
+
+const TEXT_FIELDS = ['message', 'msg', 'body', 'event'];
+const KNOWN_FIELDS = new Set([...TEXT_FIELDS, 'level', 'severity', 'time', 'timestamp', 'ts', 'trace_id', 'span_id']);
+
+export function jsonOf(line: string): Record<string, unknown> | undefined {
+  if (!/^\s*\{/.test(line)) return undefined;
+  try {
+    return asRecord(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A JSON line as a sentence and its fields; any other line as it is. The detail always shows the line untouched. */
+export function messageOf(line: string): Message {
+  const json = jsonOf(line);
+  if (!json) return { text: line, rest: '' };
+  const name = TEXT_FIELDS.find((field) => typeof json[field] === 'string' && json[field] !== '');
+  if (!name) return { text: line, rest: '' };
+  const rest = Object.entries(json)
+    .filter(([field]) => field !== name && !KNOWN_FIELDS.has(field))
+    .map(([field, value]) => `${field}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return { text: String(json[name]), rest: rest.join(' ') };
+}
+
+export function serviceOf(row: LogRow): string {
+  const { stream } = row;
+  return (
+    stream.component ?? stream.service_name ?? stream.app ?? stream.job ?? stream.service ?? stream.container ?? ''
+  );
+}
+
+/** The trace this row belongs to, wherever its sender put the id. */
+export function traceIdOf(row: LogRow): string | undefined {
+  const json = jsonOf(row.line) ?? {};
+  for (const fields of [row.metadata, row.parsed, row.stream, json]) {
+    for (const name of ['trace_id', 'traceId', 'traceID', 'traceid']) {
+      const value: unknown = (fields as Record<string, unknown>)[name];
+      if (typeof value === 'string' && /^[0-9a-f]{16,32}$/i.test(value) && !/^0+$/.test(value))
+        return value.toLowerCase();
+    }
+  }
+  return undefined;
+}
+
+/** The text cut at each place where one of the searched texts stands: odd pieces are the finds. */
+export function cutAt(text: string, searched: string[]): string[] {
+  if (searched.length === 0) return [text];
+  const escaped = searched.map((each) => each.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return text.split(new RegExp(`(${escaped.join('|')})`));
+}

@@ -1,0 +1,73 @@
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useMemo, useRef } from 'react';
+import classes from './Grid.module.css';
+import { cellText, isNumeric } from './cells';
+
+interface Props {
+  columns: { name: string; type: string }[];
+  rows: unknown[][];
+}
+
+const WIDTH_MAX = 60;
+const MEASURED_ROWS = 200;
+
+/** A table of any answer; only the rows in sight are in the page. */
+export function Grid({ columns, rows }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => 26,
+    overscan: 12,
+  });
+  const template = useMemo(
+    () => `${columns.map((_, index) => `${widthOf(columns, rows, index)}ch`).join(' ')} 1fr`,
+    [columns, rows],
+  );
+  return (
+    <div ref={box} className={classes.scroll} data-testid="grid" role="table" aria-rowcount={rows.length + 1}>
+      <div className={classes.head} style={{ gridTemplateColumns: template }} role="row">
+        {columns.map(({ name, type }, index) => (
+          <span key={index} role="columnheader" data-number={isNumeric(type)} title={`${name}: ${type}`}>
+            {name} <small>{type}</small>
+          </span>
+        ))}
+      </div>
+      <div className={classes.body} style={{ height: virtual.getTotalSize() }} role="rowgroup">
+        {virtual.getVirtualItems().map((item) => (
+          <div
+            key={item.key}
+            className={classes.row}
+            style={{ gridTemplateColumns: template, transform: `translateY(${item.start}px)` }}
+            role="row"
+            aria-rowindex={item.index + 2}
+          >
+            {columns.map(({ type }, index) => {
+              const value = rows[item.index]?.[index];
+              const text = cellText(value);
+              return (
+                <span
+                  key={index}
+                  role="cell"
+                  data-number={isNumeric(type)}
+                  data-null={value === null || value === undefined}
+                  title={text.length > 40 ? text : undefined}
+                >
+                  {value === null || value === undefined ? 'null' : text}
+                </span>
+              );
+            })}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** Characters of the widest cell among the first rows; the template is one for all rows, so columns stand in line. */
+function widthOf(columns: Props['columns'], rows: unknown[][], index: number): number {
+  const column = columns[index];
+  let widest = column ? column.name.length + column.type.length + 2 : 4;
+  for (const row of rows.slice(0, MEASURED_ROWS)) widest = Math.max(widest, cellText(row[index]).length);
+  return Math.min(WIDTH_MAX, widest) + 4;
+}

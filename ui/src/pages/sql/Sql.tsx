@@ -1,0 +1,124 @@
+import { Button } from '@mantine/core';
+import { IconDownload } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { runSql, type SqlAnswer } from '../../api/tyto';
+import { useAddress } from '../../app/address';
+import { QueryBar } from '../../editor/QueryBar';
+import { sqlLanguage } from '../../editor/sql';
+import { useDraft } from '../../editor/useDraft';
+import { formatCount, formatDuration } from '../../format/units';
+import { Answer } from '../../status/Answer';
+import { Empty } from '../../status/Empty';
+import { useTime } from '../../time/useTime';
+import { toCsv } from './cells';
+import { EXAMPLES } from './examples';
+import { Grid } from './Grid';
+import classes from './Sql.module.css';
+
+export default function Sql() {
+  const [address, setAddress] = useAddress();
+  const time = useTime();
+  const sql = address.q?.trim() ?? '';
+  const [draft, setDraft] = useDraft(sql);
+  const answer = useQuery({
+    queryKey: ['sql', sql, time.manual],
+    enabled: sql !== '',
+    queryFn: async ({ signal }) => {
+      const started = performance.now();
+      return { ...(await runSql(sql, signal)), tookMs: performance.now() - started };
+    },
+  });
+  const run = () => {
+    if (draft.trim() === sql) time.refresh();
+    else setAddress({ q: draft.trim() || undefined });
+  };
+  return (
+    <div className={classes.page}>
+      <QueryBar
+        draft={draft}
+        onDraft={setDraft}
+        onRun={run}
+        language={sqlLanguage}
+        label="SQL"
+        placeholder="SELECT … FROM logs, spans, samples or points. Ctrl Enter runs."
+        running={answer.isFetching}
+        lines
+      />
+      <div className={classes.examples}>
+        <span className="dim">Examples</span>
+        {EXAMPLES.map((example) => (
+          <button
+            key={example.title}
+            type="button"
+            className={classes.example}
+            onClick={() => setAddress({ q: example.sql })}
+          >
+            {example.title}
+          </button>
+        ))}
+        <span className={classes.note}>SQL sees all time: the range above does not narrow it.</span>
+      </div>
+      <div className={classes.answer}>
+        {sql === '' ? (
+          <Empty
+            title="Write a query, or choose an example"
+            hint={
+              <>
+                Tables: <code>logs</code>, <code>spans</code>, <code>samples</code>, and <code>points</code> with one
+                row for each sample. Ctrl Enter runs.
+              </>
+            }
+          />
+        ) : (
+          <Answer
+            query={answer}
+            empty={(data) => (data.rows.length ? null : <NoRows sql={sql} columns={data.columns.length} />)}
+          >
+            {(data) => (
+              <>
+                <Grid columns={data.columns} rows={data.rows} />
+                <div className={classes.foot}>
+                  <span data-testid="sql-count">
+                    {formatCount(data.rows.length)} {data.rows.length === 1 ? 'row' : 'rows'} in{' '}
+                    {formatDuration(Math.round(data.tookMs))}
+                  </span>
+                  <Button
+                    size="compact-xs"
+                    variant="default"
+                    leftSection={<IconDownload size={13} />}
+                    onClick={() => download(data)}
+                  >
+                    Download as CSV
+                  </Button>
+                </div>
+              </>
+            )}
+          </Answer>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function download({ columns, rows }: SqlAnswer) {
+  const address = URL.createObjectURL(new Blob([toCsv(columns, rows)], { type: 'text/csv' }));
+  const link = document.createElement('a');
+  link.href = address;
+  link.download = `tyto-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.csv`;
+  link.click();
+  URL.revokeObjectURL(address);
+}
+
+function NoRows({ sql, columns }: { sql: string; columns: number }) {
+  return (
+    <Empty
+      title="The query ran, and no row matches"
+      hint={
+        <>
+          Asked <code>{sql}</code> ({columns} columns). Loosen its conditions; <code>SELECT count(*) FROM logs</code>{' '}
+          shows whether there is data at all.
+        </>
+      }
+    />
+  );
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import type { BusinessService, Overview } from '../src/api/tyto';
+import { healthOf, sortByTrouble, summarize, title } from '../src/pages/home/health';
+
+function service(name: string, { rate = 10, errors = [0, 0, 0, 0], p95 = [100, 100, 100, 100] } = {}): BusinessService {
+  return {
+    name,
+    services: [],
+    rate,
+    errorRatio: errors.reduce((sum, each) => sum + each, 0) / errors.length,
+    p95Ms: Math.max(...p95),
+    spark: { stepSeconds: 60, rate: errors.map(() => rate), errorRatio: errors, p95Ms: p95 },
+  };
+}
+
+const overview = (...businessServices: BusinessService[]): Overview => ({
+  businessServices,
+  unassigned: { logs: 0, spans: 0, series: 0 },
+});
+const says = (...services: BusinessService[]) => summarize(overview(...services)).text;
+
+describe('summarize', () => {
+  it('says that all is well', () => {
+    expect(says(service('a'), service('b'))).toBe('All two business services are healthy.');
+  });
+  it('names the failing service and its share of failures', () => {
+    expect(says(service('login'), service('video-playback', { errors: [0, 0, 0.04, 0.04, 0.04] }))).toBe(
+      'Video playback is failing 4 % of requests. The other one is healthy.',
+    );
+  });
+  it('names a slow service with what is usual', () => {
+    const slow = service('payments', {
+      errors: Array<number>(9).fill(0),
+      p95: [400, 400, 400, 400, 400, 400, 1200, 1200, 1200],
+    });
+    expect(says(slow, service('a'), service('b'))).toBe(
+      'Payments is slow: most requests took up to 1.2 s, usually 400 ms. The other two are healthy.',
+    );
+  });
+  it('does not call silence healthy', () => {
+    expect(says(service('a', { rate: 0 }))).toBe('No business service had any traffic in this time.');
+    expect(says(service('a'), service('b'), service('c', { rate: 0 }))).toBe(
+      'All two business services with traffic are healthy.',
+    );
+  });
+  it('counts what it does not name', () => {
+    const bad = (name: string) => service(name, { errors: [0.1, 0.1, 0.1] });
+    expect(says(bad('a'), bad('b'), bad('c'))).toBe(
+      'A is failing 10 % of requests; B is failing 10 % of requests, and one more needs a look.',
+    );
+  });
+});
+
+it('judges by the end of the range, not by its average', () => {
+  expect(healthOf(service('a', { errors: [0.5, 0.5, 0, 0, 0] })).state).toBe('healthy');
+  expect(healthOf(service('a', { errors: [0, 0, 0, 0, 0.06, 0.06] })).state).toBe('failing');
+  expect(healthOf(service('a', { errors: [0, 0.02, 0.02, 0.02] })).state).toBe('degraded');
+});
+
+it('puts trouble first, then the busier service', () => {
+  const order = sortByTrouble([
+    service('calm', { rate: 5 }),
+    service('busy', { rate: 50 }),
+    service('bad', { errors: [0.2, 0.2, 0.2] }),
+  ]);
+  expect(order.map(({ service: { name } }) => name)).toEqual(['bad', 'busy', 'calm']);
+});
+
+it('writes names as people do', () => {
+  expect(title('video-playback')).toBe('Video playback');
+});

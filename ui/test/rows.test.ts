@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { compareNs, readStreams, type LogRow } from '../src/api/loki';
+import type { Series } from '../src/api/prometheus';
+import { byLevel } from '../src/pages/logs/Histogram';
+import { levelOfLabels } from '../src/pages/logs/level';
+import { cutAt, messageOf, traceIdOf } from '../src/pages/logs/line';
+import { addNew } from '../src/pages/logs/useLive';
+import { mergePages } from '../src/pages/logs/useLogRows';
+
+const row = (ns: string, line: string): LogRow => ({ ns, line, stream: { app: 'web' }, metadata: {}, parsed: {} });
+const lines = (rows: LogRow[]) => rows.map(({ line }) => line);
+
+it('orders instants that a JavaScript number could not tell apart', () => {
+  expect(compareNs('1795326950224000001', '1795326950224000002')).toBeLessThan(0);
+  expect(compareNs('999', '1000')).toBeLessThan(0);
+});
+
+it('reads streams into rows, newest first, with stream labels and structured metadata apart', () => {
+  const json = {
+    data: {
+      resultType: 'streams',
+      result: [
+        {
+          stream: { app: 'a' },
+          values: [
+            ['3', 'three', { structuredMetadata: { trace_id: 'x' } }],
+            ['1', 'one'],
+          ],
+        },
+        { stream: { app: 'b' }, values: [['2', 'two', { parsed: { status: '200' } }]] },
+      ],
+    },
+  };
+  const rows = readStreams(json, '/p');
+  expect(lines(rows)).toEqual(['three', 'two', 'one']);
+  expect(rows[0]?.metadata).toEqual({ trace_id: 'x' });
+  expect(rows[1]?.parsed).toEqual({ status: '200' });
+  expect(() => readStreams({ data: {} }, '/p')).toThrow('no data.result');
+});
+
+describe('mergePages', () => {
+  it('drops what two pages share at their common instant, and only that', () => {
+    const pages = [
+      [row('3', 'c'), row('2', 'b'), row('2', 'b')],
+      [row('2', 'b'), row('2', 'b'), row('2', 'b2'), row('1', 'a')],
+    ];
+    expect(lines(mergePages(pages))).toEqual(['c', 'b', 'b', 'b2', 'a']);
+  });
+  it('keeps equal rows of one page', () => {
+    expect(mergePages([[row('2', 'b'), row('2', 'b')]])).toHaveLength(2);
+  });
+});
+
+describe('addNew', () => {
+  it('adds only rows that are not there yet, and late ones in their place', () => {
+    const kept = [row('5', 'e'), row('3', 'c')];
+    const polled = [row('6', 'f'), row('5', 'e'), row('4', 'd'), row('3', 'c')];
+    expect(lines(addNew(kept, polled, []))).toEqual(['f', 'e', 'd', 'c']);
+  });
+  it('does not repeat rows that the page below shows', () => {
+    expect(lines(addNew([], [row('3', 'c'), row('2', 'b')], [row('2', 'b'), row('1', 'a')]))).toEqual(['c']);
+  });
+});
+
+it.each<[Record<string, string>, string]>([
+  [{ severity_text: 'WARNING' }, 'warn'],
+  [{ level: 'err' }, 'error'],
+  [{ severity_number: '17' }, 'error'],
+  [{ severity_number: '9', severity_text: '' }, 'info'],
+  [{ severity_text: 'notice' }, 'info'],
+  [{ severity_text: 'Critical' }, 'fatal'],
+  [{ severity_number: '0' }, 'unknown'],
+  [{}, 'unknown'],
+])('level of %j is %s', (labels, level) => {
+  expect(levelOfLabels(labels)).toBe(level);
+});
+
+it('draws each count over the time it counted, one line per level', () => {
+  const series: Series[] = [
+    { labels: { severity_text: 'ERROR' }, times: [60, 120], values: [2, 3] },
+    { labels: { level: 'error' }, times: [60], values: [5] },
+    { labels: { severity_text: 'INFO' }, times: [120], values: [7] },
+  ];
+  const { times, levels } = byLevel({ series, warnings: [] }, 0, 60, 60);
+  expect(times).toEqual([0, 60]);
+  expect(levels).toEqual([
+    { level: 'info', values: [null, 7], count: 7 },
+    { level: 'error', values: [7, 3], count: 10 },
+  ]);
+});
+
+it('shows a JSON line as its message and fields', () => {
+  expect(messageOf('{"level":"info","msg":"paid","amount":12,"card":{"kind":"x"}}')).toEqual({
+    text: 'paid',
+    rest: 'amount=12 card={"kind":"x"}',
+  });
+  expect(messageOf('{broken').text).toBe('{broken');
+  expect(messageOf('{"a":1}')).toEqual({ text: '{"a":1}', rest: '' });
+});
+
+it('finds a trace id wherever the sender put it', () => {
+  const id = '0af7651916cd43dd8448eb211c80319c';
+  expect(traceIdOf({ ...row('1', ''), metadata: { trace_id: id } })).toBe(id);
+  expect(traceIdOf(row('1', `{"traceId":"${id.toUpperCase()}"}`))).toBe(id);
+  expect(traceIdOf({ ...row('1', ''), metadata: { trace_id: '0'.repeat(32) } })).toBeUndefined();
+});
+
+it('cuts a text at the searched words without reading them as patterns', () => {
+  expect(cutAt('a.b axb a.b', ['a.b'])).toEqual(['', 'a.b', ' axb ', 'a.b', '']);
+});
