@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use model::schema::column;
 use model::{Order, Result};
 use parquet::arrow::ProjectionMask;

@@ -1,5 +1,5 @@
 //! Batches to store, a disk that fails when told to, and ways to look at what came back.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io;
 use std::path::Path;
