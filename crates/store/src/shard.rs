@@ -156,7 +156,6 @@ impl Shard {
             wal.refuse();
             wal.barrier().await;
             let flushed = inner.flush().await;
-            wal.barrier().await;
             let closing = inner.clone();
             blocking(move || {
                 closing.wal.iter().for_each(Wal::close);
@@ -244,6 +243,9 @@ impl Inner {
         let applied_seq = self.tables.applied_seq();
         let flushed = futures::future::join_all(self.flushers.iter().map(|flusher| flusher.flush(applied_seq))).await;
         self.let_log_go();
+        if let Some(wal) = &self.wal {
+            wal.barrier().await;
+        }
         flushed.into_iter().collect()
     }
 

@@ -11,6 +11,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use serde_json::{Map, Value, json};
 
+use super::handle::Handle;
+
 /// A bound longer than this is not kept: statistics are read at every open.
 const BOUND_BYTES_MAX: usize = 256;
 
@@ -30,12 +32,12 @@ impl LakeFile {
         Self { path, name, bytes, stats, footer: OnceLock::new() }
     }
 
-    pub(crate) fn open(&self) -> Result<File> {
-        File::open(&self.path).map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
+    pub(crate) fn open(&self) -> Result<Handle> {
+        File::open(&self.path).and_then(Handle::new).map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
     }
 
     /// The footer, read once.
-    pub(crate) fn footer(&self, file: &File) -> Result<&ArrowReaderMetadata> {
+    pub(crate) fn footer(&self, file: &Handle) -> Result<&ArrowReaderMetadata> {
         if let Some(footer) = self.footer.get() {
             return Ok(footer);
         }

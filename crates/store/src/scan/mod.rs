@@ -6,7 +6,6 @@ mod prune;
 mod read;
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
@@ -18,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::head::{Block, Head, SeriesSlice};
 use crate::lake::files::LakeFile;
+use crate::lake::handle::Handle;
 use crate::table::ShardTable;
 use filter::{CompiledFilter, meets};
 use merge::{Key, Merge};
@@ -104,7 +104,7 @@ enum Unit {
     Series(SeriesSlice),
     /// Rows of the head without points.
     Families(RecordBatch),
-    Group { file: Arc<LakeFile>, handle: Arc<File>, group: usize, time: (i64, i64) },
+    Group { file: Arc<LakeFile>, handle: Handle, group: usize, time: (i64, i64) },
 }
 
 impl Unit {
@@ -216,7 +216,7 @@ fn open_groups(plan: &Plan, file: &Arc<LakeFile>, units: &mut VecDeque<Unit>) ->
         plan.count(|stats| stats.files_skipped += 1);
         return Ok(());
     }
-    let handle = Arc::new(file.open()?);
+    let handle = file.open()?;
     let footer = file.footer(&handle)?;
     for group in 0..footer.metadata().num_row_groups() {
         let may = prune::group_may_match(plan, file, &handle, group)?;
