@@ -103,10 +103,16 @@ impl Shard {
         let log = options.clone();
         let frames = blocking(move || {
             let mut frames = Vec::new();
-            recover(&*log.disk, &log.wal_dir(), false, |_, _| true, |seq, table, records| {
-                frames.push((seq, table, records));
-                Ok(())
-            })?;
+            recover(
+                &*log.disk,
+                &log.wal_dir(),
+                false,
+                |_, _| true,
+                |seq, table, records| {
+                    frames.push((seq, table, records));
+                    Ok(())
+                },
+            )?;
             Ok(frames)
         })
         .await?;
@@ -125,7 +131,9 @@ impl Shard {
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let (tables, wake, closed) = (Arc::new(tables), Arc::default(), AtomicBool::new(false));
-        Ok(Arc::new(Self { inner: Arc::new(Inner { options, tables, flushers: Vec::new(), wal: None, permits, wake, closed, lock: None }) }))
+        Ok(Arc::new(Self {
+            inner: Arc::new(Inner { options, tables, flushers: Vec::new(), wal: None, permits, wake, closed, lock: None }),
+        }))
     }
 
     /// Returns when everything acknowledged before the call is in the lake.
@@ -343,7 +351,8 @@ fn records_in(table: Table, records: &RecordBatch) -> Result<u64> {
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("LOCK");
     let cannot = || Error::unavailable(format!("cannot lock {}", path.display()));
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|error| cannot().because(error))?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|error| cannot().because(error))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {

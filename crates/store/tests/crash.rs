@@ -174,7 +174,9 @@ async fn every_scan_sees_each_row_once_while_everything_moves() {
     let mut scans = 0;
     while !done.load(Ordering::SeqCst) {
         let least = acknowledged.load(Ordering::SeqCst);
-        let found = bodies(&scan(&shard, ScanRequest { columns: Some(vec!["body".to_owned()]), ..ScanRequest::new(Table::Logs, TimeRange::ALL) }).await);
+        let found = bodies(
+            &scan(&shard, ScanRequest { columns: Some(vec!["body".to_owned()]), ..ScanRequest::new(Table::Logs, TimeRange::ALL) }).await,
+        );
         let distinct: BTreeSet<_> = found.iter().collect();
         assert_eq!(distinct.len(), found.len(), "a row was seen twice");
         assert!((0..least).all(|row| distinct.contains(&format!("{row:05}"))), "an acknowledged row was not seen");

@@ -85,8 +85,12 @@ async fn a_second_writer_is_told_who_is_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_keeps_every_row_and_one_point_per_instant() {
     let dir = tempfile::tempdir().unwrap();
-    let options =
-        ShardOptions { files_max_before_compaction: 3, replaced_file_age_min: std::time::Duration::ZERO, checkpoint_commits: 2, ..options(dir.path()) };
+    let options = ShardOptions {
+        files_max_before_compaction: 3,
+        replaced_file_age_min: std::time::Duration::ZERO,
+        checkpoint_commits: 2,
+        ..options(dir.path())
+    };
     let shard = Shard::open(options.clone()).await.unwrap();
     for round in 0..4 {
         put(&shard, Table::Logs, logs(&[(round, "a", &format!("line {round}"))])).await.unwrap();
@@ -112,8 +116,8 @@ async fn compaction_keeps_every_row_and_one_point_per_instant() {
     drop(shard);
     let shard = Shard::open(options).await.unwrap();
     check(&shard).await;
-    let files = std::fs::read_dir(dir.path().join("lake/logs")).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".parquet")
-    });
+    let files = std::fs::read_dir(dir.path().join("lake/logs"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".parquet"));
     assert_eq!(files.count(), 1, "replaced files are gone after the next open");
 }

@@ -94,9 +94,7 @@ fn value(subject: &Subject, records: &arrow::array::RecordBatch, row: usize) -> 
             let array: &arrow::array::StringArray = model::schema::column(records, name).unwrap();
             if array.is_null(row) { String::new() } else { array.value(row).to_owned() }
         }
-        Subject::Entry { column, key } => {
-            AttributesView::of(records, column, None).unwrap().get(row, key).unwrap_or_default().to_owned()
-        }
+        Subject::Entry { column, key } => AttributesView::of(records, column, None).unwrap().get(row, key).unwrap_or_default().to_owned(),
         Subject::FirstOf(each) => each.iter().map(|subject| value(subject, records, row)).find(|text| !text.is_empty()).unwrap_or_default(),
     }
 }
@@ -158,7 +156,9 @@ async fn a_projection_comes_in_the_order_asked_for() {
     for order in [Order::Any, Order::NewestFirst] {
         let columns = vec!["body".to_owned(), "service_name".to_owned()];
         let limit = (order != Order::Any).then_some(10);
-        let found = scan(&shard, ScanRequest { columns: Some(columns.clone()), order, limit, ..ScanRequest::new(Table::Logs, TimeRange::ALL) }).await;
+        let found =
+            scan(&shard, ScanRequest { columns: Some(columns.clone()), order, limit, ..ScanRequest::new(Table::Logs, TimeRange::ALL) })
+                .await;
         let names: Vec<_> = found.schema().fields().iter().map(|field| field.name().clone()).collect();
         assert_eq!(names, columns);
     }

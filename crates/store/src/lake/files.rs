@@ -33,7 +33,9 @@ impl LakeFile {
     }
 
     pub(crate) fn open(&self) -> Result<Handle> {
-        File::open(&self.path).and_then(Handle::new).map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
+        File::open(&self.path)
+            .and_then(Handle::new)
+            .map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
     }
 
     /// The footer, read once.
@@ -41,9 +43,8 @@ impl LakeFile {
         if let Some(footer) = self.footer.get() {
             return Ok(footer);
         }
-        let options = ArrowReaderOptions::new()
-            .with_offset_index_policy(PageIndexPolicy::Optional)
-            .with_column_index_policy(PageIndexPolicy::Skip);
+        let options =
+            ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional).with_column_index_policy(PageIndexPolicy::Skip);
         let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))?;
         Ok(self.footer.get_or_init(|| footer))
     }

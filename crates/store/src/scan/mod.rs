@@ -104,7 +104,12 @@ enum Unit {
     Series(SeriesSlice),
     /// Rows of the head without points.
     Families(RecordBatch),
-    Group { file: Arc<LakeFile>, handle: Handle, group: usize, time: (i64, i64) },
+    Group {
+        file: Arc<LakeFile>,
+        handle: Handle,
+        group: usize,
+        time: (i64, i64),
+    },
 }
 
 impl Unit {
@@ -192,7 +197,9 @@ fn joined<R>(ended: Result<Result<R>, tokio::task::JoinError>) -> Result<R> {
 
 fn take(plan: &Plan, head: &Head) -> Taken {
     match head {
-        Head::Rows(rows) => Taken::Blocks(rows.blocks().filter(|block| meets(plan.time, block.min_time, block.max_time)).cloned().collect()),
+        Head::Rows(rows) => {
+            Taken::Blocks(rows.blocks().filter(|block| meets(plan.time, block.min_time, block.max_time)).cloned().collect())
+        }
         Head::Series(head) => {
             let nanos = |ms: Option<&i64>| ms.map_or(0, |ms| ms.saturating_mul(1_000_000));
             let mut looked = 0;

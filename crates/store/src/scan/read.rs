@@ -113,9 +113,8 @@ impl<'a> Group<'a> {
     fn batches(&self, columns: &[&str], chosen: &Chosen) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
         let file = self.file;
         let footer = file.footer(self.handle)?.clone();
-        let roots: Vec<usize> = (0..footer.schema().fields().len())
-            .filter(|&index| columns.contains(&footer.schema().field(index).name().as_str()))
-            .collect();
+        let roots: Vec<usize> =
+            (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
         self.count_bytes(footer.metadata().row_group(self.group), &mask, chosen.rows);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.handle.clone(), footer)
