@@ -23,7 +23,7 @@ pub(crate) struct CompiledFilter {
 pub(crate) enum CompiledTest {
     /// Sorted.
     OneOf(Vec<String>),
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Matches(Regex),
 }
 
@@ -41,8 +41,8 @@ impl CompiledFilter {
             Test::OneOf(texts) => (exactly(texts), false),
             Test::Regex(pattern) => (anchored(pattern)?, false),
             Test::NotRegex(pattern) => (anchored(pattern)?, true),
-            Test::Contains(text) => (CompiledTest::Contains(Finder::new(text).into_owned()), false),
-            Test::NotContains(text) => (CompiledTest::Contains(Finder::new(text).into_owned()), true),
+            Test::Contains(text) => (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), false),
+            Test::NotContains(text) => (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), true),
             Test::Search(pattern) => (CompiledTest::Matches(regex(pattern)?), false),
             Test::NotSearch(pattern) => (CompiledTest::Matches(regex(pattern)?), true),
         };
