@@ -8,7 +8,7 @@
 //! `lake/compact.rs` merges small files.
 //!
 //! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
-//! `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
+//! `scan/work.rs` (blocking threads, one unit after the other) > `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
 //!
 //! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
 //!
@@ -24,6 +24,7 @@ mod disk;
 mod flush;
 mod head;
 mod lake;
+mod lock;
 mod options;
 mod scan;
 mod shard;

@@ -1,6 +1,4 @@
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -14,6 +12,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::flush::{self, Flusher, Lake, blocking};
 use crate::lake::commit::{LakeTable, Opened};
 use crate::lake::write::same_schema;
+use crate::lock::lock;
 use crate::table::ShardTable;
 use crate::wal::format::Payload;
 use crate::wal::read::{Recovered, recover};
@@ -103,10 +102,16 @@ impl Shard {
         let log = options.clone();
         let frames = blocking(move || {
             let mut frames = Vec::new();
-            recover(&*log.disk, &log.wal_dir(), false, |_, _| true, |seq, table, records| {
-                frames.push((seq, table, records));
-                Ok(())
-            })?;
+            recover(
+                &*log.disk,
+                &log.wal_dir(),
+                false,
+                |_, _| true,
+                |seq, table, records| {
+                    frames.push((seq, table, records));
+                    Ok(())
+                },
+            )?;
             Ok(frames)
         })
         .await?;
@@ -125,7 +130,9 @@ impl Shard {
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let (tables, wake, closed) = (Arc::new(tables), Arc::default(), AtomicBool::new(false));
-        Ok(Arc::new(Self { inner: Arc::new(Inner { options, tables, flushers: Vec::new(), wal: None, permits, wake, closed, lock: None }) }))
+        Ok(Arc::new(Self {
+            inner: Arc::new(Inner { options, tables, flushers: Vec::new(), wal: None, permits, wake, closed, lock: None }),
+        }))
     }
 
     /// Returns when everything acknowledged before the call is in the lake.
@@ -156,7 +163,6 @@ impl Shard {
             wal.refuse();
             wal.barrier().await;
             let flushed = inner.flush().await;
-            wal.barrier().await;
             let closing = inner.clone();
             blocking(move || {
                 closing.wal.iter().for_each(Wal::close);
@@ -244,6 +250,9 @@ impl Inner {
         let applied_seq = self.tables.applied_seq();
         let flushed = futures::future::join_all(self.flushers.iter().map(|flusher| flusher.flush(applied_seq))).await;
         self.let_log_go();
+        if let Some(wal) = &self.wal {
+            wal.barrier().await;
+        }
         flushed.into_iter().collect()
     }
 
@@ -335,26 +344,4 @@ fn records_in(table: Table, records: &RecordBatch) -> Result<u64> {
             (offsets[offsets.len() - 1] - offsets[0]) as u64
         }
     })
-}
-
-/// Takes the directory's lock, or says who has it.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join("LOCK");
-    let cannot = || Error::unavailable(format!("cannot lock {}", path.display()));
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|error| cannot().because(error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            return Err(cannot().because(format!("it is held by {}: only one process may write to a shard", holder.trim())));
-        }
-        Err(std::fs::TryLockError::Error(error)) => return Err(cannot().because(error)),
-    }
-    let holder = format!("process {}", std::process::id());
-    file.set_len(0)
-        .and_then(|()| file.seek(SeekFrom::Start(0)))
-        .and_then(|_| file.write_all(holder.as_bytes()))
-        .map_err(|error| cannot().because(error))?;
-    Ok(file)
 }

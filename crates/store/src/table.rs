@@ -97,10 +97,6 @@ impl ShardTable {
         state.frozen.clone()
     }
 
-    pub(crate) fn has_frozen(&self) -> bool {
-        self.state.read().frozen.is_some()
-    }
-
     /// The frozen head's rows are in these files from now on.
     pub(crate) fn thaw(&self, new: Vec<LakeFile>) {
         let mut state = self.state.write();

@@ -7,6 +7,7 @@ prints one JSON object: engine > table > counts and sums. Needs `pip install duc
 """
 
 import json
+import os
 import pathlib
 import sys
 import urllib.parse
@@ -14,7 +15,7 @@ import urllib.parse
 import chdb
 import duckdb
 
-# Plain SQL that both engines understand; {list_sum} and the like are what they call differently.
+# Plain SQL that both engines understand; {length} and {list_sum} are what they write differently.
 QUERIES = {
     "logs": "SELECT count(*), sum(length(coalesce(body, ''))), min(time_unix_nano), max(time_unix_nano), "
     "count(DISTINCT service_name), count(trace_id) FROM {source}",
@@ -52,6 +53,12 @@ def live_files(table: pathlib.Path) -> list[str]:
     return [str(table / name) for name in sorted(live)]
 
 
+def named(table: pathlib.Path, row: list) -> dict:
+    """The same Python types from both engines: sums are floats."""
+    pairs = zip(NAMES[table.name], row, strict=True)
+    return {name: float(value) if name.endswith("_sum") and value is not None else value for name, value in pairs}
+
+
 def with_duckdb(table: pathlib.Path) -> dict | None:
     files = live_files(table)
     if not files:
@@ -59,8 +66,8 @@ def with_duckdb(table: pathlib.Path) -> dict | None:
     # Staleness markers are NaN; a sum over them would be NaN in both engines and prove nothing.
     numbers = "list_sum(list_filter(\"values\", lambda x: NOT isnan(x)))"
     query = QUERIES[table.name].format(source=f"read_parquet({files!r})", length="len", list_sum=numbers)
-    row = duckdb.sql(query).fetchone()
-    return dict(zip(NAMES[table.name], row))
+    row = duckdb.sql(query).fetchall()[0]
+    return named(table, row)
 
 
 def with_clickhouse(table: pathlib.Path) -> dict | None:
@@ -69,13 +76,15 @@ def with_clickhouse(table: pathlib.Path) -> dict | None:
     numbers = "arraySum(arrayFilter(x -> NOT isNaN(x), arrayMap(x -> assumeNotNull(x), \"values\")))"
     query = QUERIES[table.name].format(source=f"deltaLakeLocal('{table}')", length="length", list_sum=numbers)
     row = json.loads(str(chdb.query(query + " SETTINGS output_format_json_quote_64bit_integers = 0", "JSONCompact")))["data"][0]
-    return dict(zip(NAMES[table.name], row))
+    return named(table, row)
 
 
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     lake = pathlib.Path(sys.argv[1]).resolve()
+    # Embedded ClickHouse reads only files below the folder it is started in.
+    os.chdir(lake)
     tables = [lake / name for name in QUERIES if (lake / name / "_delta_log").is_dir()]
     answer = {
         "duckdb": {table.name: with_duckdb(table) for table in tables},

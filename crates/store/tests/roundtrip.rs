@@ -85,8 +85,12 @@ async fn a_second_writer_is_told_who_is_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_keeps_every_row_and_one_point_per_instant() {
     let dir = tempfile::tempdir().unwrap();
-    let options =
-        ShardOptions { files_max_before_compaction: 3, replaced_file_age_min: std::time::Duration::ZERO, checkpoint_commits: 2, ..options(dir.path()) };
+    let options = ShardOptions {
+        files_max_before_compaction: 3,
+        replaced_file_age_min: std::time::Duration::ZERO,
+        checkpoint_commits: 2,
+        ..options(dir.path())
+    };
     let shard = Shard::open(options.clone()).await.unwrap();
     for round in 0..4 {
         put(&shard, Table::Logs, logs(&[(round, "a", &format!("line {round}"))])).await.unwrap();
@@ -112,8 +116,42 @@ async fn compaction_keeps_every_row_and_one_point_per_instant() {
     drop(shard);
     let shard = Shard::open(options).await.unwrap();
     check(&shard).await;
-    let files = std::fs::read_dir(dir.path().join("lake/logs")).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".parquet")
-    });
+    let files = std::fs::read_dir(dir.path().join("lake/logs"))
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".parquet"));
     assert_eq!(files.count(), 1, "replaced files are gone after the next open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_alone_reaches_series_of_its_family_and_stays_without_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    let metadata = |name: &str, kind: &str| {
+        let mut builder = model::samples::SamplesBuilder::default();
+        let row = model::samples::SeriesRow { name, kind, help: "helps", ..Default::default() };
+        builder.push_series(&row, std::iter::empty());
+        builder.finish()
+    };
+    let mut bare = model::samples::SamplesBuilder::default();
+    bare.float(1000, 1.0);
+    bare.push_series(&model::samples::SeriesRow { name: "requests_total", ..Default::default() }, std::iter::empty());
+    put(&shard, Table::Samples, bare.finish()).await.unwrap();
+    put(&shard, Table::Samples, metadata("requests_total", "counter")).await.unwrap();
+    put(&shard, Table::Samples, metadata("lonely", "gauge")).await.unwrap();
+    let check = async |shard: &Shard| {
+        let found = all(shard, Table::Samples).await;
+        let names: &arrow::array::StringArray = model::schema::column(&found, "name").unwrap();
+        let kinds: &arrow::array::StringArray = model::schema::column(&found, "type").unwrap();
+        let mut pairs: Vec<_> = (0..found.num_rows()).map(|row| (names.value(row), kinds.value(row))).collect();
+        pairs.sort_unstable();
+        assert_eq!(pairs, [("lonely", "gauge"), ("requests_total", "counter")]);
+    };
+    check(&shard).await;
+    shard.flush().await.unwrap();
+    check(&shard).await;
+    // The same metadata again, as senders repeat it, writes nothing.
+    put(&shard, Table::Samples, metadata("lonely", "gauge")).await.unwrap();
+    shard.flush().await.unwrap();
+    check(&shard).await;
+    assert_eq!((shard.stats().tables[2].lake_files, shard.stats().wal_bytes), (2, 0));
 }

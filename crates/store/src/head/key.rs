@@ -17,10 +17,6 @@ impl SeriesKey {
         Self(encoded.into())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn is(&self, encoded: &[u8]) -> bool {
         *self.0 == *encoded
     }
@@ -37,10 +33,6 @@ impl SeriesKey {
             push(buffer, name);
             push(buffer, value);
         }
-    }
-
-    pub(crate) fn has_histograms(&self) -> bool {
-        self.0[0] == 1
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -127,7 +119,7 @@ mod tests {
         let mut buffer = vec![9; 9];
         SeriesKey::encode(&mut buffer, &SamplesView::of(&batch).unwrap(), 0, true);
         let key = SeriesKey::new(&buffer);
-        assert!(key.has_histograms() && key.is(&buffer));
+        assert!(key.is(&buffer));
         assert_eq!((key.name(), key.identity(0), key.identity(5)), ("up", "", ""));
         assert_eq!(key.labels().collect::<Vec<_>>(), [("a", "1"), ("b", long.as_str())]);
         assert_eq!((key.label("b").len(), key.label("c")), (300, ""));

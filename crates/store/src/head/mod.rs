@@ -10,7 +10,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use model::{Result, Table};
 
-pub(crate) use chunk::Chunk;
 pub(crate) use key::SeriesKey;
 pub(crate) use rows::{Block, RowsHead};
 pub(crate) use series::{Families, SeriesHead, SeriesSlice};

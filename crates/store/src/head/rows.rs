@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, Int64Array, RecordBatch};
 use arrow::compute::{concat_batches, max, min};
-use arrow::datatypes::Int64Type;
 use model::schema::column;
 use model::{Result, Table};
 
@@ -91,8 +90,8 @@ impl RowsHead {
 impl Block {
     pub(crate) fn new(table: Table, records: RecordBatch) -> Result<Self> {
         let (first, last) = table.time_columns();
-        let min_time = min(column(&records, first)?).unwrap_or(i64::MAX);
-        let max_time = max(column(&records, last)?).unwrap_or(i64::MIN);
+        let (first, last): (&Int64Array, &Int64Array) = (column(&records, first)?, column(&records, last)?);
+        let (min_time, max_time) = (min(first).unwrap_or(i64::MAX), max(last).unwrap_or(i64::MIN));
         Ok(Self { records, min_time, max_time })
     }
 }
@@ -100,10 +99,4 @@ impl Block {
 /// Bytes the rows take, counted once even where a decoder cut several batches from one buffer.
 fn bytes_of(records: &RecordBatch) -> usize {
     records.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())).sum()
-}
-
-/// The values of a column that is never null and always 64-bit: time columns, series ids.
-pub(crate) fn longs<'a>(records: &'a RecordBatch, name: &str) -> Result<&'a [i64]> {
-    let array: &arrow::array::Int64Array = column(records, name)?;
-    Ok(array.as_primitive::<Int64Type>().values())
 }

@@ -161,7 +161,7 @@ impl SeriesHead {
 
 impl Families {
     fn learn(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
-        match self.0.get_mut(name) {
+        match self.0.get(name) {
             Some(known) if known.kind == kind && known.unit == unit && known.help == help => {}
             None if self.0.len() >= FAMILIES_MAX => {}
             _ => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::builder::DeltaTableBuilder;
@@ -44,7 +44,8 @@ pub(crate) struct Opened {
 impl LakeTable {
     /// Opens the table, or creates it; removes what a crash left behind. None when only reading and there is no table.
     pub(crate) async fn open(options: Arc<ShardOptions>, table: Table, read_only: bool) -> Result<Option<Opened>> {
-        let dir = std::path::absolute(options.table_dir(table)).map_err(|error| Error::invalid("cannot resolve the data directory").because(error))?;
+        let dir = std::path::absolute(options.table_dir(table))
+            .map_err(|error| Error::invalid("cannot resolve the data directory").because(error))?;
         let what = format!("cannot open table {} in {}", table.name(), dir.display());
         let failed = |error: deltalake_core::DeltaTableError| Error::unavailable(what.clone()).because(error);
         if read_only && !dir.join("_delta_log").is_dir() {
@@ -110,7 +111,8 @@ impl LakeTable {
     ) -> Result<()> {
         assert!(self.doubtful.is_none(), "a doubtful commit is resolved before the next");
         let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot commit to the Delta log").because(error);
-        let mut properties = CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
+        let mut properties =
+            CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
         if let Some(transaction) = transaction {
             properties = properties.with_application_transaction(transaction);
         }
@@ -287,7 +289,8 @@ fn drop_torn_commit(options: &ShardOptions, dir: &std::path::Path) -> Result<()>
     let Some((last, _)) = names.iter().rfind(|(name, _)| name.len() == 25 && name.ends_with(".json")) else { return Ok(()) };
     let path = log.join(last);
     let bytes = options.disk.read(&path).map_err(failed)?;
-    let whole = !bytes.is_empty() && bytes.split(|&byte| byte == b'\n').all(|line| line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
+    let whole = !bytes.is_empty()
+        && bytes.split(|&byte| byte == b'\n').all(|line| line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
     if !whole {
         tracing::warn!(commit = %path.display(), "removing a torn commit; its rows are still in the write-ahead log");
         options.disk.remove(&path).and_then(|()| options.disk.sync_dir(&log)).map_err(failed)?;

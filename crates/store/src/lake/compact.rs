@@ -71,7 +71,9 @@ fn written_seq(name: &str) -> Option<u64> {
 fn read(file: &LakeFile) -> Result<impl Iterator<Item = Result<RecordBatch>> + '_> {
     let handle = file.open()?;
     let footer = file.footer(&handle)?.clone();
-    let reader =
-        ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer).with_batch_size(8192).build().map_err(|error| file.corrupt(error))?;
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer)
+        .with_batch_size(8192)
+        .build()
+        .map_err(|error| file.corrupt(error))?;
     Ok(reader.map(|records| records.map_err(|error| file.corrupt(error))))
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{max, max_string, min, min_string};
@@ -10,6 +10,8 @@ use model::{Code, Error, Identity, Result, Table};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use serde_json::{Map, Value, json};
+
+use super::handle::Handle;
 
 /// A bound longer than this is not kept: statistics are read at every open.
 const BOUND_BYTES_MAX: usize = 256;
@@ -30,18 +32,19 @@ impl LakeFile {
         Self { path, name, bytes, stats, footer: OnceLock::new() }
     }
 
-    pub(crate) fn open(&self) -> Result<File> {
-        File::open(&self.path).map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
+    pub(crate) fn open(&self) -> Result<Handle> {
+        File::open(&self.path)
+            .and_then(Handle::new)
+            .map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
     }
 
     /// The footer, read once.
-    pub(crate) fn footer(&self, file: &File) -> Result<&ArrowReaderMetadata> {
+    pub(crate) fn footer(&self, file: &Handle) -> Result<&ArrowReaderMetadata> {
         if let Some(footer) = self.footer.get() {
             return Ok(footer);
         }
-        let options = ArrowReaderOptions::new()
-            .with_offset_index_policy(PageIndexPolicy::Optional)
-            .with_column_index_policy(PageIndexPolicy::Skip);
+        let options =
+            ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional).with_column_index_policy(PageIndexPolicy::Skip);
         let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))?;
         Ok(self.footer.get_or_init(|| footer))
     }

@@ -3,4 +3,5 @@
 pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod files;
+pub(crate) mod handle;
 pub(crate) mod write;

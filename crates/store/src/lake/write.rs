@@ -169,7 +169,8 @@ fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Resu
             builder = builder.set_max_row_group_bytes(Some(SAMPLES_GROUP_BYTES)).set_column_encoding(path("series_id"), Encoding::PLAIN);
             let values = nested(&["values", "list", "element"]);
             if splits_well(first)? {
-                builder = builder.set_column_dictionary_enabled(values.clone(), false).set_column_encoding(values, Encoding::BYTE_STREAM_SPLIT);
+                builder =
+                    builder.set_column_dictionary_enabled(values.clone(), false).set_column_encoding(values, Encoding::BYTE_STREAM_SPLIT);
             }
             builder = packed(builder, nested(&["timestamps", "list", "element"]));
         }
@@ -192,7 +193,12 @@ fn packed(builder: WriterPropertiesBuilder, path: ColumnPath) -> WriterPropertie
 /// The times and durations of a schema: long columns that grow or wander, not counts.
 fn long_columns(schema: &SchemaRef) -> Vec<String> {
     let is_time = |name: &str| name.ends_with("_nano");
-    schema.fields().iter().filter(|field| *field.data_type() == DataType::Int64 && is_time(field.name())).map(|field| field.name().clone()).collect()
+    schema
+        .fields()
+        .iter()
+        .filter(|field| *field.data_type() == DataType::Int64 && is_time(field.name()))
+        .map(|field| field.name().clone())
+        .collect()
 }
 
 /// Whether the values of this file come out smaller split by byte than plain or in a dictionary: tried on a sample.

@@ -23,7 +23,7 @@ pub(crate) struct CompiledFilter {
 pub(crate) enum CompiledTest {
     /// Sorted.
     OneOf(Vec<String>),
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     Matches(Regex),
 }
 
@@ -41,8 +41,8 @@ impl CompiledFilter {
             Test::OneOf(texts) => (exactly(texts), false),
             Test::Regex(pattern) => (anchored(pattern)?, false),
             Test::NotRegex(pattern) => (anchored(pattern)?, true),
-            Test::Contains(text) => (CompiledTest::Contains(Finder::new(text).into_owned()), false),
-            Test::NotContains(text) => (CompiledTest::Contains(Finder::new(text).into_owned()), true),
+            Test::Contains(text) => (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), false),
+            Test::NotContains(text) => (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), true),
             Test::Search(pattern) => (CompiledTest::Matches(regex(pattern)?), false),
             Test::NotSearch(pattern) => (CompiledTest::Matches(regex(pattern)?), true),
         };
@@ -158,9 +158,7 @@ impl<'a> Texts<'a> {
         Ok(match subject {
             Subject::Column(name) => Self::Column(column(records, name)?),
             Subject::Entry { column: name, key } => Self::Entry(AttributesView::of_map(column::<MapArray>(records, name)?, None), key),
-            Subject::FirstOf(subjects) => {
-                Self::FirstOf(subjects.iter().map(|subject| Self::of(subject, records)).collect::<Result<_>>()?)
-            }
+            Subject::FirstOf(subjects) => Self::FirstOf(subjects.iter().map(|subject| Self::of(subject, records)).collect::<Result<_>>()?),
         })
     }
 
@@ -191,7 +189,9 @@ fn series_text<'a>(subject: &'a Subject, key: &'a SeriesKey, families: &'a Famil
         },
         // The only map of samples is their labels.
         Subject::Entry { key: label, .. } => key.label(label),
-        Subject::FirstOf(each) => each.iter().map(|subject| series_text(subject, key, families)).find(|text| !text.is_empty()).unwrap_or_default(),
+        Subject::FirstOf(each) => {
+            each.iter().map(|subject| series_text(subject, key, families)).find(|text| !text.is_empty()).unwrap_or_default()
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! What need not be read: files by the Delta log's statistics, row groups by the footer's, and by bloom filter.
 
-use std::fs::File;
-
 use model::{Result, Subject};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::RowGroupMetaData;
@@ -10,6 +8,7 @@ use parquet::file::statistics::Statistics;
 use super::Plan;
 use super::filter::{CompiledFilter, CompiledTest, meets};
 use crate::lake::files::{FileStats, LakeFile};
+use crate::lake::handle::Handle;
 
 /// What is known of a text column in a block of rows.
 struct Known<'a> {
@@ -34,7 +33,7 @@ pub(crate) fn file_may_match(plan: &Plan, stats: &FileStats) -> bool {
 }
 
 /// Whether a row group can hold a row of the answer.
-pub(crate) fn group_may_match(plan: &Plan, file: &LakeFile, handle: &File, group: usize) -> Result<bool> {
+pub(crate) fn group_may_match(plan: &Plan, file: &LakeFile, handle: &Handle, group: usize) -> Result<bool> {
     let footer = file.footer(handle)?;
     let metadata = footer.metadata().row_group(group);
     if let Some((first, last)) = group_time(plan, metadata)
@@ -95,7 +94,7 @@ fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
     }
 }
 
-fn bloom_excludes(filter: &CompiledFilter, file: &LakeFile, handle: &File, group: usize, leaf: usize) -> Result<bool> {
+fn bloom_excludes(filter: &CompiledFilter, file: &LakeFile, handle: &Handle, group: usize, leaf: usize) -> Result<bool> {
     let CompiledTest::OneOf(texts) = &filter.test else { return Ok(false) };
     let footer = file.footer(handle)?;
     let without = footer.metadata().row_group(group).column(leaf).bloom_filter_offset().is_none();
@@ -103,8 +102,7 @@ fn bloom_excludes(filter: &CompiledFilter, file: &LakeFile, handle: &File, group
     if filter.negated || without || texts.iter().any(String::is_empty) {
         return Ok(false);
     }
-    let handle = handle.try_clone().map_err(|error| file.corrupt(error))?;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer.clone());
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle.clone(), footer.clone());
     let bloom = builder.get_row_group_column_bloom_filter(group, leaf).map_err(|error| file.corrupt(error))?;
     Ok(bloom.is_some_and(|bloom| !texts.iter().any(|text| bloom.check(text.as_str()))))
 }

@@ -1,9 +1,7 @@
 //! Reads one row group: the columns of the filters first, one filter after the other on what the last one left, then the
 //! wanted columns of the rows that remain.
 
-use std::fs::File;
-
-use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use model::schema::column;
 use model::{Order, Result};
 use parquet::arrow::ProjectionMask;
@@ -13,6 +11,7 @@ use super::filter::time_mask;
 use super::merge::Key;
 use super::{Plan, prune};
 use crate::lake::files::LakeFile;
+use crate::lake::handle::Handle;
 
 const BATCH_ROWS: usize = 8192;
 
@@ -20,7 +19,7 @@ const BATCH_ROWS: usize = 8192;
 pub(crate) struct Group<'a> {
     plan: &'a Plan,
     file: &'a LakeFile,
-    handle: &'a File,
+    handle: &'a Handle,
     group: usize,
 }
 
@@ -31,7 +30,7 @@ pub(crate) struct Chosen {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(plan: &'a Plan, file: &'a LakeFile, handle: &'a File, group: usize) -> Self {
+    pub(crate) fn new(plan: &'a Plan, file: &'a LakeFile, handle: &'a Handle, group: usize) -> Self {
         Self { plan, file, handle, group }
     }
 
@@ -114,13 +113,11 @@ impl<'a> Group<'a> {
     fn batches(&self, columns: &[&str], chosen: &Chosen) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
         let file = self.file;
         let footer = file.footer(self.handle)?.clone();
-        let roots: Vec<usize> = (0..footer.schema().fields().len())
-            .filter(|&index| columns.contains(&footer.schema().field(index).name().as_str()))
-            .collect();
+        let roots: Vec<usize> =
+            (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
         self.count_bytes(footer.metadata().row_group(self.group), &mask, chosen.rows);
-        let handle = self.handle.try_clone().map_err(|error| file.corrupt(error))?;
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer)
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.handle.clone(), footer)
             .with_row_groups(vec![self.group])
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS);

@@ -1,5 +1,5 @@
 //! Batches to store, a disk that fails when told to, and ways to look at what came back.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io;
 use std::path::Path;
@@ -94,8 +94,9 @@ pub fn rows(records: &RecordBatch) -> Vec<String> {
     let options = arrow::util::display::FormatOptions::default().with_null("∅");
     let columns: Vec<_> =
         records.columns().iter().map(|array| arrow::util::display::ArrayFormatter::try_new(array, &options).unwrap()).collect();
-    let mut rows: Vec<String> =
-        (0..records.num_rows()).map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" | ")).collect();
+    let mut rows: Vec<String> = (0..records.num_rows())
+        .map(|row| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join(" | "))
+        .collect();
     rows.sort();
     rows
 }
