@@ -36,7 +36,8 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 async fn not_built(uri: http::Uri) -> Failure {
-    Error::unsupported(format!("cannot serve {}: Tyto does not have this part of Prometheus's API yet", uri.path())).into()
+    Error::unsupported(format!("cannot serve {}: Tyto does not have this part of Prometheus's API yet", uri.path().trim_start_matches('/')))
+        .into()
 }
 
 pub(crate) struct Failure(Error);

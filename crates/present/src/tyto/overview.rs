@@ -32,7 +32,8 @@ struct Grid {
 impl Grid {
     fn of(params: &Params) -> Result<Self> {
         let instant = |name: &str| params.parsed(name, "Unix time in seconds or RFC 3339", times::millis);
-        let nanos = |ms: i64| ms.saturating_mul(1_000_000);
+        // Nothing is older than 1970, and differences of instants stay in range.
+        let nanos = |ms: i64| ms.saturating_mul(1_000_000).max(0);
         let end_ns = instant("end")?.map_or_else(now_ns, nanos);
         let start_ns = instant("start")?.map_or(end_ns.saturating_sub(RANGE_DEFAULT_NS), nanos);
         if start_ns >= end_ns {

@@ -1,5 +1,7 @@
 //! An engine that answers with a named fixture and remembers what it was asked.
 
+#![allow(dead_code, reason = "each test target uses its part of the fixtures")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -16,6 +18,10 @@ use model::{
     MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result, Table, TraceSummary, Usage, UsageMeter,
 };
 use present::{Admin, PresentState};
+
+/// Of the fixture `large matrix`.
+pub(crate) const LARGE_SERIES: usize = 500;
+pub(crate) const LARGE_POINTS: usize = 200;
 
 pub(crate) struct Fake {
     fixture: String,
@@ -74,7 +80,12 @@ fn custom_histogram() -> NativeHistogram {
 
 fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
     let up = || labels(&[("__name__", "up"), ("job", "a\"b\\é\n")]);
-    let sample = |value: f64, histogram: Option<NativeHistogram>| InstantSample { labels: up(), at_ms: 1_435_781_451_781, value, histogram: histogram.map(Box::new) };
+    let sample = |value: f64, histogram: Option<NativeHistogram>| InstantSample {
+        labels: up(),
+        at_ms: 1_435_781_451_781,
+        value,
+        histogram: histogram.map(Box::new),
+    };
     let data = match fixture {
         "vector" => Answered::Vector([1.0, f64::NAN, f64::NEG_INFINITY, 1e-7, 0.1].map(|value| sample(value, None)).to_vec()),
         "empty" => Answered::Vector(Vec::new()),
@@ -83,6 +94,11 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
             RangeSeries { labels: up(), floats: vec![(1000, 1.0), (1500, 2.5), (-5, 1e300)], histograms: Vec::new() },
             RangeSeries { labels: labels(&[]), floats: Vec::new(), histograms: vec![(2000, NativeHistogram::default())] },
         ]),
+        "large matrix" => {
+            let floats: Vec<_> = (0..LARGE_POINTS as i64).map(|at| (at * 1000, at as f64 / 3.0)).collect();
+            let series = RangeSeries { labels: up(), floats, histograms: Vec::new() };
+            Answered::Matrix(vec![series; LARGE_SERIES])
+        }
         "scalar" => Answered::Scalar { at_ms: 1, value: f64::INFINITY },
         "text" => Answered::Text { at_ms: 2050, value: "say \"hi\"".to_owned() },
         "streams" => {
@@ -107,7 +123,12 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
         "names" => Answered::Names(vec!["__name__".to_owned(), "instance".to_owned(), "job".to_owned()]),
         "series" => Answered::Series(vec![up(), labels(&[("a", "1"), ("b", "2")])]),
         "metadata" => {
-            let family = |name: &str, kind: &str, help: &str| MetricFamily { name: name.to_owned(), kind: kind.to_owned(), unit: String::new(), help: help.to_owned() };
+            let family = |name: &str, kind: &str, help: &str| MetricFamily {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                unit: String::new(),
+                help: help.to_owned(),
+            };
             Answered::Metadata(vec![family("up", "gauge", "Is it up?"), family("hits", "", ""), family("up", "counter", "Other")])
         }
         "traces" => Answered::Traces(vec![TraceSummary {
@@ -241,7 +262,15 @@ fn spans() -> RecordBatch {
         ..SpanRow::default()
     };
     builder.push(&row, &resource, &scope);
-    let child = SpanRow { span_id: "0000000000000002", parent_span_id: "0000000000000001", name: "query", kind: "client", status_code: "", status_message: "", ..row };
+    let child = SpanRow {
+        span_id: "0000000000000002",
+        parent_span_id: "0000000000000001",
+        name: "query",
+        kind: "client",
+        status_code: "",
+        status_message: "",
+        ..row
+    };
     builder.push(&child, &resource, &scope);
     builder.finish()
 }
@@ -259,7 +288,7 @@ fn overview(ask: &Ask) -> Answered {
         ])
     };
     match sql {
-        sql if sql.contains("0 AS bucket") => measures(&["payments"], &[0], &[120], &[6], &[2.5e8]),
+        sql if sql.contains(", 0 AS bucket") => measures(&["payments"], &[0], &[120], &[6], &[2.5e8]),
         sql if sql.contains("AS bucket") => measures(&["payments", "payments"], &[0, 2], &[20, 100], &[0, 6], &[1e8, 3e8]),
         sql if sql.contains("DISTINCT business_service") => {
             table(vec![("business_service", texts(&["payments", "payments"])), ("service", texts(&["tax", "till"]))])
@@ -305,7 +334,8 @@ impl UsageMeter for Spent {
     }
 }
 
-pub(crate) const OMD: &str = "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
+pub(crate) const OMD: &str =
+    "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
 
 /// The router over an engine that answers with `fixture`.
 pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
@@ -315,7 +345,8 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
         admin: Arc::new(Operator { ready: fixture != "not ready", flush_fails: fixture == "flush fails" }),
         catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap())),
         usage: Arc::new(Spent),
-        limits: QueryLimits { timeout: Duration::from_secs(5), ..QueryLimits::default() },
+        // Short only where it is waited for.
+        limits: QueryLimits { timeout: Duration::from_millis(if fixture == "hang" { 200 } else { 60_000 }), ..QueryLimits::default() },
         started: SystemTime::UNIX_EPOCH,
     };
     (present::router(state), fake)
