@@ -2,7 +2,7 @@
 
 use axum::extract::Request;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -57,8 +57,9 @@ pub(crate) async fn serve(request: Request) -> Response {
     let name = path.trim_start_matches('/');
     match Pages::get(name) {
         Some(file) => page(name, file, request.headers()),
-        // A missing asset must not be answered with a page that would run as a script.
-        None if name.starts_with(HASHED) || name.contains('.') => {
+        // A missing asset must not be answered with a page that would run as a script; an address inside the app may
+        // hold a point, as names of services do, and a browser that goes there accepts a page.
+        None if name.starts_with(HASHED) || name.contains('.') && !accepts_html(request.headers()) => {
             error::plain_json(StatusCode::NOT_FOUND, &format!("cannot find {path}: the pages have no such file"))
         }
         None => match Pages::get("index.html") {
@@ -66,6 +67,10 @@ pub(crate) async fn serve(request: Request) -> Response {
             None => respond::typed(StatusCode::OK, "text/html; charset=utf-8", NOT_BUILT),
         },
     }
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")))
 }
 
 fn with_status(status: StatusCode, mut response: Response) -> Response {

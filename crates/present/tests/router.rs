@@ -116,6 +116,9 @@ async fn pages_are_served_and_addresses_inside_the_app_too() {
         assert_eq!(response.status(), StatusCode::OK, "{uri}");
         assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
     }
+    let dotted = |accept: &str| Request::get("/services/shop.cart").header("accept", accept.to_owned()).body(Body::empty()).unwrap();
+    assert_eq!(send("empty", dotted("text/html,*/*;q=0.8")).await.status(), StatusCode::OK);
+    assert_eq!(send("empty", dotted("*/*")).await.status(), StatusCode::NOT_FOUND);
 }
 
 /// The routes as the source states them: `.route("<path>", <method>(`.

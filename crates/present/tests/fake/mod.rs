@@ -120,6 +120,10 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
                 LogStream { labels: labels(&[("app", "player"), ("trace_id", "ab")]), entries: vec![entry(25, "between", &[], &[])] },
             ])
         }
+        "index" => match ask {
+            Ask::Series { .. } => Answered::Series(vec![labels(&[("app", "player")])]),
+            _ => Answered::Vector(vec![InstantSample { labels: labels(&[]), at_ms: 0, value: 1234.0, histogram: None }]),
+        },
         "names" => Answered::Names(vec!["__name__".to_owned(), "instance".to_owned(), "job".to_owned()]),
         "series" => Answered::Series(vec![up(), labels(&[("a", "1"), ("b", "2")])]),
         "metadata" => {
