@@ -2,6 +2,8 @@
 //! for a good file), or `---- identify` with lines `attribute=value ... -> business/service/component team`.
 //! `UPDATE=1` rewrites the expectations.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write;
 
 use catalog::Catalog;

@@ -1,0 +1,90 @@
+//! Jaeger's query API, as its UI and Grafana use it. Source: <https://www.jaegertracing.io/docs/latest/apis/>.
+
+mod search;
+mod write;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use model::{Error, Result, TimeRange};
+
+use crate::params::{self, Params};
+use crate::rows::quote;
+use crate::state::Shared;
+use crate::tempo::trace_id;
+use crate::{error, json, respond};
+
+/// Names of one answer.
+const NAMES_MAX: usize = 10_000;
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/services", get(services))
+        .route("/services/{service}/operations", get(operations_of))
+        .route("/operations", get(operations))
+        .route("/traces", get(search::search))
+        .route("/traces/{id}", get(trace))
+}
+
+pub(crate) struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = error::status(self.0.code);
+        let mut body = format!("{{\"data\":null,\"total\":0,\"limit\":0,\"offset\":0,\"errors\":[{{\"code\":{},\"msg\":", status.as_u16());
+        json::text(&mut body, &self.0.chain());
+        body.push_str("}]}");
+        error::finish(&self.0, respond::json(status, body))
+    }
+}
+
+fn tail(total: usize) -> String {
+    format!("],\"total\":{total},\"limit\":0,\"offset\":0,\"errors\":null}}")
+}
+
+async fn services(State(state): State<Shared>) -> Result<Response, Failure> {
+    let sql = format!("SELECT DISTINCT service_name FROM spans WHERE service_name IS NOT NULL ORDER BY service_name LIMIT {NAMES_MAX}");
+    let names = state.rows(sql, None).await?.words("service_name")?;
+    let tail = tail(names.len());
+    Ok(respond::joined("{\"data\":[".to_owned(), names, |out, name| json::text(out, &name), tail))
+}
+
+async fn operations_of(State(state): State<Shared>, service: Result<Path<String>, PathRejection>) -> Result<Response, Failure> {
+    let service = quote(&params::path(service)?);
+    let sql = format!("SELECT DISTINCT name FROM spans WHERE service_name = {service} ORDER BY name LIMIT {NAMES_MAX}");
+    let names = state.rows(sql, None).await?.words("name")?;
+    let tail = tail(names.len());
+    Ok(respond::joined("{\"data\":[".to_owned(), names, |out, name| json::text(out, &name), tail))
+}
+
+async fn operations(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let mut filter = format!("service_name = {}", quote(params.required("service")?));
+    if let Some(kind) = params.get("spanKind") {
+        filter.push_str(&format!(" AND kind = {}", quote(&kind.to_ascii_lowercase())));
+    }
+    let rows =
+        state.rows(format!("SELECT DISTINCT name, kind FROM spans WHERE {filter} ORDER BY name, kind LIMIT {NAMES_MAX}"), None).await?;
+    let (names, kinds) = (rows.texts("name")?, rows.texts("kind")?);
+    let all: Vec<_> =
+        names.iter().zip(&kinds).map(|(name, kind)| (name.unwrap_or_default().to_owned(), kind.unwrap_or_default().to_owned())).collect();
+    let write = |out: &mut String, (name, kind): (String, String)| {
+        json::pairs(out, [("name", name.as_str()), ("spanKind", kind.as_str())].into_iter());
+    };
+    Ok(respond::joined("{\"data\":[".to_owned(), all, write, tail(rows.len())))
+}
+
+async fn trace(State(state): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Failure> {
+    let id = trace_id(&params::path(id)?)?;
+    let trace = state.trace(id.clone(), TimeRange::ALL).await?;
+    let write = |out: &mut String, (id, trace): (String, Vec<_>)| write::trace(out, &id, &trace);
+    Ok(respond::joined("{\"data\":[".to_owned(), vec![(id, trace)], write, tail(0)))
+}

@@ -1,0 +1,66 @@
+//! Loki's query API. Source: <https://grafana.com/docs/loki/latest/reference/loki-http-api/>. Errors are plain text, as
+//! Loki has them.
+
+mod format;
+mod labels;
+mod query;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use model::Error;
+
+use crate::params::Params;
+use crate::state::{Shared, now_ns};
+use crate::{error, respond, times};
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/labels", get(labels::names).post(labels::names))
+        .route("/label", get(labels::names).post(labels::names))
+        .route("/label/{name}/values", get(labels::values).post(labels::values))
+        .route("/series", get(labels::series).post(labels::series))
+        .route("/index/stats", get(labels::index_stats).post(labels::index_stats))
+        .route("/status/buildinfo", get(buildinfo))
+}
+
+/// The Loki whose query API this is; Grafana chooses what it asks by this number.
+const LOKI_VERSION: &str = "3.5.0";
+
+async fn buildinfo() -> Response {
+    let body = format!(
+        "{{\"version\":\"{LOKI_VERSION}\",\"revision\":\"tyto {}\",\"branch\":\"\",\"buildUser\":\"\",\"buildDate\":\"\",\"goVersion\":\"\"}}",
+        env!("CARGO_PKG_VERSION")
+    );
+    respond::json(StatusCode::OK, body)
+}
+
+pub(crate) struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        error::finish(&self.0, respond::plain(StatusCode::INTERNAL_SERVER_ERROR, self.0.chain()))
+    }
+}
+
+const HOUR_NS: i64 = 3600 * 1_000_000_000;
+
+/// `start` and `end`; without them the last `since`, or the last so many hours.
+fn range(params: &Params, hours: i64) -> Result<(i64, i64), Error> {
+    let end = params.parsed("end", "timestamp", times::loki_nanos)?.unwrap_or_else(now_ns);
+    let since = params.parsed("since", "duration", times::duration)?.map_or(hours * HOUR_NS, times::as_nanos);
+    let start = params.parsed("start", "timestamp", times::loki_nanos)?.unwrap_or_else(|| end.saturating_sub(since));
+    match end < start {
+        true => Err(Error::invalid("end timestamp must not be before or equal to start time")),
+        false => Ok((start, end)),
+    }
+}

@@ -1,0 +1,128 @@
+//! Parameters from the query string and from a form body, as Go's `ParseForm` joins them: the body's come first.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::extract::rejection::PathRejection;
+use http::Method;
+use http::header::CONTENT_TYPE;
+use model::{Code, Error, Result};
+
+use crate::selector;
+
+/// Of a form body: dashboards send long selectors.
+pub(crate) const FORM_BYTES_MAX: usize = 4 << 20;
+
+/// For a request's body to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl Params {
+    pub(crate) async fn read(request: Request) -> Result<Self> {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+            kind.to_str().is_ok_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"))
+        });
+        let mut pairs = Vec::new();
+        if form && *request.method() == Method::POST {
+            pairs = decode(&read_body(request, FORM_BYTES_MAX).await?)?;
+        }
+        pairs.extend(decode(query.as_bytes())?);
+        Ok(Self(pairs))
+    }
+
+    /// The first of that name; an empty one is as if it were not there.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn required(&self, name: &str) -> Result<&str> {
+        self.get(name).ok_or_else(|| Error::invalid(format!("invalid parameter {name:?}: it is missing or empty")))
+    }
+
+    /// What `parse` makes of the parameter; the error quotes it and says what it should be.
+    pub(crate) fn parsed<T>(&self, name: &str, wanted: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
+        let fail = |value: &str| Error::invalid(format!("invalid parameter {name:?}: cannot parse {value:?} to a valid {wanted}"));
+        self.get(name).map(|value| parse(value).ok_or_else(|| fail(value))).transpose()
+    }
+
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>> {
+        self.parsed(name, "whole number from 0", |text| text.parse::<u32>().ok().map(|count| count as usize))
+    }
+
+    /// Every `match[]`, parsed.
+    pub(crate) fn selectors(&self, name: &str) -> Result<Vec<Vec<model::Matcher>>> {
+        self.all(name)
+            .filter(|text| !text.is_empty())
+            .map(|text| {
+                selector::parse(text).map_err(|why| Error::invalid(format!("invalid parameter {name:?}: cannot parse {text:?}: {why}")))
+            })
+            .collect()
+    }
+}
+
+/// The whole body, up to `bytes_max`.
+pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<bytes::Bytes> {
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), bytes_max)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if caused_by_limit(&error) => {
+            Err(Error::new(Code::TooLarge, format!("cannot read a request body of more than form_bytes_max, {bytes_max}")))
+        }
+        Ok(Err(error)) => Err(Error::invalid("cannot read the request's body").because(error)),
+        Err(_) => Err(Error::new(Code::Timeout, format!("cannot wait longer than {BODY_TIMEOUT:?} for the request's body"))),
+    }
+}
+
+fn caused_by_limit(error: &axum::Error) -> bool {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// A part of the path; the router refuses what is not UTF-8.
+pub(crate) fn path(path: Result<axum::extract::Path<String>, PathRejection>) -> Result<String> {
+    path.map(|path| path.0).map_err(|error| Error::invalid("cannot read the path").because(error))
+}
+
+fn decode(encoded: &[u8]) -> Result<Vec<(String, String)>> {
+    let pairs = encoded.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let equals = pair.iter().position(|&byte| byte == b'=');
+            let (key, value) = equals.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]));
+            Ok((decode_part(key)?, decode_part(value)?))
+        })
+        .collect()
+}
+
+fn decode_part(part: &[u8]) -> Result<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part;
+    while let [first, more @ ..] = rest {
+        rest = more;
+        match first {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digit = |at: usize| more.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+                let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+                    return Err(Error::invalid("cannot decode a parameter: a % is not followed by two hexadecimal digits"));
+                };
+                bytes.push((high * 16 + low) as u8);
+                rest = &more[2..];
+            }
+            byte => bytes.push(*byte),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Error::invalid("cannot decode a parameter: it is not UTF-8"))
+}

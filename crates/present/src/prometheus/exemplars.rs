@@ -1,0 +1,89 @@
+use axum::extract::{Request, State};
+use axum::response::Response;
+use model::samples::SamplesView;
+use model::{Error, Labels, MatchOp, Matcher, Result, TimeRange};
+
+use super::Failure;
+use super::format::{Notes, success, timestamp};
+use super::query::timeout;
+use super::series::range;
+use crate::params::Params;
+use crate::rows::quote;
+use crate::state::Shared;
+use crate::{json, selector};
+
+/// Rows of `samples` that one question may look at.
+const CHUNKS_MAX: usize = 10_000;
+
+/// Exemplars of one answer.
+const EXEMPLARS_MAX: usize = 50_000;
+
+pub(super) async fn exemplars(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let query = params.required("query")?;
+    let matchers = selector::parse(query).map_err(|why| {
+        // Prometheus takes any expression here; to find the selectors in one needs the language's parser.
+        Error::unsupported(format!("cannot find the exemplars of {query:?}: Tyto takes a plain series selector here: {why}"))
+    })?;
+    let range = range(&params)?;
+    let rows = state.rows(sql(&matchers, range), timeout(&params)?).await?;
+    let view = SamplesView::of(rows.batch())?;
+    let mut series: Vec<(Labels, String)> = Vec::new();
+    let mut count = 0;
+    for row in 0..rows.len() {
+        let labels = view.label_set(row);
+        if !selector::matches(&matchers, &labels) {
+            continue;
+        }
+        let mut written = String::new();
+        view.for_each_exemplar(row, |exemplar| {
+            let at_ns = exemplar.timestamp_ms.saturating_mul(1_000_000);
+            if !range.contains(at_ns) || count >= EXEMPLARS_MAX {
+                return;
+            }
+            count += 1;
+            let ids = [("trace_id", exemplar.trace_id), ("span_id", exemplar.span_id)];
+            let labels = Labels::from_pairs(exemplar.labels.iter().copied().chain(ids));
+            written.push_str(if written.is_empty() { "{\"labels\":" } else { ",{\"labels\":" });
+            json::labels(&mut written, &labels);
+            written.push_str(",\"value\":\"");
+            json::float(&mut written, exemplar.value);
+            written.push_str("\",\"timestamp\":");
+            timestamp(&mut written, exemplar.timestamp_ms);
+            written.push('}');
+        })?;
+        match series.last_mut() {
+            _ if written.is_empty() => {}
+            Some((last, all)) if *last == labels => {
+                all.push(',');
+                all.push_str(&written);
+            }
+            _ => series.push((labels, written)),
+        }
+    }
+    let mut data = String::new();
+    json::list(&mut data, &series, |out, (labels, written)| {
+        out.push_str("{\"seriesLabels\":");
+        json::labels(out, labels);
+        json::push(out, format_args!(",\"exemplars\":[{written}]}}"));
+    });
+    let mut notes = Notes::default();
+    if rows.len() == CHUNKS_MAX || count == EXEMPLARS_MAX {
+        notes.warnings.push("results truncated due to limit".to_owned());
+    }
+    Ok(success(data, &notes))
+}
+
+/// The name prunes; the other matchers are applied to the rows that come back.
+fn sql(matchers: &[Matcher], range: TimeRange) -> String {
+    let columns = SamplesView::COLUMNS.map(|name| format!("\"{name}\"")).join(", ");
+    let mut sql = format!(
+        "SELECT {columns} FROM samples WHERE exemplars IS NOT NULL AND max_time_unix_nano >= {} AND min_time_unix_nano < {}",
+        range.start_ns.max(0),
+        range.end_ns
+    );
+    for matcher in matchers.iter().filter(|matcher| matcher.name == "__name__" && matcher.op == MatchOp::Equal) {
+        sql.push_str(&format!(" AND name = {}", quote(&matcher.value)));
+    }
+    sql + &format!(" ORDER BY name, series_id, min_time_unix_nano LIMIT {CHUNKS_MAX}")
+}

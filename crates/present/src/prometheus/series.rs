@@ -1,0 +1,153 @@
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use model::{Answer, Answered, Ask, Error, Result, Table, TimeRange};
+
+use super::Failure;
+use super::format::{Notes, success, success_list};
+use super::query::timeout;
+use crate::error::mismatch;
+use crate::params::{self, Params};
+use crate::state::Shared;
+use crate::{json, times};
+
+/// From `start` to `end`, both included; without them all time.
+pub(super) fn range(params: &Params) -> Result<TimeRange> {
+    let start = params.parsed("start", "timestamp", times::millis)?;
+    let end = params.parsed("end", "timestamp", times::millis)?;
+    if let (Some(start), Some(end)) = (start, end)
+        && end < start
+    {
+        return Err(Error::invalid("invalid parameter \"end\": end timestamp must not be before start time"));
+    }
+    Ok(TimeRange::of_millis_inclusive(start.unwrap_or(i64::MIN), end.unwrap_or(i64::MAX)))
+}
+
+/// One more than the limit is asked for, so that a cut shows.
+fn ask_limit(limit: Option<usize>) -> Option<usize> {
+    limit.filter(|&limit| limit > 0).map(|limit| limit + 1)
+}
+
+fn cut<T>(items: &mut Vec<T>, limit: Option<usize>, warnings: &mut Vec<String>) {
+    if let Some(limit) = limit.filter(|&limit| limit > 0 && items.len() > limit) {
+        items.truncate(limit);
+        warnings.push("results truncated due to limit".to_owned());
+    }
+}
+
+pub(super) async fn series(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let selectors = params.selectors("match[]")?;
+    if selectors.is_empty() {
+        return Err(Error::invalid("no match[] parameter provided").into());
+    }
+    let limit = params.count("limit")?;
+    let ask = Ask::Series { table: Table::Samples, selectors, range: range(&params)?, limit: ask_limit(limit) };
+    let Answer { data: Answered::Series(mut all), mut warnings, infos, .. } = state.ask(ask, timeout(&params)?).await? else {
+        return Err(mismatch("series").into());
+    };
+    cut(&mut all, limit, &mut warnings);
+    Ok(success_list(all, |out, labels| json::labels(out, &labels), &Notes { warnings, infos, stats: None }))
+}
+
+pub(super) async fn labels(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let limit = params.count("limit")?;
+    let ask =
+        Ask::LabelNames { table: Table::Samples, selectors: params.selectors("match[]")?, range: range(&params)?, limit: ask_limit(limit) };
+    names(state.ask(ask, timeout(&params)?).await?, limit)
+}
+
+pub(super) async fn label_values(
+    State(state): State<Shared>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let name = unescape(&params::path(name)?);
+    if name.is_empty() {
+        return Err(Error::invalid("invalid label name: \"\"").into());
+    }
+    let limit = params.count("limit")?;
+    let ask = Ask::LabelValues {
+        table: Table::Samples,
+        name,
+        selectors: params.selectors("match[]")?,
+        range: range(&params)?,
+        limit: ask_limit(limit),
+    };
+    names(state.ask(ask, timeout(&params)?).await?, limit)
+}
+
+fn names(answer: Answer, limit: Option<usize>) -> Result<Response, Failure> {
+    let Answer { data: Answered::Names(mut names), mut warnings, infos, .. } = answer else { return Err(mismatch("names").into()) };
+    cut(&mut names, limit, &mut warnings);
+    Ok(success_list(names, |out, name| json::text(out, &name), &Notes { warnings, infos, stats: None }))
+}
+
+/// Prometheus's spelling of any name with legal letters only: `U__a_2e_b` is `a.b`, `__` is `_`.
+fn unescape(name: &str) -> String {
+    let Some(mut rest) = name.strip_prefix("U__") else { return name.to_owned() };
+    let mut out = String::new();
+    while let Some(at) = rest.find('_') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(more) = rest.strip_prefix('_') {
+            out.push('_');
+            rest = more;
+            continue;
+        }
+        let code = rest.split_once('_').filter(|(code, _)| code.len() <= 6);
+        let Some((Some(c), more)) = code.map(|(code, more)| (u32::from_str_radix(code, 16).ok().and_then(char::from_u32), more)) else {
+            return name.to_owned();
+        };
+        out.push(c);
+        rest = more;
+    }
+    out + rest
+}
+
+pub(super) async fn metadata(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let limit = params.count("limit")?.filter(|&limit| limit > 0);
+    let per_metric = params.count("limit_per_metric")?.filter(|&limit| limit > 0).unwrap_or(usize::MAX);
+    let ask = Ask::Metadata { metric: params.get("metric").map(str::to_owned), limit };
+    let Answered::Metadata(mut families) = state.ask(ask, None).await?.data else { return Err(mismatch("metadata").into()) };
+    // One metric may be known with several types; they stand together.
+    families.sort_by(|a, b| a.name.cmp(&b.name));
+    let metrics: Vec<_> = families.chunk_by(|a, b| a.name == b.name).take(limit.unwrap_or(usize::MAX)).collect();
+    let mut data = "{".to_owned();
+    for (index, same_name) in metrics.into_iter().enumerate() {
+        if index > 0 {
+            data.push(',');
+        }
+        json::text(&mut data, &same_name[0].name);
+        data.push(':');
+        json::list(&mut data, same_name.iter().take(per_metric), |out, family| {
+            let kind = if family.kind.is_empty() { "unknown" } else { &family.kind };
+            json::pairs(out, [("type", kind), ("help", family.help.as_str()), ("unit", family.unit.as_str())].into_iter());
+        });
+    }
+    data.push('}');
+    Ok(success(data, &Notes::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescape;
+
+    #[test]
+    fn escaped_names() {
+        for (escaped, name) in [
+            ("job", "job"),
+            ("U__http_2e_status", "http.status"),
+            ("U__a__b", "a_b"),
+            ("U__a_1f989_", "a🦉"),
+            ("U__broken_zz_", "U__broken_zz_"),
+            ("U__a_2e", "U__a_2e"),
+            ("U__a_d800_", "U__a_d800_"),
+        ] {
+            assert_eq!(unescape(escaped), name);
+        }
+    }
+}

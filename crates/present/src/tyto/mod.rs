@@ -1,0 +1,37 @@
+//! Tyto's own API; `openapi.json` describes it to machines, `docs/api.md` to people.
+
+mod overview;
+mod sql;
+mod usage;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::StatusCode;
+use model::{Error, Result};
+
+use crate::error::Failure;
+use crate::respond;
+use crate::state::Shared;
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/sql", post(sql::sql))
+        .route("/overview", get(overview::overview))
+        .route("/catalog", get(catalog))
+        .route("/usage", get(usage::usage))
+        .route("/shards", get(shards))
+        .route("/openapi.json", get(async || respond::json(StatusCode::OK, OPENAPI)))
+}
+
+async fn catalog(State(state): State<Shared>) -> Result<Response, Failure> {
+    let body = serde_json::to_vec(&*state.catalog.get()).map_err(|error| Error::internal("cannot write the catalogue").because(error))?;
+    Ok(respond::json(StatusCode::OK, body))
+}
+
+async fn shards(State(state): State<Shared>) -> Response {
+    respond::json(StatusCode::OK, state.admin.shards().to_string())
+}

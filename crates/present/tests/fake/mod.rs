@@ -1,0 +1,357 @@
+//! An engine that answers with a named fixture and remembers what it was asked.
+
+#![allow(dead_code, reason = "each test target uses its part of the fixtures")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use async_trait::async_trait;
+use axum::Router;
+use catalog::{Catalog, Live};
+use futures::StreamExt;
+use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
+use model::spans::{SpanRow, SpansBuilder};
+use model::{
+    Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Code, Error, Identity, InstantSample, Labels, LogEntry, LogStream,
+    MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result, Table, TraceSummary, Usage, UsageMeter,
+};
+use present::{Admin, PresentState};
+
+/// Of the fixture `large matrix`.
+pub(crate) const LARGE_SERIES: usize = 500;
+pub(crate) const LARGE_POINTS: usize = 200;
+
+pub(crate) struct Fake {
+    fixture: String,
+    pub(crate) asked: Mutex<Vec<String>>,
+    /// A question was dropped before it was answered.
+    pub(crate) dropped: Arc<AtomicBool>,
+}
+
+struct NoteDrop(Arc<AtomicBool>);
+
+impl Drop for NoteDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Query for Fake {
+    async fn query(&self, request: Request) -> Result<Answer> {
+        self.asked.lock().unwrap().push(format!("{:?}", request.ask));
+        if self.fixture == "hang" {
+            let _note = NoteDrop(self.dropped.clone());
+            std::future::pending::<()>().await;
+        }
+        answer(&self.fixture, &request.ask)
+    }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::from_pairs(pairs.iter().copied())
+}
+
+fn histogram() -> NativeHistogram {
+    NativeHistogram {
+        schema: 0,
+        count: 9.0,
+        sum: 12.5,
+        zero_threshold: 0.001,
+        zero_count: 2.0,
+        positive: vec![(0, 1.0), (1, 0.0), (2, 3.0)],
+        negative: vec![(0, 1.0), (3, 2.0)],
+        ..NativeHistogram::default()
+    }
+}
+
+fn custom_histogram() -> NativeHistogram {
+    NativeHistogram {
+        schema: -53,
+        count: 6.0,
+        sum: 1e21,
+        positive: vec![(0, 1.0), (1, 2.0), (2, 3.0)],
+        custom_bounds: vec![0.5, 10.0],
+        ..NativeHistogram::default()
+    }
+}
+
+fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
+    let up = || labels(&[("__name__", "up"), ("job", "a\"b\\é\n")]);
+    let sample = |value: f64, histogram: Option<NativeHistogram>| InstantSample {
+        labels: up(),
+        at_ms: 1_435_781_451_781,
+        value,
+        histogram: histogram.map(Box::new),
+    };
+    let data = match fixture {
+        "vector" => Answered::Vector([1.0, f64::NAN, f64::NEG_INFINITY, 1e-7, 0.1].map(|value| sample(value, None)).to_vec()),
+        "empty" => Answered::Vector(Vec::new()),
+        "histogram" => Answered::Vector(vec![sample(0.0, Some(histogram())), sample(0.0, Some(custom_histogram()))]),
+        "matrix" => Answered::Matrix(vec![
+            RangeSeries { labels: up(), floats: vec![(1000, 1.0), (1500, 2.5), (-5, 1e300)], histograms: Vec::new() },
+            RangeSeries { labels: labels(&[]), floats: Vec::new(), histograms: vec![(2000, NativeHistogram::default())] },
+        ]),
+        "large matrix" => {
+            let floats: Vec<_> = (0..LARGE_POINTS as i64).map(|at| (at * 1000, at as f64 / 3.0)).collect();
+            let series = RangeSeries { labels: up(), floats, histograms: Vec::new() };
+            Answered::Matrix(vec![series; LARGE_SERIES])
+        }
+        "scalar" => Answered::Scalar { at_ms: 1, value: f64::INFINITY },
+        "text" => Answered::Text { at_ms: 2050, value: "say \"hi\"".to_owned() },
+        "streams" => {
+            let entry = |time_ns: i64, line: &str, metadata: &[(&str, &str)], parsed: &[(&str, &str)]| LogEntry {
+                time_ns,
+                line: line.to_owned(),
+                structured_metadata: labels(metadata),
+                parsed: labels(parsed),
+            };
+            Answered::Streams(vec![
+                LogStream {
+                    labels: labels(&[("app", "player")]),
+                    entries: vec![
+                        entry(30, "third", &[], &[]),
+                        entry(20, "second \"quoted\"", &[("trace_id", "ab")], &[]),
+                        entry(10, "first", &[("trace_id", "ab")], &[("level", "info")]),
+                    ],
+                },
+                LogStream { labels: labels(&[("app", "player"), ("trace_id", "ab")]), entries: vec![entry(25, "between", &[], &[])] },
+            ])
+        }
+        "index" => match ask {
+            Ask::Series { .. } => Answered::Series(vec![labels(&[("app", "player")])]),
+            _ => Answered::Vector(vec![InstantSample { labels: labels(&[]), at_ms: 0, value: 1234.0, histogram: None }]),
+        },
+        "names" => Answered::Names(vec!["__name__".to_owned(), "instance".to_owned(), "job".to_owned()]),
+        "series" => Answered::Series(vec![up(), labels(&[("a", "1"), ("b", "2")])]),
+        "metadata" => {
+            let family = |name: &str, kind: &str, help: &str| MetricFamily {
+                name: name.to_owned(),
+                kind: kind.to_owned(),
+                unit: String::new(),
+                help: help.to_owned(),
+            };
+            Answered::Metadata(vec![family("up", "gauge", "Is it up?"), family("hits", "", ""), family("up", "counter", "Other")])
+        }
+        "traces" => Answered::Traces(vec![TraceSummary {
+            trace_id: "00000000000000000000000000000abc".to_owned(),
+            root_service: "shop".to_owned(),
+            root_name: "GET /".to_owned(),
+            start_ns: 1_600_000_000_000_000_000,
+            duration_ns: 1_500_000_000,
+            spans: 3,
+            errors: 1,
+        }]),
+        "spans" => match ask {
+            Ask::Sql { .. } => table(vec![("trace_id", texts(&["00000000000000000000000000000abc"]))]),
+            _ => Answered::Spans(vec![spans()]),
+        },
+        "no spans" => Answered::Spans(Vec::new()),
+        "words" => table(vec![
+            ("service_name", texts(&["api", "player"])),
+            ("name", texts(&["GET /", "it's"])),
+            ("kind", texts(&["server", "client"])),
+            ("value", texts(&["v1", ""])),
+        ]),
+        "table" => rows(),
+        "broken table" => {
+            let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+            let failure = Error::unavailable("cannot read a file of the lake");
+            Answered::Table { schema: batch.schema(), rows: futures::stream::iter([Ok(batch), Err(failure)]).boxed() }
+        }
+        "exemplars" => exemplars(),
+        "overview" => overview(ask),
+        "warnings" => {
+            let mut answer = Answer::new(Answered::Vector(Vec::new()));
+            answer.warnings = vec!["one source did not answer".to_owned()];
+            answer.infos = vec!["metric might not be a counter".to_owned()];
+            return Ok(answer);
+        }
+        other => return Err(error(other)),
+    };
+    Ok(Answer::new(data))
+}
+
+fn error(name: &str) -> Error {
+    let code = match name {
+        "invalid" => Code::Invalid,
+        "too large" => Code::TooLarge,
+        "not found" => Code::NotFound,
+        "unauthenticated" => Code::Unauthenticated,
+        "forbidden" => Code::Forbidden,
+        "overloaded" => Code::Overloaded { retry_after_seconds: 7 },
+        "limit" => Code::LimitExceeded,
+        "timeout" => Code::Timeout,
+        "cancelled" => Code::Cancelled,
+        "unsupported" => Code::Unsupported,
+        "corrupt" => Code::Corrupt,
+        "unavailable" => Code::Unavailable,
+        "internal" => Code::Internal,
+        other => panic!("no fixture is called {other:?}"),
+    };
+    Error::new(code, "cannot answer").because(std::io::Error::other("the \"reason\""))
+}
+
+fn texts(items: &[&str]) -> ArrayRef {
+    Arc::new(StringArray::from(items.to_vec()))
+}
+
+fn table(columns: Vec<(&str, ArrayRef)>) -> Answered {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    Answered::Table { schema: batch.schema(), rows: futures::stream::iter([Ok(batch)]).boxed() }
+}
+
+/// Every type that the canonical tables have.
+fn rows() -> Answered {
+    let samples = samples();
+    let pick = |name: &str| samples.column_by_name(name).unwrap().clone();
+    table(vec![
+        ("name", pick("name")),
+        ("big", Arc::new(Int64Array::from(vec![i64::MAX, i64::MIN]))),
+        ("float", Arc::new(Float64Array::from(vec![Some(f64::NAN), None]))),
+        ("labels", pick("labels")),
+        ("timestamps", pick("timestamps")),
+        ("values", pick("values")),
+        ("exemplars", pick("exemplars")),
+    ])
+}
+
+fn samples() -> RecordBatch {
+    let mut builder = SamplesBuilder::default();
+    builder.float(1000, f64::INFINITY);
+    builder.float(2000, 0.5);
+    let exemplar = |timestamp_ms| Exemplar { timestamp_ms, value: 0.25, trace_id: "abc", span_id: "", labels: &[("user", "x")] };
+    builder.exemplar(&exemplar(1500));
+    builder.exemplar(&exemplar(9500));
+    builder.push_series(&SeriesRow { name: "up", ..SeriesRow::default() }, [("job", "a")].into_iter());
+    builder.float(1000, 1.0);
+    builder.push_series(&SeriesRow { name: "up", ..SeriesRow::default() }, [("job", "b")].into_iter());
+    builder.finish()
+}
+
+fn exemplars() -> Answered {
+    let batch = samples();
+    Answered::Table { schema: batch.schema(), rows: futures::stream::iter([Ok(batch)]).boxed() }
+}
+
+fn spans() -> RecordBatch {
+    let mut builder = SpansBuilder::default();
+    let mut resource = Attributes::default();
+    resource.set("service.name", AttributeValue::Text("shop"));
+    resource.set("process.pid", AttributeValue::Int(7));
+    let mut scope = Attributes::default();
+    scope.set("lang", AttributeValue::Text("rust"));
+    builder.attributes.push("ok", AttributeValue::Bool(true));
+    builder.attributes.push("ratio", AttributeValue::Double(0.5));
+    builder.attributes.push("raw", AttributeValue::Encoded(AttributeType::Bytes, "AQI="));
+    builder.attributes.push("list", AttributeValue::Encoded(AttributeType::Array, r#"[{"intValue":"1"},{"stringValue":"a"}]"#));
+    builder.attributes.push("map", AttributeValue::Encoded(AttributeType::Map, r#"[{"key":"k","value":{"boolValue":false}}]"#));
+    builder.events.attributes.push("exception.type", AttributeValue::Text("NotFound"));
+    builder.events.push(1_600_000_000_100_000_000, "exception");
+    builder.links.push("000000000000000000000000000000ff", "00000000000000ff", "");
+    let row = SpanRow {
+        start_time_unix_nano: 1_600_000_000_000_000_000,
+        end_time_unix_nano: 1_600_000_000_250_000_000,
+        trace_id: "00000000000000000000000000000abc",
+        span_id: "0000000000000001",
+        name: "GET /",
+        kind: "server",
+        status_code: "error",
+        status_message: "boom",
+        service_name: "shop",
+        scope_name: "http",
+        scope_version: "1",
+        ..SpanRow::default()
+    };
+    builder.push(&row, &resource, &scope);
+    let child = SpanRow {
+        span_id: "0000000000000002",
+        parent_span_id: "0000000000000001",
+        name: "query",
+        kind: "client",
+        status_code: "",
+        status_message: "",
+        ..row
+    };
+    builder.push(&child, &resource, &scope);
+    builder.finish()
+}
+
+fn overview(ask: &Ask) -> Answered {
+    let Ask::Sql { sql } = ask else { panic!("the overview asks by SQL") };
+    let longs = |items: &[i64]| Arc::new(Int64Array::from(items.to_vec())) as ArrayRef;
+    let measures = |names: &[&str], buckets: &[i64], requests: &[i64], errors: &[i64], p95: &[f64]| {
+        table(vec![
+            ("business_service", texts(names)),
+            ("bucket", longs(buckets)),
+            ("requests", longs(requests)),
+            ("errors", longs(errors)),
+            ("p95", Arc::new(Float64Array::from(p95.to_vec())) as ArrayRef),
+        ])
+    };
+    match sql {
+        sql if sql.contains(", 0 AS bucket") => measures(&["payments"], &[0], &[120], &[6], &[2.5e8]),
+        sql if sql.contains("AS bucket") => measures(&["payments", "payments"], &[0, 2], &[20, 100], &[0, 6], &[1e8, 3e8]),
+        sql if sql.contains("DISTINCT business_service") => {
+            table(vec![("business_service", texts(&["payments", "payments"])), ("service", texts(&["tax", "till"]))])
+        }
+        sql if sql.contains("FROM logs") => table(vec![("n", longs(&[11]))]),
+        sql if sql.contains("FROM spans") => table(vec![("n", longs(&[22]))]),
+        _ => table(vec![("n", longs(&[33]))]),
+    }
+}
+
+pub(crate) struct Operator {
+    pub(crate) ready: bool,
+    pub(crate) flush_fails: bool,
+}
+
+#[async_trait]
+impl Admin for Operator {
+    async fn flush(&self) -> Result<()> {
+        match self.flush_fails {
+            true => Err(Error::unavailable("cannot write to the lake")),
+            false => Ok(()),
+        }
+    }
+
+    fn ready(&self) -> bool {
+        self.ready
+    }
+
+    fn metrics_text(&self) -> String {
+        "tyto_build_info 1\n".to_owned()
+    }
+
+    fn shards(&self) -> serde_json::Value {
+        serde_json::json!({"shards": [{"name": "default"}]})
+    }
+}
+
+struct Spent;
+
+impl UsageMeter for Spent {
+    fn usage(&self) -> Vec<(Identity, Table, Usage)> {
+        vec![(Identity { business_service: "payments".to_owned(), ..Identity::default() }, Table::Logs, Usage { records: 3, bytes: 300 })]
+    }
+}
+
+pub(crate) const OMD: &str =
+    "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
+
+/// The router over an engine that answers with `fixture`.
+pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
+    let fake = Arc::new(Fake { fixture: fixture.to_owned(), asked: Mutex::default(), dropped: Arc::default() });
+    let state = PresentState {
+        query: fake.clone(),
+        admin: Arc::new(Operator { ready: fixture != "not ready", flush_fails: fixture == "flush fails" }),
+        catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap())),
+        usage: Arc::new(Spent),
+        // Short only where it is waited for.
+        limits: QueryLimits { timeout: Duration::from_millis(if fixture == "hang" { 200 } else { 60_000 }), ..QueryLimits::default() },
+        started: SystemTime::UNIX_EPOCH,
+    };
+    (present::router(state), fake)
+}
