@@ -3,7 +3,6 @@
 //! Both ways speak the same HTTP API: the folder is asked through the server's own router, without a socket. Refused: a
 //! second code path over the engine, which would answer a little differently one day.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 

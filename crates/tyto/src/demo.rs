@@ -49,7 +49,7 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
         println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
         println!("\n  Open http://{http} in a browser. A fault starts in a minute or two. Ctrl-C ends the demo.\n");
         company.live(std::future::pending()).await;
-        Ok(())
+        Ok::<(), Error>(())
     };
     tokio::select! {
         ended = played => ended?,
