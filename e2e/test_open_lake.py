@@ -67,14 +67,14 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto):
     columns = {"logs": ("time_unix_nano", "body"), "spans": ("duration_nano", "name"), "samples": ("min_time_unix_nano", "name")}
     for table, (number, text) in columns.items():
         select = f"select count(*), sum({number} % 1000003), sum(length({text}))"
-        by_duckdb = duckdb.sql(f"{select} from read_parquet({lake_files(lake / table)!r})").fetchone()
+        by_duckdb = duckdb.sql(f"{select} from read_parquet({lake_files(lake / table)!r})").fetchall()[0]
         answer = chdb.query(f"{select} from deltaLakeLocal('{lake / table}')", "JSONCompact")
         by_clickhouse = [int(value) for value in json.loads(str(answer))["data"][0]]
         assert list(by_duckdb) == list(ours[table]), table
         assert by_clickhouse == list(ours[table]), table
 
-    count, total = duckdb.sql(
-        f"select sum(len(values)), sum(list_sum(values)) from read_parquet({lake_files(lake / 'samples')!r})").fetchone()
+    [(count, total)] = duckdb.sql(
+        f"select sum(len(values)), sum(list_sum(values)) from read_parquet({lake_files(lake / 'samples')!r})").fetchall()
     assert (count, total) == tuple(points)
     [(found,)] = duckdb.sql(
         f"select count(*) from read_parquet({lake_files(lake / 'logs')!r}) where resource_attributes['second'] = 'yes'").fetchall()

@@ -27,6 +27,8 @@ pub(crate) struct DemoOptions {
 }
 
 pub(crate) async fn run(options: DemoOptions) -> Result<()> {
+    let stop = serve::stop_signal();
+    tokio::pin!(stop);
     let scratch = Scratch::new()?;
     let mut serve = options.serve;
     serve.data_dir.get_or_insert_with(|| scratch.0.join("data"));
@@ -42,8 +44,6 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
         backfill: Duration::from_secs_f64(options.hours.clamp(0.0, HOURS_MAX) * 3600.0),
         ..sim::DemoOptions::new(sim::Endpoints { http, otlp_http, otlp_grpc }, options.seed, progress_bar())
     })?;
-    let stop = serve::stop_signal();
-    tokio::pin!(stop);
     let played = async {
         company.backfill().await?;
         println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");

@@ -20,11 +20,12 @@ use crate::wiring::{self, Wired};
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(options: ServeOptions) -> Result<()> {
+    let stop = stop_signal();
     let server = Server::start(options.resolve()?).await?;
     let Addresses { http, otlp_grpc, otlp_http } = server.addresses;
     println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
     std::io::stdout().flush().map_err(|error| Error::unavailable("cannot write to stdout").because(error))?;
-    stop_signal().await;
+    stop.await;
     server.stop().await
 }
 
@@ -126,12 +127,15 @@ async fn serve_grpc(listener: TcpListener, routes: tonic::service::Routes, stopp
         .map_err(|error| Error::unavailable("cannot serve gRPC").because(error))
 }
 
-pub(crate) async fn stop_signal() {
+/// Listens from the call on, so that a signal right after the ready line ends the process in order.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).expect("the system lets us listen to signals");
     let mut interrupt = signal(SignalKind::interrupt()).expect("the system lets us listen to signals");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }

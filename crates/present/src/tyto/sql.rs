@@ -78,7 +78,7 @@ trait Writer: Send {
 /// only looks whole.
 fn stream(first: Option<RecordBatch>, rows: Deadlined, writer: Box<dyn Writer>) -> Body {
     let state = Some((VecDeque::from_iter(first), rows, writer));
-    Body::from_stream(futures::stream::unfold(state, |state| async {
+    let bytes = futures::stream::unfold(state, |state| async {
         let (mut ready, mut rows, mut writer) = state?;
         let next = match ready.pop_front() {
             Some(batch) => Some(Ok(batch)),
@@ -94,7 +94,9 @@ fn stream(first: Option<RecordBatch>, rows: Deadlined, writer: Box<dyn Writer>) 
         }
         let more = more && written.is_ok();
         Some((written, more.then_some((ready, rows, writer))))
-    }))
+    });
+    // The server looks once more behind the end of a body, which an unfold answers with a panic.
+    Body::from_stream(bytes.fuse())
 }
 
 struct ArrowStream(StreamWriter<Vec<u8>>);

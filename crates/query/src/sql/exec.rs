@@ -228,18 +228,16 @@ fn first(
     rows: impl futures::Stream<Item = Result<RecordBatch>> + Send + 'static,
     fetch: Option<usize>,
 ) -> impl futures::Stream<Item = Result<RecordBatch>> + Send {
-    let mut left = fetch.unwrap_or(usize::MAX);
-    stream::unfold(Some(Box::pin(rows)), move |rows| {
-        let left_before = left;
-        async move {
-            let mut rows = rows.filter(|_| left_before > 0)?;
-            let batch = rows.next().await?;
-            Some((batch, Some(rows)))
-        }
-    })
-    .map_ok(move |batch| {
-        let kept = batch.slice(0, batch.num_rows().min(left));
-        left -= kept.num_rows();
-        kept
-    })
+    let state = (Box::pin(rows), fetch.unwrap_or(usize::MAX));
+    let kept = stream::unfold(Some(state), |state| async {
+        let (mut rows, left) = state?;
+        let batch = match rows.next().await? {
+            Ok(batch) => batch,
+            Err(error) => return Some((Err(error), None)),
+        };
+        let batch = batch.slice(0, batch.num_rows().min(left));
+        let left = left - batch.num_rows();
+        Some((Ok(batch), (left > 0).then_some((rows, left))))
+    });
+    kept.fuse()
 }

@@ -244,6 +244,8 @@ impl Writer {
         for (seq, request) in (group..).zip(&requests) {
             (self.apply)(seq, request.table, &request.records);
         }
+        // Before the acknowledgements: who has one sees the log it went into.
+        self.count();
         for request in requests {
             let _ = request.done.send(Ok(()));
         }
