@@ -66,7 +66,7 @@ test-browser: ui ## Chromium drives the pages of a demo
 	scripts/browser-test "$(TARGET_DIR)/debug/tyto"
 
 screenshots: build ## Take the pictures in README and docs anew
-	TYTO_SCREENSHOTS=docs/images scripts/browser-test target/release/tyto
+	IMAGES_DIR="$(CURDIR)/docs/images" scripts/browser-test target/release/tyto
 
 conformance: ## Public test suites from TYTO_DATA: `passed N of M` per suite
 	@if [ -d "$(TYTO_DATA)" ]; then \

@@ -51,7 +51,9 @@ def lake_files(table):
     return [str(table / path) for path in live]
 
 
-def test_duckdb_and_clickhouse_agree_with_tyto(tyto):
+def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch):
+    # chdb reads files under the folder it stands in.
+    monkeypatch.chdir(tyto.data_dir)
     fill(tyto)
     tyto.flush()
     ours = {

@@ -166,6 +166,20 @@ fn series_are_stamped_sorted_and_renumbered() {
 }
 
 #[test]
+fn a_rule_on_a_service_claims_its_series_by_their_job() {
+    let mut builder = SamplesBuilder::default();
+    for job in ["streaming/marker-eu", "marker-us", "streaming/other", "marker-eu/other"] {
+        builder.float(1000, 1.0);
+        builder.push_series(&SeriesRow { name: "up", ..SeriesRow::default() }, [("job", job)].into_iter());
+    }
+    let (pipeline, shard) = pipeline();
+    let batch = Decoded { table: Table::Samples, records: builder.finish(), rejections: Vec::new(), protocol: "remote_write" };
+    send(&pipeline, batch).unwrap();
+    let found = identities(&shard.placed.lock()[0].records);
+    assert_eq!(found.iter().map(|identity| identity.starts_with("video/")).collect::<Vec<_>>(), [true, true, false, false]);
+}
+
+#[test]
 fn usage_is_booked_once_a_batch_is_durable() {
     let (pipeline, shard) = pipeline();
     let batch = || logs("otlp_grpc", &["service.name=marker-1", "service.name=marker-1", "a=b"]);

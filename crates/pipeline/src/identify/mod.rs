@@ -104,7 +104,7 @@ fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
     for row in 0..records.num_rows() {
         let lookup = |key: &str| match key {
             "__name__" => Some(model::logs::text_or_empty(names, row)),
-            key => labels.get(row, key),
+            key => labels.get(row, key).or_else(|| of_target(key, labels, row)),
         };
         let identity = sources::decide(lookup, catalog, Spelling::Labels);
         // Series that come together are mostly one target's.
@@ -115,6 +115,18 @@ fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
         found.rows.push(index);
     }
     Ok(found)
+}
+
+/// The resource attributes that a series' target labels stand for, so that one rule on `service.name` claims a service's
+/// logs, spans and series alike. Source: OpenTelemetry's compatibility specification for Prometheus.
+fn of_target<'a>(attribute: &str, labels: AttributesView<'a>, row: usize) -> Option<&'a str> {
+    let job = || labels.get(row, "job");
+    match attribute {
+        "service.name" => job().map(|job| job.rsplit_once('/').map_or(job, |(_, name)| name)),
+        "service.namespace" => job()?.rsplit_once('/').map(|(namespace, _)| namespace),
+        "service.instance.id" => labels.get(row, "instance"),
+        _ => None,
+    }
 }
 
 /// A map column's rows as stretches of bytes, to compare whole rows at once.
