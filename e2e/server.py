@@ -38,12 +38,14 @@ class Tyto:
              "--otlp-http", "127.0.0.1:0", *self.arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
         )
-        threading.Thread(target=self._collect_stderr, args=(self.process,), daemon=True).start()
+        collector = threading.Thread(target=self._collect_stderr, args=(self.process,), daemon=True)
+        collector.start()
         line = self.process.stdout.readline().rstrip("\n")
         self.seconds_to_ready = time.monotonic() - started
         ready = READY.match(line)
         if not ready:
             self.process.wait(timeout)
+            collector.join(timeout)
             raise RuntimeError(f"not ready: {line!r}\n{''.join(self.stderr)}")
         self.http, self.otlp_grpc, self.otlp_http = ready.groups()
         self.url = f"http://{self.http}"
