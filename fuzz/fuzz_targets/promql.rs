@@ -1,0 +1,12 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let Ok(query) = lang::promql::parse(text) else { return };
+    let printed = query.to_string();
+    match lang::promql::parse(&printed) {
+        Ok(again) => assert_eq!(again.to_string(), printed, "{text:?} prints as {printed:?}, which means something else"),
+        Err(error) => panic!("{text:?} prints as {printed:?}, which is no query: {error}"),
+    }
+});
