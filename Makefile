@@ -76,8 +76,8 @@ conformance: ## Public test suites from TYTO_DATA: `passed N of M` per suite
 bench: build $(VENV)/installed ## Cost of ingest, bytes on disk and memory; writes bench/RESULTS.md
 	$(VENV)/bin/python bench/first_light.py target/release/tyto
 
-fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (300)
-	fuzz/run.sh $(or $(FUZZ_SECONDS),300)
+fuzz: $(VENV)/installed ## Fuzz every decoder and parser for FUZZ_SECONDS each (300)
+	fuzz/run.sh $(or $(FUZZ_SECONDS),300) $(VENV)/bin/python
 
 clean: ## Remove what was built
 	cargo clean

@@ -1,0 +1,123 @@
+"""Gives every fuzz target real inputs to start from: fuzz/corpus/<target>/seed-*.
+
+usage: seeds.py [DATA]      DATA: the folder of the public suites (default ../shared/data); without it a few are made here.
+Run with the e2e tests' Python: it brings the OpenTelemetry protobuf messages.
+"""
+
+import json
+import pathlib
+import struct
+import sys
+
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+HERE = pathlib.Path(__file__).resolve().parent
+DATA = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE.parent.parent / "shared" / "data")
+
+
+def varint(number):
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes(out + bytes([number]))
+
+
+def block(field, content):
+    content = content.encode() if isinstance(content, str) else content
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def number(field, value):
+    return varint(field << 3) + varint(value & (1 << 64) - 1)
+
+
+def double(field, value):
+    return varint(field << 3 | 1) + struct.pack("<d", value)
+
+
+def remote_write():
+    """prometheus.WriteRequest with floats, an exemplar, a native histogram and metadata."""
+    def label(name, value):
+        return block(1, block(1, name) + block(2, value))
+
+    name = label("__name__", "http_requests_total") + label("job", "shop")
+    floats = b"".join(block(2, double(1, value) + number(2, 1_700_000_000_000 + index)) for index, value in enumerate([1, 2.5, float("nan")]))
+    exemplar = block(3, block(1, block(1, "trace_id") + block(2, "ab" * 16)) + double(2, 0.5) + number(3, 1_700_000_000_000))
+    spans = block(11, number(1, 2) + number(2, 2))
+    histogram = block(4, number(1, 7) + double(3, 9.5) + number(4, 3 << 1) + double(5, 1e-128) + number(6, 1) + spans + block(12, varint(2) + varint(3)) + number(15, 1_700_000_000_000))
+    metadata = block(3, number(1, 1) + block(2, "http_requests_total") + block(4, "Requests.") + block(5, "1"))
+    yield block(1, name + floats + exemplar)
+    yield block(1, name + histogram) + metadata
+
+
+def loki():
+    """logproto.PushRequest with structured metadata."""
+    time = block(1, number(1, 1_700_000_000) + number(2, 5))
+    entry = block(2, time + block(2, "level=info msg=\"started\"") + block(3, block(1, "trace_id") + block(2, "ab")))
+    yield block(1, block(1, '{app="shop", env="prod"}') + entry)
+
+
+def loki_json():
+    yield json.dumps({"streams": [{"stream": {"app": "shop"}, "values": [["1700000000000000000", "line", {"trace_id": "ab"}]]}]}).encode()
+    path = DATA / "logql" / "loki_push_cases.json"
+    if path.exists():
+        yield from (case["body"].encode() for case in json.loads(path.read_text()))
+
+
+def otlp(kind, file, own):
+    text = json.dumps(own)
+    # Protobuf's JSON writes bytes in base64, OTLP's writes ids in hexadecimal.
+    yield text.replace(TRACE_ID, "ab" * 16).replace(SPAN_ID, "ab" * 8).encode(), json_format.Parse(text, kind()).SerializeToString()
+    path = DATA / "otlp" / "proto-examples" / file
+    if path.exists():
+        yield path.read_bytes(), None
+
+
+TRACE_ID, SPAN_ID = "q6urq6urq6urq6urq6urqw==", "q6urq6urq6s="
+RESOURCE = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+TIME = "1700000000000000000"
+POINT = {"timeUnixNano": TIME, "startTimeUnixNano": TIME, "attributes": [{"key": "code", "value": {"intValue": "200"}}]}
+EXEMPLARS = [{"timeUnixNano": TIME, "asDouble": 0.5, "traceId": TRACE_ID}]
+OTLP = {
+    "otlp_logs": (ExportLogsServiceRequest, "logs.json", {"resourceLogs": [{"resource": RESOURCE, "scopeLogs": [{"scope": {"name": "s"}, "logRecords": [
+        {"timeUnixNano": TIME, "severityNumber": 9, "body": {"kvlistValue": {"values": [{"key": "a", "value": {"arrayValue": {"values": [{"doubleValue": 1.5}]}}}]}}}]}]}]}),
+    "otlp_traces": (ExportTraceServiceRequest, "trace.json", {"resourceSpans": [{"resource": RESOURCE, "scopeSpans": [{"spans": [
+        {"traceId": TRACE_ID, "spanId": SPAN_ID, "name": "GET", "kind": 2, "startTimeUnixNano": TIME, "endTimeUnixNano": TIME,
+         "events": [{"timeUnixNano": TIME, "name": "e"}], "links": [{"traceId": TRACE_ID, "spanId": SPAN_ID}], "status": {"code": 2}}]}]}]}),
+    "otlp_metrics": (ExportMetricsServiceRequest, "metrics.json", {"resourceMetrics": [{"resource": RESOURCE, "scopeMetrics": [{"metrics": [
+        {"name": "g", "unit": "By", "gauge": {"dataPoints": [{**POINT, "asInt": "5"}]}},
+        {"name": "c", "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [{**POINT, "asDouble": 5.5, "exemplars": EXEMPLARS}]}},
+        {"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [{**POINT, "count": "3", "sum": 4, "bucketCounts": ["1", "2"], "explicitBounds": [1]}]}},
+        {"name": "e", "exponentialHistogram": {"aggregationTemporality": 1, "dataPoints": [{**POINT, "count": "3", "scale": 2, "zeroCount": "1", "positive": {"offset": -1, "bucketCounts": ["1", "1"]}}]}},
+        {"name": "s", "summary": {"dataPoints": [{**POINT, "count": "3", "sum": 4, "quantileValues": [{"quantile": 0.5, "value": 1}]}]}}]}]}]}),
+}
+
+
+def queries(language):
+    yield {"promql": b'sum by (job) (rate(http_requests_total{code=~"5.."}[5m] offset 1h)) / 2', "logql": b'sum by (app) (rate({app="shop"} |= "x" | json | status>400 [5m]))'}[language]
+    path = DATA / language / "parse_cases.tsv"
+    if path.exists():
+        yield from (line.split(b"\t")[1] for line in path.read_bytes().splitlines()[1:])
+
+
+def plant(target, seeds):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, seed in enumerate(seeds):
+        (folder / f"seed-{index}").write_bytes(seed)
+
+
+for target, (kind, file, own) in OTLP.items():
+    both = list(otlp(kind, file, own))
+    plant(f"{target}_json", [as_json for as_json, _ in both])
+    plant(target, [as_bytes for _, as_bytes in both if as_bytes])
+plant("remote_write", remote_write())
+plant("loki", loki())
+plant("loki_json", loki_json())
+plant("promql", queries("promql"))
+plant("logql", queries("logql"))
+plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_bytes()])
