@@ -9,7 +9,7 @@ VENV := $(CACHE_DIR)/venv
 BUILD_DEV := cargo test --workspace --locked --no-run --quiet
 export TYTO_DATA ?= $(abspath $(CURDIR)/../shared/data)
 
-.PHONY: demo test build lint conformance bench ui test-rust test-ui test-e2e test-browser fuzz screenshots clean help
+.PHONY: demo test build lint conformance bench bench-quick ui test-rust test-ui test-e2e test-browser fuzz screenshots clean help
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -73,8 +73,16 @@ conformance: ## Public test suites from TYTO_DATA: `passed N of M` per suite
 		cargo test --workspace --locked --test '*conformance*' -- --nocapture; \
 	else echo "conformance: no data at $(TYTO_DATA); set TYTO_DATA to the folder of the public suites"; fi
 
-bench: build $(VENV)/installed ## Cost of ingest, bytes on disk and memory; writes bench/RESULTS.md
-	$(VENV)/bin/python bench/first_light.py target/release/tyto
+$(VENV)/bench-installed: bench/requirements.txt $(VENV)/installed
+	@scripts/setup bench
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@touch $@
+
+bench: build $(VENV)/bench-installed ## Cost beside Prometheus, VictoriaMetrics and ClickHouse; writes bench/RESULTS.md
+	$(VENV)/bin/python bench/bench.py target/release/tyto
+
+bench-quick: build $(VENV)/bench-installed ## A tenth of the work, once, in under five minutes
+	$(VENV)/bin/python bench/bench.py target/release/tyto --quick --output bench/quick.md
 
 fuzz: $(VENV)/installed ## Fuzz every decoder and parser for FUZZ_SECONDS each (300)
 	fuzz/run.sh $(or $(FUZZ_SECONDS),300) $(VENV)/bin/python

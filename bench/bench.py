@@ -1,0 +1,206 @@
+"""What Tyto costs beside the stores that engineers know, on the same records, durability on.
+
+usage: bench.py BINARY [--quick] [--rounds 3] [--only metrics,series,logs,spans] [--output RESULTS.md]
+
+Stores are run in turn, round after round, each time over a fresh folder; a figure is the least of its rounds. Answers are
+compared by value first. Wall time is not quoted: machines are shared.
+"""
+
+import argparse
+import collections
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+import questions
+import report
+import work
+from stores import ClickHouse, Prometheus, Tyto, VictoriaMetrics
+
+# CPU seconds a question is asked for at least, and at most so often.
+ASK_SECONDS, ASK_TIMES = 0.3, 40
+
+
+class Figures:
+    """The least value seen of each figure of each store."""
+
+    def __init__(self):
+        self.areas = collections.OrderedDict()
+        self.notes = []
+
+    def add(self, area, figure, store, value):
+        held = self.areas.setdefault(area, collections.OrderedDict()).setdefault(figure, {})
+        held[store] = min(value, held.get(store, value))
+
+    def differ(self, text):
+        if text not in self.notes:
+            self.notes.append(text)
+            print("DIFFERENT:", text, flush=True)
+
+
+def cost(store, ask):
+    """CPU milliseconds of one answer, and the answer."""
+    answer = ask()
+    before, times = store.cpu_seconds(), 0
+    while times < ASK_TIMES and (times == 0 or store.cpu_seconds() - before < ASK_SECONDS):
+        ask()
+        times += 1
+    return (store.cpu_seconds() - before) / times * 1000, answer
+
+
+def metrics(figures, options):
+    series = work.node_exporters(scrapes=48 if options.quick else 240)
+    bodies, million = list(series.requests()), series.samples / 1e6
+    area = f"metrics: 10,000 series of 10 node_exporters, {million:.2g} M samples"
+    asked = questions.prometheus_questions(work.START_S + (len(series.values) - 1) * work.STEP_S)
+    answers = {}
+    for kind in (Tyto, VictoriaMetrics, Prometheus):
+        with kind() as store:
+            before = store.cpu_seconds()
+            store.remote_write(bodies)
+            figures.add(area, "ingest, CPU s per M samples", store.name, (store.cpu_seconds() - before) / million)
+            store.settle()
+            figures.add(area, "with flush, CPU s per M samples", store.name, (store.cpu_seconds() - before) / million)
+            size = store.lake_bytes("samples") if kind is Tyto else store.sample_bytes()
+            figures.add(area, "disk, bytes per sample", store.name, size / series.samples)
+            figures.add(area, "peak memory, MiB", store.name, store.memory_bytes("VmHWM") / 2**20)
+            for name, alike, path, parameters in asked:
+                milliseconds, data = cost(store, lambda: store.promql(path, **parameters))
+                figures.add("PromQL, CPU ms", name, store.name, milliseconds)
+                answers.setdefault(name, {})[store.name] = (alike, questions.prometheus_answer(data))
+    for name, given in answers.items():
+        for store, (alike, answer) in given.items():
+            if (alike or store == "prometheus") and not questions.same(given["tyto"][1], answer):
+                figures.differ(f"{name}: tyto and {store}: {questions.difference(given['tyto'][1], answer)}")
+
+
+def series(figures, options):
+    many = work.many_series(series=20_000 if options.quick else 200_000)
+    count, bodies = len(many.labels), list(many.requests())
+    first = len(bodies) // len(many.values)
+    area = f"many series: {count:,} series, 10 scrapes"
+    for kind in (Tyto, VictoriaMetrics, Prometheus):
+        with kind() as store:
+            rest, before = store.memory_bytes(), store.cpu_seconds()
+            store.remote_write(bodies[:first])
+            once = store.cpu_seconds() - before
+            store.remote_write(bodies[first:])
+            again = (store.cpu_seconds() - before - once) / (len(many.values) - 1)
+            figures.add(area, "new series, CPU us each", store.name, max(0.0, once - again) / count * 1e6)
+            figures.add(area, "known series, CPU s per M samples", store.name, again / count * 1e6)
+            figures.add(area, "memory per active series, KiB", store.name, (store.memory_bytes() - rest) / 1024 / count)
+
+
+def logs(figures, options):
+    lines = work.logs(100_000 if options.quick else 1_000_000)
+    million = lines.count / 1e6
+    area = f"logs: {lines.count:,} lines of 315 bytes"
+    sample = lines.trace_id[lines.count // 2]
+    asked = questions.log_questions(sample)
+    answers = {}
+    for way, bodies in (("tyto", list(lines.otlp_requests())), ("tyto (Loki push)", list(lines.loki_requests()))):
+        with Tyto() as store:
+            before = store.cpu_seconds()
+            store.otlp("logs", bodies) if way == "tyto" else store.loki(bodies)
+            figures.add(area, "ingest, CPU s per M lines", way, (store.cpu_seconds() - before) / million)
+            store.settle()
+            figures.add(area, "with flush, CPU s per M lines", way, (store.cpu_seconds() - before) / million)
+            figures.add(area, "disk, bytes per line", way, store.lake_bytes("logs") / lines.count)
+            figures.add(area, "peak memory, MiB", way, store.memory_bytes("VmHWM") / 2**20)
+            if way == "tyto":
+                for name, ask, _ in asked:
+                    milliseconds, answers[name] = cost(store, lambda: questions.ask_tyto(store, ask))
+                    figures.add("log queries, CPU ms", name, way, milliseconds)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "logs.ndjson"
+        with file.open("w") as sink:
+            sink.writelines(line + "\n" for line in lines.json_lines())
+        for order in ("time", "service, time"):
+            with ClickHouse(order) as store:
+                before = store.cpu_seconds()
+                store.sql(f"""CREATE TABLE logs (time DateTime64(9, 'UTC') CODEC(Delta, ZSTD), level LowCardinality(String), service LowCardinality(String),
+                    pod LowCardinality(String), host LowCardinality(String), trace_id String, span_id String, message String CODEC(ZSTD), duration Float64 CODEC(ZSTD),
+                    INDEX words message TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1, INDEX traces trace_id TYPE bloom_filter(0.01) GRANULARITY 1)
+                    ENGINE = MergeTree ORDER BY ({order})""")
+                store.sql(f"INSERT INTO logs SELECT * FROM file('{file}', JSONEachRow) SETTINGS date_time_input_format = 'best_effort'")
+                figures.add(area, "ingest, CPU s per M lines", store.name, (store.cpu_seconds() - before) / million)
+                store.sql("OPTIMIZE TABLE logs FINAL")
+                figures.add(area, "with flush, CPU s per M lines", store.name, (store.cpu_seconds() - before) / million)
+                figures.add(area, "disk, bytes per line", store.name, store.table_bytes("logs") / lines.count)
+                figures.add(area, "peak memory, MiB", store.name, store.memory_bytes("VmHWM") / 2**20)
+                for name, _, text in asked:
+                    milliseconds, answer = cost(store, lambda: questions.ask_clickhouse(store, text))
+                    figures.add("log queries, CPU ms", name, store.name, milliseconds)
+                    if not questions.same(answers[name], answer):
+                        figures.differ(f"{name}: tyto and {store.name}: {questions.difference(answers[name], answer)}")
+
+
+def spans(figures, options):
+    traces = work.spans(20_000 if options.quick else 200_000)
+    million = traces.count / 1e6
+    area = f"spans: {traces.traces:,} traces of 8"
+    asked = questions.span_questions(traces.rows[traces.count // 2][2])
+    answers = {}
+    with Tyto() as store:
+        bodies = traces.otlp_requests()
+        before = store.cpu_seconds()
+        store.otlp("traces", bodies)
+        figures.add(area, "ingest, CPU s per M spans", store.name, (store.cpu_seconds() - before) / million)
+        store.settle()
+        figures.add(area, "with flush, CPU s per M spans", store.name, (store.cpu_seconds() - before) / million)
+        figures.add(area, "disk, bytes per span", store.name, store.lake_bytes("spans") / traces.count)
+        figures.add(area, "peak memory, MiB", store.name, store.memory_bytes("VmHWM") / 2**20)
+        for name, text, _ in asked:
+            milliseconds, answers[name] = cost(store, lambda: questions.ask_tyto(store, ("sql", text)))
+            figures.add("trace queries, CPU ms", name, store.name, milliseconds)
+    with tempfile.TemporaryDirectory() as folder, ClickHouse("service, name, time") as store:
+        file = pathlib.Path(folder) / "spans.ndjson"
+        with file.open("w") as sink:
+            sink.writelines(line + "\n" for line in traces.json_lines())
+        before = store.cpu_seconds()
+        store.sql("""CREATE TABLE spans (time Int64 CODEC(Delta, ZSTD), end Int64 CODEC(Delta, ZSTD), trace_id String CODEC(ZSTD), span_id String CODEC(ZSTD), parent String CODEC(ZSTD),
+            service LowCardinality(String), name LowCardinality(String), kind UInt8, status UInt8, method LowCardinality(String), route LowCardinality(String),
+            path String CODEC(ZSTD), code UInt16, system LowCardinality(String), statement LowCardinality(String),
+            INDEX traces trace_id TYPE bloom_filter(0.01) GRANULARITY 1) ENGINE = MergeTree ORDER BY (service, name, time)""")
+        store.sql(f"INSERT INTO spans SELECT * FROM file('{file}', JSONEachRow)")
+        figures.add(area, "ingest, CPU s per M spans", store.name, (store.cpu_seconds() - before) / million)
+        store.sql("OPTIMIZE TABLE spans FINAL")
+        figures.add(area, "with flush, CPU s per M spans", store.name, (store.cpu_seconds() - before) / million)
+        figures.add(area, "disk, bytes per span", store.name, store.table_bytes("spans") / traces.count)
+        figures.add(area, "peak memory, MiB", store.name, store.memory_bytes("VmHWM") / 2**20)
+        for name, _, text in asked:
+            milliseconds, answer = cost(store, lambda: questions.ask_clickhouse(store, text))
+            figures.add("trace queries, CPU ms", name, store.name, milliseconds)
+            if not questions.same(answers[name], answer):
+                figures.differ(f"{name}: tyto and {store.name}: {questions.difference(answers[name], answer)}")
+
+
+AREAS = {"metrics": metrics, "series": series, "logs": logs, "spans": spans}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, once")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(AREAS))
+    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent / "RESULTS.md")
+    options = parser.parse_args()
+    Tyto.binary = pathlib.Path(options.binary).resolve()
+    figures, started = Figures(), time.monotonic()
+    rounds = 1 if options.quick else options.rounds
+    for number in range(rounds):
+        for name in options.only.split(","):
+            AREAS[name](figures, options)
+            print(f"round {number + 1} of {rounds}: {name}, {time.monotonic() - started:.0f} s", flush=True)
+    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Tyto.binary.parent).stdout.strip()
+    text = report.write(figures, revision, rounds, options.quick)
+    options.output.write_text(text)
+    print(text)
+    sys.exit(1 if figures.notes else 0)
+
+
+if __name__ == "__main__":
+    main()
