@@ -10,15 +10,43 @@ import requests
 from server import Tyto
 
 ROUNDS = int(os.environ.get("TYTO_KILL_ROUNDS", "50"))
-LINES_PER_REQUEST = 20
+RECORDS_PER_REQUEST = 20
+
+
+def attribute(key, value):
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def loki_push(key, base):
+    values = [[str(base + index), f"{key} line {index}"] for index in range(RECORDS_PER_REQUEST)]
+    return "/loki/api/v1/push", {"streams": [{"stream": {"app": "kill", "request": key}, "values": values}]}
+
+
+def otlp_spans(key, base):
+    spans = [{"traceId": f"{base:032x}", "spanId": f"{index + 1:016x}", "name": f"{key} span {index}", "startTimeUnixNano": str(base),
+              "endTimeUnixNano": str(base + index), "attributes": [attribute("request", key)]} for index in range(RECORDS_PER_REQUEST)]
+    return "/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+
+
+def otlp_points(key, base):
+    points = [{"timeUnixNano": str(base + index * 1_000_000), "asDouble": index, "attributes": [attribute("request", key)]} for index in range(RECORDS_PER_REQUEST)]
+    return "/v1/metrics", {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": "kill", "gauge": {"dataPoints": points}}]}]}]}
+
+
+# For each signal: how it is sent, how many records of each request are there, and how many different ones.
+SIGNALS = {
+    "logs": (loki_push, "select resource_attributes['request'], count(*), count(distinct body) from logs group by 1"),
+    "spans": (otlp_spans, "select attributes['request'], count(*), count(distinct name) from spans group by 1"),
+    "samples": (otlp_points, "select labels['request'], count(*), count(distinct value) from points where name = 'kill' group by 1"),
+}
 
 
 class Sender(threading.Thread):
-    """Pushes numbered requests, each once, and notes which were acknowledged."""
+    """Sends numbered requests, each once, and notes which were acknowledged."""
 
-    def __init__(self, url, name):
+    def __init__(self, url, signal, name):
         super().__init__(daemon=True)
-        self.url, self.name = url, name
+        self.url, self.signal, self.name = url, signal, name
         self.sent, self.acknowledged = [], []
         self.ended = threading.Event()
 
@@ -28,12 +56,10 @@ class Sender(threading.Thread):
         while not self.ended.is_set():
             key = f"{self.name}-{number}"
             number += 1
-            base = time.time_ns()
-            values = [[str(base + line), f"{key} line {line}"] for line in range(LINES_PER_REQUEST)]
-            body = {"streams": [{"stream": {"app": "kill", "request": key}, "values": values}]}
+            path, body = SIGNALS[self.signal][0](key, time.time_ns())
             self.sent.append(key)
             try:
-                if session.post(self.url + "/loki/api/v1/push", json=body, timeout=10).status_code == 204:
+                if session.post(self.url + path, json=body, timeout=10).ok:
                     self.acknowledged.append(key)
             except requests.RequestException:
                 return
@@ -43,10 +69,10 @@ def test_kill_at_random_moments(tmp_path):
     seed = int(os.environ.get("TYTO_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"seed {seed}")
     dice = random.Random(seed)
-    sent, acknowledged = set(), set()
+    sent, acknowledged = ({signal: set() for signal in SIGNALS} for _ in range(2))
     for round_number in range(ROUNDS):
         with Tyto(tmp_path) as server:
-            senders = [Sender(server.url, f"{round_number}-{index}") for index in range(4)]
+            senders = [Sender(server.url, signal, f"{round_number}-{index}") for index, signal in enumerate([*SIGNALS, "logs"])]
             for sender in senders:
                 sender.start()
             flusher = None
@@ -63,22 +89,21 @@ def test_kill_at_random_moments(tmp_path):
             for sender in senders:
                 sender.ended.set()
                 sender.join()
-                sent.update(sender.sent)
-                acknowledged.update(sender.acknowledged)
+                sent[sender.signal].update(sender.sent)
+                acknowledged[sender.signal].update(sender.acknowledged)
             if flusher:
                 flusher.join()
         if round_number % 10 == 9 or round_number == ROUNDS - 1:
             check(tmp_path, sent, acknowledged, seed)
-    assert len(acknowledged) > ROUNDS
+    assert all(len(requests) > ROUNDS / 2 for requests in acknowledged.values()), {signal: len(requests) for signal, requests in acknowledged.items()}
 
 
 def check(data_dir, sent, acknowledged, seed):
     with Tyto(data_dir) as server:
-        counts = dict(server.sql("select resource_attributes['request'], count(*) from logs group by 1"))
-        distinct = server.one("select count(distinct body) from logs")
-    context = f"seed {seed}"
-    assert acknowledged <= counts.keys(), (context, sorted(acknowledged - counts.keys())[:5])
-    assert counts.keys() <= sent, context
-    wrong = {key: count for key, count in counts.items() if count != LINES_PER_REQUEST}
-    assert not wrong, (context, wrong)
-    assert distinct == LINES_PER_REQUEST * len(counts), context
+        for signal, (_, count) in SIGNALS.items():
+            context = f"seed {seed}, {signal}"
+            found = {key: (total, distinct) for key, total, distinct in server.sql(count)}
+            assert acknowledged[signal] <= found.keys(), (context, sorted(acknowledged[signal] - found.keys())[:5])
+            assert found.keys() <= sent[signal], context
+            wrong = {key: counts for key, counts in found.items() if counts != (RECORDS_PER_REQUEST, RECORDS_PER_REQUEST)}
+            assert not wrong, (context, wrong)

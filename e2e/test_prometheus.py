@@ -1,8 +1,10 @@
 """Debian's Prometheus scrapes itself, remote-writes to Tyto, and both must answer alike."""
 
+import http.server
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -19,8 +21,40 @@ def free_port():
         return probe.getsockname()[1]
 
 
+TRACE_ID = "0123456789abcdef0123456789abcdef"
+
+
+class Shop(http.server.BaseHTTPRequestHandler):
+    """A target whose counter carries an exemplar, in OpenMetrics."""
+
+    count = 0
+
+    def do_GET(self):
+        Shop.count += 1
+        text = f"""# TYPE orders counter
+# HELP orders Orders taken.
+orders_total{{kind="book"}} {Shop.count} # {{trace_id="{TRACE_ID}"}} {Shop.count}
+# EOF
+"""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture
-def prometheus(tyto, tmp_path):
+def shop():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture
+def prometheus(tyto, shop, tmp_path):
     assert PROMETHEUS, "install it: apt-get install prometheus"
     port = free_port()
     config = tmp_path / "prometheus.yml"
@@ -31,13 +65,17 @@ scrape_configs:
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
   - job_name: tyto
     static_configs: [{{targets: ["{tyto.http}"]}}]
+  - job_name: shop
+    static_configs: [{{targets: ["{shop}"]}}]
 remote_write:
   - url: {tyto.url}/api/v1/write
+    send_exemplars: true
     metadata_config: {{send_interval: 1s}}
     queue_config: {{batch_send_deadline: 1s}}
 """)
     process = subprocess.Popen(
-        [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/tsdb", f"--web.listen-address=127.0.0.1:{port}"],
+        [PROMETHEUS, f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/tsdb", f"--web.listen-address=127.0.0.1:{port}",
+         "--enable-feature=exemplar-storage"],
         stderr=subprocess.PIPE, text=True,
     )
     yield f"http://127.0.0.1:{port}"
@@ -70,7 +108,7 @@ def by_labels(answer):
 
 
 def test_remote_write_then_equal_answers(tyto, prometheus):
-    eventually(lambda: len(tyto.promql("up")) == 2, timeout=60)
+    eventually(lambda: len(tyto.promql("up")) == 3, timeout=60)
     # Long enough that every range asked for lies within every series' life: Prometheus before 3.0 extrapolated to the left of
     # a series' first sample by another rule. Everything until `now` has been sent: remote write is a second behind.
     time.sleep(36)
@@ -99,3 +137,12 @@ def test_remote_write_then_equal_answers(tyto, prometheus):
     assert set(names) <= set(ask(tyto.url, "/api/v1/label/__name__/values")["data"])
     metadata = eventually(lambda: ask(tyto.url, "/api/v1/metadata", metric="go_goroutines")["data"])
     assert metadata["go_goroutines"][0]["type"] == "gauge"
+
+    # Prometheus sends an exemplar apart from the samples of its series.
+    def exemplars(base):
+        found = ask(base, "/api/v1/query_exemplars", query="orders_total", start=now - 30, end=now)["data"]
+        return {(tuple(sorted(series["seriesLabels"].items())), exemplar["labels"]["trace_id"], float(exemplar["value"]))
+                for series in found for exemplar in series["exemplars"]}
+
+    assert len(exemplars(prometheus)) > 10
+    assert exemplars(prometheus) <= exemplars(tyto.url)
