@@ -29,6 +29,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
     keys: [
       [['↑', '↓'], 'Previous, next'],
       [['Enter'], 'Open or close the detail'],
+      [['Home', 'End'], 'First, last span'],
       [['←', '→'], 'Fold, unfold a span'],
     ],
   },
