@@ -4,6 +4,8 @@ import type { BusinessService } from '../../api/tyto';
 import { timeWords, useAddress } from '../../app/address';
 import { Sparkline } from '../../charts/Sparkline';
 import { formatDuration, formatNumber, formatPercent } from '../../format/units';
+import { ofBusinessService } from '../logs/selector';
+import { tag } from '../traces/tags';
 import { DEGRADED_RATIO, title, type Health } from './health';
 import classes from './Home.module.css';
 
@@ -18,7 +20,7 @@ interface Props {
 export function ServiceRow({ service, health, icon: Icon }: Props) {
   const [address] = useAddress();
   const time = timeWords(address);
-  const selector = `{business_service="${service.name}"}`;
+  const selector = ofBusinessService(service.name);
   const alarming = health.state === 'failing' || health.state === 'degraded';
   return (
     <div className={classes.row} role="row" data-state={health.state} data-testid="service">
@@ -64,7 +66,7 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         </Link>
         <Link
           to="/traces"
-          search={{ ...time, tags: `business_service=${service.name}${alarming ? ' status=error' : ''}` }}
+          search={{ ...time, tags: `${tag('business_service', service.name)}${alarming ? ' status=error' : ''}` }}
         >
           Traces
         </Link>
