@@ -6,7 +6,7 @@ import { alignSeries, stack } from '../src/charts/align';
 import { pickLine } from '../src/charts/Legend';
 import { formatBytes, formatDuration, formatNumber, formatPercent, guessUnit } from '../src/format/units';
 import { firstQuery, listMetrics, seriesNames } from '../src/pages/metrics/names';
-import { toCsv } from '../src/pages/sql/cells';
+import { cellTitle, toCsv } from '../src/pages/sql/cells';
 import { alignRange, bucketsOf, niceStep, resolveInstant, resolveRange } from '../src/time/range';
 import { isoNs } from '../src/format/time';
 
@@ -204,6 +204,11 @@ it('writes CSV that spreadsheets read', () => {
     ],
   );
   expect(csv).toBe('a,"b,c"\r\n"x""y",\r\n"{""k"":1}",2\r\n');
+});
+
+it('says in a cell of nanoseconds which date that is', () => {
+  expect(cellTitle('time_unix_nano', '1763800000123456789')).toBe('2025-11-22T08:26:40.123456789Z');
+  expect(cellTitle('n', '5')).toBeUndefined();
 });
 
 it('lets no text in CSV become a formula, and leaves numbers alone', () => {

@@ -60,6 +60,13 @@ it('judges by the end of the range, not by its average', () => {
   expect(healthOf(service('a', { errors: [0, 0.02, 0.02, 0.02] })).state).toBe('degraded');
 });
 
+it('makes no alarm of one failure among few requests, and still sees a quiet service fail', () => {
+  const few = (errors: number[]) => healthOf(service('a', { rate: 0.05, errors })).state;
+  const calm = Array<number>(60).fill(0);
+  expect(few([...calm, 0, 0, 1 / 3])).toBe('healthy');
+  expect(few([...calm, 1 / 3, 2 / 3, 1 / 3])).toBe('failing');
+});
+
 it('puts trouble first, then the busier service', () => {
   const order = sortByTrouble([
     service('calm', { rate: 5 }),

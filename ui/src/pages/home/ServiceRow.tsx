@@ -37,12 +37,14 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         </span>
       </div>
       <Measure
+        name="Requests"
         value={`${formatNumber(service.rate)}/s`}
         values={service.spark.rate}
         color="var(--accent)"
         label={`Requests of ${service.name} over time`}
       />
       <Measure
+        name="Errors"
         value={formatPercent(service.errorRatio)}
         now={alarming ? `${formatPercent(Number(health.errorRatio.toPrecision(2)))} now` : undefined}
         values={service.spark.errorRatio}
@@ -51,6 +53,7 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         label={`Error ratio of ${service.name} over time`}
       />
       <Measure
+        name="p95 latency"
         value={formatDuration(service.p95Ms)}
         now={health.state === 'slow' ? `${formatDuration(health.p95Ms)} now` : undefined}
         values={service.spark.p95Ms}
@@ -79,6 +82,7 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
 }
 
 interface MeasureProps {
+  name: string;
   value: string;
   now?: string;
   values: number[];
@@ -87,9 +91,9 @@ interface MeasureProps {
   label: string;
 }
 
-function Measure({ value, now, values, color, top, label }: MeasureProps) {
+function Measure({ name, value, now, values, color, top, label }: MeasureProps) {
   return (
-    <div role="cell" className={classes.measure}>
+    <div role="cell" className={classes.measure} data-name={name}>
       <div className={classes.value}>
         <b>{value}</b>
         {now && <span>{now}</span>}

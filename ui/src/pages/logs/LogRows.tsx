@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { IconChevronRight } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useMemo, useRef, type KeyboardEvent } from 'react';
+import { memo, useCallback, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { rowKey, type LogRow } from '../../api/loki';
 import { clock, day, nsToMs } from '../../format/time';
 import { searchedTexts } from './edit';
@@ -30,12 +30,15 @@ export function LogRows({ rows, query, wrap, openKey, onToggle, onQuery, older }
     () => rows.length > 0 && day(nsToMs(rows[0]?.ns ?? '0')) !== day(nsToMs(rows.at(-1)?.ns ?? '0')),
     [rows],
   );
+  const [scrolled, setScrolled] = useState(false);
   const virtual = useVirtualizer({
     count: rows.length + (older ? 1 : 0),
     getScrollElement: () => box.current,
     estimateSize: () => ROW_HEIGHT,
     getItemKey: (index) => keys[index] ?? 'older',
     overscan: 12,
+    // New rows push the list down while its top shows; rows that somebody reads stay where they are.
+    anchorTo: scrolled || openKey !== undefined ? 'end' : 'start',
   });
 
   // Both handlers of a row keep their identity: scrolling draws only the rows that come into sight.
@@ -54,7 +57,12 @@ export function LogRows({ rows, query, wrap, openKey, onToggle, onQuery, older }
   );
 
   return (
-    <div ref={box} className={classes.scroll} data-testid="log-rows">
+    <div
+      ref={box}
+      className={classes.scroll}
+      data-testid="log-rows"
+      onScroll={(event) => setScrolled(event.currentTarget.scrollTop > 0)}
+    >
       <div className={classes.space} style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index];

@@ -1,3 +1,5 @@
+import { isoNs } from '../../format/time';
+
 export function isNumeric(type: string): boolean {
   return /^(u?int|float|decimal|double|bigint|real|number)/i.test(type);
 }
@@ -5,6 +7,12 @@ export function isNumeric(type: string): boolean {
 export function cellText(value: unknown): string {
   if (value === null || value === undefined) return '';
   return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
+}
+
+/** What the pointer finds on a cell: an instant as a date, and text that may not fit. */
+export function cellTitle(column: string, text: string): string | undefined {
+  if (/_unix_nano$/.test(column) && /^\d{1,19}$/.test(text)) return isoNs(text);
+  return text.length > 40 ? text : undefined;
 }
 
 /**

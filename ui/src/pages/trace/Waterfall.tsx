@@ -249,6 +249,7 @@ function Row({ node, tree, view, color, top, selected, cursor, folded, onSelect,
             />
             <span
               className={classes.took}
+              data-before={!after}
               style={
                 after
                   ? { left: `calc(${Math.max(0, left) + width}% + 6px)` }

@@ -55,7 +55,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
       <Autocomplete
         label="Service"
         size="xs"
-        w={190}
+        className={classes.field}
         value={service}
         onChange={setService}
         onOptionSubmit={submit}
@@ -74,7 +74,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
       />
       <TextInput
         label="Longer than"
-        w={100}
+        className={classes.bound}
         value={min}
         error={bad(min)}
         onChange={(event) => setMin(event.currentTarget.value)}
@@ -82,7 +82,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
       />
       <TextInput
         label="Shorter than"
-        w={100}
+        className={classes.bound}
         value={max}
         error={bad(max)}
         onChange={(event) => setMax(event.currentTarget.value)}
