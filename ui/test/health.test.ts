@@ -76,6 +76,13 @@ it('puts trouble first, then the busier service', () => {
   expect(order.map(({ service: { name } }) => name)).toEqual(['bad', 'busy', 'calm']);
 });
 
+it('puts the service that is slowed down most before one that is slow and busier', () => {
+  const slow = (name: string, rate: number, p95Ms: number) =>
+    service(name, { rate, errors: Array<number>(9).fill(0), p95: [60, 60, 60, 60, 60, 60, p95Ms, p95Ms, p95Ms] });
+  const order = sortByTrouble([slow('busy', 50, 150), slow('crawling', 1, 900)]);
+  expect(order.map(({ service: { name } }) => name)).toEqual(['crawling', 'busy']);
+});
+
 it('writes names as people do', () => {
   expect(title('video-playback')).toBe('Video playback');
 });

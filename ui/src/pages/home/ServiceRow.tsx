@@ -46,7 +46,11 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
       <Measure
         name="Errors"
         value={formatPercent(service.errorRatio)}
-        now={alarming ? `${formatPercent(Number(health.errorRatio.toPrecision(2)))} now` : undefined}
+        now={
+          alarming || service.errorRatio >= DEGRADED_RATIO
+            ? `${formatPercent(Number(health.errorRatio.toPrecision(2)))} now`
+            : undefined
+        }
         values={service.spark.errorRatio}
         color={alarming ? 'var(--bad-fill)' : 'var(--debug)'}
         top={DEGRADED_RATIO * 2}

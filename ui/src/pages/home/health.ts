@@ -59,16 +59,21 @@ function stateOf(service: BusinessService, now: Omit<Health, 'state'>): State {
 
 const ORDER: State[] = ['failing', 'slow', 'degraded', 'quiet', 'healthy'];
 
-/** Trouble first; within one state the higher error ratio, then the busier service. */
+/** Trouble first; within one state what is slowed down more or fails more, then the busier service. */
 export function sortByTrouble(services: BusinessService[]): { service: BusinessService; health: Health }[] {
   return services
     .map((service) => ({ service, health: healthOf(service) }))
     .sort(
       (a, b) =>
         ORDER.indexOf(a.health.state) - ORDER.indexOf(b.health.state) ||
-        (a.health.state === 'healthy' ? 0 : b.health.errorRatio - a.health.errorRatio) ||
+        worse(b.health) - worse(a.health) ||
         b.service.rate - a.service.rate,
     );
+}
+
+function worse({ state, errorRatio, p95Ms, usualP95Ms }: Health): number {
+  if (state === 'slow') return p95Ms / usualP95Ms;
+  return state === 'failing' || state === 'degraded' ? errorRatio : 0;
 }
 
 /** `video-playback` as a person writes it: "Video playback". */
