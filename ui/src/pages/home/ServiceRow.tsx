@@ -4,7 +4,7 @@ import type { BusinessService } from '../../api/tyto';
 import { timeWords, useAddress } from '../../app/address';
 import { Sparkline } from '../../charts/Sparkline';
 import { formatDuration, formatNumber, formatPercent } from '../../format/units';
-import { ofBusinessService } from '../logs/selector';
+import { ERRORS, ofBusinessService } from '../logs/selector';
 import { tag } from '../traces/tags';
 import { DEGRADED_RATIO, title, type Health } from './health';
 import classes from './Home.module.css';
@@ -65,10 +65,7 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         label={`p95 latency of ${service.name} over time`}
       />
       <div role="cell" className={classes.links}>
-        <Link
-          to="/logs"
-          search={{ ...time, q: alarming ? `${selector} | severity_text=~"(?i)error|fatal"` : selector }}
-        >
+        <Link to="/logs" search={{ ...time, q: alarming ? `${selector} ${ERRORS}` : selector }}>
           Logs
         </Link>
         <Link

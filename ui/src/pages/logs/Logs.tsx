@@ -34,7 +34,7 @@ export default function Logs() {
   const language = useLogql();
 
   const { answer, rows } = useLogRows(query, time.range, time.manual, !metric);
-  const newer = useLive(live, query, time.range.endMs);
+  const newer = useLive(live, query, time.range.endMs, time.manual);
   const all = useMemo(() => joined(newer.rows, rows), [newer.rows, rows]);
   const [openKey, setOpenKey] = useState<string>();
   const toggle = useCallback((key: string) => setOpenKey((old) => (old === key ? undefined : key)), []);
@@ -78,7 +78,7 @@ export default function Logs() {
             </span>
             {newer.behind && (
               <span className={classes.behind}>
-                Rows are missing here: they come faster than can be followed. Narrow the query, or stop and refresh.
+                Rows are missing here: more came at once than live takes. Refresh, or narrow the query.
               </span>
             )}
             <Switch

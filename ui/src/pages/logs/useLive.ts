@@ -17,10 +17,13 @@ interface Live {
 
 const NOTHING: Live = { rows: [], error: undefined, behind: false };
 
-/** While on, asks every two seconds for the rows since the range's end, and keeps the newest few thousand. */
-export function useLive(on: boolean, query: string, endMs: number): Live {
+/**
+ * While on, asks every two seconds for the rows since the range's end, and keeps the newest few thousand. A refresh by hand
+ * (`manual` counts them) begins anew, with the page below up to date.
+ */
+export function useLive(on: boolean, query: string, endMs: number, manual: number): Live {
   const [state, setState] = useState({ key: '', live: NOTHING });
-  const key = on ? query : '';
+  const key = on ? `${manual} ${query}` : '';
   if (state.key !== key) setState({ key, live: NOTHING });
 
   const startMs = useEffectEvent(() => Math.min(endMs, Date.now()));
@@ -61,7 +64,7 @@ export function useLive(on: boolean, query: string, endMs: number): Live {
       abort.abort();
       clearTimeout(timer);
     };
-  }, [on, query]);
+  }, [on, query, manual]);
 
   return state.live;
 }
