@@ -101,6 +101,11 @@ test('logs show rows, their histogram and their detail, and narrow to a value', 
       before,
     );
     await noProblem(page);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    assert.equal(await detail.count(), 1, 'Esc closes the dialog and nothing behind it');
     await page.keyboard.press('Escape');
     await detail.waitFor({ state: 'detached' });
   });
@@ -216,6 +221,11 @@ test('traces are found and shown as a waterfall', async () => {
     await noProblem(page);
     await picture(page, 'trace');
 
+    await page.getByTestId('waterfall').focus();
+    await page.keyboard.press('Home');
+    await textThat(page.getByTestId('span-detail').locator('h2'), /\S/, 'the detail follows the keys');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('span-detail').waitFor({ state: 'detached' });
     if ((await bars.count()) > 1) {
       const many = await bars.count();
       await page.getByRole('button', { name: 'Fold' }).first().click();
@@ -299,17 +309,22 @@ test('the keyboard leads through the pages', async () => {
   });
 });
 
-test('the pages fit a small screen', async () => {
-  await inPage(
-    browser,
-    async (page) => {
-      for (const path of ['/', '/logs', '/charts', '/traces', '/sql']) {
-        await page.goto(path);
-        await page.waitForTimeout(400);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        assert.ok(overflow <= 0, `${path} is ${overflow} px too wide`);
-      }
-    },
-    { size: { width: 1024, height: 768 }, scheme: 'dark' },
-  );
-});
+for (const [width, height] of [
+  [1024, 768],
+  [390, 844],
+]) {
+  test(`the pages fit a screen of ${width} by ${height}`, async () => {
+    await inPage(
+      browser,
+      async (page) => {
+        for (const path of ['/', '/logs', '/charts', '/traces', '/sql']) {
+          await page.goto(path);
+          await page.waitForTimeout(400);
+          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+          assert.ok(overflow <= 0, `${path} is ${overflow} px too wide`);
+        }
+      },
+      { size: { width, height }, scheme: 'dark' },
+    );
+  });
+}

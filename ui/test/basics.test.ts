@@ -6,8 +6,8 @@ import { alignSeries, stack } from '../src/charts/align';
 import { pickLine } from '../src/charts/Legend';
 import { formatBytes, formatDuration, formatNumber, formatPercent, guessUnit } from '../src/format/units';
 import { firstQuery, listMetrics, seriesNames } from '../src/pages/metrics/names';
-import { toCsv } from '../src/pages/sql/cells';
-import { alignRange, niceStep, resolveInstant, resolveRange } from '../src/time/range';
+import { cellTitle, toCsv } from '../src/pages/sql/cells';
+import { alignRange, bucketsOf, niceStep, resolveInstant, resolveRange } from '../src/time/range';
 import { isoNs } from '../src/format/time';
 
 describe('requests', () => {
@@ -38,6 +38,14 @@ describe('requests', () => {
     await expect(getJson('/x')).rejects.toBeInstanceOf(ApiError);
     answers(200, '{"status":"error","error":"timeout"}');
     await expect(getJson('/x')).rejects.toMatchObject({ what: 'timeout' });
+  });
+  it.each([
+    ['{"status":"error","errorType":"timeout","error":"cannot finish query"}', 'The query took too long'],
+    ['cannot answer the query within 120s: ask for less or raise query.timeout', 'The query took too long'],
+    ['{"status":"error","errorType":"unavailable","error":"starting"}', 'The server is too busy'],
+  ])('tells a query that ran too long from a server that is too busy: %s', async (body, title) => {
+    answers(503, body);
+    await expect(getJson('/x')).rejects.toMatchObject({ title });
   });
   it('says when nobody answers', async () => {
     vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')));
@@ -81,6 +89,8 @@ describe('time', () => {
     ['1795000000', 1795000000000],
     ['1795000000123', 1795000000123],
     ['2026-11-22T05:00:00Z', now - 3600e3],
+    ['2026-11-22', new Date(2026, 10, 22).getTime()],
+    ['2026-11-22 05:00', new Date(2026, 10, 22, 5).getTime()],
     ['yesterday', undefined],
     ['12', undefined],
   ])('%s', (text, expected) => {
@@ -94,6 +104,12 @@ describe('time', () => {
     expect(niceStep(range, 360)).toBe(10);
     expect(niceStep({ startMs: 0, endMs: 30 * 86400e3 }, 360)).toBe(7200);
     expect(alignRange(range, 60)).toEqual({ start: now / 1000 - 3600, end: now / 1000 });
+  });
+  it('counts no bucket behind the end of the range', () => {
+    const seconds = (startS: number, endS: number) => bucketsOf({ startMs: startS * 1000, endMs: endS * 1000 }, 60);
+    expect(seconds(0, 180)).toEqual({ first: 0, last: 120 });
+    expect(seconds(30, 181)).toEqual({ first: 0, last: 180 });
+    expect(seconds(30, 40)).toEqual({ first: 0, last: 0 });
   });
   it('keeps all nine digits', () => {
     expect(isoNs('1795326950224000001')).toMatch(/\.224000001Z$/);
@@ -177,13 +193,29 @@ describe('metric names', () => {
   });
 });
 
+const text = (name: string) => ({ name, type: 'text' });
+
 it('writes CSV that spreadsheets read', () => {
   const csv = toCsv(
-    [{ name: 'a' }, { name: 'b,c' }],
+    [text('a'), text('b,c')],
     [
       ['x"y', null],
       [{ k: 1 }, 2],
     ],
   );
   expect(csv).toBe('a,"b,c"\r\n"x""y",\r\n"{""k"":1}",2\r\n');
+});
+
+it('says in a cell of nanoseconds which date that is', () => {
+  expect(cellTitle('time_unix_nano', '1763800000123456789')).toBe('2025-11-22T08:26:40.123456789Z');
+  expect(cellTitle('n', '5')).toBeUndefined();
+});
+
+it('lets no text in CSV become a formula, and leaves numbers alone', () => {
+  const columns = [text('body'), { name: 'n', type: 'int64' }];
+  const rows = [
+    ['=HYPERLINK("http://x")', -1],
+    ['@x', '-1763800000123456789'],
+  ];
+  expect(toCsv(columns, rows)).toBe('body,n\r\n"\'=HYPERLINK(""http://x"")",-1\r\n\'@x,-1763800000123456789\r\n');
 });

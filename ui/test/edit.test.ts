@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { filterLabel, filterText, isMetricQuery, levelQuery, searchedTexts } from '../src/pages/logs/edit';
+import { filterLabel, isMetricQuery, levelQuery, searchedTexts } from '../src/pages/logs/edit';
 
 describe('filterLabel', () => {
   const check = (query: string, origin: 'stream' | 'metadata', keep: boolean, expected: string) => {
@@ -27,7 +27,6 @@ describe('filterLabel', () => {
     check('{region="eu"} # all', 'metadata', true, '{region="eu"} # all\n| app="web"'));
   it('escapes quotes, backslashes and line breaks', () => {
     expect(filterLabel('{}', 'stream', 'a', true, 'x"\\\n')).toBe('{a="x\\"\\\\\\n"}');
-    expect(filterText('{a="b"}', true, 'say "hi"')).toBe('{a="b"} |= "say \\"hi\\""');
   });
 });
 

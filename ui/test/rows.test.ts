@@ -3,9 +3,9 @@ import { compareNs, readStreams, type LogRow } from '../src/api/loki';
 import type { Series } from '../src/api/prometheus';
 import { byLevel } from '../src/pages/logs/Histogram';
 import { levelOfLabels } from '../src/pages/logs/level';
-import { cutAt, messageOf, traceIdOf } from '../src/pages/logs/line';
-import { addNew } from '../src/pages/logs/useLive';
-import { mergePages } from '../src/pages/logs/useLogRows';
+import { cutAt, indented, messageOf, traceIdOf } from '../src/pages/logs/line';
+import { addNew, joined } from '../src/pages/logs/useLive';
+import { mergePages, nextCursor } from '../src/pages/logs/useLogRows';
 
 const row = (ns: string, line: string): LogRow => ({ ns, line, stream: { app: 'web' }, metadata: {}, parsed: {} });
 const lines = (rows: LogRow[]) => rows.map(({ line }) => line);
@@ -51,14 +51,42 @@ describe('mergePages', () => {
   });
 });
 
-describe('addNew', () => {
+describe('nextCursor', () => {
+  const page = (rows: LogRow[], endNs: string, limit: number) => nextCursor({ rows, cursor: { endNs, limit } });
+  it('goes on at the oldest instant, and ends with a page that is not full', () => {
+    expect(page([row('9', 'a'), row('7', 'b')], '20', 2)).toEqual({ endNs: '8', limit: 500 });
+    expect(page([row('9', 'a')], '20', 2)).toBeUndefined();
+    expect(page([], '20', 2)).toBeUndefined();
+  });
+  it('asks for more where many rows share one instant, never for more than the server gives, and then goes on behind it', () => {
+    const full = (limit: number) => page(new Array<LogRow>(limit).fill(row('7', 'x')), '8', limit);
+    expect(full(500)).toEqual({ endNs: '8', limit: 2000 });
+    expect(full(2000)).toEqual({ endNs: '8', limit: 5000 });
+    expect(full(5000)).toEqual({ endNs: '7', limit: 500 });
+  });
+});
+
+describe('live rows', () => {
   it('adds only rows that are not there yet, and late ones in their place', () => {
     const kept = [row('5', 'e'), row('3', 'c')];
     const polled = [row('6', 'f'), row('5', 'e'), row('4', 'd'), row('3', 'c')];
-    expect(lines(addNew(kept, polled, []))).toEqual(['f', 'e', 'd', 'c']);
+    expect(lines(addNew(kept, polled))).toEqual(['f', 'e', 'd', 'c']);
+    expect(addNew(kept, [row('5', 'e')])).toBe(kept);
   });
-  it('does not repeat rows that the page below shows', () => {
-    expect(lines(addNew([], [row('3', 'c'), row('2', 'b')], [row('2', 'b'), row('1', 'a')]))).toEqual(['c']);
+  it('keeps rows that are equal to the last letter, as often as they were sent', () => {
+    expect(lines(addNew([row('3', 'c')], [row('3', 'c'), row('3', 'c')]))).toEqual(['c', 'c']);
+  });
+  it('joins the page below without showing a row twice', () => {
+    const live = [row('6', 'f'), row('5', 'e'), row('4', 'd')];
+    const shown = [row('5', 'e'), row('5', 'late'), row('4', 'd'), row('3', 'c'), row('2', 'b')];
+    expect(lines(joined(live, shown))).toEqual(['f', 'e', 'late', 'd', 'c', 'b']);
+  });
+  it('joins a page that a refresh brought up to date', () => {
+    const live = [row('6', 'f'), row('5', 'e')];
+    const shown = [row('7', 'g'), row('6', 'f'), row('5', 'e')];
+    expect(lines(joined(live, shown))).toEqual(['g', 'f', 'e']);
+    expect(joined([], shown)).toBe(shown);
+    expect(joined(live, [])).toEqual(live);
   });
 });
 
@@ -94,6 +122,7 @@ it('shows a JSON line as its message and fields', () => {
     text: 'paid',
     rest: 'amount=12 card={"kind":"x"}',
   });
+  expect(messageOf('{"msg":"paid","member":1763800000123456789}').rest).toBe('member=1763800000123456789');
   expect(messageOf('{broken').text).toBe('{broken');
   expect(messageOf('{"a":1}')).toEqual({ text: '{"a":1}', rest: '' });
 });
@@ -107,4 +136,25 @@ it('finds a trace id wherever the sender put it', () => {
 
 it('cuts a text at the searched words without reading them as patterns', () => {
   expect(cutAt('a.b axb a.b', ['a.b'])).toEqual(['', 'a.b', ' axb ', 'a.b', '']);
+});
+
+it('indents JSON without changing a character of it', () => {
+  const json = '{"id":1763800000123456789, "a":[1,[],{"b:,":"x\\"}"}],"a":{ },"e":1.50}';
+  const shown = indented(json);
+  expect(shown).toBe(
+    [
+      '{',
+      '  "id": 1763800000123456789,',
+      '  "a": [',
+      '    1,',
+      '    [],',
+      '    {',
+      '      "b:,": "x\\"}"',
+      '    }',
+      '  ],',
+      '  "a": { },',
+      '  "e": 1.50',
+      '}',
+    ].join('\n'),
+  );
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { anyValue, readId, readTrace, type Span } from '../src/api/otlp';
-import { buildTree, ticks, visibleNodes } from '../src/pages/trace/tree';
-import { readDuration, searchTags } from '../src/pages/traces/tags';
+import { buildTree, revealing, ticks, visibleNodes } from '../src/pages/trace/tree';
+import { readDuration, searchTags, tag } from '../src/pages/traces/tags';
 
 const span = (
   spanId: string,
@@ -112,6 +112,19 @@ describe('buildTree', () => {
     expect(tree.roots.every(({ orphan }) => orphan)).toBe(true);
     expect(visibleNodes(tree, new Set()).find(({ span: { spanId } }) => spanId === 'z')?.depth).toBe(1);
   });
+  it('unfolds what hides a span, and only that', () => {
+    const tree = buildTree([
+      span('root', '', 0, 9),
+      span('a', 'root', 1, 5),
+      span('leaf', 'a', 2, 3),
+      span('b', 'root', 6, 8),
+    ]);
+    const leaf = tree.nodes.get('leaf');
+    const folded = new Set(['a', 'b']);
+    expect(leaf && [...revealing(leaf, folded)]).toEqual(['b']);
+    const root = tree.roots[0];
+    expect(root && revealing(root, folded)).toBe(folded);
+  });
   it('goes as deep as the trace does', () => {
     const deep = Array.from({ length: 20_000 }, (_, index) =>
       span(`${index}`, index ? `${index - 1}` : '', index, 30_000),
@@ -132,6 +145,9 @@ it('writes search tags as the server reads them', () => {
   expect(searchTags({ service: 'player api', tags: ' http.status_code=404 ' })).toBe(
     'service.name="player api" http.status_code=404',
   );
+  expect(tag('a', 'plain')).toBe('a=plain');
+  expect(tag('a', 'say "hi" \\ there')).toBe('a="say \\"hi\\" \\\\ there"');
+  expect(tag('a', '')).toBe('a=""');
   expect(searchTags({})).toBe('');
   expect(readDuration('1.5s')).toBe('1.5s');
   expect(readDuration(' 250 ')).toBe('250ms');

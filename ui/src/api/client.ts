@@ -4,6 +4,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly what: string,
     readonly path: string,
+    /** True when the server ended a query that ran too long. It answers so with the status of a server that is too busy. */
+    readonly timedOut = false,
   ) {
     super(what);
     this.name = 'ApiError';
@@ -11,13 +13,13 @@ export class ApiError extends Error {
 
   /** One short phrase for the heading; `what` holds the details. */
   get title(): string {
+    if (this.timedOut || this.status === 504) return 'The query took too long';
     if (this.status === 0) return 'Tyto cannot be reached';
     if (this.status === 400 || this.status === 422) return 'The query was refused';
     if (this.status === 401 || this.status === 403) return 'You may not see this';
     if (this.status === 404) return 'Not found';
     if (this.status === 429 || this.status === 503) return 'The server is too busy';
     if (this.status === 501) return 'Tyto cannot do this yet';
-    if (this.status === 504) return 'The query took too long';
     return 'The request failed';
   }
 }
@@ -57,45 +59,74 @@ export function errorText(body: string): string | undefined {
   }
 }
 
+/** Prometheus's API says `"errorType":"timeout"`; the other APIs have only the sentence. */
+function failure(status: number, body: string, path: string): ApiError {
+  const what = errorText(body) ?? `The server answered ${status} without a message.`;
+  const timedOut = /"errorType"\s*:\s*"timeout"/.test(body) || (status === 503 && /\btimeout\b/.test(what));
+  return new ApiError(status, what, path, timedOut);
+}
+
 export async function getJson(path: string, params: Params = {}, init: RequestInit = {}): Promise<unknown> {
-  return request(withParams(path, params), init);
-}
-
-export async function postJson(path: string, body: unknown, init: RequestInit = {}): Promise<unknown> {
-  return request(path, {
-    ...init,
-    method: 'POST',
-    body: JSON.stringify(body),
-    headers: { 'content-type': 'application/json' },
-  });
-}
-
-async function request(path: string, init: RequestInit): Promise<unknown> {
-  let response: Response;
-  let body: string;
-  try {
-    response = await fetch(path, { ...init, headers: { accept: 'application/json', ...init.headers } });
-    body = await response.text();
-  } catch (error) {
-    if (init.signal?.aborted) throw error;
-    throw new ApiError(0, 'The browser got no answer. Is the server running, and the network up?', path);
-  }
-  if (!response.ok) {
-    throw new ApiError(
-      response.status,
-      errorText(body) ?? `The server answered ${response.status} without a message.`,
-      path,
-    );
-  }
+  const asked = withParams(path, params);
+  const response = await open(asked, init);
+  const body = await arriving(asked, init, () => response.text());
   let json: unknown;
   try {
     json = JSON.parse(body);
   } catch {
-    throw new ApiError(response.status, 'The server answered with something that is not JSON.', path);
+    throw notJson(asked);
   }
   // Prometheus and Loki may put a failure into a body that says so while the status says 200.
-  if (asRecord(json).status === 'error') throw new ApiError(response.status, errorText(body) ?? 'unknown error', path);
+  if (asRecord(json).status === 'error') throw failure(response.status, body, asked);
   return json;
+}
+
+/** Hands the answer's text on as it arrives, until `take` returns false: the rest is then never asked for. */
+export async function postForText(
+  path: string,
+  body: unknown,
+  init: RequestInit,
+  take: (text: string, bytes: number) => boolean,
+): Promise<void> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await open(path, { ...init, method: 'POST', body: JSON.stringify(body), headers });
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  while (reader) {
+    const { done, value } = await arriving(path, init, () => reader.read());
+    if (done) return;
+    if (!take(decoder.decode(value, { stream: true }), value.length)) return void reader.cancel().catch(() => {});
+  }
+}
+
+async function open(path: string, init: RequestInit): Promise<Response> {
+  const response = await arriving(path, init, () =>
+    fetch(path, { ...init, headers: { accept: 'application/json', ...init.headers } }),
+  );
+  if (response.ok) return response;
+  throw failure(response.status, await arriving(path, init, () => response.text()), path);
+}
+
+async function arriving<T>(path: string, { signal }: RequestInit, wait: () => Promise<T>): Promise<T> {
+  try {
+    return await wait();
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'The browser got no whole answer. Is the server running, and the network up?', path);
+  }
+}
+
+export function notJson(path: string): ApiError {
+  return new ApiError(200, 'The server answered with something that is not JSON.', path);
+}
+
+/**
+ * JSON in which integers of 16 digits and more are strings: a JavaScript number has 53 bits and would change their last digits.
+ */
+export function quoteLongIntegers(json: string): string {
+  return json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?=\s*[,\]}])/g, (found) =>
+    found.startsWith('"') ? found : `"${found}"`,
+  );
 }
 
 /** For answers whose form is wrong: an unreadable answer must never look like an empty one. */

@@ -1,10 +1,12 @@
-import { asArray, asNumber, asRecord, asText, getJson, postJson } from './client';
+import { asArray, asNumber, asRecord, asText, getJson, notJson, postForText } from './client';
+import { SqlReader, type SqlAnswer } from './sql';
 
 export interface BusinessService {
   name: string;
   services: string[];
   /** Requests per second over the whole range. */
   rate: number;
+  /** Not a number when there were no requests. */
   errorRatio: number;
   p95Ms: number;
   spark: { stepSeconds: number; rate: number[]; errorRatio: number[]; p95Ms: number[] };
@@ -32,7 +34,7 @@ function readService(entry: unknown): BusinessService {
     name: asText(fields.name),
     services: list(fields.services).map(asText),
     rate: asNumber(fields.rate ?? 0),
-    errorRatio: asNumber(fields.error_ratio ?? 0),
+    errorRatio: asNumber(fields.error_ratio),
     p95Ms: asNumber(fields.p95_ms),
     spark: {
       stepSeconds: asNumber(spark.step_s),
@@ -52,19 +54,22 @@ function count(value: unknown): number {
   return Number.isFinite(number) ? number : 0;
 }
 
-export interface SqlAnswer {
-  columns: { name: string; type: string }[];
-  rows: unknown[][];
-}
+/** The most that the page takes of one answer; the rest is left with the server. */
+const SQL_BYTES_MAX = 64 << 20;
+const SQL_ROWS_MAX = 100_000;
 
 export async function runSql(sql: string, signal: AbortSignal): Promise<SqlAnswer> {
   const path = '/api/tyto/v1/sql';
-  const json = asRecord(await postJson(path, { sql }, { signal }));
-  return {
-    columns: asArray(json.columns, path, 'columns').map((column) => ({
-      name: asText(asRecord(column).name),
-      type: asText(asRecord(column).type),
-    })),
-    rows: asArray(json.rows, path, 'rows') as unknown[][],
-  };
+  const reader = new SqlReader(SQL_ROWS_MAX);
+  let bytes = 0;
+  try {
+    await postForText(path, { sql }, { signal }, (text, more) => {
+      bytes += more;
+      return reader.push(text) && bytes < SQL_BYTES_MAX;
+    });
+    return reader.answer(bytes >= SQL_BYTES_MAX);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw notJson(path);
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
 import { Kbd, Modal } from '@mantine/core';
+import { useEffect, useEffectEvent } from 'react';
 import classes from './Keys.module.css';
 
 const KEYS: { title: string; keys: [string[], string][] }[] = [
@@ -29,14 +30,31 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
     keys: [
       [['↑', '↓'], 'Previous, next'],
       [['Enter'], 'Open or close the detail'],
+      [['Home', 'End'], 'First, last span'],
       [['←', '→'], 'Fold, unfold a span'],
     ],
   },
 ];
 
 export function Keys({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  // Taken before the page hears it: the focus may still be behind the dialog, where Esc closes a row or a span.
+  const onEscape = useEffectEvent((event: KeyboardEvent) => {
+    if (event.key !== 'Escape') return;
+    event.preventDefault();
+    onClose();
+  });
+  useEffect(() => {
+    if (!opened) return;
+    const listener = (event: KeyboardEvent) => {
+      onEscape(event);
+    };
+    window.addEventListener('keydown', listener, { capture: true });
+    return () => {
+      window.removeEventListener('keydown', listener, { capture: true });
+    };
+  }, [opened]);
   return (
-    <Modal opened={opened} onClose={onClose} title="Keys" size={620} centered>
+    <Modal opened={opened} onClose={onClose} closeOnEscape={false} title="Keys" size={620} centered>
       <div className={classes.groups}>
         {KEYS.map((group) => (
           <section key={group.title}>

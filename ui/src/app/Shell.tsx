@@ -80,6 +80,7 @@ function Frame() {
               variant="subtle"
               color="gray"
               size={30}
+              className={classes.keys}
               aria-label="Show the keys"
               onClick={() => setKeysShown(true)}
             >

@@ -46,10 +46,15 @@ export function useGlobalKeys(showKeys: () => void): void {
   }, []);
 }
 
-/** Esc, unless a field or a menu wants it. */
+/** A dialog, a menu or a list of choices closes itself by Esc, and nothing behind it. */
+function inOverlay(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('[role="dialog"], [role="menu"], [role="listbox"]') !== null;
+}
+
+/** Esc, unless a field or something that lies over the page wants it. */
 export function useEscape(close: () => void): void {
   const onEscape = useEffectEvent((event: KeyboardEvent) => {
-    if (event.key === 'Escape' && !event.defaultPrevented && !typing(event.target)) close();
+    if (event.key === 'Escape' && !event.defaultPrevented && !typing(event.target) && !inOverlay(event.target)) close();
   });
   useEffect(() => {
     const listener = (event: KeyboardEvent) => {

@@ -106,7 +106,7 @@ function RangePicker() {
       </Popover.Target>
       <Popover.Dropdown p={0}>
         <div className={classes.picker}>
-          <Absolute key={`${time.range.startMs} ${time.range.endMs}`} onDone={() => setOpen(false)} />
+          <Absolute key={`${time.text.from} ${time.text.to}`} onDone={() => setOpen(false)} />
           <ul className={classes.presets} aria-label="Relative ranges">
             {PRESETS.map(({ label, from }) => (
               <li key={from}>

@@ -1,3 +1,4 @@
+import { useQueryClient } from '@tanstack/react-query';
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { useAddress } from '../app/address';
 import { TimeContext, REFRESH_SECONDS, type TimeState } from './useTime';
@@ -10,6 +11,7 @@ export function TimeProvider({ children }: { children: ReactNode }) {
   const from = address.from ?? DEFAULT_RANGE.from;
   const to = address.to ?? DEFAULT_RANGE.to;
   const everySeconds = REFRESH_SECONDS.find((seconds) => `${seconds}` === address.refresh) ?? 0;
+  const queries = useQueryClient();
   const [anchor, setAnchor] = useState({ key: `${from} ${to}`, nowMs: Date.now(), manual: 0 });
   const [earlier, setEarlier] = useState<RangeText[]>([]);
 
@@ -23,12 +25,14 @@ export function TimeProvider({ children }: { children: ReactNode }) {
   useEffect(() => {
     if (!everySeconds) return;
     const timer = setInterval(() => {
-      if (!document.hidden) setAnchor((old) => ({ ...old, nowMs: Date.now() }));
+      // A new moment makes new queries: while one runs that takes longer than the interval, it would never end.
+      if (document.hidden || queries.isFetching() > 0) return;
+      setAnchor((old) => ({ ...old, nowMs: Date.now() }));
     }, everySeconds * 1000);
     return () => {
       clearInterval(timer);
     };
-  }, [everySeconds]);
+  }, [everySeconds, queries]);
 
   const setRange = useCallback(
     (next: RangeText) => {

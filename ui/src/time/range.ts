@@ -36,7 +36,8 @@ export function resolveInstant(text: string, nowMs: number): number | undefined 
   if (/^\d{10}$/.test(trimmed)) return Number(trimmed) * 1000;
   if (/^\d{11,}$/.test(trimmed)) return Number(trimmed);
   if (!/^\d{4}-\d\d-\d\d/.test(trimmed)) return undefined;
-  const parsed = Date.parse(trimmed.replace(/^(\d{4}-\d\d-\d\d) /, '$1T'));
+  // Local time: a date alone would be read as UTC, so it is given its midnight.
+  const parsed = Date.parse(trimmed.replace(/^(\d{4}-\d\d-\d\d) /, '$1T').replace(/^\d{4}-\d\d-\d\d$/, '$&T00:00'));
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
@@ -85,6 +86,13 @@ export function alignRange(range: Range, stepSeconds: number): { start: number; 
   const start = Math.floor(range.startMs / 1000 / stepSeconds) * stepSeconds;
   const end = Math.floor(range.endMs / 1000 / stepSeconds) * stepSeconds;
   return { start, end: Math.max(end, start + stepSeconds) };
+}
+
+/** The first and the last bucket of a step that hold a part of the range, each by its beginning. */
+export function bucketsOf(range: Range, stepSeconds: number): { first: number; last: number } {
+  const first = Math.floor(range.startMs / 1000 / stepSeconds) * stepSeconds;
+  const last = (Math.ceil(range.endMs / 1000 / stepSeconds) - 1) * stepSeconds;
+  return { first, last: Math.max(first, last) };
 }
 
 export function toNs(ms: number): string {

@@ -7,7 +7,6 @@ import {
   IconMoonStars,
 } from '@tabler/icons-react';
 import { fetchOverview, type Overview } from '../../api/tyto';
-import { formatCount } from '../../format/units';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { Loading } from '../../status/Loading';
@@ -16,26 +15,30 @@ import { useTime } from '../../time/useTime';
 import { sortByTrouble, summarize, type State } from './health';
 import classes from './Home.module.css';
 import { ServiceRow } from './ServiceRow';
+import { unclaimedParts } from './unclaimed';
+import { UnclaimedLine, UnclaimedPanel } from './UnclaimedPanel';
 
 export default function Home() {
   const time = useTime();
   const { startMs, endMs } = time.range;
   const query = useQuery({
     queryKey: ['overview', startMs, endMs, time.manual],
-    queryFn: ({ signal }) => fetchOverview(Math.floor(startMs / 1000), Math.ceil(endMs / 1000), signal),
+    queryFn: ({ signal }) => fetchOverview(Math.floor(startMs / 1000), Math.floor(endMs / 1000), signal),
     placeholderData: keepPreviousData,
   });
   return (
     <div className={classes.page}>
-      <Answer
-        query={query}
-        loading={<Loading lines={7} height={44} />}
-        empty={(overview) => (overview.businessServices.length ? null : <Nothing />)}
-      >
+      <Answer query={query} loading={<Loading lines={7} height={44} />} empty={nothingClaimed}>
         {(overview) => <Services overview={overview} />}
       </Answer>
     </div>
   );
+}
+
+/** What shows instead of the services when there are none: data may well be there, only nobody's. */
+function nothingClaimed({ businessServices, unassigned }: Overview) {
+  if (businessServices.length) return null;
+  return unclaimedParts(unassigned).length ? <UnclaimedPanel unassigned={unassigned} /> : <Nothing />;
 }
 
 const ICONS: Record<State, typeof IconCircleCheck> = {
@@ -75,22 +78,8 @@ function Services({ overview }: { overview: Overview }) {
           <ServiceRow key={service.name} service={service} health={health} icon={ICONS[health.state]} />
         ))}
       </div>
-      <Unassigned {...overview.unassigned} />
+      <UnclaimedLine unassigned={overview.unassigned} />
     </>
-  );
-}
-
-function Unassigned({ logs, spans, series }: Overview['unassigned']) {
-  const parts = [
-    logs > 0 && `${formatCount(logs)} log ${logs === 1 ? 'record' : 'records'}`,
-    spans > 0 && `${formatCount(spans)} ${spans === 1 ? 'span' : 'spans'}`,
-    series > 0 && `${formatCount(series)} series`,
-  ].filter(Boolean);
-  if (parts.length === 0) return null;
-  return (
-    <p className={classes.unassigned}>
-      Nobody claims {parts.join(', ')} yet: a <code>match</code> rule in <code>omd.yaml</code> gives them an owner.
-    </p>
   );
 }
 
@@ -98,12 +87,12 @@ function Nothing() {
   const time = useTime();
   return (
     <Empty
-      title="No business service sent anything in this time"
+      title="Nothing arrived in this time"
       hint={
         <>
-          Asked for every span in {rangePhrase(time.text, time.nowMs)}. Send OpenTelemetry data to{' '}
-          <code>http://&lt;this host&gt;:4318</code>, start <code>tyto demo</code> to see a simulated company, or widen
-          the time range.
+          Asked for every log record, span and series in {rangePhrase(time.text, time.nowMs)}. Send OpenTelemetry data
+          to <code>http://&lt;this host&gt;:4318</code>, start <code>tyto demo</code> to see a simulated company, or
+          widen the time range.
         </>
       }
     />

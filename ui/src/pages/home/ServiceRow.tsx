@@ -4,6 +4,8 @@ import type { BusinessService } from '../../api/tyto';
 import { timeWords, useAddress } from '../../app/address';
 import { Sparkline } from '../../charts/Sparkline';
 import { formatDuration, formatNumber, formatPercent } from '../../format/units';
+import { ERRORS, ofBusinessService } from '../logs/selector';
+import { tag } from '../traces/tags';
 import { DEGRADED_RATIO, title, type Health } from './health';
 import classes from './Home.module.css';
 
@@ -18,7 +20,7 @@ interface Props {
 export function ServiceRow({ service, health, icon: Icon }: Props) {
   const [address] = useAddress();
   const time = timeWords(address);
-  const selector = `{business_service="${service.name}"}`;
+  const selector = ofBusinessService(service.name);
   const alarming = health.state === 'failing' || health.state === 'degraded';
   return (
     <div className={classes.row} role="row" data-state={health.state} data-testid="service">
@@ -35,20 +37,27 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         </span>
       </div>
       <Measure
+        name="Requests"
         value={`${formatNumber(service.rate)}/s`}
         values={service.spark.rate}
         color="var(--accent)"
         label={`Requests of ${service.name} over time`}
       />
       <Measure
+        name="Errors"
         value={formatPercent(service.errorRatio)}
-        now={alarming ? `${formatPercent(Number(health.errorRatio.toPrecision(2)))} now` : undefined}
+        now={
+          alarming || service.errorRatio >= DEGRADED_RATIO
+            ? `${formatPercent(Number(health.errorRatio.toPrecision(2)))} now`
+            : undefined
+        }
         values={service.spark.errorRatio}
         color={alarming ? 'var(--bad-fill)' : 'var(--debug)'}
         top={DEGRADED_RATIO * 2}
         label={`Error ratio of ${service.name} over time`}
       />
       <Measure
+        name="p95 latency"
         value={formatDuration(service.p95Ms)}
         now={health.state === 'slow' ? `${formatDuration(health.p95Ms)} now` : undefined}
         values={service.spark.p95Ms}
@@ -56,15 +65,12 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         label={`p95 latency of ${service.name} over time`}
       />
       <div role="cell" className={classes.links}>
-        <Link
-          to="/logs"
-          search={{ ...time, q: alarming ? `${selector} | severity_text=~"(?i)error|fatal"` : selector }}
-        >
+        <Link to="/logs" search={{ ...time, q: alarming ? `${selector} ${ERRORS}` : selector }}>
           Logs
         </Link>
         <Link
           to="/traces"
-          search={{ ...time, tags: `business_service=${service.name}${alarming ? ' status=error' : ''}` }}
+          search={{ ...time, tags: `${tag('business_service', service.name)}${alarming ? ' status=error' : ''}` }}
         >
           Traces
         </Link>
@@ -77,6 +83,7 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
 }
 
 interface MeasureProps {
+  name: string;
   value: string;
   now?: string;
   values: number[];
@@ -85,9 +92,9 @@ interface MeasureProps {
   label: string;
 }
 
-function Measure({ value, now, values, color, top, label }: MeasureProps) {
+function Measure({ name, value, now, values, color, top, label }: MeasureProps) {
   return (
-    <div role="cell" className={classes.measure}>
+    <div role="cell" className={classes.measure} data-name={name}>
       <div className={classes.value}>
         <b>{value}</b>
         {now && <span>{now}</span>}

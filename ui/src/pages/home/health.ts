@@ -7,6 +7,7 @@ export interface Health {
   state: State;
   /** Over the last buckets of the range, weighted by their traffic: what is so at the range's end, not on its average. */
   errorRatio: number;
+  failed: number;
   p95Ms: number;
   usualP95Ms: number;
 }
@@ -17,41 +18,62 @@ export const FAILING_RATIO = 0.03;
 const SLOW_FACTOR = 2;
 const SLOW_LEAST_MS = 50;
 const LAST_BUCKETS = 3;
+/** Of few requests one that fails is a large part: so many are looked at if there are, and a single failure judges nothing. */
+const REQUESTS_LEAST = 100;
+const FAILED_LEAST = 2;
 
 export function healthOf(service: BusinessService): Health {
-  const { rate, errorRatio, p95Ms } = service.spark;
-  const requests = sum(rate.slice(-LAST_BUCKETS));
-  const failed = sum(
-    errorRatio.slice(-LAST_BUCKETS).map((ratio, index) => finite(ratio) * finite(rate.slice(-LAST_BUCKETS)[index])),
-  );
+  const { p95Ms } = service.spark;
+  const { requests, failed } = lastRequests(service.spark);
   const now = {
-    errorRatio: errorRatio.length ? (requests ? failed / requests : 0) : service.errorRatio,
+    errorRatio: requests ? failed / requests : 0,
+    failed,
     p95Ms: median(p95Ms.slice(-LAST_BUCKETS)) || service.p95Ms,
     usualP95Ms: median(p95Ms) || service.p95Ms,
   };
   return { state: stateOf(service, now), ...now };
 }
 
+function lastRequests({ stepSeconds, rate, errorRatio }: BusinessService['spark']): {
+  requests: number;
+  failed: number;
+} {
+  let requests = 0;
+  let failed = 0;
+  for (let at = rate.length - 1; at >= 0 && (at >= rate.length - LAST_BUCKETS || requests < REQUESTS_LEAST); at--) {
+    const count = finite(rate[at]) * stepSeconds;
+    requests += count;
+    failed += count * finite(errorRatio[at]);
+  }
+  return { requests, failed: Math.round(failed) };
+}
+
 function stateOf(service: BusinessService, now: Omit<Health, 'state'>): State {
   if (!(service.rate > 0)) return 'quiet';
-  if (now.errorRatio >= FAILING_RATIO) return 'failing';
+  const fails = now.failed >= FAILED_LEAST;
+  if (fails && now.errorRatio >= FAILING_RATIO) return 'failing';
   if (now.p95Ms > SLOW_LEAST_MS && now.p95Ms > SLOW_FACTOR * now.usualP95Ms) return 'slow';
-  if (now.errorRatio >= DEGRADED_RATIO) return 'degraded';
+  if (fails && now.errorRatio >= DEGRADED_RATIO) return 'degraded';
   return 'healthy';
 }
 
 const ORDER: State[] = ['failing', 'slow', 'degraded', 'quiet', 'healthy'];
 
-/** Trouble first; within one state the higher error ratio, then the busier service. */
+/** Trouble first; within one state what is slowed down more or fails more, then the busier service. */
 export function sortByTrouble(services: BusinessService[]): { service: BusinessService; health: Health }[] {
   return services
     .map((service) => ({ service, health: healthOf(service) }))
     .sort(
       (a, b) =>
         ORDER.indexOf(a.health.state) - ORDER.indexOf(b.health.state) ||
-        (a.health.state === 'healthy' ? 0 : b.health.errorRatio - a.health.errorRatio) ||
+        worse(b.health) - worse(a.health) ||
         b.service.rate - a.service.rate,
     );
+}
+
+function worse({ state, errorRatio, p95Ms, usualP95Ms }: Health): number {
+  if (state === 'slow') return p95Ms / usualP95Ms;
+  return state === 'failing' || state === 'degraded' ? errorRatio : 0;
 }
 
 /** `video-playback` as a person writes it: "Video playback". */
@@ -116,10 +138,6 @@ function capital(text: string): string {
 
 function finite(value: number | undefined): number {
   return value !== undefined && Number.isFinite(value) ? value : 0;
-}
-
-function sum(values: number[]): number {
-  return values.reduce((total, value) => total + finite(value), 0);
 }
 
 function median(values: number[]): number {

@@ -8,7 +8,7 @@ import { TimeChart, type Line } from '../../charts/TimeChart';
 import { formatCount, formatNumber } from '../../format/units';
 import { Answer } from '../../status/Answer';
 import { token } from '../../theme/palette';
-import { alignRange, niceStep, toNs } from '../../time/range';
+import { bucketsOf, niceStep, toNs } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { levelQuery } from './edit';
 import { LEVEL_COLORS, LEVELS, levelOfLabels, type Level } from './level';
@@ -22,14 +22,14 @@ const LIVE_REFRESH_MS = 10_000;
 export function Histogram({ query, live }: { query: string; live: boolean }) {
   const time = useTime();
   const step = niceStep(time.range, BARS_MAX);
-  const { start, end } = alignRange(time.range, step);
+  const { first, last } = bucketsOf(time.range, step);
   const counts = useQuery({
-    queryKey: ['log-levels', query, start, end, step, time.manual],
+    queryKey: ['log-levels', query, first, last, step, time.manual],
     queryFn: ({ signal }) =>
-      // A bucket is counted at its end: the first one ends a step after the start.
+      // A bucket is counted at its end, a step after its beginning.
       queryLogMetric(
         levelQuery(query, step),
-        { startNs: toNs((start + step) * 1000), endNs: toNs((end + step) * 1000) },
+        { startNs: toNs((first + step) * 1000), endNs: toNs((last + step) * 1000) },
         step,
         signal,
       ),
@@ -39,16 +39,16 @@ export function Histogram({ query, live }: { query: string; live: boolean }) {
   return (
     <section className={classes.histogram} aria-label="Rows over time">
       <Answer query={counts} compact loading={<div style={{ height: HEIGHT + 22 }} />}>
-        {(numbers) => <Bars numbers={numbers} start={start} end={end} step={step} />}
+        {(numbers) => <Bars numbers={numbers} first={first} last={last} step={step} />}
       </Answer>
     </section>
   );
 }
 
-function Bars({ numbers, start, end, step }: { numbers: Numbers; start: number; end: number; step: number }) {
+function Bars({ numbers, first, last, step }: { numbers: Numbers; first: number; last: number; step: number }) {
   const time = useTime();
   const dark = useComputedColorScheme('light') === 'dark';
-  const { times, levels } = useMemo(() => byLevel(numbers, start, end, step), [numbers, start, end, step]);
+  const { times, levels } = useMemo(() => byLevel(numbers, first, last, step), [numbers, first, last, step]);
   const lines = useMemo<Line[]>(
     () =>
       levels.map(({ level, values }) => ({
@@ -93,11 +93,11 @@ interface LevelCounts {
 /** One line per severity from the many names senders have for it, mildest first so that errors stand on top of the bars. */
 export function byLevel(
   numbers: Numbers,
-  start: number,
-  end: number,
+  first: number,
+  last: number,
   step: number,
 ): { times: number[]; levels: LevelCounts[] } {
-  const { times, values } = alignSeries(numbers.series, start + step, end + step, step);
+  const { times, values } = alignSeries(numbers.series, first + step, last + step, step);
   const found = new Map<Level, (number | null)[]>();
   numbers.series.forEach((series, index) => {
     const level = levelOfLabels(series.labels);

@@ -1,11 +1,12 @@
 import { ActionIcon, Button, CopyButton, Tooltip } from '@mantine/core';
-import { IconCheck, IconCopy, IconRoute, IconZoomIn, IconZoomOut } from '@tabler/icons-react';
+import { useLocalStorage } from '@mantine/hooks';
+import { IconBraces, IconCheck, IconCopy, IconRoute, IconZoomIn, IconZoomOut } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import type { LogRow } from '../../api/loki';
 import { timeWords, useAddress } from '../../app/address';
 import { isoNs } from '../../format/time';
 import { filterLabel, type Origin } from './edit';
-import { jsonOf, traceIdOf } from './line';
+import { indented, jsonOf, traceIdOf } from './line';
 import classes from './LogDetail.module.css';
 
 interface Props {
@@ -16,7 +17,8 @@ interface Props {
 
 export function LogDetail({ row, query, onQuery }: Props) {
   const [address] = useAddress();
-  const json = jsonOf(row.line);
+  const json = jsonOf(row.line) !== undefined;
+  const [pretty, setPretty] = useLocalStorage({ key: 'tyto-pretty', defaultValue: false });
   const trace = traceIdOf(row);
   return (
     <div className={classes.detail} data-testid="log-detail">
@@ -41,8 +43,21 @@ export function LogDetail({ row, query, onQuery }: Props) {
             </Button>
           )}
           <Copy text={row.line} label="Copy the line" />
+          {json && (
+            <Tooltip label="Line breaks and indentation are added; the rest is as it came">
+              <Button
+                size="compact-xs"
+                variant={pretty ? 'light' : 'default'}
+                leftSection={<IconBraces size={13} />}
+                aria-pressed={pretty}
+                onClick={() => setPretty(!pretty)}
+              >
+                Pretty
+              </Button>
+            </Tooltip>
+          )}
         </div>
-        <pre className={classes.text}>{json ? JSON.stringify(json, null, 2) : row.line}</pre>
+        <pre className={classes.text}>{json && pretty ? indented(row.line) : row.line}</pre>
       </div>
       <div className={classes.fields}>
         <Fields title="Stream labels" origin="stream" fields={row.stream} query={query} onQuery={onQuery} />

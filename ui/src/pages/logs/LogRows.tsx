@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { IconChevronRight } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useMemo, useRef, type KeyboardEvent } from 'react';
+import { memo, useCallback, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { rowKey, type LogRow } from '../../api/loki';
 import { clock, day, nsToMs } from '../../format/time';
 import { searchedTexts } from './edit';
@@ -15,14 +15,14 @@ interface Props {
   query: string;
   wrap: boolean;
   openKey: string | undefined;
-  onOpen: (key: string | undefined) => void;
+  onToggle: (key: string) => void;
   onQuery: (query: string) => void;
   older: { load: () => void; loading: boolean } | undefined;
 }
 
 const ROW_HEIGHT = 23;
 
-export function LogRows({ rows, query, wrap, openKey, onOpen, onQuery, older }: Props) {
+export function LogRows({ rows, query, wrap, openKey, onToggle, onQuery, older }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const keys = useMemo(() => uniqueKeys(rows), [rows]);
   const searched = useMemo(() => searchedTexts(query), [query]);
@@ -30,27 +30,39 @@ export function LogRows({ rows, query, wrap, openKey, onOpen, onQuery, older }: 
     () => rows.length > 0 && day(nsToMs(rows[0]?.ns ?? '0')) !== day(nsToMs(rows.at(-1)?.ns ?? '0')),
     [rows],
   );
+  const [scrolled, setScrolled] = useState(false);
   const virtual = useVirtualizer({
     count: rows.length + (older ? 1 : 0),
     getScrollElement: () => box.current,
     estimateSize: () => ROW_HEIGHT,
     getItemKey: (index) => keys[index] ?? 'older',
     overscan: 12,
+    // New rows push the list down while its top shows; rows that somebody reads stay where they are.
+    anchorTo: scrolled || openKey !== undefined ? 'end' : 'start',
   });
 
-  const step = (event: KeyboardEvent, index: number) => {
-    const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-    if (!by) return;
-    event.preventDefault();
-    const next = index + by;
-    virtual.scrollToIndex(next, { align: 'auto' });
-    requestAnimationFrame(() => {
-      box.current?.querySelector<HTMLElement>(`[data-index="${next}"] [data-opener]`)?.focus();
-    });
-  };
+  // Both handlers of a row keep their identity: scrolling draws only the rows that come into sight.
+  const step = useCallback(
+    (event: KeyboardEvent, index: number) => {
+      const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
+      if (!by) return;
+      event.preventDefault();
+      const next = index + by;
+      virtual.scrollToIndex(next, { align: 'auto' });
+      requestAnimationFrame(() => {
+        box.current?.querySelector<HTMLElement>(`[data-index="${next}"] [data-opener]`)?.focus();
+      });
+    },
+    [virtual],
+  );
 
   return (
-    <div ref={box} className={classes.scroll} data-testid="log-rows">
+    <div
+      ref={box}
+      className={classes.scroll}
+      data-testid="log-rows"
+      onScroll={(event) => setScrolled(event.currentTarget.scrollTop > 0)}
+    >
       <div className={classes.space} style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index];
@@ -67,12 +79,14 @@ export function LogRows({ rows, query, wrap, openKey, onOpen, onQuery, older }: 
                 <>
                   <Row
                     row={row}
+                    id={key}
+                    index={item.index}
                     wrap={wrap}
                     days={days}
                     searched={searched}
                     open={key === openKey}
-                    onToggle={() => onOpen(key === openKey ? undefined : key)}
-                    onKeyDown={(event) => step(event, item.index)}
+                    onToggle={onToggle}
+                    onStep={step}
                   />
                   {key === openKey && <LogDetail row={row} query={query} onQuery={onQuery} />}
                 </>
@@ -106,21 +120,23 @@ function uniqueKeys(rows: LogRow[]): string[] {
 
 interface RowProps {
   row: LogRow;
+  id: string;
+  index: number;
   wrap: boolean;
   days: boolean;
   searched: string[];
   open: boolean;
-  onToggle: () => void;
-  onKeyDown: (event: KeyboardEvent) => void;
+  onToggle: (id: string) => void;
+  onStep: (event: KeyboardEvent, index: number) => void;
 }
 
-const Row = memo(function Row({ row, wrap, days, searched, open, onToggle, onKeyDown }: RowProps) {
+const Row = memo(function Row({ row, id, index, wrap, days, searched, open, onToggle, onStep }: RowProps) {
   const level = levelOf(row);
   const ms = nsToMs(row.ns);
   const message = messageOf(row.line);
   const toggle = () => {
     // A click that ends the selecting of text is no wish to open the row.
-    if (window.getSelection()?.isCollapsed ?? true) onToggle();
+    if (window.getSelection()?.isCollapsed ?? true) onToggle(id);
   };
   return (
     // The button inside does the same for the keyboard; the whole row is only a larger target for the pointer.
@@ -142,9 +158,9 @@ const Row = memo(function Row({ row, wrap, days, searched, open, onToggle, onKey
         data-opener
         onClick={(event) => {
           event.stopPropagation();
-          onToggle();
+          onToggle(id);
         }}
-        onKeyDown={onKeyDown}
+        onKeyDown={(event) => onStep(event, index)}
       >
         <IconChevronRight size={13} />
       </button>
@@ -159,7 +175,7 @@ const Row = memo(function Row({ row, wrap, days, searched, open, onToggle, onKey
         {serviceOf(row)}
       </span>
       <span className={classes.message}>
-        {cutAt(message.text, searched).map((piece, index) => (index % 2 ? <mark key={index}>{piece}</mark> : piece))}
+        {cutAt(message.text, searched).map((piece, at) => (at % 2 ? <mark key={at}>{piece}</mark> : piece))}
         {message.rest && <span className={classes.rest}>{message.rest}</span>}
       </span>
     </div>

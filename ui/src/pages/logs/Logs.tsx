@@ -1,24 +1,25 @@
 import { Button, Switch, Tooltip } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { logLabels, logLabelValues } from '../../api/loki';
 import { useAddress } from '../../app/address';
 import { useEscape } from '../../app/useKeys';
 import { logql } from '../../editor/logql';
 import { QueryBar } from '../../editor/QueryBar';
-import { useDraft } from '../../editor/useDraft';
+import { useQueryText } from '../../editor/useQueryText';
 import { formatCount } from '../../format/units';
 import { Empty } from '../../status/Empty';
 import { Busy, Loading } from '../../status/Loading';
 import { Problem } from '../../status/Problem';
 import { rangePhrase, toNs } from '../../time/range';
 import { useTime } from '../../time/useTime';
-import { ALL_LOGS, isMetricQuery } from './edit';
+import { isMetricQuery } from './edit';
 import { Histogram } from './Histogram';
 import { LogMetric } from './LogMetric';
 import { LogRows } from './LogRows';
 import classes from './Logs.module.css';
-import { useLive } from './useLive';
+import { ALL_LOGS } from './selector';
+import { joined, useLive } from './useLive';
 import { PAGE_ROWS, useLogRows } from './useLogRows';
 
 const COMPLETION_KEPT_MS = 60_000;
@@ -26,23 +27,18 @@ const COMPLETION_KEPT_MS = 60_000;
 export default function Logs() {
   const [address, setAddress] = useAddress();
   const time = useTime();
-  const query = address.q?.trim() ? address.q.trim() : ALL_LOGS;
-  const [draft, setDraft] = useDraft(query);
+  const { query, draft, setDraft, run } = useQueryText(ALL_LOGS);
   const metric = isMetricQuery(query);
   const live = address.live === '1' && !metric;
   const wrap = address.wrap === '1';
   const language = useLogql();
 
   const { answer, rows } = useLogRows(query, time.range, time.manual, !metric);
-  const newer = useLive(live, query, rows);
-  const all = useMemo(() => [...newer.rows, ...rows], [newer.rows, rows]);
+  const newer = useLive(live, query, time.range.endMs, time.manual);
+  const all = useMemo(() => joined(newer.rows, rows), [newer.rows, rows]);
   const [openKey, setOpenKey] = useState<string>();
+  const toggle = useCallback((key: string) => setOpenKey((old) => (old === key ? undefined : key)), []);
   useEscape(() => setOpenKey(undefined));
-
-  const run = (text = draft) => {
-    if (text.trim() === query) time.refresh();
-    else setAddress({ q: text.trim() || undefined });
-  };
 
   return (
     <div className={classes.page}>
@@ -82,7 +78,7 @@ export default function Logs() {
             </span>
             {newer.behind && (
               <span className={classes.behind}>
-                New rows come faster than they can be followed: narrow the query to see them all.
+                Rows are missing here: more came at once than live takes. Refresh, or narrow the query.
               </span>
             )}
             <Switch
@@ -108,10 +104,10 @@ export default function Logs() {
                 query={query}
                 wrap={wrap}
                 openKey={openKey}
-                onOpen={setOpenKey}
+                onToggle={toggle}
                 onQuery={(text) => run(text)}
                 older={
-                  answer.hasNextPage
+                  answer.hasNextPage && !answer.isPlaceholderData
                     ? { load: () => void answer.fetchNextPage(), loading: answer.isFetchingNextPage }
                     : undefined
                 }

@@ -1,9 +1,8 @@
 import { parser } from '@grafana/lezer-logql';
+import { ALL_LOGS, quoted } from './selector';
 
 /** Where a label of a row comes from: stream labels belong into the braces, all others into a filter after a pipe. */
 export type Origin = 'stream' | 'metadata' | 'parsed';
-
-export const ALL_LOGS = '{business_service=~".+"}';
 
 /** True when the query answers numbers over time instead of log rows. */
 export function isMetricQuery(query: string): boolean {
@@ -11,19 +10,11 @@ export function isMetricQuery(query: string): boolean {
   return expression?.getChild('MetricExpr') != null;
 }
 
-function quoted(value: string): string {
-  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
-}
-
 /** The query narrowed to rows that have this label value, or to rows that do not have it. */
 export function filterLabel(query: string, origin: Origin, name: string, keep: boolean, value: string): string {
   return origin === 'stream'
     ? withMatcher(query, name, keep, value)
     : withStage(query, `| ${name}${keep ? '=' : '!='}${quoted(value)}`);
-}
-
-export function filterText(query: string, keep: boolean, text: string): string {
-  return withStage(query, `${keep ? '|=' : '!='} ${quoted(text)}`);
 }
 
 function withMatcher(query: string, name: string, keep: boolean, value: string): string {

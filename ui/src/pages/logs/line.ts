@@ -1,5 +1,5 @@
 import type { LogRow } from '../../api/loki';
-import { asRecord } from '../../api/client';
+import { asRecord, quoteLongIntegers } from '../../api/client';
 
 export interface Message {
   text: string;
@@ -19,9 +19,9 @@ export function jsonOf(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** A JSON line as a sentence and its fields; any other line as it is. The detail always shows the line untouched. */
+/** A JSON line as a sentence and its fields; any other line as it is. The detail shows the line untouched. */
 export function messageOf(line: string): Message {
-  const json = jsonOf(line);
+  const json = jsonOf(quoteLongIntegers(line));
   if (!json) return { text: line, rest: '' };
   const name = TEXT_FIELDS.find((field) => typeof json[field] === 'string' && json[field] !== '');
   if (!name) return { text: line, rest: '' };
@@ -36,6 +36,26 @@ export function serviceOf(row: LogRow): string {
   return (
     stream.component ?? stream.service_name ?? stream.app ?? stream.job ?? stream.service ?? stream.container ?? ''
   );
+}
+
+/** JSON over several lines and indented, with every other character as it came: nothing is read and written again. */
+export function indented(json: string): string {
+  let depth = 0;
+  const line = () => `\n${'  '.repeat(depth)}`;
+  const tokens = json.match(/"[^"\\]*(?:\\.[^"\\]*)*"|[{[]\s*[\]}]|[{}[\]:,]|[^\s"{}[\]:,]+/g) ?? [];
+  return tokens
+    .map((token) => {
+      if (token === ':') return ': ';
+      if (token === ',') return `,${line()}`;
+      if (token === '{' || token === '[') {
+        depth++;
+        return token + line();
+      }
+      if (token !== '}' && token !== ']') return token;
+      depth--;
+      return line() + token;
+    })
+    .join('');
 }
 
 /** The trace this row belongs to, wherever its sender put the id. */

@@ -4,6 +4,8 @@ import { queryLogs, rowKey, type LogRow } from '../../api/loki';
 import { toNs, type Range } from '../../time/range';
 
 export const PAGE_ROWS = 500;
+/** The most that Loki's API gives at once. */
+const PAGE_ROWS_MAX = 5000;
 
 interface Cursor {
   endNs: string;
@@ -28,15 +30,23 @@ export function useLogRows(query: string, range: Range, manual: number, enabled:
       rows: await queryLogs(query, { startNs, endNs: pageParam.endNs }, pageParam.limit, signal),
       cursor: pageParam,
     }),
-    getNextPageParam: ({ rows, cursor }): Cursor | undefined => {
-      const oldest = rows.at(-1);
-      if (!oldest || rows.length < cursor.limit) return undefined;
-      const next = (BigInt(oldest.ns) + 1n).toString();
-      return { endNs: next, limit: next === cursor.endNs ? cursor.limit * 4 : PAGE_ROWS };
-    },
+    getNextPageParam: nextCursor,
+    // A refresh moves the range: the rows before it stay in sight until the new ones are here.
+    placeholderData: (old, asked) => (asked?.queryKey[1] === query ? old : undefined),
   });
   const rows = useMemo(() => mergePages(answer.data?.pages.map((page) => page.rows) ?? []), [answer.data]);
   return { answer, rows };
+}
+
+/** Where the next older page ends; undefined when there is none. */
+export function nextCursor({ rows, cursor }: Page): Cursor | undefined {
+  const oldest = rows.at(-1);
+  if (!oldest || rows.length < cursor.limit) return undefined;
+  const next = (BigInt(oldest.ns) + 1n).toString();
+  if (next !== cursor.endNs) return { endNs: next, limit: PAGE_ROWS };
+  if (cursor.limit < PAGE_ROWS_MAX) return { endNs: next, limit: Math.min(PAGE_ROWS_MAX, cursor.limit * 4) };
+  // More rows share this instant than can be asked for at once: only behind it does the list go on.
+  return { endNs: oldest.ns, limit: PAGE_ROWS };
 }
 
 /** All pages in one list without the rows that two neighbouring pages both hold; equal rows within one page all stay. */

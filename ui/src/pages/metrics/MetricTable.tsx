@@ -38,7 +38,7 @@ function tableOf({ series }: Numbers, query: string) {
   const unit = guessUnit(query);
   const columns = [
     ...names.map((name) => ({ name, type: 'label' })),
-    { name: 'value', type: 'Float64' },
+    { name: 'value', type: 'float64' },
     ...(unit === 'none' ? [] : [{ name: 'reads as', type: 'text' }]),
   ];
   const rows = series.map(({ labels, values }) => {

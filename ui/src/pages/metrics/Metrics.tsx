@@ -5,8 +5,7 @@ import { queryRange } from '../../api/prometheus';
 import { useAddress } from '../../app/address';
 import { promql } from '../../editor/promql';
 import { QueryBar } from '../../editor/QueryBar';
-import { useDraft } from '../../editor/useDraft';
-import { useTime } from '../../time/useTime';
+import { useQueryText } from '../../editor/useQueryText';
 import { MetricChart } from './MetricChart';
 import { MetricList } from './MetricList';
 import classes from './Metrics.module.css';
@@ -14,22 +13,16 @@ import { MetricTable } from './MetricTable';
 
 export default function Metrics() {
   const [address, setAddress] = useAddress();
-  const time = useTime();
-  const query = address.q?.trim() ?? '';
-  const [draft, setDraft] = useDraft(query);
+  const { query, draft, setDraft, run } = useQueryText();
   const language = useMemo(() => promql(), []);
   const running = useIsFetching({ queryKey: ['metrics', query] }) > 0;
   const table = address.view === 'table';
-  const run = () => {
-    if (draft.trim() === query) time.refresh();
-    else setAddress({ q: draft.trim() || undefined });
-  };
   return (
     <div className={classes.page}>
       <QueryBar
         draft={draft}
         onDraft={setDraft}
-        onRun={run}
+        onRun={() => run()}
         language={language}
         label="PromQL"
         placeholder="sum by (component) (rate(http_server_request_duration_seconds_count[5m]))"

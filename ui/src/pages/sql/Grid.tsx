@@ -1,7 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef } from 'react';
 import classes from './Grid.module.css';
-import { cellText, isNumeric } from './cells';
+import { cellText, cellTitle, isNumeric } from './cells';
 
 interface Props {
   columns: { name: string; type: string }[];
@@ -20,10 +20,7 @@ export function Grid({ columns, rows }: Props) {
     estimateSize: () => 26,
     overscan: 12,
   });
-  const template = useMemo(
-    () => `${columns.map((_, index) => `${widthOf(columns, rows, index)}ch`).join(' ')} 1fr`,
-    [columns, rows],
-  );
+  const template = useMemo(() => templateOf(columns, rows), [columns, rows]);
   return (
     <div ref={box} className={classes.scroll} data-testid="grid" role="table" aria-rowcount={rows.length + 1}>
       <div className={classes.head} style={{ gridTemplateColumns: template }} role="row">
@@ -42,7 +39,7 @@ export function Grid({ columns, rows }: Props) {
             role="row"
             aria-rowindex={item.index + 2}
           >
-            {columns.map(({ type }, index) => {
+            {columns.map(({ name, type }, index) => {
               const value = rows[item.index]?.[index];
               const text = cellText(value);
               return (
@@ -51,7 +48,7 @@ export function Grid({ columns, rows }: Props) {
                   role="cell"
                   data-number={isNumeric(type)}
                   data-null={value === null || value === undefined}
-                  title={text.length > 40 ? text : undefined}
+                  title={cellTitle(name, text)}
                 >
                   {value === null || value === undefined ? 'null' : text}
                 </span>
@@ -62,6 +59,14 @@ export function Grid({ columns, rows }: Props) {
       </div>
     </div>
   );
+}
+
+/** What is left of the width goes to the last column when it is text, else it stays empty. */
+function templateOf(columns: Props['columns'], rows: unknown[][]): string {
+  const widths = columns.map((_, index) => `${widthOf(columns, rows, index)}ch`);
+  const last = columns.at(-1);
+  if (!last || isNumeric(last.type)) return `${widths.join(' ')} 1fr`;
+  return [...widths.slice(0, -1), `minmax(${widths.at(-1)}, 1fr)`].join(' ');
 }
 
 /** Characters of the widest cell among the first rows; the template is one for all rows, so columns stand in line. */

@@ -1,11 +1,12 @@
 import { Button } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { runSql, type SqlAnswer } from '../../api/tyto';
+import type { SqlAnswer } from '../../api/sql';
+import { runSql } from '../../api/tyto';
 import { useAddress } from '../../app/address';
 import { QueryBar } from '../../editor/QueryBar';
 import { sqlLanguage } from '../../editor/sql';
-import { useDraft } from '../../editor/useDraft';
+import { useQueryText } from '../../editor/useQueryText';
 import { formatCount, formatDuration } from '../../format/units';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
@@ -16,10 +17,9 @@ import { Grid } from './Grid';
 import classes from './Sql.module.css';
 
 export default function Sql() {
-  const [address, setAddress] = useAddress();
+  const [, setAddress] = useAddress();
   const time = useTime();
-  const sql = address.q?.trim() ?? '';
-  const [draft, setDraft] = useDraft(sql);
+  const { query: sql, draft, setDraft, run } = useQueryText();
   const answer = useQuery({
     queryKey: ['sql', sql, time.manual],
     enabled: sql !== '',
@@ -28,16 +28,12 @@ export default function Sql() {
       return { ...(await runSql(sql, signal)), tookMs: performance.now() - started };
     },
   });
-  const run = () => {
-    if (draft.trim() === sql) time.refresh();
-    else setAddress({ q: draft.trim() || undefined });
-  };
   return (
     <div className={classes.page}>
       <QueryBar
         draft={draft}
         onDraft={setDraft}
-        onRun={run}
+        onRun={() => run()}
         language={sqlLanguage}
         label="SQL"
         placeholder="SELECT … FROM logs, spans, samples or points. Ctrl Enter runs."
@@ -79,8 +75,10 @@ export default function Sql() {
                 <Grid columns={data.columns} rows={data.rows} />
                 <div className={classes.foot}>
                   <span data-testid="sql-count">
+                    {data.cut && 'The first '}
                     {formatCount(data.rows.length)} {data.rows.length === 1 ? 'row' : 'rows'} in{' '}
                     {formatDuration(Math.round(data.tookMs))}
+                    {data.cut && ': the answer has more than a page can hold. Narrow it, or ask with curl.'}
                   </span>
                   <Button
                     size="compact-xs"

@@ -1,22 +1,23 @@
 import { Button, CloseButton } from '@mantine/core';
 import { IconAlertOctagonFilled, IconListDetails } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
-import type { Attributes, Span } from '../../api/otlp';
+import type { Attributes } from '../../api/otlp';
 import { timeWords, useAddress } from '../../app/address';
 import { formatDuration } from '../../format/units';
-import { ALL_LOGS } from '../logs/edit';
+import { ALL_LOGS } from '../logs/selector';
 import { logsAround } from './Trace';
 import classes from './SpanDetail.module.css';
-import type { TraceTree } from './tree';
+import type { Node, TraceTree } from './tree';
 
 interface Props {
-  span: Span;
+  node: Node;
   tree: TraceTree;
   onClose: () => void;
   onSelect: (spanId: string) => void;
 }
 
-export function SpanDetail({ span, tree, onClose, onSelect }: Props) {
+export function SpanDetail({ node, tree, onClose, onSelect }: Props) {
+  const { span, parent } = node;
   const [address] = useAddress();
   const time = timeWords(address);
   const after = (ns: bigint) => formatDuration(Number(ns - tree.startNs) / 1e6);
@@ -107,10 +108,15 @@ export function SpanDetail({ span, tree, onClose, onSelect }: Props) {
           ['span', span.spanId],
         ]}
       />
-      {span.parentId && (
-        <button type="button" className={classes.parent} onClick={() => onSelect(span.parentId)}>
+      {parent && (
+        <button type="button" className={classes.parent} onClick={() => onSelect(parent.span.spanId)}>
           Go to the parent span
         </button>
+      )}
+      {node.orphan && (
+        <p className="dim">
+          Its parent <span className="mono">{span.parentId}</span> is not in this trace.
+        </p>
       )}
     </aside>
   );

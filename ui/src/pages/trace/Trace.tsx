@@ -14,7 +14,7 @@ import { Empty } from '../../status/Empty';
 import { Loading } from '../../status/Loading';
 import { useTime } from '../../time/useTime';
 import { Copy } from '../logs/LogDetail';
-import { ALL_LOGS } from '../logs/edit';
+import { ALL_LOGS } from '../logs/selector';
 import { SpanDetail } from './SpanDetail';
 import classes from './Trace.module.css';
 import { buildTree, type TraceTree } from './tree';
@@ -45,7 +45,7 @@ export default function Trace() {
           )
         }
       >
-        {(spans) => <Spans traceId={traceId} spans={spans} />}
+        {(spans) => <Spans key={traceId} traceId={traceId} spans={spans} />}
       </Answer>
     </div>
   );
@@ -54,15 +54,15 @@ export default function Trace() {
 function Spans({ traceId, spans }: { traceId: string; spans: Span[] }) {
   const [address, setAddress] = useAddress();
   const tree = useMemo(() => buildTree(spans), [spans]);
-  const selected = useMemo(() => spans.find((span) => span.spanId === address.span), [spans, address.span]);
+  const selected = tree.nodes.get(address.span ?? '');
   const select = (spanId: string | undefined) => setAddress({ span: spanId }, { replace: true });
   useEscape(() => select(undefined));
   return (
     <>
       <Head traceId={traceId} tree={tree} />
       <div className={classes.body}>
-        <Waterfall tree={tree} selected={selected?.spanId} onSelect={select} />
-        {selected && <SpanDetail span={selected} tree={tree} onClose={() => select(undefined)} onSelect={select} />}
+        <Waterfall tree={tree} selected={selected?.span.spanId} onSelect={select} />
+        {selected && <SpanDetail node={selected} tree={tree} onClose={() => select(undefined)} onSelect={select} />}
       </div>
     </>
   );

@@ -1,12 +1,12 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { IconAlertOctagonFilled, IconChevronDown, IconChevronRight } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useEffectEvent, useMemo, useRef, useState, type KeyboardEvent } from 'react';
 import { formatDuration } from '../../format/units';
 import { seriesColor } from '../../theme/palette';
 import { Minimap, type Window } from './Minimap';
 import classes from './Trace.module.css';
-import { position, ticks, visibleNodes, type Node, type TraceTree } from './tree';
+import { position, revealing, ticks, visibleNodes, type Node, type TraceTree } from './tree';
 
 const ROW_HEIGHT = 26;
 const INDENT = 13;
@@ -21,6 +21,13 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const dark = useComputedColorScheme('light') === 'dark';
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
+  // Where the arrow keys are. A span selected by other means takes the cursor along and is unfolded.
+  const [keys, setKeys] = useState({ selected, cursor: selected });
+  if (keys.selected !== selected) {
+    const node = tree.nodes.get(selected ?? '');
+    setKeys({ selected, cursor: selected ?? keys.cursor });
+    if (node) setFolded(revealing(node, folded));
+  }
   const [view, setView] = useState<Window>({ from: 0, to: 1 });
   const rows = useMemo(() => visibleNodes(tree, folded), [tree, folded]);
   const everything = useMemo(() => visibleNodes(tree, new Set()), [tree]);
@@ -35,15 +42,15 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
     overscan: 15,
   });
 
-  // A link to a span brings it into sight once; later selections come from rows that are in sight.
-  const first = useRef(selected);
+  const opened = useRef(false);
+  const bringIntoSight = useEffectEvent(() => {
+    const index = rows.findIndex(({ span }) => span.spanId === selected);
+    if (index >= 0) virtual.scrollToIndex(index, { align: opened.current ? 'auto' : 'center' });
+    opened.current = true;
+  });
   useEffect(() => {
-    const index = first.current
-      ? visibleNodes(tree, new Set()).findIndex(({ span }) => span.spanId === first.current)
-      : -1;
-    if (index > 0) virtual.scrollToIndex(index, { align: 'center' });
-    first.current = undefined;
-  }, [tree, virtual]);
+    if (selected) bringIntoSight();
+  }, [selected]);
 
   const fold = (spanId: string, shut: boolean) => {
     const next = new Set(folded);
@@ -52,21 +59,31 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
     setFolded(next);
   };
 
+  // A fold may have hidden the row that the keys were at.
+  const cursor = rows.some(({ span }) => span.spanId === keys.cursor) ? keys.cursor : rows[0]?.span.spanId;
   const onKeyDown = (event: KeyboardEvent) => {
-    const at = rows.findIndex(({ span }) => span.spanId === selected);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const at = rows.findIndex(({ span }) => span.spanId === cursor);
     const node = rows[at];
+    if (!node) return;
+    const { spanId } = node.span;
     const go = (index: number) => {
       const next = rows[Math.max(0, Math.min(rows.length - 1, index))];
       if (!next) return;
-      onSelect(next.span.spanId);
+      setKeys({ ...keys, cursor: next.span.spanId });
+      // An open detail follows; a closed one stays closed until Enter.
+      if (selected) onSelect(next.span.spanId);
       virtual.scrollToIndex(rows.indexOf(next), { align: 'auto' });
     };
     if (event.key === 'ArrowDown') go(at + 1);
-    else if (event.key === 'ArrowUp') go(at < 0 ? 0 : at - 1);
-    else if (event.key === 'ArrowLeft' && node) {
-      if (node.children.length && !folded.has(node.span.spanId)) fold(node.span.spanId, true);
-      else go(rows.findIndex(({ span }) => span.spanId === node.span.parentId));
-    } else if (event.key === 'ArrowRight' && node) fold(node.span.spanId, false);
+    else if (event.key === 'ArrowUp') go(at - 1);
+    else if (event.key === 'Home') go(0);
+    else if (event.key === 'End') go(rows.length - 1);
+    else if (event.key === 'Enter' || event.key === ' ') onSelect(spanId === selected ? undefined : spanId);
+    else if (event.key === 'ArrowLeft') {
+      if (node.children.length && !folded.has(spanId)) fold(spanId, true);
+      else if (node.parent) go(rows.indexOf(node.parent));
+    } else if (event.key === 'ArrowRight') fold(spanId, false);
     else return;
     event.preventDefault();
   };
@@ -99,14 +116,14 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
             ))}
         </div>
       </div>
-      {/* The arrow keys move through the rows as in any tree; each row below is reachable by them. */}
+      {/* Keys move through the rows as in any tree. The focus stays on the box: a focused row would take it along out of sight. */}
       <div
         ref={box}
         className={classes.scroll}
         tabIndex={0}
         role="tree"
         aria-label="Spans"
-        aria-activedescendant={selected ? `span-${selected}` : undefined}
+        aria-activedescendant={cursor ? `span-${cursor}` : undefined}
         onKeyDown={onKeyDown}
         data-testid="waterfall"
       >
@@ -123,8 +140,13 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
                 color={colors.get(node.span.service) ?? 'var(--dim)'}
                 top={item.start}
                 selected={node.span.spanId === selected}
+                cursor={node.span.spanId === cursor}
                 folded={folded.has(node.span.spanId)}
-                onSelect={() => onSelect(node.span.spanId === selected ? undefined : node.span.spanId)}
+                onSelect={() => {
+                  box.current?.focus({ preventScroll: true });
+                  setKeys({ ...keys, cursor: node.span.spanId });
+                  onSelect(node.span.spanId === selected ? undefined : node.span.spanId);
+                }}
                 onFold={() => fold(node.span.spanId, !folded.has(node.span.spanId))}
                 marks={marks.map(({ left }) => left)}
               />
@@ -143,13 +165,14 @@ interface RowProps {
   color: string;
   top: number;
   selected: boolean;
+  cursor: boolean;
   folded: boolean;
   onSelect: () => void;
   onFold: () => void;
   marks: number[];
 }
 
-function Row({ node, tree, view, color, top, selected, folded, onSelect, onFold, marks }: RowProps) {
+function Row({ node, tree, view, color, top, selected, cursor, folded, onSelect, onFold, marks }: RowProps) {
   const { span } = node;
   const scale = (at: number) => ((at - view.from) / (view.to - view.from)) * 100;
   const left = scale(position(tree, span.startNs));
@@ -174,6 +197,7 @@ function Row({ node, tree, view, color, top, selected, folded, onSelect, onFold,
       className={classes.row}
       style={{ transform: `translateY(${top}px)` }}
       data-error={failed}
+      data-cursor={cursor}
       data-testid="span"
       onClick={onSelect}
     >
@@ -225,6 +249,7 @@ function Row({ node, tree, view, color, top, selected, folded, onSelect, onFold,
             />
             <span
               className={classes.took}
+              data-before={!after}
               style={
                 after
                   ? { left: `calc(${Math.max(0, left) + width}% + 6px)` }

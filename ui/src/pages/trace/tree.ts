@@ -4,6 +4,7 @@ export interface Node {
   span: Span;
   depth: number;
   children: Node[];
+  parent: Node | undefined;
   /** Spans below this one. */
   below: number;
   /** An error in it or anywhere below, so that folding never hides one. */
@@ -14,6 +15,8 @@ export interface Node {
 
 export interface TraceTree {
   roots: Node[];
+  /** Every span by its id. */
+  nodes: Map<string, Node>;
   startNs: bigint;
   endNs: bigint;
   /** In order of first appearance, which gives each its colour. */
@@ -27,14 +30,24 @@ export function buildTree(spans: Span[]): TraceTree {
   const nodes = new Map<string, Node>();
   for (const span of spans) {
     if (!nodes.has(span.spanId))
-      nodes.set(span.spanId, { span, depth: 0, children: [], below: 0, errorBelow: false, orphan: false });
+      nodes.set(span.spanId, {
+        span,
+        depth: 0,
+        children: [],
+        parent: undefined,
+        below: 0,
+        errorBelow: false,
+        orphan: false,
+      });
   }
   const roots: Node[] = [];
   const looped = onLoops(nodes);
   for (const node of nodes.values()) {
     const parent = nodes.get(node.span.parentId);
-    if (parent && !looped.has(node)) parent.children.push(node);
-    else {
+    if (parent && !looped.has(node)) {
+      node.parent = parent;
+      parent.children.push(node);
+    } else {
       node.orphan = node.span.parentId !== '';
       roots.push(node);
     }
@@ -54,6 +67,7 @@ export function buildTree(spans: Span[]): TraceTree {
   const ends = all.map(({ span }) => (span.endNs > span.startNs ? span.endNs : span.startNs));
   return {
     roots,
+    nodes,
     startNs: starts.reduce((least, value) => (value < least ? value : least), starts[0] ?? 0n),
     endNs: ends.reduce((most, value) => (value > most ? value : most), ends[0] ?? 0n),
     services: [...new Set(ordered.map(({ span }) => span.service))],
@@ -96,6 +110,13 @@ function inOrder(roots: Node[], folded: ReadonlySet<string> = new Set()): Node[]
 
 export function visibleNodes(tree: TraceTree, folded: ReadonlySet<string>): Node[] {
   return inOrder(tree.roots, folded);
+}
+
+/** The folded spans without those above a span, so that it shows; the same set when it shows already. */
+export function revealing(node: Node, folded: ReadonlySet<string>): ReadonlySet<string> {
+  const open = new Set(folded);
+  for (let above = node.parent; above; above = above.parent) open.delete(above.span.spanId);
+  return open.size === folded.size ? folded : open;
 }
 
 /** Where an instant lies in the trace, 0 to 1. */

@@ -1,9 +1,9 @@
 import { Autocomplete, Button, Loader, TextInput } from '@mantine/core';
 import { IconSearch } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
 import { asRecord, asText, getJson } from '../../api/client';
 import type { Address } from '../../app/address';
+import { useDraft } from '../../editor/useDraft';
 import { useTime } from '../../time/useTime';
 import { readDuration } from './tags';
 import classes from './Traces.module.css';
@@ -20,10 +20,10 @@ async function serviceNames(start: number, end: number, signal: AbortSignal): Pr
 }
 
 export function SearchForm({ address, onSearch, running }: Props) {
-  const [service, setService] = useState(address.service ?? '');
-  const [tags, setTags] = useState(address.tags ?? '');
-  const [min, setMin] = useState(address.min ?? '');
-  const [max, setMax] = useState(address.max ?? '');
+  const [service, setService] = useDraft(address.service ?? '');
+  const [tags, setTags] = useDraft(address.tags ?? '');
+  const [min, setMin] = useDraft(address.min ?? '');
+  const [max, setMax] = useDraft(address.max ?? '');
   // Names only help with typing; when they cannot be had, the search says what is wrong.
   const { startMs, endMs } = useTime().range;
   const names = useQuery({
@@ -55,7 +55,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
       <Autocomplete
         label="Service"
         size="xs"
-        w={190}
+        className={classes.field}
         value={service}
         onChange={setService}
         onOptionSubmit={submit}
@@ -74,7 +74,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
       />
       <TextInput
         label="Longer than"
-        w={100}
+        className={classes.bound}
         value={min}
         error={bad(min)}
         onChange={(event) => setMin(event.currentTarget.value)}
@@ -82,7 +82,7 @@ export function SearchForm({ address, onSearch, running }: Props) {
       />
       <TextInput
         label="Shorter than"
-        w={100}
+        className={classes.bound}
         value={max}
         error={bad(max)}
         onChange={(event) => setMax(event.currentTarget.value)}

@@ -1,12 +1,18 @@
+import { useMediaQuery } from '@mantine/hooks';
 import { IconAlertOctagon, IconChevronDown } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import type { TraceSummary } from '../../api/tempo';
 import { timeWords, useAddress } from '../../app/address';
 import { clock, day } from '../../format/time';
 import { formatDuration } from '../../format/units';
 import classes from './Traces.module.css';
+
+/** As in `Traces.module.css`. */
+const NARROW = '(max-width: 700px)';
+const ROW_HEIGHT = 30;
+const NARROW_ROW_HEIGHT = 50;
 
 type Sort = 'newest' | 'spans' | 'errors' | 'longest';
 
@@ -23,12 +29,14 @@ export function TraceList({ traces }: { traces: TraceSummary[] }) {
   const box = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => [...traces].sort(SORTS[sort]), [traces, sort]);
   const longest = Math.max(1, ...traces.map((trace) => trace.durationMs));
+  const narrow = useMediaQuery(NARROW, false, { getInitialValueInEffect: false });
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => box.current,
-    estimateSize: () => 30,
+    estimateSize: () => (narrow ? NARROW_ROW_HEIGHT : ROW_HEIGHT),
     overscan: 10,
   });
+  useEffect(() => virtual.measure(), [virtual, narrow]);
   return (
     <>
       <div className={classes.listHead}>

@@ -35,7 +35,6 @@ export default function Traces() {
   return (
     <div className={classes.page}>
       <SearchForm
-        key={[address.service, address.tags, address.min, address.max].join('|')}
         address={address}
         onSearch={(words, changed) => {
           if (changed) search(words);

@@ -3,13 +3,14 @@ import type { Address } from '../../app/address';
 /** The search's `tags`: `key=value` pairs apart by spaces, values with spaces in quotes, as Tempo's search reads them. */
 export function searchTags({ service, tags }: Address): string {
   const parts = [];
-  if (service) parts.push(`service.name=${quoted(service)}`);
+  if (service) parts.push(tag('service.name', service));
   if (tags?.trim()) parts.push(tags.trim());
   return parts.join(' ');
 }
 
-function quoted(value: string): string {
-  return /[\s"=]/.test(value) ? JSON.stringify(value) : value;
+/** One pair. In quotes a backslash makes the character after it plain. */
+export function tag(name: string, value: string): string {
+  return `${name}=${/^[^\s"=\\]+$/.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`}`;
 }
 
 /** A duration as the search reads it: `250ms`, `1.5s`. Undefined when it is none. */
