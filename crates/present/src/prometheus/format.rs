@@ -191,16 +191,16 @@ fn buckets(found: &NativeHistogram) -> impl Iterator<Item = Bucket> {
     let negative = found.negative.iter().rev().map(move |&(index, count)| Bucket {
         boundaries: 1,
         lower: -bound(found, index),
-        upper: (-bound(found, index - 1)).min(-zero),
+        upper: (-bound(found, index.saturating_sub(1))).min(-zero),
         count,
     });
     let middle = (found.zero_count > 0.0).then_some(Bucket { boundaries: 3, lower: -zero, upper: zero, count: found.zero_count });
     let positive = found.positive.iter().map(move |&(index, count)| match found.schema {
         CUSTOM_SCHEMA => {
-            let lower = bound(found, index - 1);
+            let lower = bound(found, index.saturating_sub(1));
             Bucket { boundaries: if index == 0 { 3 } else { 0 }, lower, upper: bound(found, index), count }
         }
-        _ => Bucket { boundaries: 0, lower: bound(found, index - 1).max(zero), upper: bound(found, index), count },
+        _ => Bucket { boundaries: 0, lower: bound(found, index.saturating_sub(1)).max(zero), upper: bound(found, index), count },
     });
     negative.chain(middle).chain(positive)
 }
