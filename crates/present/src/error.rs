@@ -99,3 +99,17 @@ impl IntoResponse for PlainFailure {
 pub(crate) fn mismatch(what: &str) -> Error {
     Error::internal(format!("cannot present {what}: the engine answered with something else"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_body_is_the_clients_timeout() {
+        let late = || Error::new(Code::Timeout, "cannot wait");
+        let slow = late().because(SlowBody(Duration::from_secs(30)));
+        assert_eq!(Failure(slow).into_response().status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(Failure(late()).into_response().status(), StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(PlainFailure(late()).into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -219,3 +219,17 @@ fn bound(found: &NativeHistogram, index: i32) -> f64 {
     let last = exponent <= 1024.0 && exponent + (-f64::from(found.schema)).exp2() > 1024.0;
     if bound.is_infinite() && last { f64::MAX } else { bound }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_bucket_there_can_be_has_a_lower_bound() {
+        for schema in [0, CUSTOM_SCHEMA] {
+            let lowest = vec![(i32::MIN, 1.0)];
+            let found = NativeHistogram { schema, positive: lowest.clone(), negative: lowest, ..NativeHistogram::default() };
+            assert_eq!(buckets(&found).count(), 2);
+        }
+    }
+}
