@@ -1,8 +1,8 @@
 //! How do people and their tools ask?
 //!
-//! Path of a question: `lib.rs` (routes) > `<api>/mod.rs` (the API's routes and its form of errors) > a handler, which
-//! reads its parameters (`params.rs`, `times.rs`, `selector.rs`), asks (`state.rs`), and writes the answer
-//! (`<api>/format.rs` over `json.rs` and `respond.rs`) without building a tree of it.
+//! Path of a question: `guard.rs` (no page of another site may ask) > `lib.rs` (routes) > `<api>/mod.rs` (the API's routes
+//! and its form of errors) > a handler, which reads its parameters (`params.rs`, `times.rs`, `selector.rs`), asks
+//! (`state.rs`), and writes the answer (`<api>/format.rs` over `json.rs` and `respond.rs`) without building a tree of it.
 //!
 //! | folder | API | under |
 //! |---|---|---|
@@ -11,7 +11,7 @@
 //! | `tempo/` | Tempo's trace API | `/tempo/api` |
 //! | `jaeger/` | Jaeger's query API | `/jaeger/api` |
 //! | `tyto/` | Tyto's own | `/api/tyto/v1` |
-//! | `ops.rs` | health, metrics, flush | `/-/...`, `/metrics` |
+//! | `ops.rs` | health, metrics, flush, reload | `/-/...`, `/metrics` |
 //! | `ui.rs` | the embedded web pages | everything else |
 //!
 //! When you add a route, also touch `docs/api.md`; for one of Tyto's own also `tyto/openapi.json` (a test compares them).
@@ -21,6 +21,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod guard;
 mod jaeger;
 mod json;
 mod loki;
@@ -46,6 +47,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTE
 use http::{HeaderValue, Method, StatusCode};
 use tower_http::compression::CompressionLayer;
 
+pub use guard::{Hosts, guarded};
 pub use state::{Admin, PresentState};
 
 /// Every question that can be asked over HTTP. Merge it with the receivers' routes; it brings the fallback.

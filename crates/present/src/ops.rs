@@ -1,4 +1,4 @@
-//! Health, Tyto's own metrics, and flush.
+//! Health, Tyto's own metrics, flush and reload.
 
 use std::time::Duration;
 
@@ -21,13 +21,14 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/-/healthy", get(async || respond::plain(StatusCode::OK, "Tyto is healthy.\n")))
         .route("/-/ready", get(ready))
         .route("/-/flush", post(flush))
+        .route("/-/reload", post(reload).put(reload))
         .route("/metrics", get(metrics))
 }
 
 async fn ready(State(state): State<Shared>) -> Response {
     match state.admin.ready() {
         true => respond::plain(StatusCode::OK, "Tyto is ready.\n"),
-        false => respond::plain(StatusCode::SERVICE_UNAVAILABLE, "Tyto is not ready: it starts or drains.\n"),
+        false => respond::plain(StatusCode::SERVICE_UNAVAILABLE, "Tyto is not ready: it drains.\n"),
     }
 }
 
@@ -45,4 +46,11 @@ async fn flush(State(state): State<Shared>) -> Result<Response, Failure> {
         Ok(Err(panic)) => Err(Error::internal("cannot flush: the flush broke off").because(panic).into()),
         Err(_) => Err(Error::new(Code::Timeout, format!("cannot wait longer than {FLUSH_TIMEOUT:?} for the flush, which goes on")).into()),
     }
+}
+
+async fn reload(State(state): State<Shared>) -> Result<Response, Failure> {
+    let admin = state.admin.clone();
+    let work = tokio::task::spawn_blocking(move || admin.reload());
+    work.await.map_err(|panic| Error::internal("cannot reload the catalogue: the reload broke off").because(panic))??;
+    Ok(respond::json(StatusCode::OK, "{\"status\":\"reloaded\"}\n"))
 }

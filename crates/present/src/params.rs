@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::extract::rejection::PathRejection;
-use http::Method;
 use http::header::CONTENT_TYPE;
-use model::{Code, Error, Result};
+use http::{HeaderValue, Method};
+use model::{Code, Error, Matcher, Result};
 
+use crate::error::SlowBody;
 use crate::selector;
 
 /// Of a form body: dashboards send long selectors.
 pub(crate) const FORM_BYTES_MAX: usize = 4 << 20;
+
+/// Selectors of one request.
+const SELECTORS_MAX: usize = 64;
 
 /// For a request's body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,12 +26,10 @@ pub(crate) struct Params(Vec<(String, String)>);
 impl Params {
     pub(crate) async fn read(request: Request) -> Result<Self> {
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-            kind.to_str().is_ok_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded"))
-        });
+        let form = request.headers().get(CONTENT_TYPE).is_some_and(|found| media_type(found) == "application/x-www-form-urlencoded");
         let mut pairs = Vec::new();
         if form && *request.method() == Method::POST {
-            pairs = decode(&read_body(request, FORM_BYTES_MAX).await?)?;
+            pairs = decode(&read_body(request, "form_bytes_max", FORM_BYTES_MAX).await?)?;
         }
         pairs.extend(decode(query.as_bytes())?);
         Ok(Self(pairs))
@@ -56,26 +58,39 @@ impl Params {
         self.parsed(name, "whole number from 0", |text| text.parse::<u32>().ok().map(|count| count as usize))
     }
 
-    /// Every `match[]`, parsed.
-    pub(crate) fn selectors(&self, name: &str) -> Result<Vec<Vec<model::Matcher>>> {
-        self.all(name)
-            .filter(|text| !text.is_empty())
-            .map(|text| {
-                selector::parse(text).map_err(|why| Error::invalid(format!("invalid parameter {name:?}: cannot parse {text:?}: {why}")))
-            })
-            .collect()
+    /// Every selector of that name, read by `read`.
+    pub(crate) async fn selectors(&self, name: &str, read: fn(&str) -> Result<Vec<Matcher>, String>) -> Result<Vec<Vec<Matcher>>> {
+        let texts: Vec<String> = self.all(name).filter(|text| !text.is_empty()).map(str::to_owned).collect();
+        if texts.len() > SELECTORS_MAX {
+            let count = texts.len();
+            return Err(Error::invalid(format!(
+                "invalid parameter {name:?}: {count} selectors are more than selectors_max, {SELECTORS_MAX}"
+            )));
+        }
+        let name = name.to_owned();
+        selector::off_loop(move || {
+            let fail = |why| Error::invalid(format!("invalid parameter {name:?}: {why}"));
+            texts.iter().map(|text| read(text).map_err(fail)).collect()
+        })
+        .await
     }
 }
 
-/// The whole body, up to `bytes_max`.
-pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<bytes::Bytes> {
+/// The type without its parameters, in lower case.
+pub(crate) fn media_type(header: &HeaderValue) -> String {
+    let text = header.to_str().unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The whole body, up to `bytes_max`, the limit called `limit`.
+pub(crate) async fn read_body(request: Request, limit: &str, bytes_max: usize) -> Result<bytes::Bytes> {
     match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(request.into_body(), bytes_max)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if caused_by_limit(&error) => {
-            Err(Error::new(Code::TooLarge, format!("cannot read a request body of more than form_bytes_max, {bytes_max}")))
+            Err(Error::new(Code::TooLarge, format!("cannot read a request body of more than {limit}, {bytes_max}")))
         }
         Ok(Err(error)) => Err(Error::invalid("cannot read the request's body").because(error)),
-        Err(_) => Err(Error::new(Code::Timeout, format!("cannot wait longer than {BODY_TIMEOUT:?} for the request's body"))),
+        Err(_) => Err(Error::new(Code::Timeout, "cannot read the request's body").because(SlowBody(BODY_TIMEOUT))),
     }
 }
 

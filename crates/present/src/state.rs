@@ -10,8 +10,11 @@ use model::{Answer, Ask, Code, Error, Query, QueryLimits, Request, Result, Usage
 pub trait Admin: Send + Sync {
     /// Returns when everything acknowledged so far is in the lake.
     async fn flush(&self) -> Result<()>;
-    /// Whether questions can be answered and records taken.
+    /// Whether questions can be answered and records taken; no longer once the end has begun.
     fn ready(&self) -> bool;
+    /// Reads the catalogue's files again. With problems the one in force stays in force, and the error names each with
+    /// its file and line.
+    fn reload(&self) -> Result<()>;
     /// Tyto about itself, in Prometheus's text format.
     fn metrics_text(&self) -> String;
     /// Sizes and positions of each shard.
@@ -42,11 +45,13 @@ impl PresentState {
     }
 }
 
+/// One time limit for a handler that asks more than once: each question alone would be allowed the whole of it.
 pub(crate) async fn within<T>(allowed: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(allowed, work).await {
-        Ok(result) => result,
-        Err(_) => Err(Error::new(Code::Timeout, format!("cannot answer within {allowed:?}, the query's timeout"))),
-    }
+    tokio::time::timeout(allowed, work).await.unwrap_or_else(|_| Err(late(allowed)))
+}
+
+pub(crate) fn late(allowed: Duration) -> Error {
+    Error::new(Code::Timeout, format!("cannot answer within {allowed:?}, the query's timeout"))
 }
 
 /// The clock of default time ranges.

@@ -33,7 +33,7 @@ pub(crate) fn loki_nanos(text: &str) -> Option<i64> {
         return (nanos.abs() < i64::MAX as f64).then_some(nanos as i64);
     }
     match text.parse::<i64>() {
-        Ok(seconds) if text.len() <= 10 => Some(seconds * 1_000_000_000),
+        Ok(seconds) if text.len() <= 10 => seconds.checked_mul(1_000_000_000),
         Ok(nanos) => Some(nanos),
         Err(_) => chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt(),
     }
@@ -114,6 +114,7 @@ mod tests {
             ("1600000000.5", Some(1_600_000_000_500_000_000)),
             ("1970-01-01T00:00:01Z", Some(1_000_000_000)),
             ("99999999999999999999", None),
+            ("9999999999", None),
             ("1e9.", None),
         ] {
             assert_eq!(loki_nanos(text), expect, "{text}");

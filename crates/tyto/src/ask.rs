@@ -24,8 +24,9 @@ pub(crate) struct AskOptions {
     /// The question
     query: String,
 
-    /// A server to ask [default: http://127.0.0.1:7070]
-    #[arg(long, env = "TYTO_SERVER", value_name = "URL", conflicts_with = "data_dir")]
+    /// A server to ask [env: TYTO_SERVER] [default: http://127.0.0.1:7070]
+    // The environment is read below: given to clap, it would conflict with an explicit --data-dir.
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
     server: Option<String>,
 
     /// A data folder to read without a server, or beside one that uses it
@@ -72,10 +73,13 @@ pub(crate) async fn run(language: Language, options: AskOptions) -> Result<()> {
     let call = Call::of(language, &options, now)?;
     let answer = match &options.data_dir {
         Some(folder) => ask_folder(folder, &call).await?,
-        None => ask_server(options.server.as_deref().unwrap_or(DEFAULT_SERVER), &call).await?,
+        None => {
+            let exported = || std::env::var("TYTO_SERVER").ok().filter(|server| !server.is_empty());
+            ask_server(options.server.or_else(exported).as_deref().unwrap_or(DEFAULT_SERVER), &call).await?
+        }
     };
     for warning in answer["warnings"].as_array().into_iter().flatten() {
-        eprintln!("tyto: warning: {}", text(warning));
+        eprintln!("tyto: warning: {}", printable(&text(warning)));
     }
     let grid = Grid::of(language, &answer)?;
     match grid.print(options.output, &mut std::io::stdout().lock()) {
@@ -288,7 +292,7 @@ impl Grid {
     }
 
     fn print_table(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
-        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(|cell| text(cell).replace('\n', "⏎")).collect()).collect();
+        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(|cell| printable(&text(cell))).collect()).collect();
         let width = |column: usize| {
             let widest = cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
             widest.max(self.columns[column].chars().count())
@@ -311,6 +315,19 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// On one line, and without what a terminal would obey: a log line may hold anything.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '\n' => out.push('⏎'),
+            char if char.is_control() => out.extend(char.escape_default()),
+            char => out.push(char),
+        }
+    }
+    out
 }
 
 fn csv(cell: &str) -> String {
@@ -353,6 +370,12 @@ mod tests {
         assert_eq!(printed(Language::Sql, &answer, Output::Table), "a   b\n--  ---\n1   x,y\n20\n(2 rows)\n");
         assert_eq!(printed(Language::Sql, &answer, Output::Csv), "a,b\n1,\"x,y\"\n20,\n");
         assert_eq!(serde_json::from_str::<Value>(&printed(Language::Sql, &answer, Output::Json)).expect("json")[0]["b"], "x,y");
+    }
+
+    #[test]
+    fn a_table_holds_nothing_that_a_terminal_obeys() {
+        let answer = json!({"columns": [{"name": "line"}], "rows": [["\u{1b}[2Jé\ta\nb\u{9b}"]]});
+        assert_eq!(printed(Language::Sql, &answer, Output::Table).lines().nth(2), Some("\\u{1b}[2Jé\\ta⏎b\\u{9b}"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `tyto demo`: the whole product on one laptop, with a company to watch.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::{Error, Result};
 
 use crate::options::ServeOptions;
-use crate::serve::{self, Addresses, Server};
+use crate::serve::{Addresses, Server, Stop};
 
 const HOURS_MAX: f64 = 24.0 * 31.0;
 
@@ -27,35 +26,38 @@ pub(crate) struct DemoOptions {
 }
 
 pub(crate) async fn run(options: DemoOptions) -> Result<()> {
-    let stop = serve::stop_signal();
-    tokio::pin!(stop);
-    let scratch = Scratch::new()?;
+    let mut stop = Stop::listen();
+    // A name that nobody can guess, for this user only, and gone with the demo.
+    let scratch = tempfile::Builder::new().prefix("tyto-demo-").tempdir();
+    let scratch = scratch.map_err(|error| Error::unavailable("cannot create a folder for the demo").because(error))?;
     let mut serve = options.serve;
-    serve.data_dir.get_or_insert_with(|| scratch.0.join("data"));
-    let catalog = scratch.0.join("omd.yaml");
+    serve.data_dir.get_or_insert_with(|| scratch.path().join("data"));
+    let catalog = scratch.path().join("omd.yaml");
     std::fs::write(&catalog, sim::OMD_YAML).map_err(|error| Error::unavailable("cannot write the demo's catalogue").because(error))?;
     serve.catalog.push(catalog);
 
-    let server = Server::start(serve.resolve()?).await?;
-    let Addresses { http, otlp_grpc, otlp_http } = server.addresses;
-    eprintln!("Tyto demo: a streaming company sends its logs, metrics and traces to http://{http}");
-
-    let company = sim::Demo::new(sim::DemoOptions {
-        backfill: Duration::from_secs_f64(options.hours.clamp(0.0, HOURS_MAX) * 3600.0),
-        ..sim::DemoOptions::new(sim::Endpoints { http, otlp_http, otlp_grpc }, options.seed, progress_bar())
-    })?;
-    let played = async {
-        company.backfill().await?;
-        println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
-        println!("\n  Open http://{http} in a browser. A fault starts in a minute or two. Ctrl-C ends the demo.\n");
-        company.live(std::future::pending()).await;
-        Ok::<(), Error>(())
+    let Some(mut server) = Server::start(serve.resolve()?, &mut stop).await? else { return Ok(()) };
+    let addresses = server.addresses;
+    let played = tokio::select! {
+        played = play(addresses, options.seed, options.hours) => played,
+        ended = server.until(stop.asked()) => ended,
     };
-    tokio::select! {
-        ended = played => ended?,
-        () = &mut stop => {}
-    }
-    server.stop().await
+    let stopped = server.stop(&mut stop).await;
+    played.and(stopped)
+}
+
+async fn play(addresses: Addresses, seed: u64, hours: f64) -> Result<()> {
+    let Addresses { http, otlp_grpc, otlp_http } = addresses;
+    eprintln!("Tyto demo: a streaming company sends its logs, metrics and traces to http://{http}");
+    let company = sim::Demo::new(sim::DemoOptions {
+        backfill: Duration::from_secs_f64(hours.clamp(0.0, HOURS_MAX) * 3600.0),
+        ..sim::DemoOptions::new(sim::Endpoints { http, otlp_http, otlp_grpc }, seed, progress_bar())
+    })?;
+    company.backfill().await?;
+    println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
+    println!("\n  Open http://{http} in a browser. A fault starts in a minute or two. Ctrl-C ends the demo.\n");
+    company.live(std::future::pending()).await;
+    Ok(())
 }
 
 fn progress_bar() -> sim::Progress {
@@ -70,23 +72,4 @@ fn progress_bar() -> sim::Progress {
             bar.finish();
         }
     })
-}
-
-/// A folder that goes with the demo.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("tyto-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| Error::unavailable(format!("cannot create {}", path.display())).because(error))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!("cannot remove {}: {error}", self.0.display());
-        }
-    }
 }

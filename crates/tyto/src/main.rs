@@ -1,14 +1,15 @@
 //! How do the parts become one program?
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
-//! Around it: `options.rs` (flags, environment, file), `serve.rs` (sockets, readiness, shutdown), `demo.rs` (the simulated
-//! company), `ask.rs` (`tyto sql|promql|logql`), `telemetry.rs` (Tyto about itself).
+//! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
+//! under limits), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
 
 mod ask;
 mod demo;
+mod http;
 mod options;
 mod serve;
 mod telemetry;
@@ -42,7 +43,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    telemetry::log_to_stderr();
+    if let Err(error) = telemetry::log_to_stderr() {
+        eprintln!("tyto: {}", error.chain());
+        return ExitCode::FAILURE;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives us threads");
     let done = runtime.block_on(async {
         match command {

@@ -2,9 +2,13 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::{Error, Result};
 use serde::Deserialize;
+
+/// A query that nobody waits for any longer than this is not worth its memory.
+const QUERY_TIMEOUT_SECONDS_MAX: u64 = 86_400;
 
 /// Every option is a flag, a key of the configuration file, and an environment variable.
 #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
@@ -31,6 +35,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_OTLP_HTTP", value_name = "HOST:PORT")]
     pub(crate) otlp_http: Option<String>,
 
+    /// A name that browsers reach Tyto by, beside IP addresses and `localhost`: that of the proxy before it
+    #[arg(long = "host-name", env = "TYTO_HOST_NAME", value_name = "NAME", value_delimiter = ',')]
+    #[serde(rename = "host_name")]
+    pub(crate) host_names: Vec<String>,
+
     /// Catalogue of business services, services and components: `omd.yaml` files or folders of them
     #[arg(long, env = "TYTO_CATALOG", value_name = "PATH", value_delimiter = ',')]
     pub(crate) catalog: Vec<PathBuf>,
@@ -51,7 +60,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_REQUEST_BODY_BYTES_MAX", value_name = "BYTES")]
     pub(crate) request_body_bytes_max: Option<usize>,
 
-    /// A query is ended after this long [default: 120]
+    /// A query is ended after this long, at most a day [default: 120]
     #[arg(long, env = "TYTO_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub(crate) query_timeout_seconds: Option<u64>,
 
@@ -67,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) http: SocketAddr,
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
+    pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
     pub(crate) self_telemetry: bool,
     pub(crate) receive: model::ReceiveLimits,
@@ -80,10 +90,12 @@ impl ServeOptions {
             None => Self::default(),
         };
         let mut receive = model::ReceiveLimits::default();
-        receive.age_max = self.record_age_max_seconds.or(file.record_age_max_seconds).map(std::time::Duration::from_secs);
+        receive.age_max = self.record_age_max_seconds.or(file.record_age_max_seconds).map(Duration::from_secs);
         receive.body_bytes_max = self.request_body_bytes_max.or(file.request_body_bytes_max).unwrap_or(receive.body_bytes_max);
         let mut query = model::QueryLimits::default();
-        query.timeout = self.query_timeout_seconds.or(file.query_timeout_seconds).map_or(query.timeout, std::time::Duration::from_secs);
+        if let Some(seconds) = self.query_timeout_seconds.or(file.query_timeout_seconds) {
+            query.timeout = query_timeout(seconds)?;
+        }
         query.memory_bytes_max = self.query_memory_bytes_max.or(file.query_memory_bytes_max).unwrap_or(query.memory_bytes_max);
 
         let settings = Settings {
@@ -91,6 +103,7 @@ impl ServeOptions {
             http: address("http", self.http.or(file.http), "127.0.0.1:7070")?,
             otlp_grpc: address("otlp_grpc", self.otlp_grpc.or(file.otlp_grpc), "127.0.0.1:4317")?,
             otlp_http: address("otlp_http", self.otlp_http.or(file.otlp_http), "127.0.0.1:4318")?,
+            host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
             self_telemetry: self.self_telemetry.or(file.self_telemetry).unwrap_or(false),
             receive,
@@ -120,6 +133,13 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+fn query_timeout(seconds: u64) -> Result<Duration> {
+    match seconds {
+        1..=QUERY_TIMEOUT_SECONDS_MAX => Ok(Duration::from_secs(seconds)),
+        _ => Err(Error::invalid(format!("cannot use query_timeout_seconds={seconds}: write 1 to {QUERY_TIMEOUT_SECONDS_MAX}, a day"))),
     }
 }
 
@@ -163,6 +183,15 @@ mod tests {
         std::fs::write(&path, "htpp = 1").expect("written");
         let refused = flags.resolve().expect_err("unknown key");
         assert!(refused.chain().contains("htpp"), "{}", refused.chain());
+    }
+
+    #[test]
+    fn a_query_ends_within_a_day() {
+        for seconds in [0, 86_401, u64::MAX] {
+            let options = ServeOptions { query_timeout_seconds: Some(seconds), ..ServeOptions::default() };
+            let refused = options.resolve().expect_err("out of bounds");
+            assert!(refused.what.contains("query_timeout_seconds") && refused.what.contains("86400"), "{refused}");
+        }
     }
 
     #[test]

@@ -1,32 +1,45 @@
-//! Sockets, readiness and an orderly end.
+//! Start, readiness and an orderly end.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::Live;
-use model::{Error, Result};
+use model::{Code, Error, Result};
+use present::Admin as _;
 use store::{Shard, ShardOptions};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::http;
 use crate::options::{ServeOptions, Settings};
 use crate::telemetry::{self, Metrics};
-use crate::wiring::{self, Wired};
+use crate::wiring::{self, Admin};
 
 /// How long requests under way may take once the end is asked for.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
+/// A gRPC sender that has vanished without a word is noticed.
+const GRPC_PING_EVERY: Duration = Duration::from_secs(60);
+
+/// Connections that the system keeps for us until they are accepted.
+const BACKLOG: u32 = 1024;
+
 pub(crate) async fn run(options: ServeOptions) -> Result<()> {
-    let stop = stop_signal();
-    let server = Server::start(options.resolve()?).await?;
+    let mut stop = Stop::listen();
+    let hangup = listen_to(SignalKind::hangup());
+    let Some(mut server) = Server::start(options.resolve()?, &mut stop).await? else { return Ok(()) };
+    server.reload_on(hangup);
     let Addresses { http, otlp_grpc, otlp_http } = server.addresses;
     println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
     std::io::stdout().flush().map_err(|error| Error::unavailable("cannot write to stdout").because(error))?;
-    stop.await;
-    server.stop().await
+    let ended = server.until(stop.asked()).await;
+    let stopped = server.stop(&mut stop).await;
+    ended.and(stopped)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,37 +53,90 @@ pub(crate) struct Addresses {
 pub(crate) struct Server {
     pub(crate) addresses: Addresses,
     shard: Arc<Shard>,
+    admin: Arc<Admin>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<Result<()>>,
 }
 
 impl Server {
-    pub(crate) async fn start(settings: Settings) -> Result<Self> {
-        // Addresses first: one that is taken is said before a store is opened.
-        let http = bind("http", settings.http).await?;
-        let otlp_grpc = bind("otlp_grpc", settings.otlp_grpc).await?;
-        let otlp_http = bind("otlp_http", settings.otlp_http).await?;
+    /// None when the end is asked for before all is open.
+    pub(crate) async fn start(settings: Settings, stop: &mut Stop) -> Result<Option<Self>> {
+        // On a thread of its own: a long recovery must not keep the signal from being heard.
+        let opening = tokio::spawn(Self::open(settings));
+        tokio::select! {
+            opened = opening => opened.map_err(|panic| Error::internal("cannot start: the start broke off").because(panic))?.map(Some),
+            () = stop.asked() => Ok(None),
+        }
+    }
+
+    async fn open(settings: Settings) -> Result<Self> {
+        // Addresses first: one that is taken is said before a store is opened. Nobody listens there until it is open, so
+        // whoever comes early is refused at once instead of waiting.
+        let http = bind("http", settings.http)?;
+        let otlp_grpc = bind("otlp_grpc", settings.otlp_grpc)?;
+        let otlp_http = bind("otlp_http", settings.otlp_http)?;
         let addresses = Addresses { http: local(&http)?, otlp_grpc: local(&otlp_grpc)?, otlp_http: local(&otlp_http)? };
 
         let metrics = Metrics::install();
-        let catalog = Arc::new(load_catalog(&settings)?);
+        let catalog = Arc::new(Live::load(settings.catalog.clone()).map_err(|problems| wiring::unusable(&problems))?);
         let shard = Shard::open(ShardOptions::new("default", settings.data_dir.join("shards/default"))).await?;
-        let Wired { http: main, otlp_http: otlp, otlp_grpc: grpc, shard, pipeline } =
-            wiring::wire(&settings, catalog, shard, metrics.clone());
-
         let (stop, stopping) = watch::channel(false);
+        let wired = wiring::wire(&settings, catalog, shard, metrics.clone(), stopping.clone());
+
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_http(http, main, stopping.clone()));
-        tasks.spawn(serve_http(otlp_http, otlp, stopping.clone()));
-        tasks.spawn(serve_grpc(otlp_grpc, grpc, stopping.clone()));
+        tasks.spawn(metrics.clone().keep_up(stopping.clone()));
+        tasks.spawn(serve_http(listen(http, "http", settings.http)?, "http", wired.http, stopping.clone()));
+        tasks.spawn(serve_http(listen(otlp_http, "otlp_http", settings.otlp_http)?, "otlp_http", wired.otlp_http, stopping.clone()));
+        tasks.spawn(serve_grpc(listen(otlp_grpc, "otlp_grpc", settings.otlp_grpc)?, wired.otlp_grpc, stopping.clone()));
         if settings.self_telemetry {
-            tasks.spawn(telemetry::store_own_metrics(metrics, pipeline, stopping));
+            tasks.spawn(telemetry::store_own_metrics(metrics, wired.pipeline, stopping));
         }
-        Ok(Self { addresses, shard, stop, tasks })
+        Ok(Self { addresses, shard: wired.shard, admin: wired.admin, stop, tasks })
     }
 
-    /// Takes no new connection, lets requests end, flushes the head to the lake.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    /// Reads the catalogue again at each signal, as `POST /-/reload` does.
+    fn reload_on(&mut self, mut hangup: Signal) {
+        let (admin, stopping) = (self.admin.clone(), self.stop.subscribe());
+        self.tasks.spawn(async move {
+            let mut stop = pin!(stopped(stopping));
+            loop {
+                tokio::select! {
+                    _ = hangup.recv() => {}
+                    () = &mut stop => return Ok(()),
+                }
+                let admin = admin.clone();
+                match tokio::task::spawn_blocking(move || admin.reload()).await {
+                    Ok(Ok(())) => tracing::info!("the catalogue is read again"),
+                    Ok(Err(error)) => tracing::error!("the catalogue in force stays: {}", error.chain()),
+                    Err(panic) => tracing::error!("cannot reload the catalogue: {panic}"),
+                }
+            }
+        });
+    }
+
+    /// Until `stop`, or until a part of the server ends, which none does by itself.
+    pub(crate) async fn until(&mut self, stop: impl Future<Output = ()>) -> Result<()> {
+        tokio::select! {
+            () = stop => Ok(()),
+            Some(ended) = self.tasks.join_next() => {
+                ended.map_err(|panic| Error::internal("cannot serve on: a part of the server broke off").because(panic))??;
+                Err(Error::internal("cannot serve on: a part of the server ended"))
+            }
+        }
+    }
+
+    /// Takes no new connection, lets requests end, flushes the head to the lake; a second signal ends it at once.
+    pub(crate) async fn stop(self, stop: &mut Stop) -> Result<()> {
+        tokio::select! {
+            ended = self.drain() => ended,
+            () = stop.asked() => Err(Error::new(
+                Code::Cancelled,
+                "cannot end in order: a second signal came first. Nothing acknowledged is lost, the next start reads the log",
+            )),
+        }
+    }
+
+    async fn drain(mut self) -> Result<()> {
         self.stop.send_replace(true);
         let drained = tokio::time::timeout(DRAIN_MAX, async {
             while let Some(ended) = self.tasks.join_next().await {
@@ -89,53 +155,70 @@ impl Server {
     }
 }
 
-fn load_catalog(settings: &Settings) -> Result<Live> {
-    Live::load(settings.catalog.clone()).map_err(|problems| {
-        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-        Error::invalid(format!("cannot use the catalogue:\n{}", lines.join("\n")))
-    })
+/// The address is ours, and nobody can connect to it yet.
+fn bind(option: &str, address: SocketAddr) -> Result<TcpSocket> {
+    let bound = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // The connections of a process that has just ended do not keep the next one from starting.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    bound().map_err(|error| cannot_listen(option, address, error))
 }
 
-async fn bind(option: &str, address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Error::unavailable(format!("cannot listen at {option}={address}; choose another with --{}", option.replace('_', "-")))
-            .because(error)
-    })
+fn listen(socket: TcpSocket, option: &str, address: SocketAddr) -> Result<TcpListener> {
+    socket.listen(BACKLOG).map_err(|error| cannot_listen(option, address, error))
 }
 
-fn local(listener: &TcpListener) -> Result<SocketAddr> {
-    listener.local_addr().map_err(|error| Error::internal("cannot tell the address of a listener").because(error))
+fn cannot_listen(option: &str, address: SocketAddr, error: std::io::Error) -> Error {
+    let flag = option.replace('_', "-");
+    Error::unavailable(format!("cannot listen at {option}={address}; choose another with --{flag}")).because(error)
 }
 
-async fn stopped(mut stopping: watch::Receiver<bool>) {
+fn local(socket: &TcpSocket) -> Result<SocketAddr> {
+    socket.local_addr().map_err(|error| Error::internal("cannot tell the address of a socket").because(error))
+}
+
+pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
     // An error means that the server itself is gone, which is a stop as well.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-async fn serve_http(listener: TcpListener, router: axum::Router, stopping: watch::Receiver<bool>) -> Result<()> {
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stopped(stopping))
-        .await
-        .map_err(|error| Error::unavailable("cannot serve HTTP").because(error))
+async fn serve_http(listener: TcpListener, port: &'static str, router: axum::Router, stopping: watch::Receiver<bool>) -> Result<()> {
+    http::serve(listener, port, router, http::LIMITS, stopping).await;
+    Ok(())
 }
 
 async fn serve_grpc(listener: TcpListener, routes: tonic::service::Routes, stopping: watch::Receiver<bool>) -> Result<()> {
     tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(GRPC_PING_EVERY))
         .add_routes(routes)
         .serve_with_incoming_shutdown(tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true)), stopped(stopping))
         .await
         .map_err(|error| Error::unavailable("cannot serve gRPC").because(error))
 }
 
-/// Listens from the call on, so that a signal right after the ready line ends the process in order.
-pub(crate) fn stop_signal() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("the system lets us listen to signals");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("the system lets us listen to signals");
-    async move {
+/// SIGTERM and Ctrl-C, heard from [`Self::listen`] on, so that one right after the ready line ends the process in order.
+pub(crate) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub(crate) fn listen() -> Self {
+        Self { terminate: listen_to(SignalKind::terminate()), interrupt: listen_to(SignalKind::interrupt()) }
+    }
+
+    /// Returns once a signal; the next call waits for the next one.
+    pub(crate) async fn asked(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
+}
+
+fn listen_to(kind: SignalKind) -> Signal {
+    signal(kind).expect("the system lets us listen to signals")
 }

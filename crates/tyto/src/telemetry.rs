@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use model::samples::{SamplesBuilder, SeriesRow};
-use model::{Decoded, Ingest, Labels, Result, Table};
+use model::{Decoded, Error, Ingest, Labels, Result, Table};
 use pipeline::Pipeline;
 use tokio::sync::watch;
 
@@ -13,9 +13,20 @@ const STORE_EVERY: Duration = Duration::from_secs(15);
 /// Seconds, from a group commit to a long query.
 const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
-pub(crate) fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("TYTO_LOG").unwrap_or_else(|_| "warn,tyto=info".into());
+/// The recorder keeps every observation of a histogram until this folds them: without it they pile up until somebody reads
+/// the metrics, which may be never.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) fn log_to_stderr() -> Result<()> {
+    let wanted = std::env::var("TYTO_LOG").ok().filter(|text| !text.is_empty());
+    let filter = log_filter(wanted.as_deref().unwrap_or("warn,tyto=info"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+fn log_filter(text: &str) -> Result<tracing_subscriber::EnvFilter> {
+    let cannot = || Error::invalid(format!("cannot use TYTO_LOG={text:?}: write a level, or levels by module like warn,tyto=debug"));
+    text.parse().map_err(|error: tracing_subscriber::filter::ParseError| cannot().because(error))
 }
 
 /// The process's metric registry.
@@ -39,6 +50,16 @@ impl Metrics {
         self.0.run_upkeep();
         self.0.render()
     }
+
+    pub(crate) async fn keep_up(self, mut stopping: watch::Receiver<bool>) -> Result<()> {
+        let mut tick = tokio::time::interval(UPKEEP_EVERY);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => self.0.run_upkeep(),
+                _ = stopping.wait_for(|stop| *stop) => return Ok(()),
+            }
+        }
+    }
 }
 
 /// What Prometheus's client libraries say about a process, from `/proc`.
@@ -47,20 +68,30 @@ fn process_metrics() {
     // The name in parentheses may hold anything; fields are counted after it.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let number = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    const TICKS_PER_SECOND: f64 = 100.0;
-    const PAGE_BYTES: f64 = 4096.0;
-    if let (Some(user), Some(system)) = (number(11), number(12)) {
-        metrics::counter!("process_cpu_seconds_total").absolute(((user + system) / TICKS_PER_SECOND) as u64);
+    let auxiliary = std::fs::read("/proc/self/auxv").unwrap_or_default();
+    if let (Some(user), Some(system), Some(ticks_per_second)) = (number(11), number(12), system_value(&auxiliary, AT_CLKTCK)) {
+        metrics::counter!("process_cpu_seconds_total").absolute(((user + system) / ticks_per_second) as u64);
     }
     if let Some(virtual_bytes) = number(20) {
         metrics::gauge!("process_virtual_memory_bytes").set(virtual_bytes);
     }
-    if let Some(pages) = number(21) {
-        metrics::gauge!("process_resident_memory_bytes").set(pages * PAGE_BYTES);
+    if let (Some(pages), Some(page_bytes)) = (number(21), system_value(&auxiliary, AT_PAGESZ)) {
+        metrics::gauge!("process_resident_memory_bytes").set(pages * page_bytes);
     }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
         metrics::gauge!("process_open_fds").set(open.count() as f64);
     }
+}
+
+/// Keys of what the kernel tells a process at its start. Source: `getauxval(3)`.
+const AT_PAGESZ: usize = 6;
+const AT_CLKTCK: usize = 17;
+
+/// From pairs of machine words, key and value.
+fn system_value(auxiliary: &[u8], key: usize) -> Option<f64> {
+    const WORD: usize = size_of::<usize>();
+    let mut words = auxiliary.chunks_exact(WORD).map(|word| usize::from_ne_bytes(word.try_into().expect("a word's bytes")));
+    std::iter::from_fn(|| Some((words.next()?, words.next()?))).find(|(found, _)| *found == key).map(|(_, value)| value as f64)
 }
 
 /// Sends the registry through the same pipeline that everybody's records take.
@@ -89,8 +120,13 @@ fn own_samples(text: &str, now_ms: i64) -> Decoded {
             kind = declared.rsplit(' ').next().unwrap_or_default().to_owned();
             continue;
         }
-        let Some((series, value)) = line.rsplit_once(' ').filter(|_| !line.starts_with('#')) else { continue };
-        let Ok(value) = value.parse::<f64>() else { continue };
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((series, value)) = line.rsplit_once(' ').and_then(|(series, value)| Some((series, value.parse::<f64>().ok()?))) else {
+            metrics::counter!("tyto_self_telemetry_unreadable_total").increment(1);
+            continue;
+        };
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let mut pairs = parse_labels(labels.trim_end_matches('}'));
         pairs.push(("job".into(), "tyto".into()));
@@ -141,5 +177,19 @@ mod tests {
         assert_eq!(view.label_set(0).to_string(), r#"{__name__="a_total", code="2,00", job="tyto", x="q\""}"#);
         assert_eq!((view.floats(0).expect("floats"), view.timestamps(1).expect("times")), (&[3.0][..], &[7][..]));
         assert_eq!(batch.num_rows(), 2);
+    }
+
+    #[test]
+    fn the_kernel_says_how_long_ticks_and_pages_are() {
+        let auxiliary: Vec<u8> =
+            [AT_PAGESZ, 16_384, 9, AT_CLKTCK, AT_CLKTCK, 250, 0, 0].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        assert_eq!((system_value(&auxiliary, AT_PAGESZ), system_value(&auxiliary, AT_CLKTCK)), (Some(16_384.0), Some(250.0)));
+        assert_eq!(system_value(&auxiliary[..8], AT_PAGESZ), None);
+    }
+
+    #[test]
+    fn a_log_filter_that_is_none_is_refused() {
+        log_filter("warn,tyto=debug").expect("a filter");
+        assert!(log_filter("tyto=loud").expect_err("no level").what.contains("TYTO_LOG=\"tyto=loud\""));
     }
 }

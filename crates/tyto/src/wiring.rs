@@ -5,17 +5,19 @@
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //! ```
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use axum::Router;
-use catalog::Live;
-use model::{Ingest, Query, ReceiveLimits, Result, Scan};
+use catalog::{Live, Problem};
+use model::{Error, Ingest, Query, ReceiveLimits, Result, Scan};
 use pipeline::Pipeline;
-use present::PresentState;
+use present::{Hosts, PresentState};
 use receive::Receivers;
 use store::Shard;
+use tokio::sync::watch;
 
 use crate::options::Settings;
 use crate::telemetry::Metrics;
@@ -29,31 +31,42 @@ pub(crate) struct Wired {
     pub(crate) otlp_grpc: tonic::service::Routes,
     pub(crate) shard: Arc<Shard>,
     pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) admin: Arc<Admin>,
 }
 
-pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics) -> Wired {
+pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
     let pipeline = write_path(catalog.clone(), shard.clone());
     let query = read_path(shard.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
+    let admin = Arc::new(Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), stopping });
     let present = PresentState {
         query,
-        admin: Arc::new(Admin { shard: shard.clone(), metrics }),
+        admin: admin.clone(),
         catalog,
         usage: pipeline.usage(),
         limits: settings.query.clone(),
         started: SystemTime::now(),
     };
 
+    let http = receive::otlp_http_router(receivers.clone())
+        .merge(receive::remote_write_router(receivers.clone()))
+        .merge(receive::loki_router(receivers.clone()))
+        .merge(present::router(present));
+    let hosts = |address: SocketAddr| Hosts::of(address.ip(), &settings.host_names);
     Wired {
-        http: receive::otlp_http_router(receivers.clone())
-            .merge(receive::remote_write_router(receivers.clone()))
-            .merge(receive::loki_router(receivers.clone()))
-            .merge(present::router(present)),
-        otlp_http: receive::otlp_http_router(receivers.clone()),
+        http: present::guarded(http, hosts(settings.http)),
+        otlp_http: present::guarded(receive::otlp_http_router(receivers.clone()), hosts(settings.otlp_http)),
         otlp_grpc: receive::otlp_grpc_routes(receivers),
         shard,
         pipeline,
+        admin,
     }
+}
+
+/// Every problem of the catalogue on a line of its own, with file and line.
+pub(crate) fn unusable(problems: &[Problem]) -> Error {
+    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    Error::invalid(format!("cannot use the catalogue:\n{}", lines.join("\n")))
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
@@ -76,16 +89,18 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
     present::router(PresentState {
         query: read_path(shard.clone()),
         usage: write_path(catalog.clone(), shard.clone()).usage(),
-        admin: Arc::new(Admin { shard, metrics }),
+        admin: Arc::new(Admin { shard, metrics, catalog: catalog.clone(), stopping: watch::channel(false).1 }),
         catalog,
         limits: model::QueryLimits::default(),
         started: SystemTime::now(),
     })
 }
 
-struct Admin {
+pub(crate) struct Admin {
     shard: Arc<Shard>,
     metrics: Metrics,
+    catalog: Arc<Live>,
+    stopping: watch::Receiver<bool>,
 }
 
 #[async_trait]
@@ -95,8 +110,15 @@ impl present::Admin for Admin {
     }
 
     fn ready(&self) -> bool {
-        // The sockets open after recovery, so whoever can ask is answered yes.
-        true
+        // The sockets open after recovery: whoever can ask before the end begins is answered yes.
+        !*self.stopping.borrow()
+    }
+
+    fn reload(&self) -> Result<()> {
+        let read = self.catalog.reload().map_err(|problems| unusable(&problems));
+        let result = if read.is_ok() { "ok" } else { "refused" };
+        metrics::counter!("tyto_catalog_reloads_total", "result" => result).increment(1);
+        read.map(drop)
     }
 
     fn metrics_text(&self) -> String {

@@ -3,11 +3,15 @@
 use std::process::{Command, Output};
 
 fn tyto(arguments: &[&str]) -> Output {
+    tyto_with(&[], arguments)
+}
+
+fn tyto_with(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tyto"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TYTO_")) {
         command.env_remove(name);
     }
-    command.args(arguments).output().expect("the binary runs")
+    command.args(arguments).envs(environment.iter().copied()).output().expect("the binary runs")
 }
 
 fn stderr(output: &Output) -> String {
@@ -51,4 +55,19 @@ fn a_missing_folder_and_a_missing_server_are_named() {
     assert!(!refused.status.success() && stderr(&refused).contains("/nowhere/at/all"), "{}", stderr(&refused));
     let refused = tyto(&["promql", "up", "--server", "http://127.0.0.1:1"]);
     assert!(!refused.status.success() && stderr(&refused).contains("127.0.0.1:1"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_flag_wins_over_an_exported_server() {
+    let exported = [("TYTO_SERVER", "http://127.0.0.1:1")];
+    let folder = tyto_with(&exported, &["sql", "select 1", "--data-dir", "/nowhere/at/all"]);
+    assert!(stderr(&folder).contains("/nowhere/at/all"), "{}", stderr(&folder));
+    let server = tyto_with(&exported, &["sql", "select 1"]);
+    assert!(stderr(&server).contains("127.0.0.1:1"), "{}", stderr(&server));
+}
+
+#[test]
+fn a_log_filter_that_is_none_is_named() {
+    let refused = tyto_with(&[("TYTO_LOG", "tyto=loud")], &["sql", "select 1"]);
+    assert!(!refused.status.success() && stderr(&refused).contains("TYTO_LOG"), "{}", stderr(&refused));
 }

@@ -12,12 +12,15 @@ use model::{Error, Result, TimeRange};
 
 use crate::params::{self, Params};
 use crate::rows::quote;
-use crate::state::Shared;
+use crate::state::{Shared, now_ns};
 use crate::tempo::trace_id;
 use crate::{error, json, respond};
 
 /// Names of one answer.
 const NAMES_MAX: usize = 10_000;
+
+/// How far back a request looks that names no start: Jaeger's own default of two days, never all history.
+const LOOKBACK_NS: i64 = 48 * 3600 * 1_000_000_000;
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
@@ -38,7 +41,7 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = error::status(self.0.code);
+        let status = error::status(&self.0);
         let mut body = format!("{{\"data\":null,\"total\":0,\"limit\":0,\"offset\":0,\"errors\":[{{\"code\":{},\"msg\":", status.as_u16());
         json::text(&mut body, &self.0.chain());
         body.push_str("}]}");
@@ -50,8 +53,16 @@ fn tail(total: usize) -> String {
     format!("],\"total\":{total},\"limit\":0,\"offset\":0,\"errors\":null}}")
 }
 
+/// These requests have no parameters of time.
+fn recent() -> String {
+    format!("start_time_unix_nano >= {}", now_ns().saturating_sub(LOOKBACK_NS))
+}
+
 async fn services(State(state): State<Shared>) -> Result<Response, Failure> {
-    let sql = format!("SELECT DISTINCT service_name FROM spans WHERE service_name IS NOT NULL ORDER BY service_name LIMIT {NAMES_MAX}");
+    let recent = recent();
+    let sql = format!(
+        "SELECT DISTINCT service_name FROM spans WHERE service_name IS NOT NULL AND {recent} ORDER BY service_name LIMIT {NAMES_MAX}"
+    );
     let names = state.rows(sql, None).await?.words("service_name")?;
     let tail = tail(names.len());
     Ok(respond::joined("{\"data\":[".to_owned(), names, |out, name| json::text(out, &name), tail))
@@ -59,7 +70,8 @@ async fn services(State(state): State<Shared>) -> Result<Response, Failure> {
 
 async fn operations_of(State(state): State<Shared>, service: Result<Path<String>, PathRejection>) -> Result<Response, Failure> {
     let service = quote(&params::path(service)?);
-    let sql = format!("SELECT DISTINCT name FROM spans WHERE service_name = {service} ORDER BY name LIMIT {NAMES_MAX}");
+    let recent = recent();
+    let sql = format!("SELECT DISTINCT name FROM spans WHERE service_name = {service} AND {recent} ORDER BY name LIMIT {NAMES_MAX}");
     let names = state.rows(sql, None).await?.words("name")?;
     let tail = tail(names.len());
     Ok(respond::joined("{\"data\":[".to_owned(), names, |out, name| json::text(out, &name), tail))
@@ -67,7 +79,7 @@ async fn operations_of(State(state): State<Shared>, service: Result<Path<String>
 
 async fn operations(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let mut filter = format!("service_name = {}", quote(params.required("service")?));
+    let mut filter = format!("service_name = {} AND {}", quote(params.required("service")?), recent());
     if let Some(kind) = params.get("spanKind") {
         filter.push_str(&format!(" AND kind = {}", quote(&kind.to_ascii_lowercase())));
     }

@@ -1,34 +1,64 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures::{StreamExt, TryStreamExt};
 use model::{Code, Error, Result, TimeRange};
+use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use super::{Failure, tail, write};
+use super::{Failure, LOOKBACK_NS, tail, write};
 use crate::params::Params;
-use crate::rows::quote;
-use crate::state::{Shared, now_ns};
+use crate::rows::{Rows, quote};
+use crate::state::{Shared, now_ns, within};
+use crate::tempo::trace_id;
 use crate::{respond, times};
 
 const TRACES_DEFAULT: usize = 20;
 /// Each is fetched whole.
 const TRACES_MAX: usize = 200;
 
+/// Read at the same time.
+const TRACES_AT_ONCE_MAX: usize = 4;
+
+/// How far the rest of a trace may lie from its spans that were found.
+const SLACK_NS: i64 = 3600 * 1_000_000_000;
+
 pub(super) async fn search(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let ids: Vec<String> = match params.all("traceID").next() {
-        Some(_) => params.all("traceID").take(TRACES_MAX).map(crate::tempo::trace_id).collect::<Result<_>>()?,
-        None => state.rows(sql(&params)?, None).await?.words("trace_id")?,
-    };
-    let mut traces = Vec::with_capacity(ids.len());
-    for id in ids {
-        match state.trace(id.clone(), TimeRange::ALL).await {
-            Ok(trace) => traces.push((id, trace)),
-            // Retention may have taken it since.
-            Err(error) if error.code == Code::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
+    let named = params.all("traceID").map(|id| Ok((trace_id(id)?, TimeRange::ALL))).collect::<Result<Vec<_>>>()?;
+    if named.len() > TRACES_MAX {
+        let count = named.len();
+        return Err(Error::invalid(format!("invalid parameter \"traceID\": {count} are more than {TRACES_MAX}")).into());
     }
+    let work = async {
+        let wanted = if named.is_empty() { found(&state.rows(sql(&params)?, None).await?)? } else { named };
+        let read = wanted.into_iter().map(|(id, range)| read(state.clone(), id, range));
+        futures::stream::iter(read)
+            .buffered(TRACES_AT_ONCE_MAX)
+            .try_filter_map(|trace| std::future::ready(Ok(trace)))
+            .try_collect::<Vec<_>>()
+            .await
+    };
+    let traces = within(state.limits.timeout, work).await?;
     let write = |out: &mut String, (id, trace): (String, Vec<_>)| write::trace(out, &id, &trace);
     Ok(respond::joined("{\"data\":[".to_owned(), traces, write, tail(0)))
+}
+
+/// The ids, each with the times within which the whole trace is looked for.
+fn found(rows: &Rows) -> Result<Vec<(String, TimeRange)>> {
+    let (ids, first, last) = (rows.texts("trace_id")?, rows.longs("earliest")?, rows.longs("latest")?);
+    let all = ids.iter().zip(first.iter().zip(&last)).filter_map(|(id, (first, last))| {
+        let range = TimeRange::new(first?.saturating_sub(SLACK_NS), last?.saturating_add(SLACK_NS));
+        Some((id?.to_owned(), range))
+    });
+    Ok(all.collect())
+}
+
+async fn read(state: Shared, id: String, range: TimeRange) -> Result<Option<(String, Vec<ResourceSpans>)>> {
+    match state.trace(id.clone(), range).await {
+        Ok(trace) => Ok(Some((id, trace))),
+        // Retention may have taken it since.
+        Err(error) if error.code == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The newest traces with one span that has all that is asked, as Jaeger's stores have it.
@@ -42,14 +72,9 @@ fn sql(params: &Params) -> Result<String> {
     let end = params.parsed("end", "Unix time in microseconds", times::micros)?.unwrap_or(now);
     let lookback =
         params.parsed("lookback", "duration", |text| if text == "custom" { Some(None) } else { times::duration(text).map(Some) })?;
-    let start = match (params.parsed("start", "Unix time in microseconds", times::micros)?, lookback.flatten()) {
-        (Some(start), _) => Some(start),
-        (None, Some(lookback)) => Some(end.saturating_sub(times::as_nanos(lookback))),
-        (None, None) => None,
-    };
-    if let Some(start) = start {
-        and(format!("start_time_unix_nano >= {start}"));
-    }
+    let lookback_ns = lookback.flatten().map_or(LOOKBACK_NS, times::as_nanos);
+    let start = params.parsed("start", "Unix time in microseconds", times::micros)?.unwrap_or_else(|| end.saturating_sub(lookback_ns));
+    and(format!("start_time_unix_nano >= {start}"));
     and(format!("start_time_unix_nano <= {end}"));
     if let Some(operation) = params.get("operation").filter(|operation| *operation != "all") {
         and(format!("name = {}", quote(operation)));
@@ -75,7 +100,8 @@ fn sql(params: &Params) -> Result<String> {
         limit => limit,
     };
     Ok(format!(
-        "SELECT trace_id, max(start_time_unix_nano) AS latest FROM spans WHERE {filter} GROUP BY trace_id ORDER BY latest DESC LIMIT {limit}"
+        "SELECT trace_id, min(start_time_unix_nano) AS earliest, max(start_time_unix_nano) AS latest FROM spans WHERE {filter} \
+         GROUP BY trace_id ORDER BY latest DESC LIMIT {limit}"
     ))
 }
 

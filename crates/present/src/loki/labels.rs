@@ -7,7 +7,8 @@ use model::{Answered, Ask, Direction, Matcher, Result, Table, TimeRange};
 use super::{Failure, HOUR_NS, range};
 use crate::error::mismatch;
 use crate::params::{self, Params};
-use crate::state::Shared;
+use crate::selector::of_streams;
+use crate::state::{Shared, within};
 use crate::{json, respond};
 
 /// Of label names, values and series, when the request gives no time.
@@ -20,15 +21,15 @@ fn time(params: &Params, hours: i64) -> Result<TimeRange> {
 }
 
 /// `{}` selects everything, as no selector does.
-fn selectors(params: &Params, name: &str) -> Result<Vec<Vec<Matcher>>> {
-    let selectors = params.selectors(name)?;
+async fn selectors(params: &Params, name: &str) -> Result<Vec<Vec<Matcher>>> {
+    let selectors = params.selectors(name, of_streams).await?;
     Ok(if selectors.iter().any(Vec::is_empty) { Vec::new() } else { selectors })
 }
 
 pub(super) async fn names(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let ask =
-        Ask::LabelNames { table: Table::Logs, selectors: selectors(&params, "query")?, range: time(&params, LABELS_HOURS)?, limit: None };
+    let selectors = selectors(&params, "query").await?;
+    let ask = Ask::LabelNames { table: Table::Logs, selectors, range: time(&params, LABELS_HOURS)?, limit: None };
     let Answered::Names(names) = state.ask(ask, None).await?.data else { return Err(mismatch("label names").into()) };
     Ok(list(names, |out, name| json::text(out, &name)))
 }
@@ -42,7 +43,7 @@ pub(super) async fn values(
     let ask = Ask::LabelValues {
         table: Table::Logs,
         name: params::path(name)?,
-        selectors: selectors(&params, "query")?,
+        selectors: selectors(&params, "query").await?,
         range: time(&params, LABELS_HOURS)?,
         limit: None,
     };
@@ -52,8 +53,8 @@ pub(super) async fn values(
 
 pub(super) async fn series(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let mut all = selectors(&params, "match[]")?;
-    all.extend(selectors(&params, "match")?);
+    let mut all = selectors(&params, "match[]").await?;
+    all.extend(selectors(&params, "match").await?);
     let ask = Ask::Series { table: Table::Logs, selectors: all, range: time(&params, SERIES_HOURS)?, limit: None };
     let Answered::Series(series) = state.ask(ask, None).await?.data else { return Err(mismatch("streams").into()) };
     Ok(list(series, |out, labels| json::labels(out, &labels)))
@@ -67,10 +68,9 @@ fn list<T: Send + 'static>(items: Vec<T>, write: impl FnMut(&mut String, T) + Se
 pub(super) async fn index_stats(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
     let query = params.required("query")?;
-    let matchers = params.selectors("query")?;
+    let matchers = params.selectors("query", of_streams).await?;
     let (start, end) = range(&params, LABELS_HOURS)?;
     let ask = Ask::Series { table: Table::Logs, selectors: matchers, range: TimeRange::new(start, end), limit: None };
-    let Answered::Series(streams) = state.ask(ask, None).await?.data else { return Err(mismatch("streams").into()) };
     let seconds = end.saturating_sub(start).max(1).unsigned_abs().div_ceil(HOUR_NS.unsigned_abs() / 3600);
     let count = async |function: &str| {
         let query = format!("sum({function}({query}[{seconds}s]))");
@@ -80,7 +80,11 @@ pub(super) async fn index_stats(State(state): State<Shared>, request: Request) -
             _ => Err(mismatch("a count")),
         }
     };
-    let (entries, bytes) = (count("count_over_time").await?, count("bytes_over_time").await?);
-    let body = format!("{{\"streams\":{},\"chunks\":0,\"entries\":{},\"bytes\":{}}}", streams.len(), entries as u64, bytes as u64);
+    let work = async {
+        let Answered::Series(streams) = state.ask(ask, None).await?.data else { return Err(mismatch("streams")) };
+        Ok((streams.len(), count("count_over_time").await?, count("bytes_over_time").await?))
+    };
+    let (streams, entries, bytes) = within(state.limits.timeout, work).await?;
+    let body = format!("{{\"streams\":{streams},\"chunks\":0,\"entries\":{},\"bytes\":{}}}", entries as u64, bytes as u64);
     Ok(respond::json(StatusCode::OK, body))
 }

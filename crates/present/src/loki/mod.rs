@@ -6,14 +6,15 @@ mod labels;
 mod query;
 
 use axum::Router;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
 use model::Error;
 
+use crate::error::PlainFailure as Failure;
 use crate::params::Params;
 use crate::state::{Shared, now_ns};
-use crate::{error, respond, times};
+use crate::{respond, times};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
@@ -36,20 +37,6 @@ async fn buildinfo() -> Response {
         env!("CARGO_PKG_VERSION")
     );
     respond::json(StatusCode::OK, body)
-}
-
-pub(crate) struct Failure(Error);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        error::finish(&self.0, respond::plain(StatusCode::INTERNAL_SERVER_ERROR, self.0.chain()))
-    }
 }
 
 const HOUR_NS: i64 = 3600 * 1_000_000_000;

@@ -21,20 +21,19 @@ const EXEMPLARS_MAX: usize = 50_000;
 pub(super) async fn exemplars(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
     let query = params.required("query")?;
-    let matchers = selector::parse(query).map_err(|why| {
-        // Prometheus takes any expression here; to find the selectors in one needs the language's parser.
-        Error::unsupported(format!("cannot find the exemplars of {query:?}: Tyto takes a plain series selector here: {why}"))
-    })?;
+    let query = query.to_owned();
+    let read = move || selector::of_expression(&query).map_err(|why| Error::invalid(format!("invalid parameter \"query\": {why}")));
+    let selectors = selector::off_loop(read).await?;
+    if selectors.is_empty() {
+        return Ok(success("[]".to_owned(), &Notes::default()));
+    }
     let range = range(&params)?;
-    let rows = state.rows(sql(&matchers, range), timeout(&params)?).await?;
+    let rows = state.rows(sql(&selectors, range), timeout(&params)?).await?;
     let view = SamplesView::of(rows.batch())?;
     let mut series: Vec<(Labels, String)> = Vec::new();
     let mut count = 0;
     for row in 0..rows.len() {
         let labels = view.label_set(row);
-        if !selector::matches(&matchers, &labels) {
-            continue;
-        }
         let mut written = String::new();
         view.for_each_exemplar(row, |exemplar| {
             let at_ns = exemplar.timestamp_ms.saturating_mul(1_000_000);
@@ -74,16 +73,37 @@ pub(super) async fn exemplars(State(state): State<Shared>, request: Request) -> 
     Ok(success(data, &notes))
 }
 
-/// The name prunes; the other matchers are applied to the rows that come back.
-fn sql(matchers: &[Matcher], range: TimeRange) -> String {
+/// The engine matches, so that the limit counts only what is asked for.
+fn sql(selectors: &[Vec<Matcher>], range: TimeRange) -> String {
     let columns = SamplesView::COLUMNS.map(|name| format!("\"{name}\"")).join(", ");
-    let mut sql = format!(
-        "SELECT {columns} FROM samples WHERE exemplars IS NOT NULL AND max_time_unix_nano >= {} AND min_time_unix_nano < {}",
+    let any: Vec<String> = selectors
+        .iter()
+        .map(|matchers| matchers.iter().map(condition).collect::<Vec<_>>().join(" AND "))
+        .map(|all| format!("({all})"))
+        .collect();
+    format!(
+        "SELECT {columns} FROM samples WHERE exemplars IS NOT NULL AND max_time_unix_nano >= {} AND min_time_unix_nano < {} AND ({}) \
+         ORDER BY name, series_id, min_time_unix_nano LIMIT {CHUNKS_MAX}",
         range.start_ns.max(0),
-        range.end_ns
-    );
-    for matcher in matchers.iter().filter(|matcher| matcher.name == "__name__" && matcher.op == MatchOp::Equal) {
-        sql.push_str(&format!(" AND name = {}", quote(&matcher.value)));
+        range.end_ns,
+        any.join(" OR ")
+    )
+}
+
+fn condition(matcher: &Matcher) -> String {
+    let label = match matcher.name.as_str() {
+        "__name__" => "name".to_owned(),
+        name => format!("labels[{}]", quote(name)),
+    };
+    // A missing label is the empty text.
+    let text = || format!("coalesce({label}, '')");
+    let pattern = || quote(&format!("^(?s:{})$", matcher.value));
+    match matcher.op {
+        // Plain, so that chunks are pruned by it.
+        MatchOp::Equal if !matcher.value.is_empty() => format!("{label} = {}", quote(&matcher.value)),
+        MatchOp::Equal => format!("{} = ''", text()),
+        MatchOp::NotEqual => format!("{} <> {}", text(), quote(&matcher.value)),
+        MatchOp::Regex => format!("{} ~ {}", text(), pattern()),
+        MatchOp::NotRegex => format!("{} !~ {}", text(), pattern()),
     }
-    sql + &format!(" ORDER BY name, series_id, min_time_unix_nano LIMIT {CHUNKS_MAX}")
 }

@@ -191,16 +191,16 @@ fn buckets(found: &NativeHistogram) -> impl Iterator<Item = Bucket> {
     let negative = found.negative.iter().rev().map(move |&(index, count)| Bucket {
         boundaries: 1,
         lower: -bound(found, index),
-        upper: (-bound(found, index - 1)).min(-zero),
+        upper: (-bound(found, index.saturating_sub(1))).min(-zero),
         count,
     });
     let middle = (found.zero_count > 0.0).then_some(Bucket { boundaries: 3, lower: -zero, upper: zero, count: found.zero_count });
     let positive = found.positive.iter().map(move |&(index, count)| match found.schema {
         CUSTOM_SCHEMA => {
-            let lower = bound(found, index - 1);
+            let lower = bound(found, index.saturating_sub(1));
             Bucket { boundaries: if index == 0 { 3 } else { 0 }, lower, upper: bound(found, index), count }
         }
-        _ => Bucket { boundaries: 0, lower: bound(found, index - 1).max(zero), upper: bound(found, index), count },
+        _ => Bucket { boundaries: 0, lower: bound(found, index.saturating_sub(1)).max(zero), upper: bound(found, index), count },
     });
     negative.chain(middle).chain(positive)
 }
@@ -218,4 +218,18 @@ fn bound(found: &NativeHistogram, index: i32) -> f64 {
     // The bucket that holds the largest finite float ends there; the next holds infinity.
     let last = exponent <= 1024.0 && exponent + (-f64::from(found.schema)).exp2() > 1024.0;
     if bound.is_infinite() && last { f64::MAX } else { bound }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_bucket_there_can_be_has_a_lower_bound() {
+        for schema in [0, CUSTOM_SCHEMA] {
+            let lowest = vec![(i32::MIN, 1.0)];
+            let found = NativeHistogram { schema, positive: lowest.clone(), negative: lowest, ..NativeHistogram::default() };
+            assert_eq!(buckets(&found).count(), 2);
+        }
+    }
 }

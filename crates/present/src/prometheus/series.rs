@@ -8,6 +8,7 @@ use super::format::{Notes, success, success_list};
 use super::query::timeout;
 use crate::error::mismatch;
 use crate::params::{self, Params};
+use crate::selector::of_series;
 use crate::state::Shared;
 use crate::{json, times};
 
@@ -37,7 +38,7 @@ fn cut<T>(items: &mut Vec<T>, limit: Option<usize>, warnings: &mut Vec<String>) 
 
 pub(super) async fn series(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let selectors = params.selectors("match[]")?;
+    let selectors = params.selectors("match[]", of_series).await?;
     if selectors.is_empty() {
         return Err(Error::invalid("no match[] parameter provided").into());
     }
@@ -53,8 +54,8 @@ pub(super) async fn series(State(state): State<Shared>, request: Request) -> Res
 pub(super) async fn labels(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
     let limit = params.count("limit")?;
-    let ask =
-        Ask::LabelNames { table: Table::Samples, selectors: params.selectors("match[]")?, range: range(&params)?, limit: ask_limit(limit) };
+    let selectors = params.selectors("match[]", of_series).await?;
+    let ask = Ask::LabelNames { table: Table::Samples, selectors, range: range(&params)?, limit: ask_limit(limit) };
     names(state.ask(ask, timeout(&params)?).await?, limit)
 }
 
@@ -72,7 +73,7 @@ pub(super) async fn label_values(
     let ask = Ask::LabelValues {
         table: Table::Samples,
         name,
-        selectors: params.selectors("match[]")?,
+        selectors: params.selectors("match[]", of_series).await?,
         range: range(&params)?,
         limit: ask_limit(limit),
     };

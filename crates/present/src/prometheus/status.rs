@@ -5,7 +5,7 @@ use model::Result;
 use super::Failure;
 use super::format::{Notes, success};
 use crate::json;
-use crate::state::{Shared, now_ns};
+use crate::state::{Shared, now_ns, within};
 
 /// The Prometheus whose query API this is; Grafana chooses what it asks by this number.
 const PROMETHEUS_VERSION: &str = "3.5.0";
@@ -57,18 +57,13 @@ pub(super) async fn flags(State(state): State<Shared>) -> Response {
 pub(super) async fn tsdb(State(state): State<Shared>) -> Result<Response, Failure> {
     let since = now_ns() - HEAD_NS;
     let recent = format!("FROM samples WHERE max_time_unix_nano >= {since}");
-    let head = state
-        .rows(
-            format!(
-                "SELECT count(DISTINCT series_id) AS series, count(*) AS chunks, min(min_time_unix_nano) AS first, \
-                 max(max_time_unix_nano) AS last {recent}"
-            ),
-            None,
-        )
-        .await?;
-    let top = state
-        .rows(format!("SELECT name, count(DISTINCT series_id) AS series {recent} GROUP BY name ORDER BY series DESC, name LIMIT 10"), None)
-        .await?;
+    let head = format!(
+        "SELECT count(DISTINCT series_id) AS series, count(*) AS chunks, min(min_time_unix_nano) AS first, \
+         max(max_time_unix_nano) AS last {recent}"
+    );
+    let top = format!("SELECT name, count(DISTINCT series_id) AS series {recent} GROUP BY name ORDER BY series DESC, name LIMIT 10");
+    let both = async { Ok((state.rows(head, None).await?, state.rows(top, None).await?)) };
+    let (head, top) = within(state.limits.timeout, both).await?;
     let value = |name: &str| Ok::<_, model::Error>(head.longs(name)?.iter().next().flatten().unwrap_or_default());
     let mut data = format!(
         "{{\"headStats\":{{\"numSeries\":{},\"chunkCount\":{},\"minTime\":{},\"maxTime\":{}}},\"seriesCountByMetricName\":",

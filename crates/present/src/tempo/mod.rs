@@ -7,7 +7,7 @@ pub(crate) mod write;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
@@ -15,10 +15,10 @@ use model::{Answered, Ask, Code, Error, Result, TimeRange};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
 use prost::Message;
 
-use crate::error::mismatch;
+use crate::error::{PlainFailure as Failure, mismatch};
 use crate::params::{self, Params};
-use crate::state::{PresentState, Shared};
-use crate::{error, respond, times};
+use crate::state::{PresentState, Shared, now_ns};
+use crate::{respond, times};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
@@ -41,28 +41,28 @@ async fn buildinfo() -> Response {
     respond::json(StatusCode::OK, format!("{{\"version\":\"{TEMPO_VERSION}\",\"revision\":\"{revision}\",\"branch\":\"\"}}"))
 }
 
-pub(crate) struct Failure(Error);
+const SECOND_NS: i64 = 1_000_000_000;
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
+/// How far back searches and look-ups go that name no time: as Tempo does, they see what is recent, never all history.
+const RECENT_NS: i64 = 6 * 3600 * SECOND_NS;
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        error::finish(&self.0, respond::plain(StatusCode::INTERNAL_SERVER_ERROR, self.0.chain()))
-    }
-}
-
-/// `start` and `end` in seconds, both included; without them all time.
+/// `start` and `end` in seconds, both included; without them all time, for one trace by its id.
 fn range(params: &Params) -> Result<TimeRange> {
     let instant = |name: &str| params.parsed(name, "Unix time in seconds", times::seconds);
     let (start, end) = (instant("start")?, instant("end")?);
-    let range = TimeRange::new(start.unwrap_or(i64::MIN), end.map_or(i64::MAX, |end| end.saturating_add(1_000_000_000)));
+    let range = TimeRange::new(start.unwrap_or(i64::MIN), end.map_or(i64::MAX, |end| end.saturating_add(SECOND_NS)));
     match range.is_empty() {
         true => Err(Error::invalid("invalid parameter \"end\": it is before start")),
         false => Ok(range),
+    }
+}
+
+/// The same of a search: without a start the last hours before the end.
+fn recent(params: &Params) -> Result<TimeRange> {
+    let range = range(params)?;
+    match params.get("start") {
+        Some(_) => Ok(range),
+        None => Ok(TimeRange { start_ns: range.end_ns.min(now_ns()).saturating_sub(RECENT_NS), ..range }),
     }
 }
 

@@ -4,11 +4,11 @@ use axum::response::Response;
 use http::StatusCode;
 use model::{Answer, Answered, Ask, Error, Result, TimeRange};
 
-use super::{Failure, range};
+use super::{Failure, recent};
 use crate::error::mismatch;
 use crate::params::{self, Params};
 use crate::rows::quote;
-use crate::state::Shared;
+use crate::state::{Shared, within};
 use crate::{json, respond, times};
 
 const TRACES_DEFAULT: usize = 20;
@@ -40,7 +40,7 @@ pub(super) async fn search(State(state): State<Shared>, request: Request) -> Res
         tags,
         duration_min: params.parsed("minDuration", "duration", times::duration)?,
         duration_max: params.parsed("maxDuration", "duration", times::duration)?,
-        range: range(&params)?,
+        range: recent(&params)?,
         limit,
     };
     let Answer { data: Answered::Traces(traces), stats, .. } = state.ask(ask, None).await? else { return Err(mismatch("traces").into()) };
@@ -63,8 +63,9 @@ pub(super) async fn search(State(state): State<Shared>, request: Request) -> Res
         json::push(
             out,
             format_args!(
-                ",\"durationMs\":{},\"spanCount\":{},\"errorCount\":{}}}",
+                ",\"durationMs\":{},\"durationNanos\":\"{}\",\"spanCount\":{},\"errorCount\":{}}}",
                 found.duration_ns / 1_000_000,
+                found.duration_ns,
                 found.spans,
                 found.errors
             ),
@@ -120,9 +121,10 @@ async fn names(state: &Shared, column: &str, range: TimeRange) -> Result<Vec<Str
 }
 
 pub(super) async fn tags(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
-    let range = range(&Params::read(request).await?)?;
-    let mut all = names(&state, "resource_attributes", range).await?;
-    all.extend(names(&state, "attributes", range).await?);
+    let range = recent(&Params::read(request).await?)?;
+    let both = async { Ok((names(&state, "resource_attributes", range).await?, names(&state, "attributes", range).await?)) };
+    let (mut all, more) = within(state.limits.timeout, both).await?;
+    all.extend(more);
     all.sort();
     all.dedup();
     let mut body = "{\"tagNames\":".to_owned();
@@ -133,15 +135,19 @@ pub(super) async fn tags(State(state): State<Shared>, request: Request) -> Resul
 
 pub(super) async fn tags_v2(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let range = range(&params)?;
+    let range = recent(&params)?;
     let scope = params.get("scope").unwrap_or("none");
     let wanted = |name: &str| matches!(scope, "none" | "all") || scope == name;
-    let mut scopes: Vec<(&str, Vec<String>)> = Vec::new();
-    for (name, column) in [("resource", "resource_attributes"), ("span", "attributes")] {
-        if wanted(name) {
-            scopes.push((name, names(&state, column, range).await?));
+    let work = async {
+        let mut scopes: Vec<(&str, Vec<String>)> = Vec::new();
+        for (name, column) in [("resource", "resource_attributes"), ("span", "attributes")] {
+            if wanted(name) {
+                scopes.push((name, names(&state, column, range).await?));
+            }
         }
-    }
+        Ok(scopes)
+    };
+    let mut scopes = within(state.limits.timeout, work).await?;
     if wanted("intrinsic") {
         scopes.push(("intrinsic", INTRINSICS.map(str::to_owned).to_vec()));
     }
@@ -156,7 +162,7 @@ pub(super) async fn tags_v2(State(state): State<Shared>, request: Request) -> Re
 }
 
 async fn values_of(state: &Shared, name: String, request: Request) -> Result<Vec<String>> {
-    let range = range(&Params::read(request).await?)?;
+    let range = recent(&Params::read(request).await?)?;
     let scoped = |prefix: &str| name.strip_prefix(prefix).map(quote);
     let sources: Vec<String> = match name.as_str() {
         "name" | "kind" | "service.name" | "resource.service.name" => {
@@ -173,11 +179,15 @@ async fn values_of(state: &Shared, name: String, request: Request) -> Result<Vec
             }
         },
     };
-    let mut all = Vec::new();
-    for source in sources {
-        let sql = format!("SELECT DISTINCT {source} AS value FROM spans WHERE {} ORDER BY value LIMIT {WORDS_MAX}", time_filter(range));
-        all.extend(state.rows(sql, None).await?.words("value")?);
-    }
+    let work = async {
+        let mut all = Vec::new();
+        for source in sources {
+            let sql = format!("SELECT DISTINCT {source} AS value FROM spans WHERE {} ORDER BY value LIMIT {WORDS_MAX}", time_filter(range));
+            all.extend(state.rows(sql, None).await?.words("value")?);
+        }
+        Ok(all)
+    };
+    let mut all = within(state.limits.timeout, work).await?;
     all.sort();
     all.dedup();
     Ok(all)

@@ -11,7 +11,7 @@ use model::{Error, Result, UNASSIGNED};
 use crate::error::Failure;
 use crate::params::Params;
 use crate::rows::{Rows, quote};
-use crate::state::{Shared, now_ns};
+use crate::state::{Shared, now_ns, within};
 use crate::{json, respond, times};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -48,6 +48,12 @@ impl Grid {
     fn seconds(&self) -> f64 {
         self.end_ns.saturating_sub(self.start_ns) as f64 / SECOND_NS as f64
     }
+
+    /// Of one point's time: the range may end within the last.
+    fn point_seconds(&self, point: usize) -> f64 {
+        let before = self.step_ns.saturating_mul(i64::try_from(point).unwrap_or(i64::MAX));
+        self.end_ns.saturating_sub(self.start_ns).saturating_sub(before).min(self.step_ns) as f64 / SECOND_NS as f64
+    }
 }
 
 /// What one row of a group says.
@@ -67,6 +73,11 @@ struct Overview {
 
 pub(super) async fn overview(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let grid = Grid::of(&Params::read(request).await?)?;
+    let body = within(state.limits.timeout, answer(&state, &grid)).await?;
+    Ok(respond::json(StatusCode::OK, body))
+}
+
+async fn answer(state: &Shared, grid: &Grid) -> Result<String> {
     let (start, end, step) = (grid.start_ns, grid.end_ns, grid.step_ns);
     let spans = format!("FROM spans WHERE start_time_unix_nano >= {start} AND start_time_unix_nano < {end}");
     let requests = format!("{spans} AND kind IN ('server', 'consumer') AND business_service <> {}", quote(UNASSIGNED));
@@ -110,9 +121,9 @@ pub(super) async fn overview(State(state): State<Shared>, request: Request) -> R
     )?;
 
     let mut body = "{\"business_services\":".to_owned();
-    json::list(&mut body, &all, |out, (name, overview)| write(out, name, overview, &grid));
+    json::list(&mut body, &all, |out, (name, overview)| write(out, name, overview, grid));
     json::push(&mut body, format_args!(",\"unassigned\":{{\"logs\":{logs},\"spans\":{spans},\"series\":{series}}}}}"));
-    Ok(respond::json(StatusCode::OK, body))
+    Ok(body)
 }
 
 fn each(rows: &Rows, mut visit: impl FnMut(&str, usize, Measures)) -> Result<()> {
@@ -158,10 +169,21 @@ fn write(out: &mut String, name: &str, overview: &Overview, grid: &Grid) {
     let step_s = grid.step_ns / SECOND_NS;
     let points: Vec<Measures> = (0..grid.points).map(|point| overview.buckets.get(&point).copied().unwrap_or_default()).collect();
     json::push(out, format_args!(",\"spark\":{{\"step_s\":{step_s},\"rate\":"));
-    json::list(out, &points, |out, point| json::number(out, point.requests as f64 / step_s as f64));
+    json::list(out, points.iter().enumerate(), |out, (at, point)| json::number(out, point.requests as f64 / grid.point_seconds(at)));
     out.push_str(",\"error_ratio\":");
     json::list(out, &points, |out, point| optional(out, point.error_ratio()));
     out.push_str(",\"p95_ms\":");
     json::list(out, &points, |out, point| optional(out, point.p95_ms()));
     out.push_str("}}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Grid;
+
+    #[test]
+    fn the_last_point_may_be_shorter_than_the_others() {
+        let grid = Grid { start_ns: 0, end_ns: 2_500_000_000, step_ns: 1_000_000_000, points: 3 };
+        assert_eq!([0, 1, 2].map(|point| grid.point_seconds(point)), [1.0, 1.0, 0.5]);
+    }
 }

@@ -1,31 +1,29 @@
 //! `POST /sql`: rows leave as they are made, as JSON or as an Arrow stream.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::StreamExt;
-use http::StatusCode;
-use http::header::ACCEPT;
-use model::{Answered, Ask, Code, Error, Result, ScanStream};
-use tokio::time::Instant;
+use futures::{Stream, StreamExt};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use model::{Answered, Ask, Error, Result};
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Failure, mismatch};
-use crate::params::read_body;
-use crate::state::Shared;
+use crate::error::{Failure, mismatch, plain_json};
+use crate::params::{media_type, read_body};
+use crate::state::{Shared, late};
 use crate::{json, respond};
 
 /// Of a request: queries are long when tools write them.
-const BODY_BYTES_MAX: usize = 1 << 20;
+const SQL_BODY_BYTES_MAX: usize = 1 << 20;
 
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
@@ -37,35 +35,24 @@ struct Question {
 
 pub(super) async fn sql(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let deadline = Instant::now() + state.limits.timeout;
+    if let Some(refusal) = wrong_type(request.headers()) {
+        return Ok(refusal);
+    }
     let arrow = request.headers().get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(ARROW_STREAM)));
-    let body = read_body(request, BODY_BYTES_MAX).await?;
+    let body = read_body(request, "sql_body_bytes_max", SQL_BODY_BYTES_MAX).await?;
     let question: Question = serde_json::from_slice(&body)
         .map_err(|error| Error::invalid("cannot read the request: it is JSON like {\"sql\": \"SELECT 1\"}").because(error))?;
-    let Answered::Table { schema, rows } = state.ask(Ask::Sql { sql: question.sql }, None).await?.data else {
+    let Answered::Table { schema, mut rows } = state.ask(Ask::Sql { sql: question.sql }, None).await?.data else {
         return Err(mismatch("a table").into());
     };
-    let mut rows = Deadlined { rows, deadline };
     // Most failures come before the first rows, while there is still a status to say so with.
-    let first = rows.next().await.transpose()?;
+    let first = timeout_at(deadline, rows.next()).await.map_err(|_| late(state.limits.timeout))?.transpose()?;
     let (kind, writer): (_, Box<dyn Writer>) = match arrow {
         true => (ARROW_STREAM, Box::new(ArrowStream::new(&schema)?)),
         false => ("application/json", Box::new(JsonRows::new(schema))),
     };
-    Ok(respond::typed(StatusCode::OK, kind, stream(first, rows, writer)))
-}
-
-struct Deadlined {
-    rows: ScanStream,
-    deadline: Instant,
-}
-
-impl Deadlined {
-    async fn next(&mut self) -> Option<Result<RecordBatch>> {
-        match tokio::time::timeout_at(self.deadline, self.rows.next()).await {
-            Ok(next) => next,
-            Err(_) => Some(Err(Error::new(Code::Timeout, "cannot send all rows within the query's timeout"))),
-        }
-    }
+    let rows = futures::stream::iter(first.map(Ok)).chain(rows);
+    Ok(respond::typed(StatusCode::OK, kind, respond::pumped(written(rows, writer), deadline)))
 }
 
 /// Turns batches into bytes.
@@ -74,29 +61,29 @@ trait Writer: Send {
     fn end(&mut self) -> Result<Bytes>;
 }
 
-/// A failure after the first rows breaks the body off: the client sees a transfer that did not end, never an answer that
-/// only looks whole.
-fn stream(first: Option<RecordBatch>, rows: Deadlined, writer: Box<dyn Writer>) -> Body {
-    let state = Some((VecDeque::from_iter(first), rows, writer));
-    let bytes = futures::stream::unfold(state, |state| async {
-        let (mut ready, mut rows, mut writer) = state?;
-        let next = match ready.pop_front() {
-            Some(batch) => Some(Ok(batch)),
-            None => rows.next().await,
-        };
-        let (written, more) = match next {
-            Some(Ok(batch)) => (writer.batch(&batch), true),
-            Some(Err(error)) => (Err(error), false),
-            None => (writer.end(), false),
-        };
-        if let Err(error) = &written {
-            tracing::warn!(error = error.chain(), "SQL answer broken off");
-        }
-        let more = more && written.is_ok();
-        Some((written, more.then_some((ready, rows, writer))))
-    });
-    // The server looks once more behind the end of a body, which an unfold answers with a panic.
-    Body::from_stream(bytes.fuse())
+/// A body that says it is something else than JSON is refused, as a web page's form would send it; one that says nothing
+/// is read as JSON.
+fn wrong_type(headers: &HeaderMap) -> Option<Response> {
+    let found = headers.get(CONTENT_TYPE)?;
+    (media_type(found) != "application/json").then(|| {
+        let message =
+            format!("cannot read a body of type {found:?}: send {{\"sql\": \"SELECT 1\"}} with the header Content-Type: application/json");
+        plain_json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message)
+    })
+}
+
+/// Every batch as bytes, then the end.
+fn written(
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    writer: Box<dyn Writer>,
+) -> impl Stream<Item = Result<Bytes>> + Send {
+    let ends = rows.map(Some).chain(futures::stream::once(async { None }));
+    ends.scan(writer, |writer, next| {
+        std::future::ready(Some(match next {
+            Some(batch) => batch.and_then(|batch| writer.batch(&batch)),
+            None => writer.end(),
+        }))
+    })
 }
 
 struct ArrowStream(StreamWriter<Vec<u8>>);
@@ -178,7 +165,7 @@ fn type_name(kind: &DataType) -> String {
 }
 
 /// One value: 64-bit integers are JSON numbers, floats that JSON has no number for are text, maps and structs are
-/// objects, lists are arrays, bytes are base64, times are RFC 3339.
+/// objects, lists are arrays, bytes are base64, and everything else is text as Arrow writes it.
 fn cell(out: &mut String, array: &ArrayRef, row: usize) -> Result<()> {
     if array.is_null(row) {
         out.push_str("null");

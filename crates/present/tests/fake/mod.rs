@@ -46,6 +46,26 @@ impl Query for Fake {
             let _note = NoteDrop(self.dropped.clone());
             std::future::pending::<()>().await;
         }
+        if self.fixture == "slow" {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let fixture = match &request.ask {
+                Ask::Sql { sql } if sql.contains("business_service") => "overview",
+                Ask::Sql { sql } if !sql.contains("trace_id") => "words",
+                Ask::Sql { .. } | Ask::Trace { .. } => "spans",
+                _ => "series",
+            };
+            return answer(fixture, &request.ask);
+        }
+        if self.fixture == "endless table" {
+            let note = NoteDrop(self.dropped.clone());
+            let batch = samples();
+            let schema = batch.schema();
+            let rows = futures::stream::repeat_with(move || {
+                let _held = &note;
+                Ok(batch.clone())
+            });
+            return Ok(Answer::new(Answered::Table { schema, rows: rows.boxed() }));
+        }
         answer(&self.fixture, &request.ask)
     }
 }
@@ -145,7 +165,14 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
             errors: 1,
         }]),
         "spans" => match ask {
-            Ask::Sql { .. } => table(vec![("trace_id", texts(&["00000000000000000000000000000abc"]))]),
+            Ask::Sql { .. } => {
+                let start = |at_ns: i64| Arc::new(Int64Array::from(vec![at_ns])) as ArrayRef;
+                table(vec![
+                    ("trace_id", texts(&["00000000000000000000000000000abc"])),
+                    ("earliest", start(1_600_000_000_000_000_000)),
+                    ("latest", start(1_600_000_000_250_000_000)),
+                ])
+            }
             _ => Answered::Spans(vec![spans()]),
         },
         "no spans" => Answered::Spans(Vec::new()),
@@ -306,6 +333,7 @@ fn overview(ask: &Ask) -> Answered {
 pub(crate) struct Operator {
     pub(crate) ready: bool,
     pub(crate) flush_fails: bool,
+    pub(crate) reload_fails: bool,
 }
 
 #[async_trait]
@@ -319,6 +347,13 @@ impl Admin for Operator {
 
     fn ready(&self) -> bool {
         self.ready
+    }
+
+    fn reload(&self) -> Result<()> {
+        match self.reload_fails {
+            true => Err(Error::invalid("cannot use the catalogue:\nomd.yaml:3:5: cannot use key \"nme\": did you mean \"name\"?")),
+            false => Ok(()),
+        }
     }
 
     fn metrics_text(&self) -> String {
@@ -346,11 +381,22 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
     let fake = Arc::new(Fake { fixture: fixture.to_owned(), asked: Mutex::default(), dropped: Arc::default() });
     let state = PresentState {
         query: fake.clone(),
-        admin: Arc::new(Operator { ready: fixture != "not ready", flush_fails: fixture == "flush fails" }),
+        admin: Arc::new(Operator {
+            ready: fixture != "not ready",
+            flush_fails: fixture == "flush fails",
+            reload_fails: fixture == "reload fails",
+        }),
         catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap())),
         usage: Arc::new(Spent),
         // Short only where it is waited for.
-        limits: QueryLimits { timeout: Duration::from_millis(if fixture == "hang" { 200 } else { 60_000 }), ..QueryLimits::default() },
+        limits: QueryLimits {
+            timeout: Duration::from_millis(match fixture {
+                "hang" | "endless table" => 200,
+                "slow" => 45,
+                _ => 60_000,
+            }),
+            ..QueryLimits::default()
+        },
         started: SystemTime::UNIX_EPOCH,
     };
     (present::router(state), fake)
