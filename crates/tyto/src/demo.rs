@@ -48,14 +48,14 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
 
 async fn play(addresses: Addresses, seed: u64, hours: f64) -> Result<()> {
     let Addresses { http, otlp_grpc, otlp_http } = addresses;
-    eprintln!("Tyto demo: a streaming company sends its logs, metrics and traces to http://{http}");
+    println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
+    println!("\n  Open http://{http} in a browser: a streaming company sends its logs, metrics and traces there.\n");
     let company = sim::Demo::new(sim::DemoOptions {
         backfill: Duration::from_secs_f64(hours.clamp(0.0, HOURS_MAX) * 3600.0),
         ..sim::DemoOptions::new(sim::Endpoints { http, otlp_http, otlp_grpc }, seed, progress_bar())
     })?;
     company.backfill().await?;
-    println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
-    println!("\n  Open http://{http} in a browser. A fault starts in a minute or two. Ctrl-C ends the demo.\n");
+    println!("\n  Its history is in; from now on it is live. A fault starts in a minute or two. Ctrl-C ends the demo.\n");
     company.live(std::future::pending()).await;
     Ok(())
 }
