@@ -148,7 +148,8 @@ async fn requests_on_their_way_count_as_the_head_does() {
     });
     at_sync.recv().await.unwrap();
     assert_eq!(shard.stats().tables[0].head_bytes, 0);
-    let error = put(&shard, Table::Logs, logs(&[(2, "a", &body)])).await.unwrap_err();
+    let second = put(&shard, Table::Logs, logs(&[(2, "a", &body)]));
+    let error = tokio::time::timeout(std::time::Duration::from_secs(5), second).await.expect("it does not wait for the log").unwrap_err();
     assert!(matches!(error.code, Code::Overloaded { .. }), "{error:?}");
     drop(release);
     first.await.unwrap().unwrap();
