@@ -1,7 +1,9 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
 
 /// The file system calls whose failure could lose or double a record. Faults are injected here.
 ///
@@ -16,9 +18,13 @@ pub trait Disk: Debug + Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
     fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Gives a file a second name that must not exist yet.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file another name, instead of the file that has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes a file's content durable, whoever wrote it.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
-    /// Makes creations and removals in a directory durable.
+    /// Makes the names that came and went in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
@@ -36,16 +42,23 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        if dir.is_dir() {
-            return Ok(());
-        }
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        if let Some(parent) = parent {
-            self.create_dir(parent)?;
-        }
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => self.sync_dir(parent.unwrap_or(Path::new("."))),
+        let made = match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && parent.is_some() => {
+                parent.map_or(Ok(()), |parent| self.create_dir(parent))?;
+                fs::create_dir(dir)
+            }
+            made => made,
+        };
+        let existed = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => true,
+            made => made.map(|()| false)?,
+        };
+        // Synced also when it was there: who made it may have been killed before this line.
+        match self.sync_dir(parent.unwrap_or(Path::new("."))) {
+            // Who may not read the parent did not make the directory: systemd's /var/lib/private is such a parent.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && existed => Ok(()),
+            synced => synced,
         }
     }
 
@@ -90,6 +103,14 @@ impl Disk for LocalDisk {
         fs::remove_file(path)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
@@ -116,6 +137,38 @@ impl DiskFile for LocalFile {
     }
 }
 
+/// Writes a file that is there durably and whole, or not at all: staged under another name, synced, then named.
+/// Nothing is believed that was not written anew: after a failed sync Linux calls pages clean that never reached the disk.
+pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, parts: &[Bytes], replace: bool) -> io::Result<()> {
+    let staged = staged(path);
+    let write = || {
+        match disk.remove(&staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = disk.create(&staged)?;
+        parts.iter().try_for_each(|part| file.append(part))?;
+        file.sync()?;
+        match replace {
+            true => disk.rename(&staged, path),
+            false => disk.link(&staged, path),
+        }
+    };
+    let written = write();
+    if !replace || written.is_err() {
+        // What stays is removed by whoever stages the same file again.
+        let _ = disk.remove(&staged);
+    }
+    written.and_then(|()| disk.sync_dir(path.parent().unwrap_or(Path::new("."))))
+}
+
+/// A name that `LocalFileSystem` of object_store takes for one of its own unfinished files, and hides.
+fn staged(path: &Path) -> PathBuf {
+    let mut staged = path.as_os_str().to_owned();
+    staged.push("#1");
+    staged.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +187,18 @@ mod tests {
         assert_eq!(LocalDisk.list(path.parent().unwrap()).unwrap(), [("file".to_owned(), 8)]);
         assert!(LocalDisk.create(&path).is_err());
         assert!(LocalDisk.list(&dir.path().join("nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let write = |text: &'static str, replace| write_whole(&LocalDisk, &path, &[Bytes::from(text)], replace);
+        std::fs::write(staged(&path), "left by a crash").unwrap();
+        write("one", false).unwrap();
+        assert_eq!(write("two", false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(LocalDisk.read(&path).unwrap(), b"one");
+        write("three", true).unwrap();
+        assert_eq!(LocalDisk.list(dir.path()).unwrap(), [("file".to_owned(), 5)]);
     }
 }

@@ -1,4 +1,4 @@
-//! From head to lake, exactly once: freeze, write, commit with the log position, show, sync, and only then let the log go.
+//! From head to lake, exactly once: freeze, write, commit durably with the log position, show, and only then let the log go.
 //!
 //! A crash between any two of these steps loses and doubles nothing: rows are in the log until the commit is durable, and
 //! the next open skips every frame up to the position that the commit carries.
@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::{Error, Result};
-use tokio::sync::Notify;
+use parking_lot::Mutex;
+use tokio::sync::{MutexGuard, Notify};
 
 use crate::ShardOptions;
+use crate::head::Frozen;
 use crate::lake::commit::LakeTable;
 use crate::lake::files::LakeFile;
 use crate::lake::{compact, write};
@@ -18,11 +20,20 @@ use crate::table::ShardTable;
 /// How often heads are looked at for age, and replaced files for whether they may go.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Time between two rounds however often the background is woken: every request wakes it once a head is large.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Longest time between two tries of what keeps failing.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
 /// The lake side of one table; whoever holds its lock is the table's only committer.
 pub(crate) struct Lake {
     pub(crate) table: LakeTable,
     /// Files that compaction replaced, and when: still there for scans and outside readers that know them.
     pub(crate) replaced: Vec<(Arc<LakeFile>, i64)>,
+    /// The first file of the merge that failed last; the next one leaves it out, the one after that tries it again.
+    choked_on: Option<String>,
+    /// The shard has let go of its directory, and another process may have it.
+    closed: bool,
 }
 
 /// What flushing and compacting one table needs.
@@ -30,17 +41,44 @@ pub(crate) struct Lake {
 pub(crate) struct Flusher {
     pub(crate) options: Arc<ShardOptions>,
     pub(crate) table: Arc<ShardTable>,
-    pub(crate) lake: Arc<tokio::sync::Mutex<Lake>>,
+    lake: Arc<tokio::sync::Mutex<Lake>>,
+    /// Held for a whole merge, during which flushes go on.
+    compacting: Arc<tokio::sync::Mutex<()>>,
+    backoffs: Arc<Backoffs>,
+}
+
+#[derive(Default)]
+struct Backoffs {
+    flush: Mutex<Backoff>,
+    compact: Mutex<Backoff>,
 }
 
 impl Flusher {
+    pub(crate) fn new(options: Arc<ShardOptions>, table: Arc<ShardTable>, lake: LakeTable, replaced: Vec<(Arc<LakeFile>, i64)>) -> Self {
+        let lake = Lake { table: lake, replaced, choked_on: None, closed: false };
+        Self { options, table, lake: Arc::new(tokio::sync::Mutex::new(lake)), compacting: Arc::default(), backoffs: Arc::default() }
+    }
+
+    /// No commit follows; returns once none is under way.
+    pub(crate) async fn close(&self) {
+        self.lake.lock().await.closed = true;
+    }
+
+    async fn lake(&self) -> Result<MutexGuard<'_, Lake>> {
+        let lake = self.lake.lock().await;
+        match lake.closed {
+            true => Err(Error::unavailable("cannot change the lake: the shard is shut down")),
+            false => Ok(lake),
+        }
+    }
+
     /// Brings everything applied up to `applied_seq` into the lake.
     pub(crate) async fn flush(&self, applied_seq: u64) -> Result<()> {
-        let mut lake = self.lake.lock().await;
+        let mut lake = self.lake().await?;
         self.settle(&mut lake).await?;
         // A head that an earlier flush could not write goes first, then the one filled meanwhile.
-        while let Some((_, seq)) = self.table.freeze(applied_seq) {
-            self.flush_frozen(&mut lake).await?;
+        while let Some((head, seq)) = self.table.freeze(applied_seq)? {
+            self.flush_frozen(&mut lake, head, seq).await?;
             if seq >= applied_seq {
                 break;
             }
@@ -48,52 +86,66 @@ impl Flusher {
         Ok(())
     }
 
-    async fn flush_frozen(&self, lake: &mut Lake) -> Result<()> {
+    async fn flush_frozen(&self, lake: &mut Lake, head: Frozen, seq: u64) -> Result<()> {
         let started = Instant::now();
-        let (head, seq) = self.table.freeze(0).expect("the caller has just frozen a head");
         let (options, table) = (self.options.clone(), self.table.table);
         let files = blocking(move || write::write_head(&options, table, seq, &head)).await?;
         lake.table.append(&files, seq).await?;
         self.table.thaw(files);
-        self.make_durable(lake)?;
         lake.table.checkpoint().await;
         let labels = [("shard", self.options.name.clone()), ("table", table.name().to_owned())];
         metrics::histogram!("tyto_flush_seconds", &labels).record(started.elapsed().as_secs_f64());
         Ok(())
     }
 
-    /// Merges small files while there are enough of them; says whether it did anything.
-    pub(crate) async fn compact(&self) -> Result<bool> {
-        let mut lake = self.lake.lock().await;
-        self.settle(&mut lake).await?;
-        let mut merged = false;
-        loop {
-            let old = compact::choose(&self.options, &self.table.files());
-            if old.is_empty() {
-                return Ok(merged);
-            }
-            let (options, table, inputs) = (self.options.clone(), self.table.table, old.clone());
-            let new = blocking(move || compact::merge(&options, table, &inputs)).await?;
-            let count = new.len();
-            lake.table.replace(&old, &new).await?;
-            self.table.replace(&old, new);
-            self.make_durable(&mut lake)?;
-            lake.table.checkpoint().await;
-            let now = self.options.clock.now_ms();
-            metrics::counter!("tyto_compacted_files_total", "shard" => self.options.name.clone(), "table" => table.name())
-                .increment(old.len() as u64);
-            let progress = count < old.len();
-            lake.replaced.extend(old.into_iter().map(|file| (file, now)));
-            merged = true;
-            if !progress {
-                return Ok(merged);
-            }
+    /// Merges small files while there are enough of them.
+    pub(crate) async fn compact(&self) -> Result<()> {
+        while self.compact_once().await? {}
+        Ok(())
+    }
+
+    /// Merges one run of small files; says whether another may follow. The lake's lock is not held meanwhile: the files of
+    /// the run are changed by nobody else, and a flush must not wait for a merge.
+    async fn compact_once(&self) -> Result<bool> {
+        let _only_one = self.compacting.lock().await;
+        let leave_out = self.settled().await?.choked_on.take();
+        let (options, table) = (self.options.clone(), self.table.clone());
+        let old = blocking(move || Ok(compact::choose(&options, &table.files(), leave_out.as_deref()))).await?;
+        if old.is_empty() {
+            return Ok(false);
         }
+        let (options, table, inputs) = (self.options.clone(), self.table.table, old.clone());
+        let new = match blocking(move || compact::merge(&options, table, &inputs)).await {
+            Ok(new) => new,
+            Err(error) => {
+                self.lake().await?.choked_on = Some(old[0].name.clone());
+                return Err(error);
+            }
+        };
+        let mut lake = match self.settled().await {
+            Ok(lake) => lake,
+            Err(error) => {
+                write::discard(&self.options, &new);
+                return Err(error);
+            }
+        };
+        let progress = new.len() < old.len();
+        lake.table.replace(&old, &new).await?;
+        self.table.replace(&old, new);
+        lake.table.checkpoint().await;
+        let now = self.options.clock.now_ms();
+        metrics::counter!("tyto_compacted_files_total", "shard" => self.options.name.clone(), "table" => table.name())
+            .increment(old.len() as u64);
+        lake.replaced.extend(old.into_iter().map(|file| (file, now)));
+        Ok(progress)
     }
 
     /// Deletes replaced files that no scan of this process holds and that are old enough for everybody else.
     pub(crate) async fn delete_replaced(&self) {
         let Ok(mut lake) = self.lake.try_lock() else { return };
+        if lake.closed {
+            return;
+        }
         let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
         let now = self.options.clock.now_ms();
         lake.replaced.retain(|(file, replaced_ms)| {
@@ -107,23 +159,76 @@ impl Flusher {
         });
     }
 
-    /// Finds out what became of a commit that reported an error, and makes sure of one that was not synced.
-    async fn settle(&self, lake: &mut Lake) -> Result<()> {
-        if let Some((files, committed_seq)) = lake.table.resolve().await? {
-            self.table.adopt(files, committed_seq);
-        }
-        self.make_durable(lake)
+    async fn settled(&self) -> Result<MutexGuard<'_, Lake>> {
+        let mut lake = self.lake().await?;
+        self.settle(&mut lake).await?;
+        Ok(lake)
     }
 
-    fn make_durable(&self, lake: &mut Lake) -> Result<()> {
-        lake.table.sync()?;
-        self.table.set_durable();
+    /// Finds out what became of a commit that reported an error.
+    async fn settle(&self, lake: &mut Lake) -> Result<()> {
+        if let Some((files, committed_seq)) = lake.table.resolve().await? {
+            let now = self.options.clock.now_ms();
+            let gone = self.table.adopt(files, committed_seq);
+            lake.replaced.extend(gone.into_iter().map(|file| (file, now)));
+        }
         Ok(())
     }
 
     fn is_due(&self) -> bool {
         let age = i64::try_from(self.options.flush_interval.as_millis()).unwrap_or(i64::MAX);
         self.table.is_due(self.options.flush_bytes, self.options.clock.now_ms().saturating_sub(age))
+    }
+
+    /// Flushes when it is time to.
+    pub(crate) async fn flush_if_due(&self, applied_seq: u64) {
+        if self.is_due() {
+            self.attempt("flush", &self.backoffs.flush, self.flush(applied_seq)).await;
+        }
+    }
+
+    /// Merges one run of small files; says whether there may be more to do. One, because due flushes come between.
+    pub(crate) async fn compact_if_due(&self) -> bool {
+        self.attempt("compact", &self.backoffs.compact, self.compact_once()).await == Some(true)
+    }
+
+    async fn attempt<R>(&self, what: &'static str, backoff: &Mutex<Backoff>, work: impl Future<Output = Result<R>>) -> Option<R> {
+        if !backoff.lock().is_over(Instant::now()) {
+            return None;
+        }
+        let done = work.await;
+        let wait = backoff.lock().note(done.is_ok(), Instant::now());
+        done.inspect_err(|error| {
+            let table = self.table.table.name();
+            let labels = [("shard", self.options.name.clone()), ("table", table.to_owned())];
+            metrics::counter!("tyto_flush_errors_total", &labels).increment(1);
+            tracing::error!(table, error = error.chain(), again_in = ?wait, "cannot {what}; will try again");
+        })
+        .ok()
+    }
+}
+
+/// When to try again what failed: after a tick, and each time after twice as long.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    fn is_over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+
+    /// Gives the time to wait.
+    fn note(&mut self, worked: bool, now: Instant) -> Duration {
+        self.failures = if worked { 0 } else { self.failures + 1 };
+        let wait = match self.failures {
+            0 => Duration::ZERO,
+            failures => TICK.saturating_mul(1 << (failures - 1).min(16)).min(BACKOFF_MAX),
+        };
+        self.until = (!worked).then(|| now + wait);
+        wait
     }
 }
 
@@ -135,25 +240,59 @@ pub(crate) async fn blocking<R: Send + 'static>(work: impl FnOnce() -> Result<R>
     }
 }
 
-/// The shard's one background task: flushes what is due, compacts, deletes. Ends when `step` says that the shard is gone.
-pub(crate) async fn background<Step: Future<Output = bool>>(wake: Arc<Notify>, step: impl Fn() -> Step) {
+/// The shard's one background task: deletes, flushes what is due, compacts. Ends when `step` says that the shard is gone;
+/// a panic in one step is a bug that must not stop all others.
+pub(crate) async fn background<Step: Future<Output = bool> + Send + 'static>(wake: Arc<Notify>, step: impl Fn() -> Step) {
     loop {
         tokio::select! {
             () = wake.notified() => {}
             () = tokio::time::sleep(TICK) => {}
         }
-        if !step().await {
-            return;
+        match tokio::spawn(step()).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) if error.is_panic() => tracing::error!(%error, "the background work of a shard panicked; it goes on"),
+            Err(_) => return,
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// One round of the background task over one table.
-pub(crate) async fn tend(flusher: &Flusher, applied_seq: u64) -> Result<()> {
-    if flusher.is_due() {
-        flusher.flush(applied_seq).await?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn what_keeps_failing_is_tried_ever_less_often() {
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            assert!(backoff.is_over(now));
+            let wait = backoff.note(false, now);
+            assert!(!backoff.is_over(now));
+            now += wait;
+            waits.push(wait.as_secs());
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(backoff.note(true, now), Duration::ZERO);
+        assert!(backoff.is_over(now));
     }
-    flusher.compact().await?;
-    flusher.delete_replaced().await;
-    Ok(())
+
+    #[tokio::test]
+    async fn a_panic_does_not_end_the_background() {
+        let (wake, steps) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
+        wake.notify_one();
+        let (again, counted) = (wake.clone(), steps.clone());
+        background(wake, move || {
+            let (again, counted) = (again.clone(), counted.clone());
+            async move {
+                again.notify_one();
+                assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the first step panics");
+                false
+            }
+        })
+        .await;
+        assert_eq!(steps.load(Ordering::Relaxed), 2);
+    }
 }

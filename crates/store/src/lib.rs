@@ -4,11 +4,12 @@
 //!
 //! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
 //! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
-//! `lake/write.rs` writes it as sorted Parquet, `lake/commit.rs` commits it with the log position, and the log shrinks;
-//! `lake/compact.rs` merges small files.
+//! `lake/write.rs` writes it as sorted Parquet, `lake/commit.rs` commits it with the log position, durably through
+//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files.
 //!
 //! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
-//! `scan/work.rs` (blocking threads, one unit after the other) > `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
+//! `scan/work.rs` (one unit after the other, each step on a blocking thread) > `scan/read.rs` (filter columns first, the
+//! rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
 //!
 //! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
 //!

@@ -17,7 +17,7 @@ pub struct ShardOptions {
     pub wal_group_interval: Duration,
     /// A segment that reaches this size is closed and a new one begun.
     pub wal_segment_bytes_max: u64,
-    /// Encoded bytes that may wait for the log; a request beyond is refused as overload.
+    /// Bytes of requests, encoded and not, that may wait for the log; a request beyond is refused as overload.
     pub wal_queue_bytes_max: usize,
     /// Requests that may wait for the log.
     pub wal_queue_requests_max: usize,
@@ -25,7 +25,7 @@ pub struct ShardOptions {
     pub flush_bytes: usize,
     /// Age of the oldest row in a table's head that starts a flush.
     pub flush_interval: Duration,
-    /// Bytes in all heads, those being flushed included, from which on requests are refused as overload.
+    /// Bytes in all heads and in requests on their way there, from which on requests are refused as overload.
     pub head_bytes_max: usize,
     /// Rows per Parquet row group of logs and spans: what statistics can skip and what a reader decodes at least.
     pub row_group_rows: usize,
@@ -35,14 +35,20 @@ pub struct ShardOptions {
     pub small_file_bytes: u64,
     /// As many small files of a table start a compaction.
     pub files_max_before_compaction: usize,
-    /// Compressed bytes that one compaction reads, because it holds them in memory.
+    /// Compressed bytes that one compaction reads.
     pub compaction_bytes_max: u64,
+    /// Bytes that the rows of one compaction take in memory, where it holds them all.
+    pub compaction_memory_bytes_max: u64,
     /// How long a file that compaction replaced stays for readers outside this process that still list it.
     pub replaced_file_age_min: Duration,
     /// Commits of a table between two checkpoints of its Delta log.
     pub checkpoint_commits: u64,
     /// Blocking threads that scans of this shard may use at once.
     pub scan_threads: usize,
+    /// Bytes of rows that one ordered scan may hold while it brings them into order.
+    pub scan_held_bytes_max: usize,
+    /// Bytes of Parquet footers that are remembered for the next scan.
+    pub footer_bytes_max: usize,
     /// zstd level of Parquet pages.
     pub zstd_level: i32,
     pub disk: Arc<dyn Disk>,
@@ -66,9 +72,12 @@ impl ShardOptions {
             small_file_bytes: 16 << 20,
             files_max_before_compaction: 8,
             compaction_bytes_max: 32 << 20,
+            compaction_memory_bytes_max: 256 << 20,
             replaced_file_age_min: Duration::from_secs(600),
             checkpoint_commits: 50,
             scan_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            scan_held_bytes_max: 512 << 20,
+            footer_bytes_max: 64 << 20,
             zstd_level: 1,
             disk: Arc::new(LocalDisk),
             clock: Arc::new(SystemClock),

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arrow::array::{ListArray, RecordBatch};
@@ -9,14 +9,16 @@ use model::schema::column;
 use model::{Ack, Code, Error, Ingest, Placed, Result, Scan, ScanRequest, ScanStream, Table};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use crate::flush::{self, Flusher, Lake, blocking};
+use crate::flush::{self, Flusher, blocking};
+use crate::head::bytes_of;
 use crate::lake::commit::{LakeTable, Opened};
+use crate::lake::footers::Footers;
 use crate::lake::write::same_schema;
 use crate::lock::lock;
 use crate::table::ShardTable;
 use crate::wal::format::Payload;
 use crate::wal::read::{Recovered, recover};
-use crate::wal::write::{Apply, Wal, WriteRequest};
+use crate::wal::write::{Apply, Held, Wal, WriteRequest};
 use crate::{ShardOptions, ShardStats, scan};
 
 /// Payloads larger than this are compressed on a blocking thread.
@@ -36,6 +38,9 @@ struct Inner {
     flushers: Vec<Flusher>,
     wal: Option<Wal>,
     permits: Arc<Semaphore>,
+    footers: Arc<Footers>,
+    /// Bytes of requests that are not in a head yet.
+    in_flight: Arc<AtomicUsize>,
     wake: Arc<Notify>,
     closed: AtomicBool,
     /// Held while this lives; the kernel lets go of it when the process dies.
@@ -65,23 +70,30 @@ impl Shard {
         let cannot_create = |error| Error::unavailable(format!("cannot create {}", options.dir.display())).because(error);
         options.disk.create_dir(&options.dir).map_err(cannot_create)?;
         let lock = lock(&options.dir)?;
+        options.disk.create_dir(&options.wal_dir()).map_err(cannot_create)?;
         let opened = futures::future::try_join_all(Table::ALL.map(|table| LakeTable::open(options.clone(), table, false))).await?;
-        let (mut each, mut flushers) = (Vec::new(), Vec::new());
+        let (mut each, mut lakes) = (Vec::new(), Vec::new());
         for (table, opened) in Table::ALL.into_iter().zip(opened) {
             let Opened { lake, files, committed_seq } = opened.expect("a table that is opened for writing is created");
             each.push(Arc::new(ShardTable::new(table, files, committed_seq)));
-            let lake = Arc::new(tokio::sync::Mutex::new(Lake { table: lake, replaced: Vec::new() }));
-            flushers.push(Flusher { options: options.clone(), table: each[each.len() - 1].clone(), lake });
+            lakes.push(lake);
         }
         let tables = Arc::new(Tables { each, applied_seq: AtomicU64::new(0) });
         let (replayed, target) = (options.clone(), tables.clone());
         let recovered = blocking(move || replay(&replayed, &target)).await?;
+        let mut flushers = Vec::new();
+        for (table, lake) in tables.each.iter().zip(lakes) {
+            let replaced = lake.remove_orphans(&table.files(), recovered.last_seq).await?;
+            flushers.push(Flusher::new(options.clone(), table.clone(), lake, replaced));
+        }
         let wake = Arc::new(Notify::new());
         let apply = applier(&options, tables.clone(), wake.clone());
         let wal = Wal::start(&options, recovered.segments, tables.applied_seq() + 1, apply)?;
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let closed = AtomicBool::new(false);
-        let inner = Inner { options, tables, flushers, wal: Some(wal), permits, wake, closed, lock: Some(lock) };
+        let footers = Arc::new(Footers::new(options.footer_bytes_max));
+        let (in_flight, wal, lock) = (Arc::default(), Some(wal), Some(lock));
+        let inner = Inner { options, tables, flushers, wal, permits, footers, in_flight, wake, closed, lock };
         let shard = Arc::new(Self { inner: Arc::new(inner) });
         shard.inner.let_log_go();
         tokio::spawn(flush::background(shard.inner.wake.clone(), {
@@ -124,15 +136,15 @@ impl Shard {
         let tables = Tables { each, applied_seq: AtomicU64::new(0) };
         for (seq, table, records) in frames {
             let target = tables.of(table);
-            if seq > target.durable_seq() {
+            if seq > target.committed_seq() {
                 target.apply(seq, &records, options.clock.now_ms())?;
             }
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
-        let (tables, wake, closed) = (Arc::new(tables), Arc::default(), AtomicBool::new(false));
-        Ok(Arc::new(Self {
-            inner: Arc::new(Inner { options, tables, flushers: Vec::new(), wal: None, permits, wake, closed, lock: None }),
-        }))
+        let footers = Arc::new(Footers::new(options.footer_bytes_max));
+        let (tables, in_flight, wake, closed) = (Arc::new(tables), Arc::default(), Arc::default(), AtomicBool::new(false));
+        let inner = Inner { options, tables, flushers: Vec::new(), wal: None, permits, footers, in_flight, wake, closed, lock: None };
+        Ok(Arc::new(Self { inner: Arc::new(inner) }))
     }
 
     /// Returns when everything acknowledged before the call is in the lake.
@@ -158,11 +170,17 @@ impl Shard {
     pub async fn shutdown(&self) -> Result<()> {
         let inner = self.inner.clone();
         run(async move {
-            inner.closed.store(true, Ordering::Release);
+            if inner.closed.swap(true, Ordering::AcqRel) {
+                return Ok(());
+            }
             let Some(wal) = &inner.wal else { return Ok(()) };
             wal.refuse();
             wal.barrier().await;
             let flushed = inner.flush().await;
+            // The background may be in the middle of a merge: whoever opens the directory next must be alone.
+            for flusher in &inner.flushers {
+                flusher.close().await;
+            }
             let closing = inner.clone();
             blocking(move || {
                 closing.wal.iter().for_each(Wal::close);
@@ -205,7 +223,7 @@ impl Ingest<Placed> for Shard {
         if batch.records.num_rows() == 0 {
             return Ok(Ack::default());
         }
-        self.inner.check_head()?;
+        let held = self.inner.admit(bytes_of(&batch.records))?;
         let accepted_records = records_in(batch.table, &batch.records)?;
         let payload = match batch.records.get_array_memory_size() <= ENCODE_INLINE_BYTES_MAX {
             true => Payload::encode(&batch.records)?,
@@ -215,7 +233,7 @@ impl Ingest<Placed> for Shard {
             }
         };
         let (done, answer) = oneshot::channel();
-        wal.submit(WriteRequest { table: batch.table, records: batch.records, payload, done })?;
+        wal.submit(WriteRequest { table: batch.table, records: batch.records, payload, held, done })?;
         answer.await.map_err(|_| Error::unavailable("cannot take a request: the log's thread has ended"))??;
         Ok(Ack { accepted_records, rejections: Vec::new() })
     }
@@ -229,20 +247,27 @@ impl Scan for Shard {
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
         let table = self.inner.tables.of(request.table).clone();
-        scan::scan(table, request, self.inner.permits.clone(), self.inner.options.chunk_points_max)
+        let Inner { options, permits, footers, .. } = &*self.inner;
+        scan::scan(&table, request, scan::Shared { options: options.clone(), permits: permits.clone(), footers: footers.clone() })
     }
 }
 
 impl Inner {
-    fn check_head(&self) -> Result<()> {
-        let bytes: usize = self.tables.each.iter().map(|table| table.head_bytes()).sum();
-        if bytes < self.options.head_bytes_max {
-            return Ok(());
+    /// Counts a request of so many bytes in, or refuses it: what is admitted ends in a head, whatever else comes meanwhile.
+    fn admit(&self, bytes: usize) -> Result<Held> {
+        let max = self.options.head_bytes_max;
+        let heads: usize = self.tables.each.iter().map(|table| table.head_bytes()).sum();
+        // Counted before it is looked at: of many at once each sees the others.
+        let held = Held::new(&self.in_flight, bytes);
+        let before = heads + self.in_flight.load(Ordering::Relaxed).saturating_sub(bytes);
+        // A request of more than half the budget counts as that half, or it would never pass.
+        if before + bytes.min(max / 2) < max {
+            return Ok(held);
         }
         self.wake.notify_one();
         Err(Error::new(
             Code::Overloaded { retry_after_seconds: 1 },
-            format!("cannot take a request: the head holds {bytes} bytes (head_bytes_max {})", self.options.head_bytes_max),
+            format!("cannot take a request: the head and requests on their way hold {before} bytes (head_bytes_max {max})"),
         ))
     }
 
@@ -287,27 +312,29 @@ fn applier(options: &Arc<ShardOptions>, tables: Arc<Tables>, wake: Arc<Notify>) 
     let options = options.clone();
     Box::new(move |seq, table, records| {
         let target = tables.of(table);
-        if let Err(error) = target.apply(seq, records, options.clock.now_ms()) {
-            // `ingest` has checked the schema, so this is a bug; the rows are in the log.
-            tracing::error!(seq, table = table.name(), error = error.chain(), "cannot show a logged batch");
+        let applied = target.apply(seq, records, options.clock.now_ms());
+        if let Err(error) = &applied {
+            // `ingest` has checked the schema, so this is a bug; the rows are in the log and stay there.
+            tracing::error!(seq, table = table.name(), error = error.chain(), "cannot show a logged batch; the table is flushed no more");
         }
         tables.applied_seq.store(seq, Ordering::Release);
         if target.head_bytes() >= options.flush_bytes {
             wake.notify_one();
         }
+        applied
     })
 }
 
 /// Brings what the lake has not seen from the log into the heads.
 fn replay(options: &ShardOptions, tables: &Tables) -> Result<Recovered> {
-    let wanted = |table, seq| seq > tables.of(table).durable_seq();
+    let wanted = |table, seq| seq > tables.of(table).committed_seq();
     let recovered = recover(&*options.disk, &options.wal_dir(), true, wanted, |seq, table, records| {
         tables.of(table).apply(seq, &records, options.clock.now_ms())
     })?;
     if recovered.torn_bytes > 0 {
         tracing::warn!(shard = options.name, bytes = recovered.torn_bytes, "cut the log behind its last whole frame: a crash left it torn");
     }
-    let committed = tables.each.iter().map(|table| table.durable_seq()).max().unwrap_or_default();
+    let committed = tables.each.iter().map(|table| table.committed_seq()).max().unwrap_or_default();
     tables.applied_seq.store(recovered.last_seq.max(committed), Ordering::Release);
     metrics::counter!("tyto_recovered_frames_total", "shard" => options.name.clone()).increment(recovered.frames);
     Ok(recovered)
@@ -318,14 +345,19 @@ async fn tend(inner: Weak<Inner>) -> bool {
     if inner.closed.load(Ordering::Acquire) {
         return false;
     }
+    // Replaced files first: on a full disk everything else waits for their room. Then heads, before long merges.
     for flusher in &inner.flushers {
-        if let Err(error) = flush::tend(flusher, inner.tables.applied_seq()).await {
-            let labels = [("shard", inner.options.name.clone()), ("table", flusher.table.table.name().to_owned())];
-            metrics::counter!("tyto_flush_errors_total", &labels).increment(1);
-            tracing::error!(table = flusher.table.table.name(), error = error.chain(), "cannot flush or compact; will try again");
-        }
+        flusher.delete_replaced().await;
+    }
+    for flusher in &inner.flushers {
+        flusher.flush_if_due(inner.tables.applied_seq()).await;
     }
     inner.let_log_go();
+    for flusher in &inner.flushers {
+        if flusher.compact_if_due().await {
+            inner.wake.notify_one();
+        }
+    }
     inner.gauge();
     true
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use model::{Result, Table};
+use model::{Error, Result, Table};
 use parking_lot::RwLock;
 
 use crate::head::{Frozen, Head};
@@ -17,8 +17,6 @@ pub(crate) struct ShardTable {
     state: RwLock<State>,
     /// Bytes of both heads, read without the lock by every request.
     head_bytes: AtomicUsize,
-    /// The last frame whose rows are durably in the lake.
-    durable_seq: AtomicU64,
 }
 
 struct State {
@@ -27,8 +25,11 @@ struct State {
     active_since_ms: Option<i64>,
     /// The last frame in the active head or before.
     applied_seq: u64,
-    /// The last frame in the files, durably or not yet.
+    /// The last frame whose rows are in the files.
     committed_seq: u64,
+    /// The first frame that the log holds and the head could not take. Nothing is flushed from then on: the lake's position
+    /// would pass the frame, and the log let it go.
+    stuck: Option<u64>,
     frozen: Option<(Frozen, u64)>,
     files: Files,
 }
@@ -47,18 +48,22 @@ impl ShardTable {
             active_since_ms: None,
             applied_seq: committed_seq,
             committed_seq,
+            stuck: None,
             frozen: None,
             files: Arc::new(files),
         };
-        Self { table, state: RwLock::new(state), head_bytes: AtomicUsize::new(0), durable_seq: AtomicU64::new(committed_seq) }
+        Self { table, state: RwLock::new(state), head_bytes: AtomicUsize::new(0) }
     }
 
-    /// Shows a durable batch to queries.
+    /// Shows a durable batch to queries. After an error the table takes it as logged and never flushes past it.
     pub(crate) fn apply(&self, seq: u64, records: &RecordBatch, now_ms: i64) -> Result<()> {
         let mut state = self.state.write();
-        state.applied_seq = seq;
         state.active_since_ms.get_or_insert(now_ms);
         let applied = state.active.apply(records);
+        match applied {
+            Ok(()) => state.applied_seq = seq,
+            Err(_) => state.stuck = state.stuck.or(Some(seq)),
+        }
         self.count(&state);
         applied
     }
@@ -72,20 +77,20 @@ impl ShardTable {
         self.head_bytes.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn durable_seq(&self) -> u64 {
-        self.durable_seq.load(Ordering::Acquire)
-    }
-
-    /// What is committed is on disk now.
-    pub(crate) fn set_durable(&self) {
-        self.durable_seq.fetch_max(self.state.read().committed_seq, Ordering::AcqRel);
+    /// The last frame whose rows are in the lake, durably: a commit is durable or it is not there.
+    pub(crate) fn committed_seq(&self) -> u64 {
+        self.state.read().committed_seq
     }
 
     /// The head that must be written next and the log position it reaches: the one a failed flush left, else the active
     /// one, which a fresh head replaces. None when there is nothing to write. `applied_seq` is up to where *all* tables
     /// have applied the log: an active head without newer frames reaches that far.
-    pub(crate) fn freeze(&self, applied_seq: u64) -> Option<(Frozen, u64)> {
+    pub(crate) fn freeze(&self, applied_seq: u64) -> Result<Option<(Frozen, u64)>> {
         let mut state = self.state.write();
+        if let Some(seq) = state.stuck.filter(|_| state.frozen.is_none()) {
+            let what = format!("cannot flush {}: frame {seq} of the log could not be taken into the head", self.table.name());
+            return Err(Error::internal(what));
+        }
         if state.frozen.is_none() && !state.active.is_empty() {
             let successor = state.active.successor(self.table);
             let seq = state.applied_seq.max(applied_seq);
@@ -94,7 +99,7 @@ impl ShardTable {
             state.active_since_ms = None;
             self.count(&state);
         }
-        state.frozen.clone()
+        Ok(state.frozen.clone())
     }
 
     /// The frozen head's rows are in these files from now on.
@@ -108,21 +113,25 @@ impl ShardTable {
         self.count(&state);
     }
 
-    /// The table is what its log says: a commit reported an error and may have happened.
-    pub(crate) fn adopt(&self, files: Vec<Arc<LakeFile>>, committed_seq: u64) {
+    /// The table is what its log says: a commit reported an error and may have happened. Gives the files that went.
+    pub(crate) fn adopt(&self, files: Vec<Arc<LakeFile>>, committed_seq: u64) -> Vec<Arc<LakeFile>> {
         let mut state = self.state.write();
-        state.files = Arc::new(files);
+        let gone = state.files.iter().filter(|held| !files.iter().any(|file| file.name == held.name)).cloned().collect();
+        // A file that stays is the same one, not its equal: whoever holds it keeps it from being deleted.
+        let held = |file: Arc<LakeFile>| state.files.iter().find(|held| held.name == file.name).cloned().unwrap_or(file);
+        state.files = Arc::new(files.into_iter().map(held).collect());
         state.committed_seq = committed_seq;
         if state.frozen.as_ref().is_some_and(|(_, seq)| *seq <= committed_seq) {
             state.frozen = None;
         }
         self.count(&state);
+        gone
     }
 
     /// The rows of `old` are in `new` from now on.
     pub(crate) fn replace(&self, old: &[Arc<LakeFile>], new: Vec<LakeFile>) {
         let mut state = self.state.write();
-        let gone = |file: &Arc<LakeFile>| old.iter().any(|other| Arc::ptr_eq(file, other));
+        let gone = |file: &Arc<LakeFile>| old.iter().any(|other| other.name == file.name);
         let kept = state.files.iter().filter(|file| !gone(file)).cloned();
         let mut files: Vec<_> = kept.chain(new.into_iter().map(Arc::new)).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -133,13 +142,13 @@ impl ShardTable {
         self.state.read().files.clone()
     }
 
-    /// The last frame up to which this table needs nothing of the log: what is durable in the lake, or everything applied
-    /// when no head holds a row.
+    /// The last frame up to which this table needs nothing of the log: what is in the lake, or everything applied when no
+    /// head holds a row.
     pub(crate) fn passed_seq(&self, applied_seq: u64) -> u64 {
         let state = self.state.read();
-        match state.frozen.is_none() && state.active.is_empty() && state.committed_seq <= self.durable_seq() {
+        match state.frozen.is_none() && state.active.is_empty() && state.stuck.is_none() {
             true => state.applied_seq.max(applied_seq),
-            false => self.durable_seq(),
+            false => state.committed_seq,
         }
     }
 
@@ -167,5 +176,25 @@ impl ShardTable {
             lake_bytes: state.files.iter().map(|file| file.bytes).sum(),
             lake_rows: state.files.iter().map(|file| file.stats.rows).sum(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::logs::{LogRow, LogsBuilder};
+
+    #[test]
+    fn nothing_passes_a_frame_that_the_head_could_not_take() {
+        let table = ShardTable::new(Table::Logs, Vec::new(), 4);
+        let mut builder = LogsBuilder::default();
+        builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
+        let records = builder.finish();
+        assert_eq!(table.passed_seq(5), 5);
+        table.apply(6, &records.project(&[1]).unwrap(), 0).unwrap_err();
+        assert_eq!(table.passed_seq(6), 4, "the log keeps the frame though the head is empty");
+        table.apply(7, &records, 0).unwrap();
+        assert_eq!((table.passed_seq(7), table.committed_seq()), (4, 4));
+        assert!(table.freeze(7).is_err());
     }
 }

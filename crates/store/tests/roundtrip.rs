@@ -155,3 +155,83 @@ async fn metadata_alone_reaches_series_of_its_family_and_stays_without_them() {
     check(&shard).await;
     assert_eq!((shard.stats().tables[2].lake_files, shard.stats().wal_bytes), (2, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exemplars_without_points_survive_replay_flush_and_compaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ShardOptions { files_max_before_compaction: 2, ..options(dir.path()) };
+    let mut shard = Shard::open(options.clone()).await.unwrap();
+    let exemplar = |timestamp_ms: i64| {
+        let mut builder = model::samples::SamplesBuilder::default();
+        builder.exemplar(&model::samples::Exemplar { timestamp_ms, trace_id: "ab", ..Default::default() });
+        builder.push_series(&model::samples::SeriesRow { name: "latency", ..Default::default() }, [("a", "x")].into_iter());
+        builder.finish()
+    };
+    let check = async |shard: &Shard, expect: &[i64]| {
+        let time = model::TimeRange::of_millis_inclusive(60_000, 120_000);
+        let found = scan(shard, model::ScanRequest::new(Table::Samples, time)).await;
+        let view = model::samples::SamplesView::of(&found).unwrap();
+        let mut times = Vec::new();
+        for row in 0..found.num_rows() {
+            assert_eq!((view.name.value(row), view.labels.get(row, "a")), ("latency", Some("x")));
+            view.for_each_exemplar(row, |exemplar| times.push(exemplar.timestamp_ms)).unwrap();
+        }
+        assert_eq!(times, expect);
+    };
+    put(&shard, Table::Samples, exemplar(70_000)).await.unwrap();
+    check(&shard, &[70_000]).await;
+    drop(shard);
+    shard = Shard::open(options).await.unwrap();
+    check(&shard, &[70_000]).await;
+    shard.flush().await.unwrap();
+    check(&shard, &[70_000]).await;
+    put(&shard, Table::Samples, exemplar(80_000)).await.unwrap();
+    shard.flush().await.unwrap();
+    check(&shard, &[70_000, 80_000]).await;
+    shard.compact().await.unwrap();
+    assert_eq!(shard.stats().tables[2].lake_files, 1);
+    check(&shard, &[70_000, 80_000]).await;
+}
+
+/// Files that a compaction replaced stay for readers outside, also over a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn replaced_files_stay_their_time_over_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ShardOptions { files_max_before_compaction: 2, ..options(dir.path()) };
+    let shard = Shard::open(options.clone()).await.unwrap();
+    for body in ["one", "two"] {
+        put(&shard, Table::Logs, logs(&[(1, "a", body)])).await.unwrap();
+        shard.flush().await.unwrap();
+    }
+    shard.compact().await.unwrap();
+    shard.shutdown().await.unwrap();
+    assert_eq!(shard.compact().await.unwrap_err().code, Code::Unavailable, "another process may have the directory");
+    assert_eq!(parquet_files(dir.path(), "logs").len(), 3);
+    Shard::open(options.clone()).await.unwrap().shutdown().await.unwrap();
+    assert_eq!(parquet_files(dir.path(), "logs").len(), 3);
+    let options = ShardOptions { replaced_file_age_min: std::time::Duration::ZERO, ..options };
+    let shard = Shard::open(options).await.unwrap();
+    assert_eq!(parquet_files(dir.path(), "logs").len(), 1);
+    assert_eq!(bodies(&all(&shard, Table::Logs).await), ["one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_count_commits_over_restarts_and_merged_samples_count_as_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = ShardOptions { checkpoint_commits: 3, files_max_before_compaction: 2, ..options(dir.path()) };
+    for round in 0..2 {
+        let shard = Shard::open(options.clone()).await.unwrap();
+        put(&shard, Table::Logs, logs(&[(round, "a", "line")])).await.unwrap();
+        put(&shard, Table::Samples, floats("up", "x", &[(round, 1.0)])).await.unwrap();
+        shard.flush().await.unwrap();
+        shard.shutdown().await.unwrap();
+    }
+    let shard = Shard::open(options).await.unwrap();
+    shard.compact().await.unwrap();
+    for (table, changed) in [("logs", "false"), ("samples", "true")] {
+        let log = dir.path().join("lake").join(table).join("_delta_log");
+        assert!(log.join("00000000000000000003.checkpoint.parquet").exists(), "{table}");
+        let commit = std::fs::read_to_string(log.join("00000000000000000003.json")).unwrap();
+        assert_eq!(commit.matches(&format!("\"dataChange\":{changed}")).count(), 3, "{table}: {commit}");
+    }
+}

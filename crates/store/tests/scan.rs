@@ -214,3 +214,65 @@ async fn series_are_found_by_name_label_and_time_in_head_and_lake() {
     shard.flush().await.unwrap();
     check(&shard).await;
 }
+
+/// Of two points at one instant the later one stays, and a reader takes the last it sees for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_come_in_the_order_they_were_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    for round in 0..12 {
+        put(&shard, Table::Samples, floats("up", "x", &[(1000, f64::from(round))])).await.unwrap();
+        if round < 11 {
+            shard.flush().await.unwrap();
+        }
+    }
+    let found = all(&shard, Table::Samples).await;
+    let view = model::samples::SamplesView::of(&found).unwrap();
+    let values: Vec<f64> = (0..found.num_rows()).map(|row| view.floats(row).unwrap()[0]).collect();
+    assert_eq!(values, (0..12).map(f64::from).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordered_scan_that_must_hold_too_much_says_which_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(ShardOptions { scan_held_bytes_max: 1 << 20, ..options(dir.path()) }).await.unwrap();
+    let body = "x".repeat(1000);
+    // Two files that overlap in time, of a megabyte each.
+    for shift in 0..2 {
+        let rows: Vec<_> = (0..1000).map(|row| (row * 2 + shift, "a", body.as_str())).collect();
+        put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+        shard.flush().await.unwrap();
+    }
+    let request = |limit| ScanRequest { order: Order::NewestFirst, limit, ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+    let found = model::Scan::scan(&*shard, request(None)).await.unwrap();
+    let error = futures::TryStreamExt::try_collect::<Vec<_>>(found).await.unwrap_err();
+    assert!(error.code == model::Code::LimitExceeded && error.what.contains("scan_held_bytes_max"), "{}", error.chain());
+    assert_eq!(times(&scan(&shard, request(Some(3))).await, "time_unix_nano"), [1999, 1998, 1997]);
+}
+
+/// More readers than there are threads fetch one batch and no more: neither a flush nor another scan waits for them.
+#[test]
+fn readers_that_stall_hold_no_thread() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(16).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let shard = Shard::open(ShardOptions { row_group_rows: 10, ..options(dir.path()) }).await.unwrap();
+        let rows: Vec<_> = (0..500).map(|row| (row, "a", "line")).collect();
+        put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+        shard.flush().await.unwrap();
+        let mut stalled = Vec::new();
+        for _ in 0..8 {
+            let mut stream = model::Scan::scan(&*shard, ScanRequest::new(Table::Logs, TimeRange::ALL)).await.unwrap();
+            futures::StreamExt::next(&mut stream).await.unwrap().unwrap();
+            stalled.push(stream);
+        }
+        put(&shard, Table::Logs, logs(&[(1000, "a", "line")])).await.unwrap();
+        let flushed = tokio::time::timeout(std::time::Duration::from_secs(30), shard.flush()).await;
+        flushed.expect("the flush found a thread").unwrap();
+        assert_eq!(all(&shard, Table::Logs).await.num_rows(), 501);
+        for stream in stalled {
+            let rest: Vec<_> = futures::TryStreamExt::try_collect(stream).await.unwrap();
+            assert_eq!(rest.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 490);
+        }
+    });
+}

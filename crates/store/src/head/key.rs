@@ -21,6 +21,10 @@ impl SeriesKey {
         *self.0 == *encoded
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Writes the key of a batch's row into `buffer`, over what was there.
     pub(crate) fn encode(buffer: &mut Vec<u8>, view: &SamplesView<'_>, row: usize, histograms: bool) {
         buffer.clear();

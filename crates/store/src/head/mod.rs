@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use model::{Result, Table};
 
 pub(crate) use key::SeriesKey;
-pub(crate) use rows::{Block, RowsHead};
+pub(crate) use rows::{Block, RowsHead, bytes_of};
 pub(crate) use series::{Families, SeriesHead, SeriesSlice};
 
 /// What a table took since its last flush.

@@ -1,8 +1,8 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
-use hashbrown::HashTable;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder};
+use hashbrown::{HashMap, HashTable};
 use model::samples::{SamplesBuilder, SamplesView, SeriesRow};
 use model::schema::column;
 use model::{Identity, Result, Table};
@@ -11,14 +11,17 @@ use super::chunk::{Chunk, Points};
 use super::key::SeriesKey;
 
 /// Bytes of a series besides its key and points: entry, chunk, index slot.
-const SERIES_BYTES: usize = 160;
-const FLOAT_BYTES: usize = 16;
-const HISTOGRAM_BYTES: usize = 200;
-const EXEMPLAR_BYTES: usize = 160;
-/// Points of one batch made from the head, so that a scan streams.
+const SERIES_BYTES: usize = 200;
+/// Bytes of a family besides its texts.
+const FAMILY_BYTES: usize = 128;
+/// Points, and rows, of one batch made from the head, so that a scan streams.
 const BATCH_POINTS: usize = 256 << 10;
-/// Metric families remembered; more keep their metadata only on their own rows.
+/// Bytes of one batch made from the head: a column of texts ends at 2 GiB.
+const BATCH_BYTES: usize = 64 << 20;
+/// Metric families remembered at a flush; those that nobody spoke of since the last one are forgotten first.
 const FAMILIES_MAX: usize = 100_000;
+/// Exemplars of one series between two flushes; further ones are counted and dropped.
+const EXEMPLARS_PER_SERIES_MAX: usize = 1024;
 
 /// One series of the head and its points so far. Cheap to clone: a scan takes clones, and the next point written to the
 /// series then copies its chunk once.
@@ -41,16 +44,26 @@ pub(crate) struct Family {
 
 /// Metric families by name, sorted so that files come out the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Families(BTreeMap<String, Family>);
+pub(crate) struct Families {
+    by_name: BTreeMap<String, Family>,
+    /// Of those that changed since the last flush. The others are as many as `FAMILIES_MAX` allows, and a head that begins
+    /// with them must not look full.
+    changed_bytes: usize,
+}
 
 /// Samples: an open chunk per series, found by hash and compared whole: two series may share a `series_id`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeriesHead {
     series: Vec<Series>,
     index: HashTable<u32>,
+    /// The series of each metric name, which nearly every query gives.
+    by_name: HashMap<Box<str>, Vec<u32>>,
     families: Arc<Families>,
     points: u64,
+    /// Of series; families count their own.
     bytes: usize,
+    /// Of one series and of families, none of stored rows: those are acknowledged.
+    unbounded: bool,
     scratch: Vec<u8>,
 }
 
@@ -62,48 +75,81 @@ pub(crate) struct SeriesSlice {
 }
 
 impl SeriesHead {
+    /// For the rows of files, which no limit may thin out.
+    pub(crate) fn unbounded() -> Self {
+        Self { unbounded: true, ..Self::default() }
+    }
+
     pub(crate) fn successor(&self) -> Self {
-        let mut families = (*self.families).clone();
-        families.0.values_mut().for_each(|family| family.changed = false);
-        Self { families: families.into(), ..Self::default() }
+        Self { families: self.families.successor().into(), ..Self::default() }
     }
 
     pub(crate) fn push(&mut self, records: &RecordBatch) -> Result<()> {
         let view = SamplesView::of(records)?;
         let metadata: [&arrow::array::StringArray; 3] = [column(records, "type")?, column(records, "unit")?, column(records, "help")?];
+        let mut unsettled = Vec::new();
         for row in 0..records.num_rows() {
             let [kind, unit, help] = metadata.map(|array| model::logs::text_or_empty(array, row));
             if !(kind.is_empty() && unit.is_empty() && help.is_empty()) {
-                Arc::make_mut(&mut self.families).learn(model::logs::text_or_empty(view.name, row), kind, unit, help);
+                self.learn(model::logs::text_or_empty(view.name, row), kind, unit, help);
             }
-            self.push_row(&view, row)?;
+            unsettled.extend(self.push_row(&view, row)?);
+        }
+        for at in unsettled {
+            self.change(at, Chunk::settle);
         }
         Ok(())
     }
 
-    fn push_row(&mut self, view: &SamplesView<'_>, row: usize) -> Result<()> {
+    /// Adds a row's points and exemplars; gives the series when its points must still be brought to their places.
+    fn push_row(&mut self, view: &SamplesView<'_>, row: usize) -> Result<Option<usize>> {
+        let (values, histograms) = (view.floats(row)?, view.histograms(row)?);
         let times = view.timestamps(row)?;
-        if times.is_empty() {
-            return Ok(());
-        }
-        let values = view.floats(row)?;
-        let at = self.find_or_insert(view, row, values.is_empty());
-        let chunk = Arc::make_mut(&mut self.series[at].chunk);
-        let before = chunk.times_ms().len();
-        match values.is_empty() {
-            false => chunk.floats(times, values),
-            true => chunk.histograms(times, view.histograms(row)?),
-        }
-        let added = chunk.times_ms().len() - before;
+        let times = &times[..times.len().min(values.len().max(histograms.len()))];
         let mut exemplars = 0;
-        view.for_each_exemplar(row, |exemplar| exemplars += usize::from(chunk.exemplar(exemplar)))?;
-        self.points += added as u64;
-        self.bytes += added * if values.is_empty() { HISTOGRAM_BYTES } else { FLOAT_BYTES } + exemplars * EXEMPLAR_BYTES;
-        Ok(())
+        if times.is_empty() {
+            view.for_each_exemplar(row, |_| exemplars += 1)?;
+            if exemplars == 0 {
+                return Ok(None);
+            }
+        }
+        let at = self.find_or_insert(view, row, !histograms.is_empty());
+        let exemplars_max = if self.unbounded { usize::MAX } else { EXEMPLARS_PER_SERIES_MAX };
+        let was_settled = self.series[at].chunk.is_settled();
+        let mut dropped = 0;
+        self.change(at, |chunk| {
+            match histograms.is_empty() {
+                true => chunk.floats(times, &values[..times.len()]),
+                false => chunk.histograms(times, histograms),
+            }
+            view.for_each_exemplar(row, |exemplar| dropped += u64::from(!chunk.exemplar(exemplar, exemplars_max)))
+        })?;
+        if dropped > 0 {
+            metrics::counter!("tyto_exemplars_dropped_total").increment(dropped);
+        }
+        Ok((was_settled && !self.series[at].chunk.is_settled()).then_some(at))
+    }
+
+    /// Changes a chunk and counts what that adds.
+    fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Chunk) -> R) -> R {
+        let chunk = Arc::make_mut(&mut self.series[at].chunk);
+        let (points, bytes) = (chunk.times_ms().len(), chunk.bytes());
+        let changed = change(chunk);
+        self.points = self.points + chunk.times_ms().len() as u64 - points as u64;
+        self.bytes = self.bytes + chunk.bytes() - bytes;
+        changed
+    }
+
+    fn learn(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
+        // Asked first: a scan may hold the families, and changing them then copies them all.
+        if self.families.knows(name, kind, unit, help) || (self.families.is_full_for(name) && !self.unbounded) {
+            return;
+        }
+        Arc::make_mut(&mut self.families).learn(name, kind, unit, help);
     }
 
     fn find_or_insert(&mut self, view: &SamplesView<'_>, row: usize, histograms: bool) -> usize {
-        let Self { series, index, scratch, bytes, .. } = self;
+        let Self { series, index, by_name, scratch, bytes, .. } = self;
         SeriesKey::encode(scratch, view, row, histograms);
         let series_id = view.series_id.value(row);
         // `series_id` is a good 64-bit hash already.
@@ -118,12 +164,13 @@ impl SeriesHead {
         let at = u32::try_from(series.len()).expect("head_bytes_max keeps a head under 2^32 series");
         index.insert_unique(hash, at, |&at| series[at as usize].series_id.cast_unsigned());
         *bytes += SERIES_BYTES + scratch.len();
+        by_name.entry_ref(model::logs::text_or_empty(view.name, row)).or_default().push(at);
         series.push(Series { key: SeriesKey::new(scratch), series_id, chunk: Arc::new(Chunk::new(histograms)) });
         at as usize
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.series.is_empty() && !self.families.0.values().any(|family| family.changed)
+        self.series.is_empty() && !self.families.by_name.values().any(|family| family.changed)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -135,24 +182,30 @@ impl SeriesHead {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.families.changed_bytes
     }
 
-    /// The series for which `keep` says yes, in no order.
-    pub(crate) fn slice(&self, mut keep: impl FnMut(&Series, &Families) -> bool) -> SeriesSlice {
-        let series = self.series.iter().filter(|series| keep(series, &self.families)).cloned().collect();
+    /// The series for which `keep` says yes, in no order; with `names` only those so called are asked about.
+    pub(crate) fn slice(&self, names: Option<&[String]>, mut keep: impl FnMut(&Series, &Families) -> bool) -> SeriesSlice {
+        let mut keep = |series: &&Series| keep(series, &self.families);
+        let series = match names {
+            None => self.series.iter().filter(&mut keep).cloned().collect(),
+            Some(names) => {
+                let named = names.iter().filter_map(|name| self.by_name.get(name.as_str())).flatten();
+                named.map(|&at| &self.series[at as usize]).filter(&mut keep).cloned().collect()
+            }
+        };
         SeriesSlice { series, families: self.families.clone() }
     }
 
     /// Families that changed since the last flush and have no series of their very name, as rows without points.
     pub(crate) fn family_rows(&self) -> Option<RecordBatch> {
-        let changed: Vec<_> = self.families.0.iter().filter(|(_, family)| family.changed).collect();
+        let changed: Vec<_> = self.families.by_name.iter().filter(|(_, family)| family.changed).collect();
         if changed.is_empty() {
             return None;
         }
-        let named: HashSet<&str> = self.series.iter().map(|series| series.key.name()).collect();
         let mut builder = SamplesBuilder::default();
-        for (name, family) in changed.into_iter().filter(|(name, _)| !named.contains(name.as_str())) {
+        for (name, family) in changed.into_iter().filter(|(name, _)| !self.by_name.contains_key(name.as_str())) {
             builder.push_series(&family.row(name), std::iter::empty());
         }
         (!builder.is_empty()).then(|| builder.finish())
@@ -160,15 +213,28 @@ impl SeriesHead {
 }
 
 impl Families {
+    fn knows(&self, name: &str, kind: &str, unit: &str, help: &str) -> bool {
+        self.by_name.get(name).is_some_and(|known| known.kind == kind && known.unit == unit && known.help == help)
+    }
+
+    fn is_full_for(&self, name: &str) -> bool {
+        self.by_name.len() >= FAMILIES_MAX && !self.by_name.contains_key(name)
+    }
+
     fn learn(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
-        match self.0.get(name) {
-            Some(known) if known.kind == kind && known.unit == unit && known.help == help => {}
-            None if self.0.len() >= FAMILIES_MAX => {}
-            _ => {
-                let family = Family { kind: kind.to_owned(), unit: unit.to_owned(), help: help.to_owned(), changed: true };
-                self.0.insert(name.to_owned(), family);
-            }
+        let family = Family { kind: kind.to_owned(), unit: unit.to_owned(), help: help.to_owned(), changed: true };
+        self.changed_bytes += family.bytes(name);
+        if let Some(before) = self.by_name.insert(name.to_owned(), family).filter(|before| before.changed) {
+            self.changed_bytes -= before.bytes(name);
         }
+    }
+
+    /// What the next head knows from the start. One that is full keeps only what was new in this one: else the first
+    /// families that were ever heard of would keep out all others.
+    fn successor(&self) -> Self {
+        let full = self.by_name.len() >= FAMILIES_MAX;
+        let kept = self.by_name.iter().filter(|(_, family)| family.changed || !full);
+        Self { by_name: kept.map(|(name, family)| (name.clone(), Family { changed: false, ..family.clone() })).collect(), changed_bytes: 0 }
     }
 
     /// The family of a series' name: its own, or for the parts of histograms, summaries and counters that of their whole.
@@ -181,9 +247,9 @@ impl Families {
             ("_created", &["counter", "histogram", "summary"]),
             ("_info", &["info"]),
         ];
-        self.0.get(name).or_else(|| {
+        self.by_name.get(name).or_else(|| {
             PARTS.iter().find_map(|(suffix, kinds)| {
-                let family = self.0.get(name.strip_suffix(suffix)?)?;
+                let family = self.by_name.get(name.strip_suffix(suffix)?)?;
                 kinds.contains(&family.kind.as_str()).then_some(family)
             })
         })
@@ -191,6 +257,10 @@ impl Families {
 }
 
 impl Family {
+    fn bytes(&self, name: &str) -> usize {
+        FAMILY_BYTES + name.len() + self.kind.len() + self.unit.len() + self.help.len()
+    }
+
     fn row<'a>(&'a self, name: &'a str) -> SeriesRow<'a> {
         SeriesRow { name, kind: &self.kind, unit: &self.unit, help: &self.help }
     }
@@ -210,6 +280,7 @@ impl SeriesSlice {
             series.peek()?;
             let mut rows = Rows::default();
             while rows.points < BATCH_POINTS
+                && rows.bytes < BATCH_BYTES
                 && let Some(next) = series.next()
             {
                 rows.push(&next, families.of(next.key.name()), chunk_points_max);
@@ -224,7 +295,11 @@ impl SeriesSlice {
 struct Rows {
     builder: SamplesBuilder,
     identity: [StringBuilder; 6],
+    /// First and last instant of each row.
+    times: [Vec<i64>; 2],
+    /// Points; a row without any counts as one.
     points: usize,
+    bytes: usize,
 }
 
 impl Rows {
@@ -232,7 +307,8 @@ impl Rows {
         let (key, chunk) = (&series.key, &*series.chunk);
         let row = family.map_or(SeriesRow { name: key.name(), ..SeriesRow::default() }, |family| family.row(key.name()));
         let (times, mut exemplars) = (chunk.times_ms(), chunk.exemplars());
-        for start in (0..times.len()).step_by(chunk_points_max.max(1)) {
+        // A series whose points are elsewhere has one row for its exemplars.
+        for start in (0..times.len().max(1)).step_by(chunk_points_max.max(1)) {
             let range = start..times.len().min(start + chunk_points_max.max(1));
             match chunk.points() {
                 Points::Floats(values) => self.builder.floats(&times[range.clone()], &values[range.clone()]),
@@ -246,6 +322,13 @@ impl Rows {
             exemplars[..here].iter().for_each(|exemplar| exemplar.with(|exemplar| self.builder.exemplar(exemplar)));
             exemplars = &exemplars[here..];
             self.builder.push_series(&row, key.labels());
+            let (first, last) = match &times[range] {
+                [] => chunk.range_ms(),
+                points => (points[0], points[points.len() - 1]),
+            };
+            self.times[0].push(first.saturating_mul(1_000_000));
+            self.times[1].push(last.saturating_mul(1_000_000));
+            self.bytes += key.len() + row.help.len();
             for (field, builder) in self.identity.iter_mut().enumerate() {
                 match key.identity(field) {
                     "" => builder.append_null(),
@@ -253,7 +336,8 @@ impl Rows {
                 }
             }
         }
-        self.points += times.len();
+        self.points += times.len().max(1);
+        self.bytes += chunk.bytes();
     }
 
     fn finish(mut self) -> Result<RecordBatch> {
@@ -262,6 +346,10 @@ impl Rows {
         for (name, mut builder) in Identity::FIELDS.into_iter().zip(self.identity) {
             let at = Table::Samples.schema().index_of(name)?;
             columns[at] = Arc::new(builder.finish()) as ArrayRef;
+        }
+        let (first, last) = Table::Samples.time_columns();
+        for (name, times) in [first, last].into_iter().zip(self.times) {
+            columns[Table::Samples.schema().index_of(name)?] = Arc::new(Int64Array::from(times)) as ArrayRef;
         }
         Ok(RecordBatch::try_new(records.schema(), columns)?)
     }
@@ -284,6 +372,43 @@ mod tests {
     }
 
     #[test]
+    fn exemplars_without_points_are_kept_under_their_own_times() {
+        let mut builder = SamplesBuilder::default();
+        for timestamp_ms in [7, 5] {
+            builder.exemplar(&Exemplar { timestamp_ms, trace_id: "ab", ..Exemplar::default() });
+        }
+        builder.push_series(&SeriesRow { name: "h_bucket", ..SeriesRow::default() }, [("le", "1")].into_iter());
+        let mut head = SeriesHead::default();
+        head.push(&builder.finish()).unwrap();
+        assert!(!head.is_empty() && head.points() == 0);
+        let batch = head.slice(None, |_, _| true).batches(2).next().unwrap().unwrap();
+        let (first, last): (&Int64Array, &Int64Array) =
+            (column(&batch, "min_time_unix_nano").unwrap(), column(&batch, "max_time_unix_nano").unwrap());
+        assert_eq!((first.values().to_vec(), last.values().to_vec()), (vec![5_000_000], vec![7_000_000]));
+        let mut again = SeriesHead::unbounded();
+        again.push(&batch).unwrap();
+        let mut times = Vec::new();
+        let batch = again.slice(None, |_, _| true).batches(2).next().unwrap().unwrap();
+        SamplesView::of(&batch).unwrap().for_each_exemplar(0, |exemplar| times.push(exemplar.timestamp_ms)).unwrap();
+        assert_eq!(times, [5, 7]);
+    }
+
+    #[test]
+    fn a_full_head_forgets_families_that_nobody_speaks_of() {
+        let mut head = SeriesHead::default();
+        for at in 0..FAMILIES_MAX {
+            head.learn(&format!("family_{at}"), "gauge", "", "");
+        }
+        assert!(head.bytes() > FAMILIES_MAX * FAMILY_BYTES);
+        head.learn("one_more", "gauge", "", "");
+        assert!(head.families.of("one_more").is_none());
+        let mut next = head.successor().successor();
+        assert!(next.families.by_name.is_empty() && next.bytes() == 0);
+        next.learn("one_more", "gauge", "", "");
+        assert!(next.families.of("one_more").is_some());
+    }
+
+    #[test]
     fn points_of_a_series_gather_and_metadata_reaches_its_parts() {
         let mut head = SeriesHead::default();
         head.push(&batch("h_bucket", "", &[(1, 1.0), (3, 3.0)])).unwrap();
@@ -291,7 +416,7 @@ mod tests {
         head.push(&batch("h", "histogram", &[])).unwrap();
         head.push(&batch("other", "", &[(1, 1.0)])).unwrap();
         assert_eq!((head.len(), head.points()), (2, 4));
-        let mut slice = head.slice(|series, _| series.key.name() == "h_bucket");
+        let mut slice = head.slice(Some(&["h_bucket".to_owned(), "none".to_owned()]), |_, _| true);
         slice.sort();
         let batches: Vec<_> = slice.batches(2).map(Result::unwrap).collect();
         assert_eq!(batches.len(), 1);

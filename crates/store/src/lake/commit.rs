@@ -8,12 +8,16 @@ use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::builder::DeltaTableBuilder;
-use deltalake_core::{DeltaTable, checkpoints};
+use deltalake_core::{DeltaTable, DeltaTableError, checkpoints};
+use futures::TryStreamExt;
 use model::{Code, Error, Result, Table};
 use url::Url;
 
+use super::compact::written_seq;
 use super::files::{FileStats, LakeFile};
-use crate::ShardOptions;
+use super::object::DurableFiles;
+use crate::disk::write_whole;
+use crate::{Disk, ShardOptions};
 
 /// The version of `docs/formats/lake.md` that the files follow.
 const FORMAT_VERSION: u32 = 1;
@@ -26,8 +30,6 @@ pub(crate) struct LakeTable {
     dir: PathBuf,
     app_id: String,
     delta: DeltaTable,
-    /// Committed, but its log file may not be on disk yet.
-    unsynced: bool,
     /// The files of a commit that reported an error; the log may hold them all the same.
     doubtful: Option<Vec<PathBuf>>,
     commits_since_checkpoint: u64,
@@ -42,49 +44,48 @@ pub(crate) struct Opened {
 }
 
 impl LakeTable {
-    /// Opens the table, or creates it; removes what a crash left behind. None when only reading and there is no table.
+    /// Opens the table, or creates it. None when only reading and there is no table.
     pub(crate) async fn open(options: Arc<ShardOptions>, table: Table, read_only: bool) -> Result<Option<Opened>> {
         let dir = std::path::absolute(options.table_dir(table))
             .map_err(|error| Error::invalid("cannot resolve the data directory").because(error))?;
         let what = format!("cannot open table {} in {}", table.name(), dir.display());
-        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable(what.clone()).because(error);
-        if read_only && !dir.join("_delta_log").is_dir() {
+        let failed = |error: DeltaTableError| {
+            // Bytes that came and make no sense are damage; bytes that did not come are not.
+            let mut causes = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source());
+            let code = if causes.any(|cause| cause.is::<std::io::Error>()) { Code::Unavailable } else { Code::Corrupt };
+            Error::new(code, what.clone()).because(error)
+        };
+        let log = dir.join("_delta_log");
+        if read_only && !log.is_dir() {
             return Ok(None);
         }
         if !read_only {
-            options.disk.create_dir(&dir).map_err(|error| Error::unavailable(what.clone()).because(error))?;
-            drop_torn_commit(&options, &dir)?;
+            // From the top, so that every directory's own entry is durable.
+            for dir in [options.dir.join("lake"), dir.clone(), log.clone()] {
+                options.disk.create_dir(&dir).map_err(|error| Error::unavailable(what.clone()).because(error))?;
+            }
+            renew_newest_commit(&*options.disk, &log)?;
         }
         let url = Url::from_directory_path(&dir).map_err(|()| Error::invalid(what.clone()))?;
-        let mut delta = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(failed)?;
+        let store = Arc::new(DurableFiles::new(options.disk.clone()));
+        let mut delta = DeltaTableBuilder::from_url(url.clone())
+            .and_then(|builder| builder.with_storage_backend(store, url).build())
+            .map_err(failed)?;
         let exists = delta.verify_deltatable_existence().await.map_err(failed)?;
         match exists {
             true => delta.load().await.map_err(failed)?,
             false if read_only => return Ok(None),
             false => delta = create(&delta, table).await.map_err(failed)?,
         }
-        let mut lake = Self {
-            app_id: format!("tyto/{}", options.name),
-            options,
-            table,
-            dir,
-            delta,
-            unsynced: !exists,
-            doubtful: None,
-            commits_since_checkpoint: 0,
-        };
+        let mut lake =
+            Self { app_id: format!("tyto/{}", options.name), options, table, dir, delta, doubtful: None, commits_since_checkpoint: 0 };
         lake.check_format()?;
-        if !read_only {
-            lake.sync()?;
-        }
+        lake.commits_since_checkpoint = lake.version().saturating_sub(newest_checkpoint(&*lake.options.disk, &log)?);
         let (files, committed_seq) = (lake.files().map_err(failed)?, lake.committed_seq().await.map_err(failed)?);
-        if !read_only {
-            lake.remove_orphans(&files)?;
-        }
         Ok(Some(Opened { lake, files, committed_seq }))
     }
 
-    /// Commits new files with the log position they reach. After an error ask [`Self::resolve`] what became of it.
+    /// Commits new files with the log position they reach, durably. After an error ask [`Self::resolve`] what became of it.
     pub(crate) async fn append(&mut self, files: &[LakeFile], seq: u64) -> Result<()> {
         let adds = files.iter().map(|file| Action::Add(self.add(file, true))).collect();
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
@@ -94,10 +95,10 @@ impl LakeTable {
         self.commit(adds, operation, Some(transaction), files).await
     }
 
-    /// Commits that `new` holds the rows of `old`. After an error ask [`Self::resolve`] what became of it.
+    /// Commits that `new` holds the rows of `old`, durably. After an error ask [`Self::resolve`] what became of it.
     pub(crate) async fn replace(&mut self, old: &[Arc<LakeFile>], new: &[LakeFile]) -> Result<()> {
         let removes = old.iter().map(|file| Action::Remove(self.remove(file)));
-        let actions = removes.chain(new.iter().map(|file| Action::Add(self.add(file, false)))).collect();
+        let actions = removes.chain(new.iter().map(|file| Action::Add(self.add(file, self.merging_changes_rows())))).collect();
         let target_size = i64::try_from(self.options.compaction_bytes_max).unwrap_or(i64::MAX);
         self.commit(actions, DeltaOperation::Optimize { predicate: None, target_size }, None, new).await
     }
@@ -110,7 +111,7 @@ impl LakeTable {
         new: &[LakeFile],
     ) -> Result<()> {
         assert!(self.doubtful.is_none(), "a doubtful commit is resolved before the next");
-        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot commit to the Delta log").because(error);
+        let failed = |error: DeltaTableError| Error::unavailable("cannot commit to the Delta log").because(error);
         let mut properties =
             CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
         if let Some(transaction) = transaction {
@@ -125,7 +126,6 @@ impl LakeTable {
             .map_err(failed)?;
         self.delta.state = Some(commit.snapshot());
         self.doubtful = None;
-        self.unsynced = true;
         self.commits_since_checkpoint += 1;
         Ok(())
     }
@@ -134,10 +134,10 @@ impl LakeTable {
     /// An error may come after the log file was written, and doing the commit again would double its rows.
     pub(crate) async fn resolve(&mut self) -> Result<Option<(Vec<Arc<LakeFile>>, u64)>> {
         let Some(new) = self.doubtful.clone() else { return Ok(None) };
-        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot read the Delta log again").because(error);
+        let failed = |error: DeltaTableError| Error::unavailable("cannot read the Delta log again").because(error);
         self.delta.update_state().await.map_err(failed)?;
         let (files, committed_seq) = (self.files().map_err(failed)?, self.committed_seq().await.map_err(failed)?);
-        self.unsynced = true;
+        renew_newest_commit(&*self.options.disk, &self.dir.join("_delta_log"))?;
         self.doubtful = None;
         for path in new.iter().filter(|path| !files.iter().any(|file| file.path == **path)) {
             if let Err(error) = self.options.disk.remove(path) {
@@ -145,22 +145,6 @@ impl LakeTable {
             }
         }
         Ok(Some((files, committed_seq)))
-    }
-
-    /// Makes the last commit durable. Until then the write-ahead log must keep its frames.
-    pub(crate) fn sync(&mut self) -> Result<()> {
-        if !self.unsynced {
-            return Ok(());
-        }
-        let log = self.dir.join("_delta_log");
-        let version = self.delta.version().unwrap_or_default();
-        let disk = &self.options.disk;
-        disk.sync_file(&log.join(format!("{version:020}.json")))
-            .and_then(|()| disk.sync_dir(&log))
-            .and_then(|()| disk.sync_dir(&self.dir))
-            .map_err(|error| Error::unavailable(format!("cannot sync the Delta log {}", log.display())).because(error))?;
-        self.unsynced = false;
-        Ok(())
     }
 
     /// Writes a checkpoint every so many commits, so that opening stays fast, and lets go of expired log files.
@@ -175,19 +159,20 @@ impl LakeTable {
     }
 
     async fn try_checkpoint(&self) -> Result<()> {
-        let failed = |error: deltalake_core::DeltaTableError| Error::unavailable("cannot write a Delta checkpoint").because(error);
-        let io = |error: std::io::Error| Error::unavailable("cannot sync a Delta checkpoint").because(error);
+        let failed = |error: DeltaTableError| Error::unavailable("cannot write a Delta checkpoint").because(error);
         checkpoints::create_checkpoint(&self.delta, None).await.map_err(failed)?;
-        let log = self.dir.join("_delta_log");
-        let version = format!("{:020}.checkpoint", self.delta.version().unwrap_or_default());
-        for (name, _) in self.options.disk.list(&log).map_err(io)? {
-            if name.starts_with(&version) || name == "_last_checkpoint" {
-                self.options.disk.sync_file(&log.join(name)).map_err(io)?;
-            }
-        }
-        self.options.disk.sync_dir(&log).map_err(io)?;
         checkpoints::cleanup_metadata(&self.delta, None).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// Whether a compaction's rows differ from those it replaces, for readers that follow the table's changes: the chunks of
+    /// one series become one row.
+    fn merging_changes_rows(&self) -> bool {
+        self.table == Table::Samples
+    }
+
+    fn version(&self) -> u64 {
+        self.delta.version().unwrap_or_default()
     }
 
     fn add(&self, file: &LakeFile, data_change: bool) -> Add {
@@ -209,7 +194,7 @@ impl LakeTable {
     fn remove(&self, file: &LakeFile) -> Remove {
         Remove {
             path: file.name.clone(),
-            data_change: false,
+            data_change: self.merging_changes_rows(),
             deletion_timestamp: Some(self.options.clock.now_ms()),
             extended_file_metadata: Some(true),
             partition_values: Some(HashMap::new()),
@@ -222,7 +207,7 @@ impl LakeTable {
     }
 
     /// The live files, oldest rows of the log first: a later file's point replaces an earlier one's.
-    fn files(&self) -> Result<Vec<Arc<LakeFile>>, deltalake_core::DeltaTableError> {
+    fn files(&self) -> Result<Vec<Arc<LakeFile>>, DeltaTableError> {
         let mut files: Vec<Arc<LakeFile>> = self
             .delta
             .snapshot()?
@@ -238,7 +223,7 @@ impl LakeTable {
         Ok(files)
     }
 
-    async fn committed_seq(&self) -> Result<u64, deltalake_core::DeltaTableError> {
+    async fn committed_seq(&self) -> Result<u64, DeltaTableError> {
         let version = self.delta.snapshot()?.transaction_version(self.delta.log_store().as_ref(), &self.app_id).await?;
         Ok(version.and_then(|seq| u64::try_from(seq).ok()).unwrap_or_default())
     }
@@ -253,23 +238,60 @@ impl LakeTable {
         }
     }
 
-    /// Parquet files that no commit names: a crash came between writing and committing, or before replaced files were
-    /// deleted.
-    fn remove_orphans(&self, files: &[Arc<LakeFile>]) -> Result<()> {
-        let known: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    /// Removes Parquet files that no commit names: a crash came between writing and committing, or before replaced files
+    /// were deleted. Those replaced so recently that a reader outside may still want them are kept and given, with when.
+    ///
+    /// `logged_seq` is the last frame of the write-ahead log. A flush writes no row before its frame is durable, so a file
+    /// that reaches beyond both log and table holds rows that are nowhere else: something took a commit away.
+    pub(crate) async fn remove_orphans(&self, files: &[Arc<LakeFile>], logged_seq: u64) -> Result<Vec<(Arc<LakeFile>, i64)>> {
+        let what = format!("cannot clean up {}", self.dir.display());
+        let failed = |error: std::io::Error| Error::unavailable(what.clone()).because(error);
+        let unread = |error: DeltaTableError| Error::unavailable(what.clone()).because(error);
         let disk = &self.options.disk;
-        let failed = |error: std::io::Error| Error::unavailable(format!("cannot clean up {}", self.dir.display())).because(error);
-        for (name, bytes) in disk.list(&self.dir).map_err(failed)? {
-            if name.ends_with(".parquet") && !known.contains(name.as_str()) {
-                tracing::info!(table = self.table.name(), file = name, bytes, "removing a lake file that no commit names");
-                disk.remove(&self.dir.join(name)).map_err(failed)?;
+        let known: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let held_seq = self.committed_seq().await.map_err(unread)?.max(logged_seq);
+        let listed = disk.list(&self.dir).map_err(failed)?;
+        let orphans: Vec<_> = listed.into_iter().filter(|(name, _)| name.ends_with(".parquet") && !known.contains(name.as_str())).collect();
+        if let Some((name, _)) = orphans.iter().find(|(name, _)| written_seq(name).is_some_and(|seq| seq > held_seq)) {
+            let why = format!(
+                "{name} holds rows up to frame {} and neither a commit nor the log has them",
+                written_seq(name).unwrap_or_default()
+            );
+            return Err(
+                Error::new(Code::Corrupt, format!("cannot open table {} in {}", self.table.name(), self.dir.display())).because(why)
+            );
+        }
+        if orphans.is_empty() {
+            return Ok(Vec::new());
+        }
+        let replaced = self.replaced_at_ms().await.map_err(unread)?;
+        let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
+        let now = self.options.clock.now_ms();
+        let mut kept = Vec::new();
+        for (name, bytes) in orphans {
+            let path = self.dir.join(&name);
+            match replaced.get(&name) {
+                Some(&at) if now.saturating_sub(at) < age_min => {
+                    kept.push((Arc::new(LakeFile::new(path, name, bytes, FileStats::default())), at));
+                }
+                _ => {
+                    tracing::info!(table = self.table.name(), file = name, bytes, "removing a lake file that no commit names");
+                    disk.remove(&path).map_err(failed)?;
+                }
             }
         }
-        Ok(())
+        Ok(kept)
+    }
+
+    /// Files that a compaction replaced, by name, and when.
+    async fn replaced_at_ms(&self) -> Result<HashMap<String, i64>, DeltaTableError> {
+        let log_store = self.delta.log_store();
+        let tombstones = self.delta.snapshot()?.all_tombstones(log_store.as_ref());
+        tombstones.map_ok(|file| (file.path().into_owned(), file.deletion_timestamp().unwrap_or_default())).try_collect().await
     }
 }
 
-async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, deltalake_core::DeltaTableError> {
+async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, DeltaTableError> {
     let schema: StructType = table.schema().as_ref().try_into_kernel()?;
     CreateBuilder::new()
         .with_log_store(delta.log_store())
@@ -280,20 +302,27 @@ async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, deltalak
         .await
 }
 
-/// The object store does not sync the files it creates, so after a power cut the last commit may be there without its
-/// content. It was not relied on: the write-ahead log still has its frames.
-fn drop_torn_commit(options: &ShardOptions, dir: &std::path::Path) -> Result<()> {
-    let log = dir.join("_delta_log");
-    let failed = |error: std::io::Error| Error::unavailable(format!("cannot check the Delta log {}", log.display())).because(error);
-    let names = options.disk.list(&log).map_err(failed)?;
-    let Some((last, _)) = names.iter().rfind(|(name, _)| name.len() == 25 && name.ends_with(".json")) else { return Ok(()) };
-    let path = log.join(last);
-    let bytes = options.disk.read(&path).map_err(failed)?;
+/// Writes the newest commit once more, durably: whoever wrote it may have been killed, or may have seen an error, before its
+/// name was synced. Every older one was durable before the next began.
+fn renew_newest_commit(disk: &dyn Disk, log: &std::path::Path) -> Result<()> {
+    let failed = |error: std::io::Error| Error::unavailable(format!("cannot renew the newest commit of {}", log.display())).because(error);
+    let names = disk.list(log).map_err(failed)?;
+    let Some((newest, _)) = names.iter().rfind(|(name, _)| name.len() == 25 && name.ends_with(".json")) else { return Ok(()) };
+    let path = log.join(newest);
+    let bytes = disk.read(&path).map_err(failed)?;
+    // An empty file would pass for a commit that did nothing.
     let whole = !bytes.is_empty()
         && bytes.split(|&byte| byte == b'\n').all(|line| line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
     if !whole {
-        tracing::warn!(commit = %path.display(), "removing a torn commit; its rows are still in the write-ahead log");
-        options.disk.remove(&path).and_then(|()| options.disk.sync_dir(&log)).map_err(failed)?;
+        let what = format!("cannot read commit {}", path.display());
+        return Err(Error::new(Code::Corrupt, what).because("it was whole when it was written and is not any more"));
     }
-    Ok(())
+    write_whole(disk, &path, &[bytes.into()], true).map_err(failed)
+}
+
+/// The version of the newest checkpoint, 0 without one.
+fn newest_checkpoint(disk: &dyn Disk, log: &std::path::Path) -> Result<u64> {
+    let names = disk.list(log).map_err(|error| Error::unavailable(format!("cannot list {}", log.display())).because(error))?;
+    let version = |name: &str| name.split_once(".checkpoint")?.0.parse().ok();
+    Ok(names.iter().filter_map(|(name, _)| version(name)).max().unwrap_or_default())
 }

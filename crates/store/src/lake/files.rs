@@ -16,6 +16,11 @@ use super::handle::Handle;
 /// A bound longer than this is not kept: statistics are read at every open.
 const BOUND_BYTES_MAX: usize = 256;
 
+/// Says in a file's footer how many bytes its rows take in memory.
+pub(crate) const MEMORY_BYTES_KEY: &str = "tyto.memoryBytes";
+/// Of a file that does not say so: memory per byte of the file.
+const MEMORY_FACTOR: u64 = 16;
+
 /// A Parquet file of the table as it is now. Files never change; who holds one can read it.
 #[derive(Debug)]
 pub(crate) struct LakeFile {
@@ -24,12 +29,12 @@ pub(crate) struct LakeFile {
     pub(crate) name: String,
     pub(crate) bytes: u64,
     pub(crate) stats: FileStats,
-    footer: OnceLock<ArrowReaderMetadata>,
+    memory_bytes: OnceLock<u64>,
 }
 
 impl LakeFile {
     pub(crate) fn new(path: PathBuf, name: String, bytes: u64, stats: FileStats) -> Self {
-        Self { path, name, bytes, stats, footer: OnceLock::new() }
+        Self { path, name, bytes, stats, memory_bytes: OnceLock::new() }
     }
 
     pub(crate) fn open(&self) -> Result<Handle> {
@@ -38,15 +43,29 @@ impl LakeFile {
             .map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
     }
 
-    /// The footer, read once.
-    pub(crate) fn footer(&self, file: &Handle) -> Result<&ArrowReaderMetadata> {
-        if let Some(footer) = self.footer.get() {
-            return Ok(footer);
-        }
+    /// Reads the footer; `Footers` remembers those of scans.
+    pub(crate) fn footer(&self, file: &Handle) -> Result<ArrowReaderMetadata> {
         let options =
             ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional).with_column_index_policy(PageIndexPolicy::Skip);
-        let footer = ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))?;
-        Ok(self.footer.get_or_init(|| footer))
+        ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))
+    }
+
+    /// What the rows take in memory, read from the footer once.
+    pub(crate) fn memory_bytes(&self) -> Result<u64> {
+        if let Some(&bytes) = self.memory_bytes.get() {
+            return Ok(bytes);
+        }
+        let footer = self.footer(&self.open()?)?;
+        let said = footer.metadata().file_metadata().key_value_metadata().and_then(|pairs| {
+            let pair = pairs.iter().find(|pair| pair.key == MEMORY_BYTES_KEY)?;
+            pair.value.as_ref()?.parse().ok()
+        });
+        Ok(*self.memory_bytes.get_or_init(|| said.unwrap_or(self.bytes.saturating_mul(MEMORY_FACTOR))))
+    }
+
+    /// Known to who has just written the file.
+    pub(crate) fn set_memory_bytes(&self, bytes: u64) {
+        let _ = self.memory_bytes.set(bytes);
     }
 
     pub(crate) fn corrupt(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

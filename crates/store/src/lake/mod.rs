@@ -3,5 +3,7 @@
 pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod files;
+pub(crate) mod footers;
 pub(crate) mod handle;
+pub(crate) mod object;
 pub(crate) mod write;

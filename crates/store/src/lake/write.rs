@@ -5,15 +5,17 @@ use std::sync::Arc;
 use arrow::array::{Array, Float64Array, ListArray, RecordBatch};
 use arrow::compute::{SortColumn, SortOptions, concat, interleave_record_batch, lexsort_to_indices};
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
 use model::schema::column;
 use model::{Error, Result, Table};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-use super::files::{FileStats, LakeFile, bounded_longs, bounded_texts};
-use crate::head::{Frozen, Head};
+use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
+use crate::head::{Frozen, Head, bytes_of};
 use crate::{DiskFile, ShardOptions};
 
 /// Rows that are put in order and encoded at once.
@@ -26,24 +28,53 @@ const SAMPLES_GROUP_BYTES: usize = 8 << 20;
 /// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
 /// metadata. Their time is 0, and in one file with the points its least time would say nothing.
 pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &Frozen) -> Result<Vec<LakeFile>> {
-    let mut files = Vec::new();
     match &**head {
         Head::Rows(rows) => {
             let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-            files.extend(write_file(options, table, seq, sorted(table, &batches)?)?);
+            write_sorted(options, table, seq, &batches)
         }
         Head::Series(series) => {
-            let mut slice = series.slice(|_, _| true);
+            let mut slice = series.slice(None, |_, _| true);
             slice.sort();
-            files.extend(write_file(options, table, seq, slice.batches(options.chunk_points_max))?);
-            files.extend(write_file(options, table, seq, series.family_rows().map(Ok).into_iter())?);
+            let mut files = Vec::new();
+            let written = write_file(options, table, seq, slice.batches(options.chunk_points_max))
+                .map(|file| files.extend(file))
+                .and_then(|()| write_file(options, table, seq, series.family_rows().map(Ok).into_iter()))
+                .map(|file| files.extend(file));
+            finish(options, table, files, written)
         }
     }
-    if !files.is_empty() {
-        let dir = options.table_dir(table);
-        options.disk.sync_dir(&dir).map_err(|error| cannot_write(&dir, error))?;
+}
+
+/// Writes the rows of these batches as one sorted file, durable when this returns.
+pub(crate) fn write_sorted(options: &ShardOptions, table: Table, seq: u64, batches: &[RecordBatch]) -> Result<Vec<LakeFile>> {
+    let written = sorted(table, batches).and_then(|batches| write_file(options, table, seq, batches))?;
+    finish(options, table, written.into_iter().collect(), Ok(()))
+}
+
+/// Makes the names of new files durable; after an error none of them stays.
+fn finish(options: &ShardOptions, table: Table, files: Vec<LakeFile>, written: Result<()>) -> Result<Vec<LakeFile>> {
+    let dir = options.table_dir(table);
+    let synced = written.and_then(|()| match files.is_empty() {
+        true => Ok(()),
+        false => options.disk.sync_dir(&dir).map_err(|error| cannot_write(&dir, error)),
+    });
+    match synced {
+        Ok(()) => Ok(files),
+        Err(error) => {
+            discard(options, &files);
+            Err(error)
+        }
     }
-    Ok(files)
+}
+
+/// Removes files that no commit will name. One that stays does no harm: the next open removes it.
+pub(crate) fn discard(options: &ShardOptions, files: &[LakeFile]) {
+    for file in files {
+        if let Err(error) = options.disk.remove(&file.path) {
+            tracing::warn!(path = %file.path.display(), %error, "cannot remove an unfinished lake file; the next open will");
+        }
+    }
 }
 
 /// The rows of all batches in the table's order, in slices. Only the sort columns are copied together; the rest is
@@ -62,7 +93,29 @@ pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<impl Itera
     }
     let slices: Vec<Vec<(usize, usize)>> = order.chunks(SLICE_ROWS).map(<[_]>::to_vec).collect();
     let batches: Vec<RecordBatch> = batches.to_vec();
-    Ok(slices.into_iter().map(move |slice| Ok(interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &slice)?)))
+    Ok(slices.into_iter().flat_map(move |slice| {
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
+        match gather(&slice, &|rows| interleave_record_batch(&batches, rows)) {
+            Ok(gathered) => gathered.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }
+    }))
+}
+
+/// Copies rows together; those whose texts are more than the 2 GiB that one column may hold become several batches.
+pub(crate) fn gather(
+    rows: &[(usize, usize)],
+    pick: &impl Fn(&[(usize, usize)]) -> Result<RecordBatch, ArrowError>,
+) -> Result<Vec<RecordBatch>> {
+    match pick(rows) {
+        Err(ArrowError::OffsetOverflowError(_)) if rows.len() > 1 => {
+            let (first, second) = rows.split_at(rows.len() / 2);
+            let mut gathered = gather(first, pick)?;
+            gathered.extend(gather(second, pick)?);
+            Ok(gathered)
+        }
+        picked => Ok(vec![picked?]),
+    }
 }
 
 /// Writes one file and syncs it; none when there is nothing to write. The caller syncs the directory.
@@ -83,7 +136,11 @@ pub(crate) fn write_file(
     let file = options.disk.create(&path).map_err(|error| cannot_write(&path, error))?;
     let written = encode(options, table, &first, file, batches);
     match written {
-        Ok((bytes, stats)) => Ok(Some(LakeFile::new(path, name, bytes, stats))),
+        Ok(Written { bytes, memory_bytes, stats }) => {
+            let file = LakeFile::new(path, name, bytes, stats);
+            file.set_memory_bytes(memory_bytes);
+            Ok(Some(file))
+        }
         Err(error) => {
             // An orphan does no harm; the next open removes it if this fails.
             let _ = options.disk.remove(&path);
@@ -92,28 +149,37 @@ pub(crate) fn write_file(
     }
 }
 
+struct Written {
+    bytes: u64,
+    /// What the rows took in memory.
+    memory_bytes: u64,
+    stats: FileStats,
+}
+
 fn encode(
     options: &ShardOptions,
     table: Table,
     first: &RecordBatch,
     file: Box<dyn DiskFile>,
     batches: impl Iterator<Item = Result<RecordBatch>>,
-) -> Result<(u64, FileStats)> {
+) -> Result<Written> {
     let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
     let properties = properties(options, table, first)?;
     let sink = BufWriter::with_capacity(1 << 20, Sink { file, bytes: 0 });
     let mut writer = ArrowWriter::try_new(sink, table.schema(), Some(properties)).map_err(failed)?;
-    let mut stats = FileStats::default();
+    let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
     for batch in batches {
         let batch = batch?;
         stats.add(table, &batch)?;
+        memory_bytes += bytes_of(&batch) as u64;
         writer.write(&batch).map_err(failed)?;
     }
+    writer.append_key_value_metadata(KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string()));
     let buffered = writer.into_inner().map_err(failed)?;
     let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
     let mut sink = buffered.into_inner().map_err(|error| io(error.into_error()))?;
     sink.file.sync().map_err(io)?;
-    Ok((sink.bytes, stats))
+    Ok(Written { bytes: sink.bytes, memory_bytes, stats })
 }
 
 fn cannot_write(path: &Path, error: io::Error) -> Error {
@@ -238,3 +304,25 @@ pub(crate) fn same_schema(table: Table, records: &RecordBatch) -> Result<()> {
 
 /// Held so that the type of files shows where they come from.
 pub(crate) type Files = Arc<Vec<Arc<LakeFile>>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_overflow_one_batch_become_several() {
+        let records = RecordBatch::new_empty(Table::Logs.schema());
+        let rows: Vec<(usize, usize)> = (0..9).map(|row| (0, row)).collect();
+        let picked = std::cell::RefCell::new(Vec::new());
+        let pick = |rows: &[(usize, usize)]| match rows.len() {
+            0..=3 => {
+                picked.borrow_mut().extend(rows.iter().map(|place| place.1));
+                Ok(records.clone())
+            }
+            more => Err(ArrowError::OffsetOverflowError(more)),
+        };
+        assert_eq!(gather(&rows, &pick).unwrap().len(), 4);
+        assert_eq!(picked.into_inner(), (0..9).collect::<Vec<_>>());
+        assert!(gather(&[(0, 0)], &|_| Err(ArrowError::OffsetOverflowError(1))).is_err());
+    }
+}

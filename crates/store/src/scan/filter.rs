@@ -21,7 +21,7 @@ pub(crate) struct CompiledFilter {
 
 #[derive(Clone, Debug)]
 pub(crate) enum CompiledTest {
-    /// Sorted.
+    /// Sorted, each once.
     OneOf(Vec<String>),
     Contains(Box<Finder<'static>>),
     Matches(Regex),
@@ -33,6 +33,7 @@ impl CompiledFilter {
         let exactly = |texts: &[String]| {
             let mut texts = texts.to_vec();
             texts.sort();
+            texts.dedup();
             CompiledTest::OneOf(texts)
         };
         let (test, negated) = match &filter.test {
@@ -110,6 +111,7 @@ fn anchored(pattern: &str) -> Result<CompiledTest> {
     if pattern.split('|').all(plain) {
         let mut texts: Vec<String> = pattern.split('|').map(str::to_owned).collect();
         texts.sort();
+        texts.dedup();
         return Ok(CompiledTest::OneOf(texts));
     }
     Ok(CompiledTest::Matches(regex(&format!("^(?s:{pattern})$"))?))

@@ -2,10 +2,12 @@
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::compute::interleave_record_batch;
-use model::Result;
 use model::schema::column;
+use model::{Code, Error, Result};
 
 use super::Plan;
+use crate::head::bytes_of;
+use crate::lake::write::gather;
 
 /// A row's place in the answer: smaller comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,13 +15,17 @@ pub(crate) struct Key(pub(crate) i64);
 
 /// Rows given out at once.
 const OUT_ROWS: usize = 8192;
-/// Batches held before their rows are gathered into one: a hundred wanted rows must not hold a hundred blocks.
+/// Batches held before it is asked whether their rows are better gathered into one: a hundred wanted rows must not hold a
+/// hundred blocks.
 const HELD_BATCHES_MAX: usize = 32;
 
 /// Rows seen and not yet given out.
 #[derive(Default)]
 pub(crate) struct Merge {
     batches: Vec<RecordBatch>,
+    /// Rows of all batches, wanted or not.
+    held_rows: usize,
+    held_bytes: usize,
     rows: Vec<(Key, u32, u32)>,
     given: usize,
 }
@@ -32,17 +38,28 @@ impl Merge {
         let times: &Int64Array = column(&records, plan.order_column())?;
         let batch = u32::try_from(self.batches.len()).expect("held batches are gathered long before");
         self.rows.extend((0u32..).zip(times.values()).map(|(row, &time)| (Key::of(plan.order, time), batch, row)));
-        self.batches.push(records);
+        self.hold(records);
         if let Some(left) = self.left(plan)
             && self.rows.len() > left
         {
             self.rows.select_nth_unstable(left);
             self.rows.truncate(left);
         }
-        if self.batches.len() > HELD_BATCHES_MAX {
+        let max = plan.shared.options.scan_held_bytes_max;
+        if self.batches.len() > HELD_BATCHES_MAX || self.held_bytes > max {
             self.gather()?;
         }
+        if self.held_bytes > max {
+            let what = format!("cannot bring rows into order: they take {} bytes (scan_held_bytes_max {max})", self.held_bytes);
+            return Err(Error::new(Code::LimitExceeded, what).because("ask for fewer rows by a limit, a shorter time or a filter"));
+        }
         Ok(())
+    }
+
+    fn hold(&mut self, records: RecordBatch) {
+        self.held_rows += records.num_rows();
+        self.held_bytes += bytes_of(&records);
+        self.batches.push(records);
     }
 
     /// Rows that the limit still allows.
@@ -58,34 +75,40 @@ impl Merge {
 
     /// Sorted batches of the rows before `until`, all without one; waits for enough rows to be worth it unless all.
     pub(crate) fn take(&mut self, plan: &Plan, until: Option<Key>) -> Result<Vec<RecordBatch>> {
-        self.rows.sort_unstable();
-        let ready = until.map_or(self.rows.len(), |until| self.rows.partition_point(|row| row.0 < until));
-        if until.is_some() && ready < OUT_ROWS {
+        let before = |row: &(Key, u32, u32)| until.is_none_or(|until| row.0 < until);
+        if until.is_some() && self.rows.iter().filter(|row| before(row)).count() < OUT_ROWS {
             return Ok(Vec::new());
         }
-        let rest = self.rows.split_off(ready);
+        self.rows.sort_unstable();
+        let rest = self.rows.split_off(self.rows.partition_point(before));
         let ready = std::mem::replace(&mut self.rows, rest);
         self.given += ready.len();
-        let batches = ready.chunks(OUT_ROWS).map(|rows| self.pick(rows)).collect::<Result<Vec<_>>>()?;
+        let mut batches = Vec::new();
+        for rows in ready.chunks(OUT_ROWS) {
+            batches.extend(self.pick(rows)?);
+        }
         self.gather()?;
         batches.into_iter().map(|records| Ok(records.project(&plan.output)?)).collect()
     }
 
-    fn pick(&self, rows: &[(Key, u32, u32)]) -> Result<RecordBatch> {
+    fn pick(&self, rows: &[(Key, u32, u32)]) -> Result<Vec<RecordBatch>> {
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         let places: Vec<(usize, usize)> = rows.iter().map(|&(_, batch, row)| (batch as usize, row as usize)).collect();
-        Ok(interleave_record_batch(&batches, &places)?)
+        gather(&places, &|places| interleave_record_batch(&batches, places))
     }
 
-    /// Copies the held rows together and lets go of the batches they were in.
+    /// Copies the held rows together and lets go of the batches they were in, once most of what these hold is not wanted:
+    /// then a row is copied a logarithmic number of times, however many batches come.
     fn gather(&mut self) -> Result<()> {
-        if self.rows.is_empty() {
-            self.batches.clear();
+        if self.rows.len() * 2 > self.held_rows {
             return Ok(());
         }
-        let one = self.pick(&self.rows)?;
-        self.rows.iter_mut().zip(0u32..).for_each(|(place, row)| (place.1, place.2) = (0, row));
-        self.batches = vec![one];
+        let gathered = if self.rows.is_empty() { Vec::new() } else { self.pick(&self.rows)? };
+        let places = (0u32..).zip(&gathered).flat_map(|(batch, records)| (0..records.num_rows() as u32).map(move |row| (batch, row)));
+        self.rows.iter_mut().zip(places).for_each(|(place, (batch, row))| (place.1, place.2) = (batch, row));
+        self.batches.clear();
+        (self.held_rows, self.held_bytes) = (0, 0);
+        gathered.into_iter().for_each(|records| self.hold(records));
         Ok(())
     }
 }

@@ -12,20 +12,27 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
-use model::{Error, Order, Result, ScanRequest, ScanStats, ScanStream, Table, TimeRange};
-use parking_lot::Mutex as Lock;
+use futures::future::ready;
+use model::{Error, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::ShardOptions;
 use crate::head::{Block, Head, SeriesSlice};
-use crate::lake::files::LakeFile;
+use crate::lake::footers::Footers;
 use crate::table::ShardTable;
-use filter::{CompiledFilter, meets};
-use work::{Unit, Worker};
+use filter::{CompiledFilter, CompiledTest, meets};
+use work::Unit;
 
-/// Batches that may wait for their reader.
-const BATCHES_AHEAD: usize = 2;
-/// Threads that one scan without an order may use.
+/// Units of which one scan without an order may work at once.
 const WORKERS_MAX: usize = 4;
+
+/// What the scans of a shard share.
+pub(crate) struct Shared {
+    pub(crate) options: Arc<ShardOptions>,
+    /// For as many threads as may compute at once.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) footers: Arc<Footers>,
+}
 
 /// A request made ready.
 pub(crate) struct Plan {
@@ -39,11 +46,12 @@ pub(crate) struct Plan {
     pub(crate) read_schema: SchemaRef,
     /// Which of the read columns are wanted.
     pub(crate) output: Vec<usize>,
+    pub(crate) shared: Shared,
     stats: Arc<Mutex<ScanStats>>,
 }
 
 impl Plan {
-    fn of(request: ScanRequest) -> Result<Self> {
+    fn of(request: ScanRequest, shared: Shared) -> Result<Self> {
         let ScanRequest { table, time, filters, columns, order, limit, stats } = request;
         let schema = table.schema();
         let mut filters = filters.iter().map(|filter| CompiledFilter::compile(filter, &schema)).collect::<Result<Vec<_>>>()?;
@@ -64,7 +72,7 @@ impl Plan {
         });
         let fields: Vec<_> = fields.collect::<Result<_>>()?;
         let read_schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Ok(Self { table, time, filters, order, limit, read_columns, read_schema, output, stats })
+        Ok(Self { table, time, filters, order, limit, read_columns, read_schema, output, shared, stats })
     }
 
     pub(crate) fn count(&self, add: impl FnOnce(&mut ScanStats)) {
@@ -76,6 +84,14 @@ impl Plan {
     pub(crate) fn is_instant(&self) -> bool {
         let (first, last) = self.table.time_columns();
         first == last
+    }
+
+    /// The names that a series must have one of, where the filters say so.
+    fn names(&self) -> Option<&[String]> {
+        self.filters.iter().find_map(|filter| match (&filter.subject, &filter.test) {
+            (Subject::Column(name), CompiledTest::OneOf(texts)) if name == "name" && !filter.negated => Some(&texts[..]),
+            _ => None,
+        })
     }
 
     pub(crate) fn order_column(&self) -> &'static str {
@@ -103,14 +119,23 @@ enum Taken {
     Series(SeriesSlice, Option<RecordBatch>),
 }
 
-pub(crate) fn scan(table: Arc<ShardTable>, request: ScanRequest, permits: Arc<Semaphore>, chunk_points_max: usize) -> Result<ScanStream> {
-    let plan = Arc::new(Plan::of(request)?);
+pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> Result<ScanStream> {
+    let plan = Arc::new(Plan::of(request, shared)?);
     if plan.time.is_empty() || plan.limit == Some(0) {
         return Ok(futures::stream::empty().boxed());
     }
     let view = table.view(|head| take(&plan, head));
-    let heads = [Some(view.active), view.frozen.map(|frozen| take(&plan, &frozen))];
+    // In the order of writing: of two points at one instant the reader keeps the last it sees.
     let mut units = VecDeque::new();
+    for file in view.files.iter() {
+        let may = prune::file_may_match(&plan, &file.stats);
+        plan.count(|stats| {
+            stats.files_total += 1;
+            stats.files_skipped += u64::from(!may);
+        });
+        units.extend(may.then(|| Unit::File(file.clone())));
+    }
+    let heads = [view.frozen.map(|frozen| take(&plan, &frozen)), Some(view.active)];
     for taken in heads.into_iter().flatten() {
         match taken {
             Taken::Blocks(blocks) => units.extend(blocks.into_iter().map(Unit::Block)),
@@ -120,52 +145,51 @@ pub(crate) fn scan(table: Arc<ShardTable>, request: ScanRequest, permits: Arc<Se
             }
         }
     }
-    let files = view.files;
-    let (out, mut batches) = mpsc::channel(BATCHES_AHEAD);
-    let work = async move {
-        let planned = plan.clone();
-        let runtime = tokio::runtime::Handle::current();
-        let opening = Worker::new(plan.clone(), permits.clone(), runtime.clone(), out.clone(), chunk_points_max);
-        let units = tokio::task::spawn_blocking(move || -> Result<_> {
-            let mut opening = opening;
-            opening.resume();
-            let mut units = units;
-            for file in files.iter() {
-                open_groups(&planned, file, &mut units)?;
-            }
-            Ok(units)
-        });
-        let units = match joined(units.await) {
-            Ok(units) => units,
-            Err(error) => return drop(out.send(Err(error)).await),
-        };
-        let workers = match plan.order {
-            Order::Any if plan.limit.is_none() => units.len().clamp(1, WORKERS_MAX),
-            _ => 1,
-        };
-        let units = Arc::new(Lock::new(units));
-        let each = (0..workers).map(|_| {
-            let mut worker = Worker::new(plan.clone(), permits.clone(), runtime.clone(), out.clone(), chunk_points_max);
-            let units = units.clone();
-            tokio::task::spawn_blocking(move || worker.run(&units))
-        });
-        for ended in futures::future::join_all(each.collect::<Vec<_>>()).await {
-            if let Err(error) = joined(ended) {
-                let _ = out.send(Err(error)).await;
-            }
-        }
+    let batches = match plan.order {
+        Order::Any => in_turn(&plan, units),
+        _ => in_order(&plan, units),
     };
-    // Started by the first poll of the stream; the workers stop at the next batch when the stream is dropped.
-    let work = futures::stream::once(async move {
-        tokio::spawn(work);
+    let mut left = plan.limit.unwrap_or(usize::MAX);
+    let limited = batches.map(move |records| {
+        let records = records?;
+        let records = records.slice(0, records.num_rows().min(left));
+        left -= records.num_rows();
+        plan.count(|stats| stats.rows_returned += records.num_rows() as u64);
+        Ok((records, left))
     });
-    let rows = futures::stream::poll_fn(move |context| batches.poll_recv(context));
-    Ok(work.filter_map(|()| async { None }).chain(rows).boxed())
+    // Ends with the row that reaches the limit, not when somebody asks for one more.
+    let ended = limited.scan(false, |ended, records| {
+        let before = std::mem::replace(ended, matches!(records, Ok((_, 0))));
+        ready((!before).then_some(records))
+    });
+    Ok(ended.map(|records| records.map(|(records, _)| records)).boxed())
 }
 
-/// A panic in a worker is an error of the scan, never an answer cut short.
-fn joined<R>(ended: Result<Result<R>, tokio::task::JoinError>) -> Result<R> {
-    ended.map_err(|error| Error::internal("cannot finish a scan").because(error))?
+/// The rows of one unit after the other, while a few units ahead are worked on. Their tasks start with the first poll of
+/// the stream and end when it is dropped.
+fn in_turn(plan: &Arc<Plan>, units: VecDeque<Unit>) -> ScanStream {
+    // Without an order a limit means any so many rows: those of the first units.
+    let workers = if plan.limit.is_some() { 1 } else { WORKERS_MAX };
+    let (turns, mut taken) = mpsc::channel(workers);
+    let plan = plan.clone();
+    let start = futures::stream::once(async move {
+        let units = Arc::new(tokio::sync::Mutex::new(units));
+        for _ in 0..workers {
+            tokio::spawn(work::run_in_turn(plan.clone(), units.clone(), turns.clone()));
+        }
+    });
+    let turns = futures::stream::poll_fn(move |context| taken.poll_recv(context));
+    let batches = turns.flat_map(|mut batches: mpsc::Receiver<_>| futures::stream::poll_fn(move |context| batches.poll_recv(context)));
+    start.filter_map(|()| ready(None)).chain(batches).boxed()
+}
+
+fn in_order(plan: &Arc<Plan>, units: VecDeque<Unit>) -> ScanStream {
+    let (out, mut batches) = mpsc::channel(work::BATCHES_AHEAD);
+    let plan = plan.clone();
+    let start = futures::stream::once(async move {
+        tokio::spawn(work::run_in_order(plan, units, out));
+    });
+    start.filter_map(|()| ready(None)).chain(futures::stream::poll_fn(move |context| batches.poll_recv(context))).boxed()
 }
 
 fn take(plan: &Plan, head: &Head) -> Taken {
@@ -174,12 +198,11 @@ fn take(plan: &Plan, head: &Head) -> Taken {
             Taken::Blocks(rows.blocks().filter(|block| meets(plan.time, block.min_time, block.max_time)).cloned().collect())
         }
         Head::Series(head) => {
-            let nanos = |ms: Option<&i64>| ms.map_or(0, |ms| ms.saturating_mul(1_000_000));
             let mut looked = 0;
-            let slice = head.slice(|series, families| {
+            let slice = head.slice(plan.names(), |series, families| {
                 looked += 1;
-                let times = series.chunk.times_ms();
-                meets(plan.time, nanos(times.first()), nanos(times.last()))
+                let (first, last) = series.chunk.range_ms();
+                meets(plan.time, first.saturating_mul(1_000_000), last.saturating_mul(1_000_000))
                     && plan.filters.iter().all(|filter| filter.keeps_series(&series.key, families))
             });
             plan.count(|stats| stats.head_rows_scanned += looked);
@@ -188,26 +211,4 @@ fn take(plan: &Plan, head: &Head) -> Taken {
             Taken::Series(slice, families)
         }
     }
-}
-
-fn open_groups(plan: &Plan, file: &Arc<LakeFile>, units: &mut VecDeque<Unit>) -> Result<()> {
-    plan.count(|stats| stats.files_total += 1);
-    if !prune::file_may_match(plan, &file.stats) {
-        plan.count(|stats| stats.files_skipped += 1);
-        return Ok(());
-    }
-    let handle = file.open()?;
-    let footer = file.footer(&handle)?;
-    for group in 0..footer.metadata().num_row_groups() {
-        let may = prune::group_may_match(plan, file, &handle, group)?;
-        plan.count(|stats| {
-            stats.row_groups_total += 1;
-            stats.row_groups_skipped += u64::from(!may);
-        });
-        if may {
-            let time = prune::group_time(plan, footer.metadata().row_group(group)).unwrap_or((i64::MIN, i64::MAX));
-            units.push_back(Unit::Group { file: file.clone(), handle: handle.clone(), group, time });
-        }
-    }
-    Ok(())
 }

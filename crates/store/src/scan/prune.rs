@@ -1,7 +1,7 @@
 //! What need not be read: files by the Delta log's statistics, row groups by the footer's, and by bloom filter.
 
 use model::{Result, Subject};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
@@ -33,8 +33,7 @@ pub(crate) fn file_may_match(plan: &Plan, stats: &FileStats) -> bool {
 }
 
 /// Whether a row group can hold a row of the answer.
-pub(crate) fn group_may_match(plan: &Plan, file: &LakeFile, handle: &Handle, group: usize) -> Result<bool> {
-    let footer = file.footer(handle)?;
+pub(crate) fn group_may_match(plan: &Plan, file: &LakeFile, handle: &Handle, footer: &ArrowReaderMetadata, group: usize) -> Result<bool> {
     let metadata = footer.metadata().row_group(group);
     if let Some((first, last)) = group_time(plan, metadata)
         && !meets(plan.time, first, last)
@@ -45,7 +44,7 @@ pub(crate) fn group_may_match(plan: &Plan, file: &LakeFile, handle: &Handle, gro
         let Subject::Column(name) = &filter.subject else { continue };
         let Some(leaf) = leaf(metadata, name) else { continue };
         let known = metadata.column(leaf).statistics().and_then(|stats| known(stats, metadata.num_rows()));
-        if known.is_some_and(|known| !may_match(filter, &known)) || bloom_excludes(filter, file, handle, group, leaf)? {
+        if known.is_some_and(|known| !may_match(filter, &known)) || bloom_excludes(filter, file, handle, footer, group, leaf)? {
             return Ok(false);
         }
     }
@@ -94,9 +93,15 @@ fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
     }
 }
 
-fn bloom_excludes(filter: &CompiledFilter, file: &LakeFile, handle: &Handle, group: usize, leaf: usize) -> Result<bool> {
+fn bloom_excludes(
+    filter: &CompiledFilter,
+    file: &LakeFile,
+    handle: &Handle,
+    footer: &ArrowReaderMetadata,
+    group: usize,
+    leaf: usize,
+) -> Result<bool> {
     let CompiledTest::OneOf(texts) = &filter.test else { return Ok(false) };
-    let footer = file.footer(handle)?;
     let without = footer.metadata().row_group(group).column(leaf).bloom_filter_offset().is_none();
     // A filter holds no nulls, and null is the empty text.
     if filter.negated || without || texts.iter().any(String::is_empty) {

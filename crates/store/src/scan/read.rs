@@ -1,11 +1,13 @@
 //! Reads one row group: the columns of the filters first, one filter after the other on what the last one left, then the
 //! wanted columns of the rows that remain.
 
+use std::sync::Arc;
+
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use model::schema::column;
 use model::{Order, Result};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 
 use super::filter::time_mask;
 use super::merge::Key;
@@ -16,33 +18,36 @@ use crate::lake::handle::Handle;
 const BATCH_ROWS: usize = 8192;
 
 /// One row group of one file, opened.
-pub(crate) struct Group<'a> {
-    plan: &'a Plan,
-    file: &'a LakeFile,
-    handle: &'a Handle,
+pub(crate) struct Group {
+    plan: Arc<Plan>,
+    file: Arc<LakeFile>,
+    handle: Handle,
+    footer: ArrowReaderMetadata,
     group: usize,
 }
 
-/// The rows of a group that the answer wants; `all` without having looked.
+/// The rows of a group that the answer wants; without a selection all of them.
 pub(crate) struct Chosen {
     selection: Option<RowSelection>,
     rows: usize,
 }
 
-impl<'a> Group<'a> {
-    pub(crate) fn new(plan: &'a Plan, file: &'a LakeFile, handle: &'a Handle, group: usize) -> Self {
-        Self { plan, file, handle, group }
+impl Group {
+    pub(crate) fn open(plan: Arc<Plan>, file: Arc<LakeFile>, group: usize) -> Result<Self> {
+        let handle = file.open()?;
+        let footer = plan.shared.footers.of(&file, &handle)?;
+        Ok(Self { plan, file, handle, footer, group })
     }
 
     /// Applies the time range and every filter. With `top`, keeps only the first so many rows in the plan's order, those
     /// after `bound` not among them.
     pub(crate) fn choose(&self, top: Option<usize>, bound: Option<Key>) -> Result<Chosen> {
-        let metadata = self.file.footer(self.handle)?.metadata().row_group(self.group).clone();
+        let metadata = self.footer.metadata().row_group(self.group);
         let rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
         let mut chosen = Chosen { selection: None, rows };
         self.plan.count(|stats| stats.rows_scanned += rows as u64);
         let range = self.plan.time;
-        let inside = prune::group_time(self.plan, &metadata)
+        let inside = prune::group_time(&self.plan, metadata)
             .is_some_and(|(first, last)| range.contains(first) && range.contains(last) && self.plan.is_instant());
         if !inside {
             let (first, last) = self.plan.table.time_columns();
@@ -91,7 +96,7 @@ impl<'a> Group<'a> {
     }
 
     /// The chosen rows with the plan's columns.
-    pub(crate) fn read(&self, chosen: &Chosen) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>> {
+    pub(crate) fn read(&self, chosen: &Chosen) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
         if chosen.rows == 0 {
             return Ok(Box::new(std::iter::empty()));
         }
@@ -110,9 +115,8 @@ impl<'a> Group<'a> {
         })))
     }
 
-    fn batches(&self, columns: &[&str], chosen: &Chosen) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
-        let file = self.file;
-        let footer = file.footer(self.handle)?.clone();
+    fn batches(&self, columns: &[&str], chosen: &Chosen) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+        let (file, footer) = (self.file.clone(), self.footer.clone());
         let roots: Vec<usize> =
             (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);

@@ -1,169 +1,225 @@
-//! Works through the blocks of a scan on blocking threads.
+//! Works through the units of a scan: every step on a blocking thread, and between two steps on none.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use model::{Order, Result};
-use parking_lot::Mutex as Lock;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use model::{Error, Order, Result};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::merge::{Key, Merge};
 use super::read::Group;
-use super::{Plan, read};
+use super::{Plan, prune, read};
 use crate::head::{Block, SeriesSlice};
 use crate::lake::files::LakeFile;
-use crate::lake::handle::Handle;
 
-/// A block of rows to look at.
+/// Batches that may wait for their reader.
+pub(crate) const BATCHES_AHEAD: usize = 2;
+
+/// Rows to look at.
 pub(crate) enum Unit {
     Block(Arc<Block>),
     Series(SeriesSlice),
     /// Rows of the head without points.
     Families(RecordBatch),
+    /// Opened only when its turn comes: a scan of many files must hold few open.
+    File(Arc<LakeFile>),
     Group {
         file: Arc<LakeFile>,
-        handle: Handle,
         group: usize,
         time: (i64, i64),
     },
 }
 
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
 impl Unit {
     /// The best place any of its rows can have.
-    fn first_key(&self, order: Order) -> Key {
+    fn first_key(&self, plan: &Plan) -> Key {
         let (first, last) = match self {
             Self::Block(block) => (block.min_time, block.max_time),
             Self::Group { time, .. } => *time,
+            Self::File(file) => file.stats.time(plan.table).unwrap_or((i64::MIN, i64::MAX)),
             Self::Series(_) | Self::Families(_) => (i64::MIN, i64::MAX),
         };
-        Key::of(order, if order == Order::NewestFirst { last } else { first })
+        Key::of(plan.order, if plan.order == Order::NewestFirst { last } else { first })
+    }
+
+    /// The rows that the answer wants, with the read columns; of `top` rows in the plan's order only those that come before
+    /// `bound`, where a unit can tell cheaply.
+    fn open(self, plan: &Arc<Plan>, top: Option<usize>, bound: Option<Key>) -> Result<Batches> {
+        let plan = plan.clone();
+        match self {
+            Self::Block(block) => {
+                plan.count(|stats| stats.head_rows_scanned += block.records.num_rows() as u64);
+                Ok(Box::new(std::iter::once_with(move || read::filter_batch(&plan, &block.records))))
+            }
+            Self::Families(records) => Ok(Box::new(std::iter::once_with(move || read::filter_batch(&plan, &records)))),
+            // The series were filtered when they were taken; only a row of a long series may lie outside the range.
+            Self::Series(slice) => {
+                let batches = slice.batches(plan.shared.options.chunk_points_max);
+                Ok(Box::new(batches.map(move |records| read::in_time(&plan, &records?))))
+            }
+            Self::Group { file, group, .. } => {
+                let group = Group::open(plan, file, group)?;
+                let chosen = group.choose(top, bound)?;
+                group.read(&chosen)
+            }
+            Self::File(_) => unreachable!("a file is read by its groups"),
+        }
     }
 }
 
-/// Works through units on a blocking thread. It holds a permit while it computes and none while it waits for the reader:
-/// a join that reads one scan before it starts the other would otherwise wait for itself.
-pub(crate) struct Worker {
+/// The row groups of a file that may hold rows of the answer.
+fn groups(plan: &Plan, file: &Arc<LakeFile>) -> Result<Vec<Unit>> {
+    let handle = file.open()?;
+    let footer = plan.shared.footers.of(file, &handle)?;
+    let mut groups = Vec::new();
+    for group in 0..footer.metadata().num_row_groups() {
+        let may = prune::group_may_match(plan, file, &handle, &footer, group)?;
+        plan.count(|stats| {
+            stats.row_groups_total += 1;
+            stats.row_groups_skipped += u64::from(!may);
+        });
+        let time = prune::group_time(plan, footer.metadata().row_group(group)).unwrap_or((i64::MIN, i64::MAX));
+        groups.extend(may.then(|| Unit::Group { file: file.clone(), group, time }));
+    }
+    Ok(groups)
+}
+
+/// Runs one step on a blocking thread, of which all scans together have `scan_threads`. Nobody holds a thread, nor the right
+/// to one, while it waits for its reader: a join that reads one scan before it starts the other would wait for itself, and
+/// readers that went to lunch would keep flushes from their threads.
+async fn step<R: Send + 'static>(plan: &Arc<Plan>, work: impl FnOnce(&Arc<Plan>) -> Result<R> + Send + 'static) -> Result<R> {
+    let failed = |error: tokio::task::JoinError| Error::internal("cannot finish a scan").because(error);
+    // The semaphore is never closed; without a permit the worst is one thread more at work.
+    let _permit = plan.shared.permits.clone().acquire_owned().await;
+    let plan = plan.clone();
+    tokio::task::spawn_blocking(move || work(&plan)).await.map_err(failed)?
+}
+
+/// Takes one unit after the other. Each gets its turn in the answer when it is taken, whoever finishes first.
+pub(crate) async fn run_in_turn(
     plan: Arc<Plan>,
-    permits: Arc<Semaphore>,
-    runtime: tokio::runtime::Handle,
-    permit: Option<OwnedSemaphorePermit>,
-    out: mpsc::Sender<Result<RecordBatch>>,
-    chunk_points_max: usize,
-    /// Rows given out, for a limit without an order.
-    given: usize,
-}
-
-/// The reader has gone; not an error.
-struct Gone;
-
-impl Worker {
-    pub(crate) fn new(
-        plan: Arc<Plan>,
-        permits: Arc<Semaphore>,
-        runtime: tokio::runtime::Handle,
-        out: mpsc::Sender<Result<RecordBatch>>,
-        chunk_points_max: usize,
-    ) -> Self {
-        Self { plan, permits, runtime, permit: None, out, chunk_points_max, given: 0 }
-    }
-
-    pub(crate) fn resume(&mut self) {
-        // The semaphore is never closed; without a permit the worst is one thread more at work.
-        self.permit = self.runtime.block_on(self.permits.clone().acquire_owned()).ok();
-    }
-
-    fn emit(&mut self, records: RecordBatch) -> Result<(), Gone> {
-        if records.num_rows() == 0 {
-            return if self.out.is_closed() { Err(Gone) } else { Ok(()) };
+    units: Arc<tokio::sync::Mutex<VecDeque<Unit>>>,
+    turns: Sender<Receiver<Result<RecordBatch>>>,
+) {
+    loop {
+        let mut waiting = units.lock().await;
+        let unit = next_unit(&plan, &mut waiting).await.transpose();
+        let Some(unit) = unit else { return };
+        let (out, batches) = mpsc::channel(BATCHES_AHEAD);
+        if turns.send(batches).await.is_err() {
+            return;
         }
-        self.plan.count(|stats| stats.rows_returned += records.num_rows() as u64);
-        self.permit = None;
-        self.out.blocking_send(Ok(records)).map_err(|_| Gone)?;
-        self.resume();
-        Ok(())
-    }
-
-    pub(crate) fn run(&mut self, units: &Lock<VecDeque<Unit>>) -> Result<()> {
-        self.resume();
-        match self.plan.order {
-            Order::Any => self.run_any(units),
-            _ => self.run_ordered(std::mem::take(&mut *units.lock())),
+        drop(waiting);
+        let given = match unit {
+            Ok(unit) => give(&plan, unit, &out).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = given {
+            // Nobody listens when the reader is gone.
+            let _ = out.send(Err(error)).await;
+            units.lock().await.clear();
+            return;
         }
-    }
-
-    fn run_any(&mut self, units: &Lock<VecDeque<Unit>>) -> Result<()> {
-        let plan = self.plan.clone();
-        loop {
-            let Some(unit) = units.lock().pop_front() else { return Ok(()) };
-            for records in open(&plan, &unit, self.chunk_points_max, None, None)? {
-                let records = records?;
-                // Without an order a limit means any so many rows, and there is one worker.
-                let left = plan.limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.given));
-                let records = records.slice(0, records.num_rows().min(left));
-                self.given += records.num_rows();
-                if self.emit(records).is_err() {
-                    return Ok(());
-                }
-                if plan.limit.is_some_and(|limit| self.given >= limit) {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn run_ordered(&mut self, units: VecDeque<Unit>) -> Result<()> {
-        let plan = self.plan.clone();
-        let mut units: Vec<(Key, Unit)> = units.into_iter().map(|unit| (unit.first_key(plan.order), unit)).collect();
-        units.sort_by_key(|(key, _)| *key);
-        let mut merge = Merge::default();
-        for (first, unit) in units {
-            if merge.bound(&plan).is_some_and(|bound| first >= bound) {
-                break;
-            }
-            if self.give(merge.take(&plan, Some(first))?).is_err() {
-                return Ok(());
-            }
-            if merge.left(&plan) == Some(0) {
-                return Ok(());
-            }
-            for records in open(&plan, &unit, self.chunk_points_max, merge.left(&plan), merge.bound(&plan))? {
-                merge.add(&plan, records?)?;
-                if self.out.is_closed() {
-                    return Ok(());
-                }
-            }
-        }
-        let _ = self.give(merge.take(&plan, None)?);
-        Ok(())
-    }
-
-    fn give(&mut self, batches: Vec<RecordBatch>) -> Result<(), Gone> {
-        batches.into_iter().try_for_each(|records| self.emit(records))
     }
 }
 
-/// The rows of a unit that the answer wants, with the read columns; of `top` rows in the plan's order only those that
-/// come before `bound`, where a unit can tell cheaply.
-fn open<'a>(
-    plan: &'a Plan,
-    unit: &'a Unit,
-    chunk_points_max: usize,
-    top: Option<usize>,
-    bound: Option<Key>,
-) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>> {
-    match unit {
-        Unit::Block(block) => {
-            plan.count(|stats| stats.head_rows_scanned += block.records.num_rows() as u64);
-            Ok(Box::new(std::iter::once_with(|| read::filter_batch(plan, &block.records))))
+/// The next unit that is no file; the groups of a file take its place.
+async fn next_unit(plan: &Arc<Plan>, units: &mut VecDeque<Unit>) -> Result<Option<Unit>> {
+    while let Some(unit) = units.pop_front() {
+        let Unit::File(file) = unit else { return Ok(Some(unit)) };
+        let groups = step(plan, move |plan| groups(plan, &file)).await?;
+        groups.into_iter().rev().for_each(|group| units.push_front(group));
+    }
+    Ok(None)
+}
+
+async fn give(plan: &Arc<Plan>, unit: Unit, out: &Sender<Result<RecordBatch>>) -> Result<()> {
+    let mut batches = step(plan, move |plan| unit.open(plan, None, None)).await?;
+    loop {
+        let (rest, next) = step(plan, move |_| {
+            let next = batches.find(|records| records.as_ref().map_or(true, |records| records.num_rows() > 0));
+            Ok((batches, next.transpose()?))
+        })
+        .await?;
+        batches = rest;
+        let Some(records) = next else { return Ok(()) };
+        if out.send(Ok(records)).await.is_err() {
+            return Ok(());
         }
-        Unit::Families(records) => Ok(Box::new(std::iter::once_with(|| read::filter_batch(plan, records)))),
-        // The series were filtered when they were taken; only a row of a long series may lie outside the range.
-        Unit::Series(slice) => Ok(Box::new(slice.clone().batches(chunk_points_max).map(|records| read::in_time(plan, &records?)))),
-        Unit::Group { file, handle, group, .. } => {
-            let group = Group::new(plan, file, handle, *group);
-            let chosen = group.choose(top, bound)?;
-            group.read(&chosen)
+    }
+}
+
+/// Gives rows by time.
+pub(crate) async fn run_in_order(plan: Arc<Plan>, units: VecDeque<Unit>, out: Sender<Result<RecordBatch>>) {
+    let mut ordered = Ordered::default();
+    ordered.line_up(&plan, units);
+    while !ordered.finished {
+        let closed = out.clone();
+        let stepped = step(&plan, move |plan| {
+            let batches = ordered.advance(plan, || closed.is_closed())?;
+            Ok((ordered, batches))
+        });
+        let batches = match stepped.await {
+            Ok((rest, batches)) => {
+                ordered = rest;
+                batches
+            }
+            Err(error) => return drop(out.send(Err(error)).await),
+        };
+        for records in batches {
+            if out.send(Ok(records)).await.is_err() {
+                return;
+            }
         }
+    }
+}
+
+#[derive(Default)]
+struct Ordered {
+    /// By the best place a row can have; the number tells units of one place apart.
+    units: BTreeMap<(Key, usize), Unit>,
+    lined_up: usize,
+    open: Option<Batches>,
+    merge: Merge,
+    finished: bool,
+}
+
+impl Ordered {
+    fn line_up(&mut self, plan: &Plan, units: impl IntoIterator<Item = Unit>) {
+        for unit in units {
+            self.units.insert((unit.first_key(plan), self.lined_up), unit);
+            self.lined_up += 1;
+        }
+    }
+
+    /// Works until there are rows to give, or none is left.
+    fn advance(&mut self, plan: &Arc<Plan>, closed: impl Fn() -> bool) -> Result<Vec<RecordBatch>> {
+        while self.merge.left(plan) != Some(0) && !closed() {
+            if let Some(records) = self.open.as_mut().and_then(Iterator::next) {
+                self.merge.add(plan, records?)?;
+                continue;
+            }
+            self.open = None;
+            let bound = self.merge.bound(plan);
+            let Some((&(first, _), _)) = self.units.first_key_value().filter(|((first, _), _)| bound.is_none_or(|bound| *first < bound))
+            else {
+                self.finished = true;
+                return self.merge.take(plan, None);
+            };
+            let ready = self.merge.take(plan, Some(first))?;
+            if !ready.is_empty() {
+                return Ok(ready);
+            }
+            match self.units.pop_first() {
+                Some((_, Unit::File(file))) => self.line_up(plan, groups(plan, &file)?),
+                Some((_, unit)) => self.open = Some(unit.open(plan, self.merge.left(plan), bound)?),
+                None => {}
+            }
+        }
+        self.finished = true;
+        Ok(Vec::new())
     }
 }

@@ -44,7 +44,21 @@ pub(crate) struct FrameHeader {
     pub(crate) seq: u64,
     /// The first frame of the write that carried this one: what one fsync made durable together.
     pub(crate) group: u64,
-    pub(crate) table: Table,
+    /// As it stands in the frame: a later version may know more tables.
+    table_code: u8,
+}
+
+impl FrameHeader {
+    pub(crate) fn new(seq: u64, group: u64, table: Table) -> Self {
+        Self { seq, group, table_code: table_code(table) }
+    }
+
+    pub(crate) fn table(&self) -> Result<Table> {
+        Table::ALL.into_iter().find(|&table| table_code(table) == self.table_code).ok_or_else(|| {
+            let why = format!("unknown table {}: was the log written by a newer version?", self.table_code);
+            Error::new(Code::Corrupt, "cannot decode a log frame whose checksum holds").because(why)
+        })
+    }
 }
 
 /// A compressed batch, ready to be framed. Made by the request's own thread, so that the log's writer only copies.
@@ -82,7 +96,7 @@ pub(crate) fn push_frame(buffer: &mut Vec<u8>, header: FrameHeader, payload: &Pa
     buffer.extend_from_slice(&[0; 4]);
     buffer.extend_from_slice(&header.seq.to_le_bytes());
     buffer.extend_from_slice(&header.group.to_le_bytes());
-    buffer.extend_from_slice(&[table_code(header.table), payload.codec, 0, 0]);
+    buffer.extend_from_slice(&[header.table_code, payload.codec, 0, 0]);
     buffer.extend_from_slice(&payload.bytes);
     let crc = frame_crc(&buffer[start..]);
     buffer[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
@@ -96,8 +110,7 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], usize)> {
     if u32_at(frame, 4)? != frame_crc(frame) {
         return None;
     }
-    let table = *Table::ALL.get(frame[24] as usize)?;
-    let header = FrameHeader { seq: u64_at(frame, 8)?, group: u64_at(frame, 16)?, table };
+    let header = FrameHeader { seq: u64_at(frame, 8)?, group: u64_at(frame, 16)?, table_code: frame[24] };
     Some((header, frame, end))
 }
 
@@ -146,18 +159,27 @@ mod tests {
     fn a_frame_comes_back_and_no_changed_byte_passes() {
         let records = RecordBatch::new_empty(Table::Spans.schema());
         let payload = Payload::encode(&records).unwrap();
-        let header = FrameHeader { seq: 7, group: 5, table: Table::Spans };
+        let header = FrameHeader::new(7, 5, Table::Spans);
         let mut bytes = Vec::new();
         push_frame(&mut bytes, header, &payload);
         let (found, frame, end) = read_frame(&bytes).unwrap();
         assert_eq!((found, end, peek(&bytes)), (header, bytes.len(), Some((7, 5))));
-        assert_eq!(decode(frame).unwrap(), records);
+        assert_eq!((header.table().unwrap(), decode(frame).unwrap()), (Table::Spans, records));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;
             assert!(read_frame(&damaged).is_none(), "a flipped bit in byte {at} went unseen");
             assert!(read_frame(&bytes[..at]).is_none(), "a frame cut to {at} bytes was taken");
         }
+    }
+
+    #[test]
+    fn a_table_of_a_later_version_is_no_torn_frame() {
+        let mut bytes = Vec::new();
+        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema())).unwrap();
+        push_frame(&mut bytes, FrameHeader { seq: 1, group: 1, table_code: 9 }, &payload);
+        let error = read_frame(&bytes).unwrap().0.table().unwrap_err();
+        assert!(error.code == Code::Corrupt && error.chain().contains("unknown table 9"), "{}", error.chain());
     }
 
     #[test]

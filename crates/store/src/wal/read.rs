@@ -50,8 +50,9 @@ pub(crate) fn recover(
         let mut walk = Walk { path: &path, bytes: &bytes, next_seq: (*first_seq).max(recovered.last_seq + 1), last };
         let end = walk.frames(|header, frame| {
             recovered.frames += 1;
-            match wanted(header.table, header.seq) {
-                true => apply(header.seq, header.table, format::decode(frame).map_err(|error| at(&path, error))?),
+            let table = header.table().map_err(|error| at(&path, error))?;
+            match wanted(table, header.seq) {
+                true => apply(header.seq, table, format::decode(frame).map_err(|error| at(&path, error))?),
                 false => Ok(()),
             }
         })?;
@@ -61,6 +62,11 @@ pub(crate) fn recover(
         let empty = end <= SEGMENT_HEADER_BYTES;
         if repair && (empty || end < bytes.len()) {
             cut(disk, dir, &path, end as u64)?;
+        } else if repair && last {
+            // Its last frames may be only in memory, if who wrote them was killed before the sync. New segments follow, and
+            // a torn one before them would be corrupt.
+            let synced = disk.sync_file(&path).and_then(|()| disk.sync_dir(dir));
+            synced.map_err(|error| Error::unavailable(format!("cannot sync log segment {}", path.display())).because(error))?;
         }
         if !empty {
             recovered.segments.push(Segment { path, bytes: end as u64, last_seq });
@@ -159,11 +165,7 @@ mod tests {
         let mut bytes = segment_header().to_vec();
         let mut ends = vec![bytes.len()];
         for &(seq, group) in frames {
-            push_frame(
-                &mut bytes,
-                FrameHeader { seq, group, table: Table::Logs },
-                &Payload::encode(&records(&format!("line {seq}"))).unwrap(),
-            );
+            push_frame(&mut bytes, FrameHeader::new(seq, group, Table::Logs), &Payload::encode(&records(&format!("line {seq}"))).unwrap());
             ends.push(bytes.len());
         }
         (bytes, ends)

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,40 @@ pub(crate) struct WriteRequest {
     pub(crate) table: Table,
     pub(crate) records: RecordBatch,
     pub(crate) payload: Payload,
+    /// What the records take in memory, counted until they are in the head or refused.
+    pub(crate) held: Held,
     /// Answered when the records are durable and in the head.
     pub(crate) done: oneshot::Sender<Result<()>>,
 }
 
-/// Puts durable records where queries see them. Called in the order of sequence numbers, before the acknowledgement.
-pub(crate) type Apply = Box<dyn FnMut(u64, Table, &RecordBatch) + Send>;
+/// A share of a sum that admission looks at, given back when dropped.
+pub(crate) struct Held {
+    sum: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(crate) fn new(sum: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        sum.fetch_add(bytes, Ordering::Relaxed);
+        Self { sum: sum.clone(), bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.sum.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl WriteRequest {
+    fn bytes(&self) -> usize {
+        self.payload.len() + self.held.bytes
+    }
+}
+
+/// Puts durable records where queries see them. Called in the order of sequence numbers, before the acknowledgement; an
+/// error is the request's answer.
+pub(crate) type Apply = Box<dyn FnMut(u64, Table, &RecordBatch) -> Result<()> + Send>;
 
 /// The handle of the log's one writer thread.
 ///
@@ -56,6 +84,20 @@ struct Waiting {
     /// No request is taken any more.
     refusing: bool,
     closing: bool,
+    /// The thread is gone: nothing is done any more.
+    ended: bool,
+}
+
+/// Says that the thread is gone, however it went: who waits would wait for ever.
+struct Ending<'a>(&'a Queue);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.state.lock();
+        waiting.ended = true;
+        waiting.requests.clear();
+        waiting.barriers.clear();
+    }
 }
 
 #[derive(Default)]
@@ -90,7 +132,10 @@ impl Wal {
         let waiting = queue.clone();
         let thread = std::thread::Builder::new()
             .name(format!("wal-{}", options.name))
-            .spawn(move || writer.run(&waiting))
+            .spawn(move || {
+                let ending = Ending(&waiting);
+                writer.run(ending.0);
+            })
             .map_err(|error| Error::unavailable("cannot start the log's thread").because(error))?;
         Ok(Self {
             queue,
@@ -104,10 +149,13 @@ impl Wal {
     /// Lines the request up; its sender is answered later.
     pub(crate) fn submit(&self, request: WriteRequest) -> Result<()> {
         let mut waiting = self.queue.state.lock();
+        if waiting.ended {
+            return Err(Error::unavailable("cannot take a request: the log's thread has ended"));
+        }
         if waiting.refusing {
             return Err(Error::unavailable("cannot take a request: the shard is shutting down"));
         }
-        let full = waiting.requests.len() >= self.requests_max || waiting.bytes + request.payload.len() > self.bytes_max;
+        let full = waiting.requests.len() >= self.requests_max || waiting.bytes + request.bytes() > self.bytes_max;
         // A request larger than the whole queue passes alone, or it would never.
         if full && !waiting.requests.is_empty() {
             return Err(Error::new(
@@ -115,7 +163,7 @@ impl Wal {
                 "cannot take a request: too much waits for the log (wal_queue_bytes_max, wal_queue_requests_max)",
             ));
         }
-        waiting.bytes += request.payload.len();
+        waiting.bytes += request.bytes();
         waiting.requests.push_back(request);
         self.queue.arrived.notify_one();
         Ok(())
@@ -136,9 +184,15 @@ impl Wal {
     /// Waits until everything submitted and passed before is done.
     pub(crate) async fn barrier(&self) {
         let (done, reached) = oneshot::channel();
-        self.queue.state.lock().barriers.push(done);
+        {
+            let mut waiting = self.queue.state.lock();
+            if waiting.ended {
+                return;
+            }
+            waiting.barriers.push(done);
+        }
         self.queue.arrived.notify_one();
-        // The sender is dropped unanswered when the thread has ended, and then nothing waits either.
+        // The sender is dropped unanswered when the thread ends, and then nothing waits either.
         let _ = reached.await;
     }
 
@@ -226,7 +280,7 @@ impl Writer {
         let bytes = requests.iter().map(|request| FRAME_HEADER_BYTES + request.payload.len()).sum();
         let mut buffer = Vec::with_capacity(bytes);
         for (seq, request) in (group..).zip(&requests) {
-            format::push_frame(&mut buffer, FrameHeader { seq, group, table: request.table }, &request.payload);
+            format::push_frame(&mut buffer, FrameHeader::new(seq, group, request.table), &request.payload);
         }
         let last_seq = group + requests.len() as u64 - 1;
         if let Err(error) = self.write(&buffer, last_seq) {
@@ -241,13 +295,18 @@ impl Writer {
         }
         self.next_seq = last_seq + 1;
         metrics::counter!("tyto_wal_bytes_total", "shard" => self.shard.clone()).increment(buffer.len() as u64);
-        for (seq, request) in (group..).zip(&requests) {
-            (self.apply)(seq, request.table, &request.records);
+        let mut answers = Vec::with_capacity(requests.len());
+        for (seq, request) in (group..).zip(requests) {
+            let WriteRequest { table, records, held, done, .. } = request;
+            let applied = (self.apply)(seq, table, &records);
+            // In the head from here on, and counted there.
+            drop(held);
+            answers.push((done, applied));
         }
         // Before the acknowledgements: who has one sees the log it went into.
         self.count();
-        for request in requests {
-            let _ = request.done.send(Ok(()));
+        for (done, applied) in answers {
+            let _ = done.send(applied);
         }
     }
 
@@ -340,5 +399,71 @@ impl Open {
             self.dirty = false;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::logs::{LogRow, LogsBuilder};
+
+    fn request() -> (WriteRequest, oneshot::Receiver<Result<()>>) {
+        let mut builder = LogsBuilder::default();
+        builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
+        let records = builder.finish();
+        let (done, answer) = oneshot::channel();
+        let payload = Payload::encode(&records).unwrap();
+        (WriteRequest { table: Table::Logs, records, payload, held: Held::new(&Arc::default(), 1000), done }, answer)
+    }
+
+    fn wal(options: ShardOptions, apply: Apply) -> Wal {
+        Wal::start(&options, Vec::new(), 1, apply).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_cannot_be_applied_is_not_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let wal = wal(ShardOptions::new("one", dir.path()), Box::new(|_, _, _| Err(Error::internal("cannot apply"))));
+        let (request, answer) = request();
+        wal.submit(request).unwrap();
+        assert_eq!(answer.await.unwrap().unwrap_err().what, "cannot apply");
+        wal.close();
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_thread_that_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let wal = wal(ShardOptions::new("one", dir.path()), Box::new(|_, _, _| panic!("a bug of the test's")));
+        let (sent, answer) = request();
+        wal.submit(sent).unwrap();
+        assert!(answer.await.is_err(), "dropped unanswered");
+        wal.close();
+        wal.barrier().await;
+        assert!(wal.submit(request().0).unwrap_err().what.contains("has ended"));
+    }
+
+    #[tokio::test]
+    async fn the_queue_counts_records_as_they_are_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let apply: Apply = Box::new(move |_, _, _| {
+            let _ = held.recv();
+            Ok(())
+        });
+        let wal = wal(ShardOptions { wal_queue_bytes_max: 2500, ..ShardOptions::new("one", dir.path()) }, apply);
+        let mut answers = Vec::new();
+        let refused = loop {
+            let (request, answer) = request();
+            match wal.submit(request) {
+                Ok(()) => answers.push(answer),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused.code, Code::Overloaded { .. }) && answers.len() <= 3, "{} requests of 1000 bytes", answers.len());
+        drop(release);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        wal.close();
     }
 }

@@ -1,8 +1,9 @@
 //! Batches to store, a disk that fails when told to, and ways to look at what came back.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -137,6 +138,12 @@ pub fn options(dir: &Path) -> ShardOptions {
     }
 }
 
+/// Names of a table's Parquet files on disk, live or not.
+pub fn parquet_files(dir: &Path, table: &str) -> Vec<String> {
+    let names = std::fs::read_dir(dir.join("lake").join(table)).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.ends_with(".parquet")).collect()
+}
+
 pub fn faulty(dir: &Path) -> (ShardOptions, Arc<FaultyDisk>) {
     let disk = Arc::new(FaultyDisk::default());
     (ShardOptions { disk: disk.clone(), ..options(dir) }, disk)
@@ -144,11 +151,57 @@ pub fn faulty(dir: &Path) -> (ShardOptions, Arc<FaultyDisk>) {
 
 type Rule = Box<dyn FnMut(&str, &Path) -> bool + Send>;
 
-/// The real disk, until a rule says that a call (its name and path) fails. Counts the syncs of log files.
-#[derive(Default)]
+/// The real disk, until a rule says that a call (its name and path) fails, or [`FaultyDisk::cut_power`] takes away what was
+/// not synced. Counts the syncs of log files.
+#[derive(Clone, Default)]
 pub struct FaultyDisk {
     rule: Arc<Mutex<Option<Rule>>>,
     syncs: Arc<AtomicU64>,
+    platter: Arc<Mutex<Platter>>,
+}
+
+/// What a power cut leaves: of files their content at the last sync, of directories their names at the last sync.
+#[derive(Default)]
+struct Platter {
+    files: Vec<Vec<u8>>,
+    names: HashMap<PathBuf, usize>,
+    synced_names: HashMap<PathBuf, usize>,
+    /// Files with a failed sync: Linux then takes the pages for clean, and the next sync succeeds without writing them.
+    lost: HashSet<usize>,
+}
+
+impl Platter {
+    fn created(&mut self, path: &Path) {
+        self.names.insert(path.to_owned(), self.files.len());
+        self.files.push(Vec::new());
+    }
+
+    fn synced(&mut self, path: &Path) {
+        if let Some(&file) = self.names.get(path)
+            && !self.lost.contains(&file)
+        {
+            self.files[file] = std::fs::read(path).unwrap();
+        }
+    }
+
+    fn sync_failed(&mut self, path: &Path) {
+        self.lost.extend(self.names.get(path));
+    }
+
+    /// What was lost is gone from the file, too.
+    fn truncated(&mut self, path: &Path, bytes: u64) {
+        if let Some(file) = self.names.get(path)
+            && bytes <= self.files[*file].len() as u64
+        {
+            self.lost.remove(file);
+        }
+    }
+
+    fn synced_dir(&mut self, dir: &Path) {
+        let inside = |path: &PathBuf| path.parent() == Some(dir);
+        self.synced_names.retain(|path, _| !inside(path));
+        self.synced_names.extend(self.names.iter().filter(|(path, _)| inside(path)).map(|(path, &file)| (path.clone(), file)));
+    }
 }
 
 impl std::fmt::Debug for FaultyDisk {
@@ -170,15 +223,22 @@ impl FaultyDisk {
         self.syncs.load(Ordering::Relaxed)
     }
 
-    fn check(&self, call: &str, path: &Path) -> io::Result<()> {
-        check(&self.rule, call, path)
+    /// Call it while no shard is open.
+    pub fn cut_power(&self) {
+        let mut platter = self.platter.lock();
+        platter.names.keys().for_each(|path| std::fs::remove_file(path).unwrap());
+        for (path, &file) in &platter.synced_names {
+            std::fs::write(path, &platter.files[file]).unwrap();
+        }
+        platter.names = platter.synced_names.clone();
+        platter.lost.clear();
     }
-}
 
-fn check(rule: &Mutex<Option<Rule>>, call: &str, path: &Path) -> io::Result<()> {
-    match rule.lock().as_mut().is_some_and(|rule| rule(call, path)) {
-        true => Err(io::Error::new(io::ErrorKind::StorageFull, "the test's disk is full")),
-        false => Ok(()),
+    fn check(&self, call: &str, path: &Path) -> io::Result<()> {
+        match self.rule.lock().as_mut().is_some_and(|rule| rule(call, path)) {
+            true => Err(io::Error::new(io::ErrorKind::StorageFull, "the test's disk is full")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -191,7 +251,8 @@ impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.check("create", path)?;
         let file = LocalDisk.create(path)?;
-        Ok(Box::new(FaultyFile { file, path: path.to_owned(), rule: self.rule.clone(), syncs: self.syncs.clone() }))
+        self.platter.lock().created(path);
+        Ok(Box::new(FaultyFile { file, path: path.to_owned(), disk: self.clone() }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -204,42 +265,64 @@ impl Disk for FaultyDisk {
 
     fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
         self.check("truncate", path)?;
-        LocalDisk.truncate(path, bytes)
+        LocalDisk.truncate(path, bytes)?;
+        let mut platter = self.platter.lock();
+        platter.truncated(path, bytes);
+        platter.synced(path);
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.check("remove", path)?;
-        LocalDisk.remove(path)
+        LocalDisk.remove(path)?;
+        self.platter.lock().names.remove(path);
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check("link", to)?;
+        LocalDisk.link(from, to)?;
+        let mut platter = self.platter.lock();
+        let file = platter.names[from];
+        platter.names.insert(to.to_owned(), file);
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check("rename", to)?;
+        LocalDisk.rename(from, to)?;
+        let mut platter = self.platter.lock();
+        let file = platter.names.remove(from).unwrap();
+        platter.names.insert(to.to_owned(), file);
+        Ok(())
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.check("sync_file", path)?;
-        LocalDisk.sync_file(path)
+        self.check("sync_file", path).inspect_err(|_| self.platter.lock().sync_failed(path))?;
+        LocalDisk.sync_file(path)?;
+        self.platter.lock().synced(path);
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.check("sync_dir", dir)?;
-        LocalDisk.sync_dir(dir)
+        LocalDisk.sync_dir(dir)?;
+        self.platter.lock().synced_dir(dir);
+        Ok(())
     }
 }
 
+#[derive(Debug)]
 struct FaultyFile {
     file: Box<dyn DiskFile>,
-    path: std::path::PathBuf,
-    rule: Arc<Mutex<Option<Rule>>>,
-    syncs: Arc<AtomicU64>,
-}
-
-impl std::fmt::Debug for FaultyFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FaultyFile")
-    }
+    path: PathBuf,
+    disk: FaultyDisk,
 }
 
 impl DiskFile for FaultyFile {
     /// A failing write leaves half of its bytes, as a full disk does.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = check(&self.rule, "append", &self.path) {
+        if let Err(error) = self.disk.check("append", &self.path) {
             self.file.append(&bytes[..bytes.len() / 2])?;
             return Err(error);
         }
@@ -247,15 +330,19 @@ impl DiskFile for FaultyFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        check(&self.rule, "sync", &self.path)?;
+        self.disk.check("sync", &self.path).inspect_err(|_| self.disk.platter.lock().sync_failed(&self.path))?;
         if self.path.extension().is_some_and(|extension| extension == "wal") {
-            self.syncs.fetch_add(1, Ordering::Relaxed);
+            self.disk.syncs.fetch_add(1, Ordering::Relaxed);
         }
-        self.file.sync()
+        self.file.sync()?;
+        self.disk.platter.lock().synced(&self.path);
+        Ok(())
     }
 
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
-        check(&self.rule, "truncate", &self.path)?;
-        self.file.truncate(bytes)
+        self.disk.check("truncate", &self.path)?;
+        self.file.truncate(bytes)?;
+        self.disk.platter.lock().truncated(&self.path, bytes);
+        Ok(())
     }
 }

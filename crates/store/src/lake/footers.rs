@@ -1,0 +1,102 @@
+use std::collections::HashMap;
+
+use model::Result;
+use parking_lot::Mutex;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
+
+use super::files::LakeFile;
+use super::handle::Handle;
+
+/// Footers of the files that scans read: the last used, up to a number of bytes. All of them would be gigabytes in a lake
+/// of some thousand files, because a footer knows every page of every column.
+#[derive(Debug)]
+pub(crate) struct Footers {
+    bytes_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By file name, which holds a UUID: the tables of a shard share this.
+    held: HashMap<String, Held>,
+    bytes: usize,
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    footer: ArrowReaderMetadata,
+    bytes: usize,
+    used: u64,
+}
+
+impl Footers {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, state: Mutex::default() }
+    }
+
+    pub(crate) fn of(&self, file: &LakeFile, handle: &Handle) -> Result<ArrowReaderMetadata> {
+        if let Some(footer) = self.held(&file.name) {
+            return Ok(footer);
+        }
+        let footer = file.footer(handle)?;
+        self.hold(&file.name, footer.clone());
+        Ok(footer)
+    }
+
+    fn held(&self, name: &str) -> Option<ArrowReaderMetadata> {
+        let mut state = self.state.lock();
+        state.uses += 1;
+        let used = state.uses;
+        let held = state.held.get_mut(name)?;
+        held.used = used;
+        Some(held.footer.clone())
+    }
+
+    fn hold(&self, name: &str, footer: ArrowReaderMetadata) {
+        let bytes = footer.metadata().memory_size();
+        let mut state = self.state.lock();
+        let used = state.uses;
+        state.bytes += bytes;
+        if let Some(same) = state.held.insert(name.to_owned(), Held { footer, bytes, used }) {
+            state.bytes -= same.bytes;
+        }
+        while state.bytes > self.bytes_max
+            && let Some(oldest) = state.held.iter().min_by_key(|(_, held)| held.used).map(|(name, _)| name.clone())
+        {
+            state.bytes -= state.held.remove(&oldest).map_or(0, |held| held.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ShardOptions;
+    use crate::lake::write::write_file;
+    use model::Table;
+    use model::logs::{LogRow, LogsBuilder};
+
+    #[test]
+    fn the_least_recently_used_footers_go_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = ShardOptions::new("one", dir.path());
+        std::fs::create_dir_all(options.table_dir(Table::Logs)).unwrap();
+        let files: Vec<_> = (0..3)
+            .map(|seq| {
+                let mut builder = LogsBuilder::default();
+                builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
+                write_file(&options, Table::Logs, seq, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
+            })
+            .collect();
+        let one = files[0].footer(&files[0].open().unwrap()).unwrap().metadata().memory_size();
+        let footers = Footers::new(one * 5 / 2);
+        for at in [0, 1, 0, 2] {
+            footers.of(&files[at], &files[at].open().unwrap()).unwrap();
+        }
+        let held = |at: usize| footers.state.lock().held.contains_key(&files[at].name);
+        assert_eq!([held(0), held(1), held(2)], [true, false, true]);
+        assert!(footers.state.lock().bytes <= one * 5 / 2);
+        assert!(files[0].memory_bytes().unwrap() > 0);
+    }
+}
