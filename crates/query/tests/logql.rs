@@ -158,6 +158,23 @@ async fn limits_have_names() {
     let lines = Lines { limit: 1, direction: Direction::Backward };
     let error = engine.range(query, window, lines, &QueryLimits::default()).await.err().expect("too many points").chain();
     assert!(error.contains("points_per_series_max"), "{error}");
+    // As many points as Prometheus allows: one more than it says.
+    let points = QueryLimits { points_per_series_max: 10, ..QueryLimits::default() };
+    let to = |end_ns| Window { start_ns: 0, end_ns, step_ns: 1 };
+    assert!(engine.range(query, to(10), lines, &points).await.is_ok() && engine.range(query, to(11), lines, &points).await.is_err());
+    let hasty = QueryLimits { timeout: std::time::Duration::ZERO, ..QueryLimits::default() };
+    assert_eq!(engine.instant(query, 10_000_000_000, &hasty).await.err().expect("no time at all").code, model::Code::Timeout);
+    // What one aggregation may hold, two may not.
+    let two = format!("{query} + count_over_time({{app=\"tv\"}}[2m])");
+    let held = |bytes: usize| QueryLimits { memory_bytes_max: bytes, ..QueryLimits::default() };
+    let least = async |query: &str| {
+        let mut bytes = 1_000;
+        while engine.instant(query, 10_000_000_000, &held(bytes)).await.is_err() {
+            bytes += 500;
+        }
+        bytes
+    };
+    assert!(least(&two).await > least(query).await);
     // A sum needs no series per pod.
     let limits = QueryLimits { series_max: 1, ..QueryLimits::default() };
     let answer = engine.instant(&format!("sum({query})"), 10_000_000_000, &limits).await.expect("one series");

@@ -129,11 +129,14 @@ impl Loader {
         for (name, value) in &labels {
             resource.set(name, AttributeValue::Text(value));
         }
+        // As a receiver does.
+        let named = |wanted: &str| labels.iter().find(|(name, value)| name == wanted && !value.is_empty());
+        let service_name = named("service.name").or_else(|| named("service_name")).map_or("", |(_, value)| value);
         for index in 0..times {
             for (name, value) in &metadata {
                 self.builder.attributes.push(name, AttributeValue::Text(value));
             }
-            let row = LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, ..LogRow::default() };
+            let row = LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, service_name, ..LogRow::default() };
             self.builder.push(&row, &resource, &Attributes::default());
         }
     }

@@ -177,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn no_function_makes_a_text_without_end() {
+        for template in [
+            r#"{{ replace "" (repeat 1000 .path) (repeat 200000 .path) }}"#,
+            r#"{{ Replace (repeat 200000 .path) "/" (repeat 1000 .path) -1 }}"#,
+            r#"{{ regexReplaceAll "." (repeat 200000 .path) (repeat 1000 .path) }}"#,
+            r#"{{ regexReplaceAll ".+" (repeat 200000 .path) "$0$0$0$0$0$0$0$0" }}"#,
+            r#"{{ regexReplaceAllLiteral "/" (repeat 200000 .path) (repeat 1000 .path) }}"#,
+            r#"{{ nindent 1000 (repeat 200000 "\n") }}"#,
+            r#"{{ repeat 9999999999 .path }}"#,
+            r#"{{ print (repeat 200000 .path) (repeat 200000 .path) }}"#,
+            r#"{{ printf "%s%s" (repeat 200000 .path) (repeat 200000 .path) }}"#,
+        ] {
+            check(template, "fails: the text is longer than 1048576 bytes");
+        }
+        check(r#"{{ regexReplaceAll "(/)(.)" .path "$2$1" }}{{ replace "" "-" "ab" }}{{ indent 2 "a\nb" }}"#, "a/b/-a-b-  a\n  b");
+    }
+
+    #[test]
     fn conditions_and_trims() {
         check(r#"{{ if eq .app "radio" }}r{{ else if gt (len .path) 3 }}long{{ else }}short{{ end }}"#, "long");
         check(r#"a  {{- with .app }} {{ . }} {{ end -}}  b"#, "a tv b");
