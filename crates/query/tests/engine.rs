@@ -10,9 +10,10 @@ use model::{
     Answer, Answered, Ask, Code, Direction, Filter, MatchOp, Matcher, Order, Query, Request, Result, Subject, Table, Test, TimeRange,
 };
 use query::{Engine, EngineOptions};
-use support::{FakeScan, company, everything};
+use support::{company, everything};
+use testkit::memory_scan::MemoryScan;
 
-fn engine(scan: FakeScan) -> (Arc<FakeScan>, Engine) {
+fn engine(scan: MemoryScan) -> (Arc<MemoryScan>, Engine) {
     let scan = Arc::new(scan);
     (scan.clone(), Engine::new(scan, EngineOptions { partitions_max: 2, ..EngineOptions::default() }))
 }
@@ -140,7 +141,7 @@ async fn newest_first_with_a_limit_reaches_the_scan() {
     let check = async |text: &str, order: Order, limit: Option<usize>, rows: usize| {
         let (scan, engine) = engine(company());
         assert_eq!(sql(&engine, sql_request(text)).await.unwrap(), rows, "{text}");
-        let requests = scan.requests.lock().unwrap();
+        let requests = scan.requests();
         assert_eq!((requests[0].order, requests[0].limit), (order, limit), "{text}");
     };
     check("SELECT body FROM logs ORDER BY time_unix_nano DESC LIMIT 2", Order::NewestFirst, Some(2), 2).await;
@@ -170,7 +171,7 @@ async fn limits_stop_a_query_with_their_name() {
 
 #[tokio::test]
 async fn a_stuck_scan_times_out() {
-    let (_, engine) = engine(FakeScan { stuck: true, ..FakeScan::default() });
+    let (_, engine) = engine(MemoryScan::stuck());
     for ask in [Ask::Sql { sql: "SELECT * FROM logs".to_owned() }, Ask::Metadata { metric: None, limit: None }] {
         let mut request = Request::new(ask);
         request.limits.timeout = Duration::from_millis(50);
@@ -189,7 +190,7 @@ async fn what_a_matcher_says_reaches_the_scan() {
         let (scan, engine) = engine(company());
         let ask = Ask::LogqlInstant { query: format!("count_over_time({query} [1m])"), at_ns: 1, limit: 1, direction: Direction::Backward };
         engine.query(Request::new(ask)).await.unwrap();
-        let requests = scan.requests.lock().unwrap();
+        let requests = scan.requests();
         requests[0].filters.clone()
     };
     let column = |name: &str| Subject::Column(name.to_owned());
@@ -213,7 +214,7 @@ async fn far_apart_times_are_read_apart() {
         lookback: None,
     };
     engine.query(Request::new(ask)).await.unwrap();
-    let mut times: Vec<_> = scan.requests.lock().unwrap().iter().map(|request| request.time).collect();
+    let mut times: Vec<_> = scan.requests().iter().map(|request| request.time).collect();
     times.sort_by_key(|time| time.start_ns);
     let of_millis = TimeRange::of_millis_inclusive;
     assert_eq!(times, [of_millis(-300_000, 0), of_millis(week_ms - 360_000, week_ms)]);

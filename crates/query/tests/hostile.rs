@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use model::{Answered, Ask, Code, Direction, Error, Query, QueryLimits, Request};
 use query::{Engine, EngineOptions};
-use support::{FakeScan, company};
+use support::company;
+use testkit::memory_scan::MemoryScan;
 
 fn engine() -> Engine {
     Engine::new(Arc::new(company()), EngineOptions { partitions_max: 2, ..EngineOptions::default() })
@@ -109,7 +110,7 @@ async fn the_deepest_queries_are_answered() {
 
 #[tokio::test]
 async fn queries_wait_for_their_turn_and_no_longer() {
-    let scan = Arc::new(FakeScan { stuck: true, ..FakeScan::default() });
+    let scan = Arc::new(MemoryScan::stuck());
     let engine = Arc::new(Engine::new(scan, EngineOptions { queries_max: 1, ..EngineOptions::default() }));
     let metadata = || Ask::Metadata { metric: None, limit: None };
     let hasty = || QueryLimits { timeout: Duration::from_millis(20), ..QueryLimits::default() };

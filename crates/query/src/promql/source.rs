@@ -276,7 +276,7 @@ impl Raw {
     }
 }
 
-/// By time, the later row first asked: of two points at one time the one that came last stays.
+/// By time; of two points at one time the one that came last stays.
 fn unique<T>(mut points: Vec<(i64, T)>) -> Vec<(i64, T)> {
     points.sort_by_key(|(at, _)| *at);
     let mut kept: Vec<(i64, T)> = Vec::with_capacity(points.len());

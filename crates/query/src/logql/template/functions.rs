@@ -1,12 +1,14 @@
 //! The functions a template may call.
 
+use std::borrow::Cow;
+
 use regex::{Captures, Regex};
 
 use super::Value;
 use crate::logql::convert;
 use crate::logql::row::Row;
 
-type Call = fn(&Arguments, &Row<'_>) -> Result<Value, String>;
+type Call = fn(&Arguments<'_>, &Row<'_>) -> Result<Value, String>;
 
 #[derive(Clone, Copy)]
 pub(super) struct Function {
@@ -14,12 +16,6 @@ pub(super) struct Function {
     /// Fewest and most arguments.
     arity: (usize, usize),
     call: Call,
-}
-
-impl PartialEq for Function {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
 }
 
 impl std::fmt::Debug for Function {
@@ -34,13 +30,18 @@ impl Function {
         Some(Self { name, arity: (least, most), call })
     }
 
-    pub(super) fn call(&self, arguments: Vec<Value>, row: &Row<'_>) -> Result<Value, String> {
+    /// Whether the first argument is a regular expression.
+    pub(super) fn takes_regex(&self) -> bool {
+        matches!(self.name, "regexReplaceAll" | "regexReplaceAllLiteral" | "count")
+    }
+
+    pub(super) fn call(&self, arguments: Vec<Value>, regex: Option<&Regex>, row: &Row<'_>) -> Result<Value, String> {
         let (least, most) = self.arity;
         if arguments.len() < least || arguments.len() > most {
             return Err(format!("{} cannot take {} arguments", self.name, arguments.len()));
         }
         let texts = arguments.iter().map(|value| value.clone().into_text(row)).collect();
-        match (self.call)(&Arguments { values: arguments, texts }, row)? {
+        match (self.call)(&Arguments { values: arguments, texts, regex }, row)? {
             Value::Text(text) => within(text.len()).map(|()| Value::Text(text)),
             value => Ok(value),
         }
@@ -48,12 +49,14 @@ impl Function {
 }
 
 /// The arguments as they are and as text.
-struct Arguments {
+struct Arguments<'r> {
     values: Vec<Value>,
     texts: Vec<String>,
+    /// The first of them, compiled.
+    regex: Option<&'r Regex>,
 }
 
-impl Arguments {
+impl Arguments<'_> {
     fn text(&self, index: usize) -> &str {
         &self.texts[index]
     }
@@ -92,8 +95,11 @@ impl Arguments {
         }
     }
 
-    fn regex(&self, index: usize) -> Result<Regex, String> {
-        lang::searching(self.text(index)).map_err(|error| error.to_string())
+    fn regex(&self) -> Result<Cow<'_, Regex>, String> {
+        match self.regex {
+            Some(regex) => Ok(Cow::Borrowed(regex)),
+            None => lang::searching(self.text(0)).map(Cow::Owned).map_err(|error| error.to_string()),
+        }
     }
 }
 
@@ -195,7 +201,7 @@ const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     }),
     ("regexReplaceAll", 3, 3, |a, _| regex_replaced(a, |found, out| found.expand(a.text(2), out)).map(Value::Text)),
     ("regexReplaceAllLiteral", 3, 3, |a, _| regex_replaced(a, |_, out| out.push_str(a.text(2))).map(Value::Text)),
-    ("count", 2, 2, |a, _| Ok(Value::Int(a.regex(0)?.find_iter(a.text(1)).count() as i64))),
+    ("count", 2, 2, |a, _| Ok(Value::Int(a.regex()?.find_iter(a.text(1)).count() as i64))),
     ("bytes", 1, 1, |a, _| convert::bytes(a.text(0)).map(|bytes| Value::Float(bytes as f64))),
     ("duration", 1, 1, |a, _| convert::duration_ns(a.text(0)).map(|nanos| Value::Float(nanos as f64 / 1e9))),
     ("duration_seconds", 1, 1, |a, _| convert::duration_ns(a.text(0)).map(|nanos| Value::Float(nanos as f64 / 1e9))),
@@ -219,8 +225,8 @@ fn replaced(within_text: &str, from: &str, to: &str, times: usize) -> Result<Val
     text(within_text.replacen(from, to, times))
 }
 
-fn regex_replaced(a: &Arguments, replace: impl Fn(&Captures<'_>, &mut String)) -> Result<String, String> {
-    let (regex, whole) = (a.regex(0)?, a.text(1));
+fn regex_replaced(a: &Arguments<'_>, replace: impl Fn(&Captures<'_>, &mut String)) -> Result<String, String> {
+    let (regex, whole) = (a.regex()?, a.text(1));
     // A replacement is at most as long as it is written, with the whole match for every `$` in it.
     let (written, groups) = (a.text(2).len(), a.text(2).matches('$').count());
     let (mut out, mut copied) = (String::new(), 0);
@@ -234,14 +240,14 @@ fn regex_replaced(a: &Arguments, replace: impl Fn(&Captures<'_>, &mut String)) -
     Ok(out + &whole[copied..])
 }
 
-fn indent(a: &Arguments) -> Result<Value, String> {
+fn indent(a: &Arguments<'_>) -> Result<Value, String> {
     let pad = " ".repeat(a.int(0).clamp(0, 1_000) as usize);
     within(a.text(1).len().saturating_add(a.text(1).lines().count().saturating_mul(pad.len())))?;
     text(a.text(1).lines().map(|line| format!("{pad}{line}")).collect::<Vec<_>>().join("\n"))
 }
 
 /// Go's `Sprintf` with the verbs that lines need: `%s %v %d %f %g %e %t %q %x %%`, flags `-`, `0`, `+`, width, precision.
-fn printf(a: &Arguments) -> Result<String, String> {
+fn printf(a: &Arguments<'_>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = a.text(0).chars().peekable();
     let mut next = 1;

@@ -5,10 +5,11 @@ mod functions;
 mod read;
 
 use model::{Error, Result};
+use regex::Regex;
 
 use super::row::Row;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Node {
     Text(String),
     Print(Pipe),
@@ -23,13 +24,15 @@ enum Node {
 /// Commands; the value of each is the last argument of the next.
 type Pipe = Vec<Command>;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default)]
 struct Command {
     function: Option<functions::Function>,
     operands: Vec<Operand>,
+    /// What the first operand says, where that is a regular expression and no line can change it.
+    regex: Option<Regex>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Operand {
     Dot,
     Field(String),
@@ -142,7 +145,7 @@ fn run(pipe: &[Command], row: &Row<'_>, dot: &Value) -> Result<Value, String> {
         }
         arguments.extend(piped.take());
         piped = match &command.function {
-            Some(function) => Some(function.call(arguments, row)?),
+            Some(function) => Some(function.call(arguments, command.regex.as_ref(), row)?),
             None => arguments.into_iter().next(),
         };
     }
