@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use model::{Answer, Answered, Ask, Code, Error, Query, QueryLimits, QueryStats, Request, Result, Scan};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::watch::{Watch, WatchedRows};
 use crate::metered::MeteredScan;
@@ -20,6 +21,8 @@ pub struct EngineOptions {
     pub partitions_max: usize,
     /// How far from the spans that a trace search matched the rest of their traces is looked for.
     pub trace_duration_max: Duration,
+    /// Queries that run at once; more wait for their turn, as long as their time allows.
+    pub queries_max: usize,
     /// What `now()` says in SQL.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
@@ -27,7 +30,12 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { partitions_max: cores.min(16), trace_duration_max: Duration::from_secs(3600), clock: Arc::new(SystemTime::now) }
+        Self {
+            partitions_max: cores.min(16),
+            trace_duration_max: Duration::from_secs(3600),
+            queries_max: (2 * cores).max(4),
+            clock: Arc::new(SystemTime::now),
+        }
     }
 }
 
@@ -35,13 +43,26 @@ impl Default for EngineOptions {
 pub struct Engine {
     scan: Arc<dyn Scan>,
     sql: Sql,
+    turns: Arc<Semaphore>,
     options: EngineOptions,
 }
 
 impl Engine {
     pub fn new(scan: Arc<dyn Scan>, options: EngineOptions) -> Self {
         let sql = Sql::new(options.partitions_max, options.clock.clone());
-        Self { scan, sql, options }
+        let turns = Arc::new(Semaphore::new(options.queries_max.max(1)));
+        Self { scan, sql, turns, options }
+    }
+
+    /// Waits until this query may run: it does until what is given here is dropped.
+    async fn turn(&self, deadline: tokio::time::Instant) -> Result<OwnedSemaphorePermit> {
+        match tokio::time::timeout_at(deadline, self.turns.clone().acquire_owned()).await {
+            Ok(turn) => turn.map_err(|closed| Error::internal("cannot run a query: the engine has ended").because(closed)),
+            Err(_) => {
+                let what = format!("cannot run a query: queries_max = {} others have run for all of its time", self.options.queries_max);
+                Err(Error::new(Code::Overloaded { retry_after_seconds: 1 }, what))
+            }
+        }
     }
 
     async fn answer(&self, ask: Ask, limits: &QueryLimits, scan: Arc<dyn Scan>) -> Result<Answer> {
@@ -74,25 +95,31 @@ impl Query for Engine {
     async fn query(&self, request: Request) -> Result<Answer> {
         let Request { ask, limits } = request;
         let started = Instant::now();
-        let mut watch = Watch::start(language(&ask));
         let scan = Arc::new(MeteredScan::new(self.scan.clone(), limits.scanned_bytes_max));
+        let mut watch = Watch::start(language(&ask), scan.clone());
         let deadline = tokio::time::Instant::now() + limits.timeout;
-        let outcome = tokio::time::timeout_at(deadline, self.answer(ask, &limits, scan.clone())).await;
-        let mut answer = match outcome.unwrap_or_else(|_| Err(timed_out(limits.timeout))) {
+        let outcome = match self.turn(deadline).await {
+            Ok(turn) => {
+                let answer = tokio::time::timeout_at(deadline, self.answer(ask, &limits, scan.clone())).await;
+                answer.unwrap_or_else(|_| Err(timed_out(limits.timeout))).map(|answer| (answer, turn))
+            }
+            Err(error) => Err(error),
+        };
+        let (mut answer, turn) = match outcome {
             Ok(answer) => answer,
             Err(error) => {
-                watch.end(code_name(error.code), scan.stats());
+                watch.end(code_name(error.code));
                 return Err(error);
             }
         };
         answer.stats = QueryStats { scan: scan.stats(), elapsed_seconds: started.elapsed().as_secs_f64() };
         answer.data = match answer.data {
             Answered::Table { schema, rows } => {
-                let rows = WatchedRows::new(rows, watch, scan, deadline, limits.timeout);
+                let rows = WatchedRows::new(rows, watch, turn, deadline, limits.timeout);
                 Answered::Table { schema, rows: Box::pin(rows) }
             }
             data => {
-                watch.end("ok", scan.stats());
+                watch.end("ok");
                 data
             }
         };

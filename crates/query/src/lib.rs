@@ -6,10 +6,11 @@
 //! - `engine/languages.rs`: PromQL ([`promql`]) and LogQL ([`logql`]), each an evaluator of its own;
 //! - `sql/`: `statement.rs` (what may be asked) > `session.rs` (tables and limits) > `table.rs` and `pushdown.rs`
 //!   (predicates become [`model::Filter`]s) > `newest.rs` (newest first stops early) > `exec.rs` and `unnest.rs` (rows);
-//! - `series.rs` (series, label names, label values, over `labels.rs` and `selector.rs`) and `metadata.rs`;
+//! - `series.rs` (series, label names, label values) and `metadata.rs`;
 //! - `trace.rs` (a trace by its id) and `search.rs` (which traces).
 //!
-//! All of them read through `metered.rs`, which counts and stops.
+//! All of them read through `metered.rs`, which counts and stops; what a language's evaluator holds and how long it works,
+//! `guard.rs` counts and stops. `selector.rs` has label matchers.
 //!
 //! When you change what a filter means in [`model::Test`], also touch `sql/pushdown.rs` and `selector.rs`.
 //! When you add a SQL table or function, also touch `docs/sql.md` and `tests/cases/sql/`.
@@ -18,11 +19,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod engine;
-mod labels;
+mod guard;
 pub mod logql;
 mod metadata;
 mod metered;
 pub mod promql;
+mod quantile;
 mod search;
 mod selector;
 mod series;
@@ -30,3 +32,6 @@ mod sql;
 mod trace;
 
 pub use engine::{Engine, EngineOptions};
+
+/// A staleness mark is this NaN and no other.
+const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;

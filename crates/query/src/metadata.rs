@@ -8,6 +8,8 @@ use model::logs::text_or_empty;
 use model::schema::column;
 use model::{Answer, Answered, Code, Error, Filter, MetricFamily, QueryLimits, Result, Scan, ScanRequest, Subject, Table, Test, TimeRange};
 
+use crate::series::TRUNCATED;
+
 type Family = (String, String, String, String);
 
 /// Sorted by name; a metric whose senders disagree has several families.
@@ -43,8 +45,14 @@ pub(crate) async fn families(scan: &dyn Scan, metric: Option<&str>, limit: Optio
             return Err(Error::new(Code::LimitExceeded, format!("cannot list more than series_max = {max} metric families")));
         }
     }
+    let limit = limit.unwrap_or(usize::MAX);
+    let cut = found.len() > limit;
     let families = found.into_iter().map(|(name, kind, unit, help)| MetricFamily { name, kind, unit, help });
-    Ok(Answer::new(Answered::Metadata(families.take(limit.unwrap_or(usize::MAX)).collect())))
+    let mut answer = Answer::new(Answered::Metadata(families.take(limit).collect()));
+    if cut {
+        answer.warnings.push(TRUNCATED.to_owned());
+    }
+    Ok(answer)
 }
 
 /// The series that a family of that type is made of.

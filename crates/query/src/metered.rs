@@ -64,7 +64,7 @@ impl Scan for MeteredScan {
         let rows = self.inner.scan(request).await?;
         let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Box::pin(MeteredRows { rows: Some(rows), meter: self.meter.clone(), ticks }))
+        Ok(Box::pin(MeteredRows { rows: Some(rows), meter: self.meter.clone(), ticks, rests: false }))
     }
 }
 
@@ -72,6 +72,9 @@ struct MeteredRows {
     rows: Option<ScanStream>,
     meter: Meter,
     ticks: Interval,
+    /// A batch was given: before the next, others have their turn. A scan of memory is always ready, and without this
+    /// whoever reads it would hold up its thread, and its own deadline, until the end.
+    rests: bool,
 }
 
 impl Stream for MeteredRows {
@@ -80,12 +83,17 @@ impl Stream for MeteredRows {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(rows) = &mut this.rows else { return Poll::Ready(None) };
+        if std::mem::take(&mut this.rests) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while this.ticks.poll_tick(context).is_ready() {}
         let next = rows.as_mut().poll_next(context);
         if let Err(error) = this.meter.check() {
             this.rows = None;
             return Poll::Ready(Some(Err(error)));
         }
+        this.rests = matches!(next, Poll::Ready(Some(_)));
         next
     }
 }

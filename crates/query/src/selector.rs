@@ -1,53 +1,65 @@
-//! Label matchers as exact filters of a scan, and as tests on a value.
+//! Label matchers of both languages, as filters of a scan and as tests on a value. A missing label is the empty value.
 
+use lang::regex_text;
 use model::{Error, MatchOp, Matcher, Result, Test};
 use regex::Regex;
+
+/// A comparison of one text, ready to run.
+pub(crate) enum TextTest {
+    Equal(String),
+    NotEqual(String),
+    Regex(Regex),
+    NotRegex(Regex),
+}
+
+impl TextTest {
+    pub(crate) fn new(op: MatchOp, value: &str) -> Result<Self, regex::Error> {
+        Ok(match op {
+            MatchOp::Equal => Self::Equal(value.to_owned()),
+            MatchOp::NotEqual => Self::NotEqual(value.to_owned()),
+            MatchOp::Regex => Self::Regex(lang::anchored(value)?),
+            MatchOp::NotRegex => Self::NotRegex(lang::anchored(value)?),
+        })
+    }
+
+    pub(crate) fn passes(&self, text: &str) -> bool {
+        match self {
+            Self::Equal(value) => text == value,
+            Self::NotEqual(value) => text != value,
+            Self::Regex(regex) => regex.is_match(text),
+            Self::NotRegex(regex) => !regex.is_match(text),
+        }
+    }
+}
 
 /// A matcher ready to run.
 pub(crate) struct Compiled {
     pub(crate) name: String,
-    op: MatchOp,
-    value: String,
-    regex: Option<Regex>,
+    test: TextTest,
 }
 
 impl Compiled {
     pub(crate) fn new(matcher: &Matcher) -> Result<Self> {
-        let regex = match matcher.op {
-            MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(&matcher.value).map_err(|error| {
-                Error::invalid(format!("cannot parse the regular expression of matcher {}{}{:?}", matcher.name, matcher.op, matcher.value))
-                    .because(error)
-            })?),
-        };
-        Ok(Self { name: matcher.name.clone(), op: matcher.op, value: matcher.value.clone(), regex })
+        let Matcher { name, op, value } = matcher;
+        let test = TextTest::new(*op, value).map_err(|error| {
+            Error::invalid(format!("cannot parse the regular expression of matcher {name}{op}{value:?}")).because(error)
+        })?;
+        Ok(Self { name: name.clone(), test })
     }
 
-    /// A missing label is the empty value.
     pub(crate) fn accepts(&self, value: &str) -> bool {
-        let matches = self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
-        match self.op {
-            MatchOp::Equal => value == self.value,
-            MatchOp::NotEqual => value != self.value,
-            MatchOp::Regex => matches,
-            MatchOp::NotRegex => !matches,
-        }
-    }
-
-    pub(crate) fn test(&self) -> Test {
-        let value = self.value.clone();
-        match self.op {
-            MatchOp::Equal => Test::Equal(value),
-            MatchOp::NotEqual => Test::NotEqual(value),
-            MatchOp::Regex => Test::Regex(value),
-            MatchOp::NotRegex => Test::NotRegex(value),
-        }
+        self.test.passes(value)
     }
 }
 
-/// As [`Test::Regex`] defines it.
-pub(crate) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    Regex::new(&format!("^(?s:{pattern})$"))
+/// The same for a scan.
+pub(crate) fn scan_test(op: MatchOp, value: &str) -> Test {
+    match op {
+        MatchOp::Equal => Test::Equal(value.to_owned()),
+        MatchOp::NotEqual => Test::NotEqual(value.to_owned()),
+        MatchOp::Regex => Test::Regex(regex_text(value).into_owned()),
+        MatchOp::NotRegex => Test::NotRegex(regex_text(value).into_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@ use futures::TryStreamExt;
 use model::logs::text_or_empty;
 use model::schema::column;
 use model::{
-    Answer, Answered, AttributesView, Code, Error, Filter, Identity, Labels, Matcher, QueryLimits, Result, Scan, ScanRequest, Subject,
-    Table, Test, TimeRange,
+    Answer, Answered, AttributesView, Code, Error, Filter, Labels, Matcher, QueryLimits, Result, Scan, ScanRequest, Subject, Table, Test,
+    TimeRange,
 };
 
-use crate::labels::{StreamLabels, stream_columns};
-use crate::selector::Compiled;
+use crate::guard::Guard;
+use crate::logql::{STREAM_COLUMNS, StreamCache, exact_subject};
+use crate::selector::{Compiled, scan_test};
+
+/// The warning of a list that was cut at its limit.
+pub(crate) const TRUNCATED: &str = "results truncated due to limit";
 
 pub(crate) enum Wanted {
     Series,
@@ -35,10 +39,9 @@ pub(crate) async fn find(
     let everything = [Vec::new()];
     let selectors = if selectors.is_empty() { &everything } else { selectors };
     for selector in selectors {
-        let selector: Vec<Compiled> = selector.iter().map(Compiled::new).collect::<Result<_>>()?;
         match table {
-            Table::Samples => find_series(scan, &selector, range, &mut found).await?,
-            Table::Logs => find_streams(scan, &selector, range, &mut found).await?,
+            Table::Samples => find_series(scan, selector, range, &mut found).await?,
+            Table::Logs => find_streams(scan, selector, range, limits, &mut found).await?,
             Table::Spans => return Err(Error::unsupported("cannot list series of spans: they are neither series nor streams")),
         }
     }
@@ -106,7 +109,7 @@ impl Found {
             Wanted::Names | Wanted::Values(_) => Answered::Names(self.texts.set.into_iter().collect()),
         });
         if cut {
-            answer.warnings.push("results truncated due to limit".to_owned());
+            answer.warnings.push(TRUNCATED.to_owned());
         }
         answer
     }
@@ -120,9 +123,13 @@ fn subject(name: &str) -> Subject {
 }
 
 /// Only what the question needs is read: label values never read the labels of other names' rows.
-async fn find_series(scan: &dyn Scan, selector: &[Compiled], range: TimeRange, found: &mut Found) -> Result<()> {
+async fn find_series(scan: &dyn Scan, selector: &[Matcher], range: TimeRange, found: &mut Found) -> Result<()> {
     let mut request = ScanRequest::new(Table::Samples, range);
-    request.filters = selector.iter().map(|matcher| Filter { subject: subject(&matcher.name), test: matcher.test() }).collect();
+    for matcher in selector {
+        // The scan must not be the first to find out that an expression is broken.
+        Compiled::new(matcher)?;
+        request.filters.push(Filter { subject: subject(&matcher.name), test: scan_test(matcher.op, &matcher.value) });
+    }
     if let Wanted::Values(name) = &found.wanted {
         request.filters.push(Filter { subject: subject(name), test: Test::NotEqual(String::new()) });
     }
@@ -183,35 +190,29 @@ fn add_series(batch: &RecordBatch, found: &mut Found, mut keep: impl FnMut(usize
     Ok(())
 }
 
-/// A label's value can come from several attributes (`service.name` and `service_name` are one label), so a matcher
-/// prunes in the scan only where a single attribute can be meant; all are tested on the streams that come back.
-async fn find_streams(scan: &dyn Scan, selector: &[Compiled], range: TimeRange, found: &mut Found) -> Result<()> {
+/// What the scan can answer exactly goes down to it; the rest is tested on the streams that come back.
+async fn find_streams(scan: &dyn Scan, selector: &[Matcher], range: TimeRange, limits: &QueryLimits, found: &mut Found) -> Result<()> {
     let mut request = ScanRequest::new(Table::Logs, range);
-    request.filters = selector.iter().filter_map(stream_filter).collect();
-    request.columns = Some(stream_columns().map(str::to_owned).collect());
+    let mut matchers = Vec::new();
+    for matcher in selector {
+        let compiled = Compiled::new(matcher)?;
+        match exact_subject(&matcher.name) {
+            Some(subject) => request.filters.push(Filter { subject, test: scan_test(matcher.op, &matcher.value) }),
+            None => matchers.push(compiled),
+        }
+    }
+    request.columns = Some(STREAM_COLUMNS.map(str::to_owned).to_vec());
     let mut rows = scan.scan(request).await?;
+    let mut streams = StreamCache::new(&Guard::new(limits));
+    let mut seen = 0;
     while let Some(batch) = rows.try_next().await? {
-        let mut streams = StreamLabels::of(&batch)?;
-        for row in 0..batch.num_rows() {
-            let Some(labels) = streams.next(row) else { continue };
-            if selector.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
+        streams.rows(&batch)?;
+        for labels in &streams.labels[seen..] {
+            if matchers.iter().all(|matcher| matcher.accepts(labels.get(&matcher.name).unwrap_or_default())) {
                 found.stream(labels)?;
             }
         }
+        seen = streams.labels.len();
     }
     Ok(())
-}
-
-fn stream_filter(matcher: &Compiled) -> Option<Filter> {
-    let name = &matcher.name;
-    if name.is_empty() || !name.bytes().all(|letter| letter.is_ascii_alphabetic()) {
-        return None;
-    }
-    let attribute = Subject::Entry { column: "resource_attributes".to_owned(), key: name.clone() };
-    if !Identity::FIELDS.contains(&name.as_str()) {
-        return Some(Filter { subject: attribute, test: matcher.test() });
-    }
-    // An identity that says `unassigned` is no label, so a matcher that takes no label must not look at the column.
-    let subject = Subject::FirstOf(vec![attribute, Subject::Column(name.clone())]);
-    (!matcher.accepts("")).then(|| Filter { subject, test: matcher.test() })
 }

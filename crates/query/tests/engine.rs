@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use model::{Answer, Answered, Ask, Code, MatchOp, Matcher, Order, Query, Request, Result, Table, TimeRange};
+use model::{
+    Answer, Answered, Ask, Code, Direction, Filter, MatchOp, Matcher, Order, Query, Request, Result, Subject, Table, Test, TimeRange,
+};
 use query::{Engine, EngineOptions};
-use support::{FakeScan, company, everything};
+use support::{company, everything};
+use testkit::memory_scan::MemoryScan;
 
-fn engine(scan: FakeScan) -> (Arc<FakeScan>, Engine) {
+fn engine(scan: MemoryScan) -> (Arc<MemoryScan>, Engine) {
     let scan = Arc::new(scan);
     (scan.clone(), Engine::new(scan, EngineOptions { partitions_max: 2, ..EngineOptions::default() }))
 }
@@ -83,9 +86,11 @@ async fn streams_of_logs_take_identity_and_legal_names() {
     let checkout = r#"{business_service="payments", component="checkout", host="a1", service_name="checkout"}"#;
     check(vec![Matcher::new("service_name", MatchOp::Equal, "checkout")], &[checkout]).await;
     check(vec![Matcher::new("component", MatchOp::Equal, "checkout")], &[checkout]).await;
-    // Nobody's record shows no business service.
+    // Nobody's record shows no business service; it is found none the less.
     let unassigned = r#"{host="a1", service_name="cron"}"#;
-    check(vec![Matcher::new("business_service", MatchOp::Equal, "")], &[unassigned]).await;
+    check(vec![Matcher::new("business_service", MatchOp::Equal, "unassigned")], &[unassigned]).await;
+    check(vec![Matcher::new("business_service", MatchOp::Equal, "")], &[]).await;
+    check(vec![Matcher::new("business_service", MatchOp::Regex, "un.*|payments")], &[checkout, unassigned]).await;
     check(vec![Matcher::new("host", MatchOp::Equal, "a1"), Matcher::new("component", MatchOp::Equal, "")], &[unassigned]).await;
     check(vec![Matcher::new("host", MatchOp::NotEqual, "a1")], &[]).await;
 }
@@ -97,6 +102,8 @@ async fn metadata_names_families_not_series() {
         all,
         ["http_requests_total counter  Requests served.", "queue_depth gauge  Messages waiting.", "rpc_seconds histogram seconds "]
     );
+    let first = ask(Ask::Metadata { metric: None, limit: Some(1) }).await.unwrap();
+    assert_eq!(first.warnings, ["results truncated due to limit"]);
     let one = shown(ask(Ask::Metadata { metric: Some("rpc_seconds".to_owned()), limit: None }).await.unwrap());
     assert_eq!(one, ["rpc_seconds histogram seconds "]);
 }
@@ -134,7 +141,7 @@ async fn newest_first_with_a_limit_reaches_the_scan() {
     let check = async |text: &str, order: Order, limit: Option<usize>, rows: usize| {
         let (scan, engine) = engine(company());
         assert_eq!(sql(&engine, sql_request(text)).await.unwrap(), rows, "{text}");
-        let requests = scan.requests.lock().unwrap();
+        let requests = scan.requests();
         assert_eq!((requests[0].order, requests[0].limit), (order, limit), "{text}");
     };
     check("SELECT body FROM logs ORDER BY time_unix_nano DESC LIMIT 2", Order::NewestFirst, Some(2), 2).await;
@@ -164,7 +171,7 @@ async fn limits_stop_a_query_with_their_name() {
 
 #[tokio::test]
 async fn a_stuck_scan_times_out() {
-    let (_, engine) = engine(FakeScan { stuck: true, ..FakeScan::default() });
+    let (_, engine) = engine(MemoryScan::stuck());
     for ask in [Ask::Sql { sql: "SELECT * FROM logs".to_owned() }, Ask::Metadata { metric: None, limit: None }] {
         let mut request = Request::new(ask);
         request.limits.timeout = Duration::from_millis(50);
@@ -178,13 +185,70 @@ async fn a_stuck_scan_times_out() {
 }
 
 #[tokio::test]
-async fn the_longest_chain_of_operators_still_plans() {
-    let chain = |terms: usize| format!("SELECT count(*) FROM logs WHERE {}", vec!["flags = 1"; terms].join(" OR length(body) + "));
+async fn what_a_matcher_says_reaches_the_scan() {
+    let filters = async |query: &str| {
+        let (scan, engine) = engine(company());
+        let ask = Ask::LogqlInstant { query: format!("count_over_time({query} [1m])"), at_ns: 1, limit: 1, direction: Direction::Backward };
+        engine.query(Request::new(ask)).await.unwrap();
+        let requests = scan.requests();
+        requests[0].filters.clone()
+    };
+    let column = |name: &str| Subject::Column(name.to_owned());
+    // Anchored once, by the scan; and of RE2's letters, which are ASCII.
+    let services = filters(r#"{business_service=~"pay\\w+"}"#).await;
+    assert_eq!(services, [Filter { subject: column("business_service"), test: Test::Regex("pay[0-9A-Za-z_]+".to_owned()) }]);
+    let names = filters(r#"{service_name="player"}"#).await;
+    assert_eq!(names, [Filter { subject: column("service_name"), test: Test::Equal("player".to_owned()) }]);
+    let entry = Subject::Entry { column: "resource_attributes".to_owned(), key: "team".to_owned() };
+    let teams = filters(r#"{team="blue", host_id="x"}"#).await;
+    assert_eq!(teams, [Filter { subject: Subject::FirstOf(vec![column("team"), entry]), test: Test::Equal("blue".to_owned()) }]);
+}
+
+#[tokio::test]
+async fn far_apart_times_are_read_apart() {
+    let (scan, engine) = engine(company());
+    let week_ms = 7 * 24 * 3_600_000;
+    let ask = Ask::PromqlInstant {
+        query: "queue_depth / queue_depth offset 1w + queue_depth offset 1m".to_owned(),
+        at_ms: week_ms,
+        lookback: None,
+    };
+    engine.query(Request::new(ask)).await.unwrap();
+    let mut times: Vec<_> = scan.requests().iter().map(|request| request.time).collect();
+    times.sort_by_key(|time| time.start_ns);
+    let of_millis = TimeRange::of_millis_inclusive;
+    assert_eq!(times, [of_millis(-300_000, 0), of_millis(week_ms - 360_000, week_ms)]);
+}
+
+#[tokio::test]
+async fn the_ends_of_time_are_times() {
     let (_, engine) = engine(company());
-    let wide: Vec<String> = (0..250).map(|flag| format!("flags + {flag} = 1")).collect();
-    let text = format!("SELECT count(*) FROM logs WHERE {}", wide.join(" OR "));
-    assert_eq!(sql(&engine, sql_request(&text)).await.unwrap(), 1);
-    assert_eq!(sql(&engine, sql_request(&chain(400))).await.unwrap_err().code, Code::TooLarge);
-    let nested = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
-    assert_eq!(sql(&engine, sql_request(&nested)).await.unwrap_err().code, Code::Invalid);
+    for query in [
+        "rate(queue_depth[1000y])",
+        "deriv(queue_depth[1h] offset -1000y)",
+        "rate(queue_depth[1h] smoothed)",
+        "queue_depth[1h:1s]",
+        "time()",
+    ] {
+        for at_ms in [i64::MIN, i64::MIN + 1, i64::MAX] {
+            let ask = Ask::PromqlInstant { query: query.to_owned(), at_ms, lookback: None };
+            // An answer or an error, and no overflow.
+            drop(engine.query(Request::new(ask)).await);
+        }
+        let ask = Ask::PromqlRange { query: query.to_owned(), start_ms: i64::MIN, end_ms: i64::MAX, step_ms: i64::MAX / 8, lookback: None };
+        drop(engine.query(Request::new(ask)).await);
+    }
+    for at_ns in [i64::MIN, i64::MAX] {
+        let query = r#"count_over_time({host="a1"} [1h] offset 1h)"#.to_owned();
+        drop(engine.query(Request::new(Ask::LogqlInstant { query, at_ns, limit: 1, direction: Direction::Backward })).await);
+    }
+}
+
+#[tokio::test]
+async fn a_backslash_in_like_means_its_letter() {
+    let (_, engine) = engine(company());
+    for (pattern, rows) in [(r"\play started", 1), (r"%\ed", 4), (r"100\% buffered", 1), (r"%\% started", 0)] {
+        let text = format!("SELECT body FROM logs WHERE body LIKE '{pattern}'");
+        assert_eq!(sql(&engine, sql_request(&text)).await.unwrap(), rows, "{pattern}");
+    }
 }

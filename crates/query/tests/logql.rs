@@ -4,7 +4,6 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use model::{Answered, Direction, QueryLimits};
 use query::logql::{Lines, LogqlEngine, Window};
@@ -127,15 +126,14 @@ async fn a_limited_query_stops_reading_early() {
     let check = async |query: &str, batches_max: usize| {
         let mut loader = Loader::default();
         loader.load(r#"{app="tv", zone_id="a"} "n=1" @ 0s [repeat every 1s for 1000]"#);
-        let rows = loader.lines();
-        let read = rows.batches_read.clone();
-        let engine = LogqlEngine::new(Arc::new(rows));
+        let rows = Arc::new(loader.lines());
+        let engine = LogqlEngine::new(rows.clone());
         let window = Window { start_ns: 0, end_ns: duration_ns("2000s"), step_ns: 1 };
         let answer = engine.range(query, window, Lines { limit: 12, direction: Direction::Backward }, &QueryLimits::default()).await;
         let Answered::Streams(streams) = answer.expect("an answer").data else { panic!("a log query answers streams") };
         let entries: Vec<_> = streams.iter().flat_map(|stream| &stream.entries).map(|entry| entry.time_ns / 1_000_000_000).collect();
         assert_eq!(entries, (988..1000).rev().collect::<Vec<_>>(), "{query}");
-        assert!(read.load(Ordering::Relaxed) <= batches_max, "{query}: {} batches", read.load(Ordering::Relaxed));
+        assert!(rows.batches_taken() <= batches_max, "{query}: {} batches", rows.batches_taken());
     };
     // The scan cuts, or, where something is left to do on its rows, the reader.
     check(r#"{app="tv"} |= "n""#, 3).await;
@@ -158,6 +156,23 @@ async fn limits_have_names() {
     let lines = Lines { limit: 1, direction: Direction::Backward };
     let error = engine.range(query, window, lines, &QueryLimits::default()).await.err().expect("too many points").chain();
     assert!(error.contains("points_per_series_max"), "{error}");
+    // As many points as Prometheus allows: one more than it says.
+    let points = QueryLimits { points_per_series_max: 10, ..QueryLimits::default() };
+    let to = |end_ns| Window { start_ns: 0, end_ns, step_ns: 1 };
+    assert!(engine.range(query, to(10), lines, &points).await.is_ok() && engine.range(query, to(11), lines, &points).await.is_err());
+    let hasty = QueryLimits { timeout: std::time::Duration::ZERO, ..QueryLimits::default() };
+    assert_eq!(engine.instant(query, 10_000_000_000, &hasty).await.err().expect("no time at all").code, model::Code::Timeout);
+    // What one aggregation may hold, two may not.
+    let two = format!("{query} + count_over_time({{app=\"tv\"}}[2m])");
+    let held = |bytes: usize| QueryLimits { memory_bytes_max: bytes, ..QueryLimits::default() };
+    let least = async |query: &str| {
+        let mut bytes = 1_000;
+        while engine.instant(query, 10_000_000_000, &held(bytes)).await.is_err() {
+            bytes += 500;
+        }
+        bytes
+    };
+    assert!(least(&two).await > least(query).await);
     // A sum needs no series per pod.
     let limits = QueryLimits { series_max: 1, ..QueryLimits::default() };
     let answer = engine.instant(&format!("sum({query})"), 10_000_000_000, &limits).await.expect("one series");

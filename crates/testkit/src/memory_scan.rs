@@ -1,5 +1,6 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, BooleanArray, Int64Array, MapArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
@@ -14,13 +15,37 @@ use regex::Regex;
 /// can be compared with this.
 #[derive(Default)]
 pub struct MemoryScan {
+    batch_rows: Option<usize>,
+    stuck: bool,
     batches: Mutex<HashMap<Table, Vec<RecordBatch>>>,
+    requests: Mutex<Vec<ScanRequest>>,
+    batches_taken: Arc<AtomicUsize>,
 }
 
 impl MemoryScan {
+    /// Gives its rows in batches so small that whoever reads meets their seams, and not all at once.
+    pub fn in_batches_of(rows: usize) -> Self {
+        Self { batch_rows: Some(rows), ..Self::default() }
+    }
+
+    /// Never gives a row.
+    pub fn stuck() -> Self {
+        Self { stuck: true, ..Self::default() }
+    }
+
     /// Adds rows after those that are there.
     pub fn push(&self, table: Table, batch: RecordBatch) {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).entry(table).or_default().push(batch);
+    }
+
+    /// Every request that came.
+    pub fn requests(&self) -> Vec<ScanRequest> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Batches that readers took.
+    pub fn batches_taken(&self) -> usize {
+        self.batches_taken.load(Ordering::Relaxed)
     }
 
     pub fn clear(&self) {
@@ -36,15 +61,20 @@ impl Scan for MemoryScan {
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+        if self.stuck {
+            return Ok(futures::stream::pending().boxed());
+        }
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).get(&request.table).cloned().unwrap_or_default();
         let filters = request.filters.iter().map(Compiled::of).collect::<Result<Vec<_>>>()?;
         let mut kept = Vec::new();
         for batch in &batches {
-            let scanned = batch.num_rows() as u64;
+            let (scanned, bytes) = (batch.num_rows() as u64, batch.get_array_memory_size() as u64);
             let batch = filtered(batch, request.table, &request.time, &filters)?;
             {
                 let mut stats = request.stats.lock().unwrap_or_else(PoisonError::into_inner);
                 stats.rows_scanned += scanned;
+                stats.bytes_scanned += bytes;
                 stats.head_rows_scanned += scanned;
                 stats.rows_returned += batch.num_rows() as u64;
             }
@@ -52,12 +82,16 @@ impl Scan for MemoryScan {
                 kept.push(batch);
             }
         }
-        let kept = ordered(kept, &request)?;
+        let kept = ordered(kept, &request, self.batch_rows)?;
         let projected = kept.into_iter().map(|batch| match &request.columns {
             Some(columns) => projected(&batch, columns),
             None => Ok(batch),
         });
-        Ok(futures::stream::iter(projected.collect::<Vec<_>>()).boxed())
+        let taken = self.batches_taken.clone();
+        let counted = futures::stream::iter(projected.collect::<Vec<_>>()).inspect(move |_| {
+            taken.fetch_add(1, Ordering::Relaxed);
+        });
+        Ok(counted.boxed())
     }
 }
 
@@ -97,7 +131,7 @@ fn filtered(batch: &RecordBatch, table: Table, time: &TimeRange, filters: &[Comp
     let (first, last): (&Int64Array, &Int64Array) = (column(batch, first)?, column(batch, last)?);
     let mut keep = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
-        let mut kept = time.overlaps(first.value(row), last.value(row));
+        let mut kept = !time.is_empty() && time.overlaps(first.value(row), last.value(row));
         for filter in filters {
             kept = kept && filter.passes(subject(batch, &filter.filter.subject, row)?);
         }
@@ -129,7 +163,7 @@ fn subject<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<
     }
 }
 
-fn ordered(batches: Vec<RecordBatch>, request: &ScanRequest) -> Result<Vec<RecordBatch>> {
+fn ordered(batches: Vec<RecordBatch>, request: &ScanRequest, batch_rows: Option<usize>) -> Result<Vec<RecordBatch>> {
     let Some(first) = batches.first() else { return Ok(batches) };
     let all = concat_batches(&first.schema(), &batches)?;
     let times: &Int64Array = column(&all, request.table.time_columns().0)?;
@@ -140,8 +174,9 @@ fn ordered(batches: Vec<RecordBatch>, request: &ScanRequest) -> Result<Vec<Recor
         Order::OldestFirst => rows.sort_by_key(|&row| times.value(row)),
     }
     rows.truncate(request.limit.unwrap_or(usize::MAX));
-    let rows = UInt32Array::from_iter_values(rows.into_iter().map(|row| u32::try_from(row).expect("a fake holds under 2^32 rows")));
-    Ok(vec![take_record_batch(&all, &rows)?])
+    let rows: Vec<u32> = rows.into_iter().map(|row| u32::try_from(row).expect("a fake holds under 2^32 rows")).collect();
+    let chunks = rows.chunks(batch_rows.unwrap_or(usize::MAX));
+    chunks.map(|rows| Ok(take_record_batch(&all, &UInt32Array::from(rows.to_vec()))?)).collect()
 }
 
 fn projected(batch: &RecordBatch, columns: &[String]) -> Result<RecordBatch> {

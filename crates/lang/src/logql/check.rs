@@ -2,28 +2,21 @@
 
 use regex::Regex;
 
+use super::Pattern;
 use super::ast::*;
 use super::error::ParseError;
 use super::parse::Parsed;
-use super::{Pattern, regex_text};
 
 fn fail<T>(text: &str, pos: Pos, what: impl Into<String>) -> Parsed<T> {
     Err(ParseError::at(text, pos, what))
 }
 
 pub(super) fn regex(text: &str, pos: Pos, regex: &str, what: &str) -> Parsed<Regex> {
-    Regex::new(&regex_text(regex)).map_err(|error| {
+    crate::searching(regex).map_err(|error| {
         let error = error.to_string();
         let last = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
         ParseError::at(text, pos, format!("{what}: error parsing regexp: {last}: `{regex}`"))
     })
-}
-
-pub(super) fn match_value(text: &str, pos: Pos, op: MatchOp, value: &str) -> Parsed<()> {
-    match op {
-        MatchOp::Regex | MatchOp::NotRegex => regex(text, pos, value, "invalid regex").map(drop),
-        MatchOp::Equal | MatchOp::NotEqual => Ok(()),
-    }
 }
 
 /// A line filter's regular expression is compiled by the engine only: as in Loki, a query with a broken one still is a query.
@@ -56,8 +49,7 @@ pub(super) fn selector(text: &str, pos: Pos, matchers: &[Matcher]) -> Parsed<()>
         MatchOp::Equal => !matcher.value.is_empty(),
         MatchOp::NotEqual => matcher.value.is_empty(),
         MatchOp::Regex | MatchOp::NotRegex => {
-            let anchored = Regex::new(&format!("^(?s:{})$", regex_text(&matcher.value)));
-            anchored.is_ok_and(|regex| regex.is_match("") == (matcher.op == MatchOp::NotRegex))
+            crate::anchored(&matcher.value).is_ok_and(|regex| regex.is_match("") == (matcher.op == MatchOp::NotRegex))
         }
     };
     if matchers.iter().any(narrows) {

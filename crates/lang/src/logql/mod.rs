@@ -2,7 +2,7 @@
 //!
 //! Text -> [`lex`] -> [`parse`] (metric expressions) and [`stages`] (selectors and pipelines), with [`check`]'s rules
 //! beyond grammar -> [`ast`] -> [`print`]. What the engine must read the same way as the parser lives here too:
-//! [`IpPattern`], [`Pattern`], [`parse_path`], [`regex_text`].
+//! [`IpPattern`], [`Pattern`], [`parse_path`].
 //!
 //! When you add syntax, also touch the printer and the round-trip cases in `tests` below.
 
@@ -15,7 +15,6 @@ mod parse;
 mod path;
 mod pattern;
 mod print;
-mod regex_text;
 mod stages;
 mod units;
 
@@ -25,7 +24,6 @@ pub use ip::IpPattern;
 pub use parse::parse;
 pub use path::{PathStep, parse_path};
 pub use pattern::{Pattern, PatternPart};
-pub use regex_text::regex_text;
 
 #[cfg(test)]
 mod tests;

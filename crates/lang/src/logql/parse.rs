@@ -4,15 +4,17 @@ use super::ast::*;
 use super::check;
 use super::error::ParseError;
 use super::lex::{Token, lex};
+use crate::{OPERATORS_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
 
 /// Expressions inside expressions; deeper ones are refused before they use up the stack.
 const DEPTH_MAX: usize = 128;
-/// Binary operators of one query, for the same reason: a chain is as deep as it is long.
-const OPERATORS_MAX: usize = 1_000;
 
 /// Reads a query, or says why it is none and where.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, operators: 0 };
+    if text.len() > QUERY_BYTES_MAX {
+        return Err(ParseError::at(text, Pos(0), format!("the query is longer than {QUERY_BYTES_MAX} bytes")));
+    }
+    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, operators: 0, regexes: 0 };
     let expr = match parser.peek_call("variants") {
         true => Expr::Variants(parser.variants()?),
         false => parser.expr(0)?,
@@ -31,6 +33,7 @@ pub(super) struct Parser<'a> {
     at: usize,
     depth: usize,
     operators: usize,
+    regexes: usize,
 }
 
 pub(super) type Parsed<T> = Result<T, ParseError>;
@@ -189,6 +192,32 @@ impl Parser<'_> {
         result
     }
 
+    /// Counts a stage, or a node that stands around another whatever the depth of the text.
+    pub(super) fn operator(&mut self) -> Parsed<()> {
+        self.operators += 1;
+        match self.operators > OPERATORS_MAX {
+            true => self.error(self.pos(), format!("the query has more than {OPERATORS_MAX} operators and stages: take it apart")),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn regex(&mut self, pos: Pos) -> Parsed<()> {
+        self.regexes += 1;
+        match self.regexes > REGEXES_MAX {
+            true => self.error(pos, format!("the query has more than {REGEXES_MAX} regular expressions")),
+            false => Ok(()),
+        }
+    }
+
+    /// The value of a comparison; a regular expression must compile.
+    pub(super) fn match_value(&mut self, pos: Pos, op: MatchOp, value: &str) -> Parsed<()> {
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+            self.regex(pos)?;
+            check::regex(self.text, pos, value, "invalid regex")?;
+        }
+        Ok(())
+    }
+
     /// Operators that bind at least as tightly as `level`.
     fn expr(&mut self, level: u8) -> Parsed<Expr> {
         let pos = self.pos();
@@ -197,10 +226,7 @@ impl Parser<'_> {
             if binds < level {
                 break;
             }
-            self.operators += 1;
-            if self.operators > OPERATORS_MAX {
-                return self.error(self.pos(), format!("the query has more than {OPERATORS_MAX} operators: take it apart"));
-            }
+            self.operator()?;
             let op_pos = self.pos();
             self.next();
             let return_bool = self.accept_word("bool");
@@ -414,6 +440,7 @@ impl Parser<'_> {
         }
         self.expect(")")?;
         let [destination, replacement, source, regex] = <[String; 4]>::try_from(texts).expect("the loop read four texts");
+        self.regex(pos)?;
         check::regex(self.text, pos, &regex, "invalid regex in label_replace")?;
         Ok(LabelReplace { inner, destination, replacement, source, regex })
     }

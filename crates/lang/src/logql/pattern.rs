@@ -127,9 +127,10 @@ impl Pattern {
 
 /// The name in `<name>` at the start of the text, and what follows it.
 fn capture(text: &str) -> Option<(&str, &str)> {
-    let (name, after) = text.strip_prefix('<')?.split_once('>')?;
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (name.starts_with(|c: char| legal(c) && !c.is_ascii_digit()) && name.chars().all(legal)).then_some((name, after))
+    let inside = text.strip_prefix('<')?;
+    let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+    let (name, after) = (&inside[..end], inside[end..].strip_prefix('>')?);
+    (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then_some((name, after))
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Parser<'_> {
         self.next();
         let value_pos = self.pos();
         let value = self.string()?;
-        check::match_value(self.text, value_pos, op, &value)?;
+        self.match_value(value_pos, op, &value)?;
         Ok(Matcher { pos, name, op, value })
     }
 
@@ -132,6 +132,7 @@ impl Parser<'_> {
                 "|>" => LineOp::Pattern,
                 "!>" => LineOp::NotPattern,
                 "|" => {
+                    self.operator()?;
                     self.next();
                     let kind = self.stage()?;
                     check::stage_order(self.text, pos, stages, &kind)?;
@@ -144,6 +145,7 @@ impl Parser<'_> {
             if !matches!(self.peek_second(), Token::Text(_) | Token::Word(_)) && line_op == LineOp::NotContains {
                 return Ok(());
             }
+            self.operator()?;
             self.next();
             let kind = StageKind::Line(self.line_filter(line_op)?);
             check::stage_order(self.text, pos, stages, &kind)?;
@@ -167,6 +169,9 @@ impl Parser<'_> {
         match self.peek() {
             Token::Text(_) => {
                 let text = self.string()?;
+                if matches!(op, LineOp::Regex | LineOp::NotRegex) {
+                    self.regex(pos)?;
+                }
                 check::line_text(self.text, pos, op, &text)?;
                 Ok(LineTerm::Text(text))
             }
@@ -221,6 +226,7 @@ impl Parser<'_> {
                 self.next();
                 let pos = self.pos();
                 let text = self.string()?;
+                self.regex(pos)?;
                 check::regexp_parser(self.text, pos, &text)?;
                 StageKind::Regexp(text)
             }
@@ -320,7 +326,7 @@ impl Parser<'_> {
         self.next();
         let value_pos = self.pos();
         let value = self.string()?;
-        check::match_value(self.text, value_pos, op, &value)?;
+        self.match_value(value_pos, op, &value)?;
         Ok(NameFilter { pos, name, matcher: Some((op, value)) })
     }
 
@@ -350,6 +356,7 @@ impl Parser<'_> {
         let pos = self.pos();
         let mut left = self.label_filter_and()?;
         while self.accept_word("or") {
+            self.operator()?;
             let right = self.label_filter_and()?;
             left = LabelFilter { pos, kind: LabelFilterKind::Or(Box::new(left), Box::new(right)) };
         }
@@ -365,6 +372,7 @@ impl Parser<'_> {
             if !joined && !follows {
                 return Ok(left);
             }
+            self.operator()?;
             let right = self.label_filter_term()?;
             left = LabelFilter { pos, kind: LabelFilterKind::And(Box::new(left), Box::new(right)) };
         }
@@ -390,7 +398,7 @@ impl Parser<'_> {
                     "=~" => MatchOp::Regex,
                     _ => MatchOp::NotRegex,
                 };
-                check::match_value(self.text, value_pos, op, &value)?;
+                self.match_value(value_pos, op, &value)?;
                 LabelFilterKind::Text { name, op, value }
             }
             (Token::Word(word), "=" | "!=") if word == "ip" => LabelFilterKind::Ip { name, equal: symbol == "=", pattern: self.ip()? },

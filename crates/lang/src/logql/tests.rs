@@ -67,7 +67,12 @@ fn errors_say_where_and_what() {
     refuse("vector(1) or 1", "unexpected literal for right leg of logical/set binary operation (or): 1");
     refuse("{app=\"t\u{fffd}\"}", "invalid UTF-8 encoding");
     refuse(&format!("{}1{}", "(".repeat(500), ")".repeat(500)), "nested deeper");
-    refuse(&format!("1{}", "+1".repeat(2000)), "more than 1000 operators");
+    refuse(&format!("1{}", "+1".repeat(2000)), "more than 250 operators");
+    refuse(&format!("{{a=\"b\"}} | {}", vec!["a=1"; 5_000].join(" or ")), "more than 250 operators");
+    refuse(&format!("{{a=\"b\"}} | {}", vec!["a=1"; 5_000].join(",")), "more than 250 operators");
+    refuse(&format!("{{a=\"b\"}}{}", "|json".repeat(5_000)), "more than 250 operators");
+    refuse(&format!("{{a=\"b\"}}{}", "|~\"x\"".repeat(200)), "more than 128 regular expressions");
+    refuse(&format!("{{a=\"{}\"}}", "b".repeat(200_000)), "longer than");
 }
 
 /// Queries cut, doubled and mixed at random: whatever comes out, the parser answers, and what it takes it prints so that it

@@ -1,5 +1,4 @@
 use model::{MatchOp, Matcher};
-use regex::Regex;
 
 use super::ast::{Binary, BinaryOp, Cardinality, DurationExpr, Expr, Node, Selector, Type};
 use super::error::Failure;
@@ -144,7 +143,7 @@ fn check_selector(selector: &Selector) -> Result<(), Failure> {
 
 fn matches_empty(matcher: &Matcher) -> Result<bool, String> {
     let regex = || {
-        Regex::new(&format!("^(?s:{})$", matcher.value))
+        crate::anchored(&matcher.value)
             .map_err(|error| format!("error parsing regexp {:?}: {}", matcher.value, error.to_string().lines().last().unwrap_or_default()))
     };
     Ok(match matcher.op {

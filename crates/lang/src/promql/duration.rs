@@ -29,6 +29,7 @@ impl Parser {
                     break;
                 }
                 let at = parser.span().start;
+                parser.operator()?;
                 parser.advance();
                 let rhs = parser.duration_above(context, op.precedence() + u8::from(op != BinaryOp::Pow))?;
                 match (op, rhs.literal_seconds()) {

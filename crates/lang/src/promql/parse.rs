@@ -5,6 +5,7 @@ use super::check;
 use super::error::{Failure, ParseError, Position};
 use super::functions::Function;
 use super::lex::{Token, lex};
+use crate::{OPERATORS_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
 
 /// Deepest nesting of a query: the tree is walked recursively, and a text of a million `(` must not take the stack down.
 const DEPTH_MAX: usize = 128;
@@ -36,8 +37,12 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
 }
 
 fn run<T>(text: &str, read: impl FnOnce(&mut Parser) -> Result<T, Failure>) -> Result<T, ParseError> {
-    lex(text)
-        .and_then(|tokens| read(&mut Parser { tokens, at: 0, depth: 0 }))
+    let tokens = match text.len() > QUERY_BYTES_MAX {
+        true => Err(Failure::at(0, format!("query is longer than {QUERY_BYTES_MAX} bytes"))),
+        false => lex(text),
+    };
+    tokens
+        .and_then(|tokens| read(&mut Parser { tokens, at: 0, depth: 0, operators: 0, regexes: 0 }))
         .map_err(|failure| ParseError { position: Position::of(text, failure.offset), message: failure.message })
 }
 
@@ -45,6 +50,8 @@ pub(super) struct Parser {
     tokens: Vec<(Token, Span)>,
     at: usize,
     depth: usize,
+    operators: usize,
+    regexes: usize,
 }
 
 impl Parser {
@@ -125,6 +132,23 @@ impl Parser {
         read
     }
 
+    /// Counts a node that stands around another, whatever the depth of the text.
+    pub(super) fn operator(&mut self) -> Result<(), Failure> {
+        self.operators += 1;
+        match self.operators > OPERATORS_MAX {
+            true => Err(Failure::at(self.span().start, format!("expression has more than {OPERATORS_MAX} operators"))),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn regex(&mut self) -> Result<(), Failure> {
+        self.regexes += 1;
+        match self.regexes > REGEXES_MAX {
+            true => Err(Failure::at(self.span().start, format!("expression has more than {REGEXES_MAX} regular expressions"))),
+            false => Ok(()),
+        }
+    }
+
     /// An expression of operators that bind at least as tightly as `least`.
     fn expr(&mut self, least: u8) -> Result<Expr, Failure> {
         self.nested(|parser| parser.expr_within(least))
@@ -132,12 +156,8 @@ impl Parser {
 
     fn expr_within(&mut self, least: u8) -> Result<Expr, Failure> {
         let mut lhs = self.unary()?;
-        let mut chain = 0;
         while let Some(op) = self.peek_operator().filter(|op| op.precedence() >= least) {
-            chain += 1;
-            if chain > DEPTH_MAX * 4 {
-                return Err(Failure::at(self.span().start, "expression has too many operators in a row"));
-            }
+            self.operator()?;
             self.advance();
             let (is_bool, matching) = self.modifiers()?;
             let right_first = op == BinaryOp::Pow;
@@ -250,6 +270,7 @@ impl Parser {
         loop {
             let start = self.span().start;
             if self.take_sign("[") {
+                self.operator()?;
                 expr = self.brackets(expr)?;
             } else if self.take_keyword("offset") {
                 let offset = self.offset_duration()?;
@@ -422,6 +443,9 @@ impl Parser {
         let start = self.span().start;
         let unknown = || Failure::at(start, format!("unknown function with name {name:?}"));
         let function = Function::named(name).ok_or_else(unknown)?;
+        if function.name == "label_replace" {
+            self.regex()?;
+        }
         self.advance();
         let args = self.arguments()?;
         Ok(Expr { span: Span { start, end: self.end() }, node: Node::Call { function, args } })

@@ -65,6 +65,9 @@ impl Parser {
         if label.is_empty() {
             return Err(Failure::at(start, "label name must not be empty"));
         }
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
+            self.regex()?;
+        }
         matchers.push(Matcher::new(label, op, value));
         Ok(())
     }

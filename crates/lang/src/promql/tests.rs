@@ -68,5 +68,12 @@ fn hostile_depth_is_refused() {
     assert!(parse(&"-".repeat(5000)).is_err());
     assert!(parse(&vec!["1"; 5000].join("^")).is_err());
     assert!(parse(&vec!["1"; 5000].join("+")).is_err());
-    assert!(parse(&vec!["1"; 100].join("+")).is_ok());
+    assert!(parse(&vec!["1"; 250].join("+")).is_ok());
+    assert!(parse(&format!("foo{}", "[1m:]".repeat(5000))).is_err());
+    assert!(parse(&format!("foo[{}]", vec!["1s"; 5000].join("+"))).is_err());
+    // Chains inside chains: each of them alone is short.
+    let chain = vec!["1"; 100].join("+");
+    assert!(parse(&(0..20).fold(chain.clone(), |inner, _| format!("({inner})+{chain}"))).is_err());
+    assert!(parse(&vec!["{a=~\"b\"}"; 200].join("+")).is_err());
+    assert!(parse(&format!("{{a=\"{}\"}}", "b".repeat(200_000))).is_err());
 }

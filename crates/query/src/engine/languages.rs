@@ -1,5 +1,5 @@
-//! The one place where the evaluators of the query languages join the engine. Each gets a scan that is already metered
-//! for this one query, so what an evaluator counts itself is not looked at.
+//! The one place where the evaluators of the query languages join the engine. Each gets a scan that is metered for this
+//! one query.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::promql::{PromqlEngine, PromqlOptions};
 pub(super) async fn promql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits) -> Result<Answer> {
     let engine = PromqlEngine::new(scan, PromqlOptions::default());
     match ask {
-        Ask::PromqlInstant { query, at_ms, lookback } => engine.instant(&query, at_ms, lookback, limits, Arc::default()).await,
+        Ask::PromqlInstant { query, at_ms, lookback } => engine.instant(&query, at_ms, lookback, limits).await,
         Ask::PromqlRange { query, start_ms, end_ms, step_ms, lookback } => {
-            engine.range(&query, start_ms, end_ms, step_ms, lookback, limits, Arc::default()).await
+            engine.range(&query, start_ms, end_ms, step_ms, lookback, limits).await
         }
         _ => Err(Error::internal("cannot answer another language's question with PromQL")),
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use futures::Stream;
-use model::{Result, ScanStats, ScanStream};
+use model::{Result, ScanStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use super::{code_name, timed_out};
@@ -14,28 +15,29 @@ use crate::metered::MeteredScan;
 /// Counts one query once, when it ends; a query that is dropped before has been cancelled.
 pub(super) struct Watch {
     language: &'static str,
+    scan: Arc<MeteredScan>,
     started: Instant,
     ended: bool,
 }
 
 impl Watch {
-    pub(super) fn start(language: &'static str) -> Self {
-        Self { language, started: Instant::now(), ended: false }
+    pub(super) fn start(language: &'static str, scan: Arc<MeteredScan>) -> Self {
+        Self { language, scan, started: Instant::now(), ended: false }
     }
 
-    pub(super) fn end(&mut self, code: &'static str, stats: ScanStats) {
+    pub(super) fn end(&mut self, code: &'static str) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
         metrics::histogram!("tyto_query_seconds", "language" => self.language).record(self.started.elapsed().as_secs_f64());
         metrics::counter!("tyto_queries_total", "language" => self.language, "code" => code).increment(1);
-        metrics::counter!("tyto_query_scanned_bytes_total", "language" => self.language).increment(stats.bytes_scanned);
+        metrics::counter!("tyto_query_scanned_bytes_total", "language" => self.language).increment(self.scan.stats().bytes_scanned);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.end("cancelled", ScanStats::default());
+        self.end("cancelled");
     }
 }
 
@@ -43,20 +45,21 @@ impl Drop for Watch {
 pub(super) struct WatchedRows {
     rows: Option<ScanStream>,
     watch: Watch,
-    scan: Arc<MeteredScan>,
+    turn: Option<OwnedSemaphorePermit>,
     deadline: Pin<Box<Sleep>>,
     timeout: Duration,
 }
 
 impl WatchedRows {
-    pub(super) fn new(rows: ScanStream, watch: Watch, scan: Arc<MeteredScan>, at: tokio::time::Instant, timeout: Duration) -> Self {
-        Self { rows: Some(rows), watch, scan, deadline: Box::pin(tokio::time::sleep_until(at)), timeout }
+    pub(super) fn new(rows: ScanStream, watch: Watch, turn: OwnedSemaphorePermit, at: tokio::time::Instant, timeout: Duration) -> Self {
+        Self { rows: Some(rows), watch, turn: Some(turn), deadline: Box::pin(tokio::time::sleep_until(at)), timeout }
     }
 
     /// Dropping the rows stops the work at once, not when the caller gets to dropping the answer.
     fn end(&mut self, code: &'static str) {
         self.rows = None;
-        self.watch.end(code, self.scan.stats());
+        self.turn = None;
+        self.watch.end(code);
     }
 }
 

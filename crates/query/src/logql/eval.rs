@@ -1,37 +1,56 @@
 //! Metric queries: the range aggregations are read first, one after the other; what is around them is arithmetic.
 
-use std::sync::{Arc, Mutex};
-
 use hashbrown::HashMap;
 use lang::logql::{Grouping, LabelReplace, MetricExpr, MetricKind, RangeOp, VectorOp};
-use model::{Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan, ScanStats};
+use model::{Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan};
 
 use super::aggregate::aggregate;
 use super::binary::binary;
-use super::filters::{anchored, compile};
+use super::filters::anchored;
 use super::matrix::{Matrix, Series, Steps, Value};
 use super::range;
+use crate::guard::{Charge, Guard, blocking};
 
-/// An aggregation that was read, found by what it says: the same one twice in a query is read once.
-type Leaves = HashMap<String, Matrix>;
+/// The aggregations that were read, found by what they say: the same one twice in a query is read once.
+#[derive(Default)]
+struct Leaves {
+    read: HashMap<String, Read>,
+    /// Of copies handed out.
+    charges: Vec<Charge>,
+}
 
-pub(super) async fn evaluate(
-    scan: &dyn Scan,
-    metric: &MetricExpr,
-    steps: Steps,
-    limits: &QueryLimits,
-    stats: &Arc<Mutex<ScanStats>>,
-) -> Result<Value> {
-    let mut found = Vec::new();
-    leaves(metric, None, &mut found);
-    let mut read = Leaves::new();
-    for (key, aggregation, outer) in found {
-        if !read.contains_key(&key) {
-            let matrix = range::evaluate(scan, aggregation, outer, steps, limits, stats).await?;
-            read.insert(key, matrix);
-        }
+struct Read {
+    matrix: Matrix,
+    charge: Charge,
+    /// How often it is still asked for.
+    uses: usize,
+}
+
+impl Leaves {
+    /// The last who asks gets it itself.
+    fn take(&mut self, key: &str) -> Matrix {
+        let leaf = self.read.get_mut(key).expect("evaluate reads every leaf before it combines them");
+        leaf.uses -= 1;
+        let copied = leaf.uses > 0;
+        self.charges.push(if copied { leaf.charge.clone() } else { std::mem::take(&mut leaf.charge) });
+        if copied { leaf.matrix.clone() } else { std::mem::take(&mut leaf.matrix) }
     }
-    combine(metric, None, steps, &read)
+}
+
+pub(super) async fn evaluate(scan: &dyn Scan, metric: MetricExpr, steps: Steps, limits: &QueryLimits, guard: &Guard) -> Result<Value> {
+    let mut found = Vec::new();
+    leaves(&metric, None, &mut found);
+    let mut all = Leaves::default();
+    for (key, aggregation, outer) in found {
+        if let Some(leaf) = all.read.get_mut(&key) {
+            leaf.uses += 1;
+            continue;
+        }
+        let (matrix, charge) = range::evaluate(scan, aggregation, outer, steps, limits, guard).await?;
+        all.read.insert(key, Read { matrix, charge, uses: 1 });
+    }
+    let guard = guard.clone();
+    blocking(move || Combine { steps, leaves: all, guard }.value(&metric, None)).await
 }
 
 type Leaf<'q> = (String, &'q lang::logql::RangeAggregation, Option<&'q Grouping>);
@@ -67,28 +86,43 @@ fn leaves<'q>(metric: &'q MetricExpr, outer: Option<&'q Grouping>, found: &mut V
     }
 }
 
-fn combine(metric: &MetricExpr, outer: Option<&Grouping>, steps: Steps, read: &Leaves) -> Result<Value> {
-    Ok(match &metric.kind {
-        MetricKind::Number(value) => Value::Number(*value),
-        MetricKind::Vector(value) => Value::Matrix(constant(*value, steps)),
-        MetricKind::Range(aggregation) => {
-            let matrix = read.get(&leaf_key(aggregation, outer)).expect("evaluate reads every leaf before it combines them");
-            Value::Matrix(matrix.clone())
-        }
-        MetricKind::Aggregate(aggregation) => {
-            let inner = matrix(combine(&aggregation.inner, pushed(metric), steps, read)?, steps);
-            Value::Matrix(aggregate(aggregation, inner))
-        }
-        MetricKind::Binary(operation) => {
-            let left = combine(&operation.left, None, steps, read)?;
-            let right = combine(&operation.right, None, steps, read)?;
-            binary(operation, left, right)?
-        }
-        MetricKind::LabelReplace(replace) => {
-            let inner = matrix(combine(&replace.inner, None, steps, read)?, steps);
-            Value::Matrix(label_replace(replace, inner)?)
-        }
-    })
+/// The arithmetic around the leaves.
+struct Combine {
+    steps: Steps,
+    leaves: Leaves,
+    guard: Guard,
+}
+
+impl Combine {
+    fn value(&mut self, metric: &MetricExpr, outer: Option<&Grouping>) -> Result<Value> {
+        self.guard.check()?;
+        let steps = self.steps;
+        let size = |matrix: &Matrix| (1 + matrix.len()).saturating_mul(steps.count);
+        Ok(match &metric.kind {
+            MetricKind::Number(value) => Value::Number(*value),
+            MetricKind::Vector(value) => Value::Matrix(constant(*value, steps)),
+            MetricKind::Range(aggregation) => Value::Matrix(self.leaves.take(&leaf_key(aggregation, outer))),
+            MetricKind::Aggregate(aggregation) => {
+                let inner = matrix(self.value(&aggregation.inner, pushed(metric))?, steps);
+                self.guard.work(size(&inner))?;
+                Value::Matrix(aggregate(aggregation, inner))
+            }
+            MetricKind::Binary(operation) => {
+                let left = self.value(&operation.left, None)?;
+                let right = self.value(&operation.right, None)?;
+                for side in [&left, &right] {
+                    if let Value::Matrix(side) = side {
+                        self.guard.work(size(side))?;
+                    }
+                }
+                binary(operation, left, right)?
+            }
+            MetricKind::LabelReplace(replace) => {
+                let inner = matrix(self.value(&replace.inner, None)?, steps);
+                Value::Matrix(label_replace(replace, inner)?)
+            }
+        })
+    }
 }
 
 fn constant(value: f64, steps: Steps) -> Matrix {
@@ -103,7 +137,7 @@ fn matrix(value: Value, steps: Steps) -> Matrix {
 }
 
 fn label_replace(replace: &LabelReplace, mut inner: Matrix) -> Result<Matrix> {
-    let regex = compile(&anchored(&replace.regex), "the regular expression of label_replace")?;
+    let regex = anchored(&replace.regex, "the regular expression of label_replace")?;
     for series in &mut inner {
         let source = series.labels.get(&replace.source).unwrap_or("");
         let Some(captures) = regex.captures(source) else { continue };

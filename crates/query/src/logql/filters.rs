@@ -1,57 +1,34 @@
 //! Yes or no for a line, a label, or a condition over labels.
 
-use lang::logql::{CompareOp, IpPattern, LabelFilter, LabelFilterKind, LineFilter, LineOp, LineTerm, MatchOp, Pattern, regex_text};
+use lang::logql::{CompareOp, IpPattern, LabelFilter, LabelFilterKind, LineFilter, LineOp, LineTerm, MatchOp, Pattern};
 use model::{Error, Result};
 use regex::Regex;
 
 use super::convert;
 use super::row::{Failure, Row};
+use crate::selector::TextTest;
 
 /// The user's mistake in a text that the parser lets through.
 pub(super) fn broken(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::invalid(format!("cannot compile {what}")).because(source)
 }
 
-pub(super) fn compile(regex: &str, what: &str) -> Result<Regex> {
-    Regex::new(regex).map_err(|error| {
-        // The crate draws a picture of the place over several lines; its last line says what is wrong.
-        let text = error.to_string();
-        broken(what, format!("{}: `{regex}`", text.lines().last().unwrap_or_default().trim_start_matches("error: ")))
-    })
+pub(super) fn searching(regex: &str, what: &str) -> Result<Regex> {
+    lang::searching(regex).map_err(|error| broken_regex(what, regex, &error))
 }
 
-/// Anchored at both ends, as label matchers are.
-pub(super) fn anchored(text: &str) -> String {
-    format!("^(?s:{})$", regex_text(text))
+pub(super) fn anchored(regex: &str, what: &str) -> Result<Regex> {
+    lang::anchored(regex).map_err(|error| broken_regex(what, regex, &error))
 }
 
-/// A comparison of one text.
-pub(super) enum TextTest {
-    Equal(String),
-    NotEqual(String),
-    Regex(Regex),
-    NotRegex(Regex),
+fn broken_regex(what: &str, regex: &str, error: &regex::Error) -> Error {
+    // The crate draws a picture of the place over several lines; its last line says what is wrong.
+    let text = error.to_string();
+    broken(what, format!("{}: `{regex}`", text.lines().last().unwrap_or_default().trim_start_matches("error: ")))
 }
 
-impl TextTest {
-    pub(super) fn new(op: MatchOp, value: &str) -> Result<Self> {
-        let regex = || compile(&anchored(value), "the regular expression of a label");
-        Ok(match op {
-            MatchOp::Equal => Self::Equal(value.to_owned()),
-            MatchOp::NotEqual => Self::NotEqual(value.to_owned()),
-            MatchOp::Regex => Self::Regex(regex()?),
-            MatchOp::NotRegex => Self::NotRegex(regex()?),
-        })
-    }
-
-    pub(super) fn passes(&self, text: &str) -> bool {
-        match self {
-            Self::Equal(value) => text == value,
-            Self::NotEqual(value) => text != value,
-            Self::Regex(regex) => regex.is_match(text),
-            Self::NotRegex(regex) => !regex.is_match(text),
-        }
-    }
+pub(super) fn text_test(op: MatchOp, value: &str) -> Result<TextTest> {
+    TextTest::new(op, value).map_err(|error| broken_regex("the regular expression of a label", value, &error))
 }
 
 enum LineTest {
@@ -76,7 +53,7 @@ impl LineFilterStep {
                 }
                 (LineTerm::Text(text), LineOp::Contains | LineOp::NotContains) => LineTest::Text(text.clone()),
                 (LineTerm::Text(text), LineOp::Regex | LineOp::NotRegex) => {
-                    LineTest::Regex(compile(&regex_text(text), "the regular expression of a line filter")?)
+                    LineTest::Regex(searching(text, "the regular expression of a line filter")?)
                 }
                 (LineTerm::Text(text), LineOp::Pattern | LineOp::NotPattern) => {
                     LineTest::Pattern(Pattern::parse_matching(text).map_err(|why| broken("a line filter", why))?)
@@ -115,7 +92,7 @@ impl Condition {
         Ok(match &filter.kind {
             LabelFilterKind::And(left, right) => Self::And(Box::new(Self::new(left)?), Box::new(Self::new(right)?)),
             LabelFilterKind::Or(left, right) => Self::Or(Box::new(Self::new(left)?), Box::new(Self::new(right)?)),
-            LabelFilterKind::Text { name, op, value } => Self::Text { name: name.clone(), test: TextTest::new(*op, value)? },
+            LabelFilterKind::Text { name, op, value } => Self::Text { name: name.clone(), test: text_test(*op, value)? },
             LabelFilterKind::Number { name, op, value } => Self::Number { name: name.clone(), op: *op, value: *value },
             LabelFilterKind::Duration { name, op, value_ns } => Self::Duration { name: name.clone(), op: *op, value_ns: *value_ns },
             LabelFilterKind::Bytes { name, op, value } => Self::Bytes { name: name.clone(), op: *op, value: *value },

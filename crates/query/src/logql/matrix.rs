@@ -12,7 +12,7 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn at_ns(&self, step: usize) -> i64 {
-        self.start_ns + self.step_ns * step as i64
+        self.start_ns.saturating_add(self.step_ns.saturating_mul(step as i64))
     }
 
     pub(super) fn at_ms(&self, step: usize) -> i64 {

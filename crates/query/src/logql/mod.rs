@@ -24,14 +24,15 @@ mod source;
 mod streams;
 mod template;
 
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use lang::logql::{Expr, MetricExpr};
-use model::{Answer, Answered, Ask, Code, Direction, Error, QueryLimits, QueryStats, Result, Scan, ScanStats};
+use model::{Answer, Ask, Code, Direction, Error, QueryLimits, Result, Scan};
 
 use self::matrix::{Steps, Value};
-pub use self::streams::{StreamLabels, legal_name, stream_labels};
+pub(crate) use self::source::exact_subject;
+pub(crate) use self::streams::{COLUMNS as STREAM_COLUMNS, StreamCache};
+use crate::guard::{Guard, blocking};
 
 /// The time a range query is about: lines with `start <= t < end`, metrics at `start, start + step, ... <= end`.
 #[derive(Clone, Copy, Debug)]
@@ -71,50 +72,45 @@ impl LogqlEngine {
 
     /// A metric at one instant.
     pub async fn instant(&self, query: &str, at_ns: i64, limits: &QueryLimits) -> Result<Answer> {
-        let started = Instant::now();
-        let stats = Arc::default();
         let steps = Steps { start_ns: at_ns, step_ns: 1, count: 1 };
-        let data = match parse(query)? {
+        let guard = Guard::new(limits);
+        let _cancel = guard.cancel_on_drop();
+        let data = match parse(query).await? {
             Expr::Log(_) => {
                 return Err(Error::invalid("cannot answer lines at one instant: ask for a range, or for a metric of the lines"));
             }
             Expr::Metric(metric) => {
-                let value = eval::evaluate(&*self.scan, &metric, steps, limits, &stats).await?;
-                eval::instant(value, steps, eval::is_sorted(&metric))
+                let sorted = eval::is_sorted(&metric);
+                eval::instant(eval::evaluate(&*self.scan, metric, steps, limits, &guard).await?, steps, sorted)
             }
-            Expr::Variants(variants) => {
-                let value = self.variants(&variants.metrics, steps, limits, &stats).await?;
-                eval::instant(value, steps, false)
-            }
+            Expr::Variants(variants) => eval::instant(self.variants(variants.metrics, steps, limits, &guard).await?, steps, false),
         };
-        Ok(finish(data, &stats, started))
+        Ok(Answer::new(data))
     }
 
     /// Lines of a time range, or a metric at each of its steps.
     pub async fn range(&self, query: &str, window: Window, lines: Lines, limits: &QueryLimits) -> Result<Answer> {
-        let started = Instant::now();
-        let stats = Arc::default();
-        let data = match parse(query)? {
-            Expr::Log(log) => lines::answer(&*self.scan, &log, window, lines, limits, &stats).await?,
+        let guard = Guard::new(limits);
+        let _cancel = guard.cancel_on_drop();
+        let data = match parse(query).await? {
+            Expr::Log(log) => lines::answer(&*self.scan, log, window, lines, &guard).await?,
             Expr::Metric(metric) => {
                 let steps = steps(window, limits)?;
-                let value = eval::evaluate(&*self.scan, &metric, steps, limits, &stats).await?;
-                eval::range(value, steps, limits)?
+                eval::range(eval::evaluate(&*self.scan, metric, steps, limits, &guard).await?, steps, limits)?
             }
             Expr::Variants(variants) => {
                 let steps = steps(window, limits)?;
-                let value = self.variants(&variants.metrics, steps, limits, &stats).await?;
-                eval::range(value, steps, limits)?
+                eval::range(self.variants(variants.metrics, steps, limits, &guard).await?, steps, limits)?
             }
         };
-        Ok(finish(data, &stats, started))
+        Ok(Answer::new(data))
     }
 
     /// Every metric, told apart by the label `__variant__`.
-    async fn variants(&self, metrics: &[MetricExpr], steps: Steps, limits: &QueryLimits, stats: &Arc<Mutex<ScanStats>>) -> Result<Value> {
+    async fn variants(&self, metrics: Vec<MetricExpr>, steps: Steps, limits: &QueryLimits, guard: &Guard) -> Result<Value> {
         let mut all = Vec::new();
-        for (index, metric) in metrics.iter().enumerate() {
-            if let Value::Matrix(matrix) = eval::evaluate(&*self.scan, metric, steps, limits, stats).await? {
+        for (index, metric) in metrics.into_iter().enumerate() {
+            if let Value::Matrix(matrix) = eval::evaluate(&*self.scan, metric, steps, limits, guard).await? {
                 all.extend(matrix.into_iter().map(|mut series| {
                     series.labels = series.labels.to_builder().set("__variant__", &index.to_string()).build();
                     series
@@ -125,8 +121,10 @@ impl LogqlEngine {
     }
 }
 
-fn parse(query: &str) -> Result<Expr> {
-    lang::logql::parse(query).map_err(|error| Error::invalid("cannot read the LogQL query").because(error))
+/// Compiling a query's regular expressions takes its time.
+async fn parse(query: &str) -> Result<Expr> {
+    let query = query.to_owned();
+    blocking(move || lang::logql::parse(&query).map_err(|error| Error::invalid("cannot read the LogQL query").because(error))).await
 }
 
 fn steps(window: Window, limits: &QueryLimits) -> Result<Steps> {
@@ -137,18 +135,16 @@ fn steps(window: Window, limits: &QueryLimits) -> Result<Steps> {
     if end_ns < start_ns {
         return Err(Error::invalid("cannot evaluate a range: its end is before its start"));
     }
-    let points = (i128::from(end_ns) - i128::from(start_ns)) / i128::from(step_ns) + 1;
-    if points > i128::from(limits.points_per_series_max) {
-        let most = limits.points_per_series_max;
-        let what =
-            format!("cannot evaluate a range: {points} points per series are more than {most} (points_per_series_max); take a larger step");
+    // Like Prometheus, one point more than the number says.
+    let most = limits.points_per_series_max;
+    let span = (i128::from(end_ns) - i128::from(start_ns)) / i128::from(step_ns);
+    if span > i128::from(most) {
+        let what = format!(
+            "cannot evaluate a range: {} points per series are more than {most} (points_per_series_max); take a larger step",
+            span + 1
+        );
         return Err(Error::new(Code::Invalid, what));
     }
-    let count = usize::try_from(points).expect("points_per_series_max keeps the count small");
+    let count = 1 + usize::try_from(span).expect("points_per_series_max keeps the count small");
     Ok(Steps { start_ns, step_ns, count })
-}
-
-fn finish(data: Answered, stats: &Mutex<ScanStats>, started: Instant) -> Answer {
-    let scan = *stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Answer { stats: QueryStats { scan, elapsed_seconds: started.elapsed().as_secs_f64() }, ..Answer::new(data) }
 }

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use lang::logql::{Conversion, Extraction, LabelSource, NameFilter, PathStep, Pattern, Stage, StageKind, parse_path, regex_text};
+use lang::logql::{Conversion, Extraction, LabelSource, NameFilter, PathStep, Pattern, Stage, StageKind, parse_path};
 use model::{Error, Result};
 use regex::Regex;
 
-use super::filters::{Condition, LineFilterStep, TextTest, compile};
+use super::filters::{Condition, LineFilterStep, searching, text_test};
 use super::json::{self, Sink};
 use super::row::{Failure, Row, Source};
 use super::template::Template;
 use super::{convert, logfmt};
+use crate::selector::TextTest;
 
 enum Step {
     Line(LineFilterStep),
@@ -71,6 +72,10 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    pub(super) fn stages(&self) -> usize {
+        self.steps.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.unwrap.is_none()
     }
@@ -125,7 +130,7 @@ impl Step {
                 Self::LogfmtKeys { strict: *strict, keep_empty: *keep_empty, keys }
             }
             StageKind::Pattern(text) => Self::Pattern(Pattern::parse_extracting(text).map_err(Error::invalid)?),
-            StageKind::Regexp(text) => Self::Regexp(compile(&regex_text(text), "a regexp stage")?),
+            StageKind::Regexp(text) => Self::Regexp(searching(text, "a regexp stage")?),
             StageKind::Unpack => Self::Unpack,
             StageKind::Label(filter) => Self::Label(Condition::new(filter)?),
             StageKind::LineFormat(text) => Self::LineFormat(Template::parse(text)?),
@@ -224,7 +229,7 @@ impl Step {
 fn name_tests(list: &[NameFilter]) -> Result<Vec<(String, Option<TextTest>)>> {
     list.iter()
         .map(|filter| {
-            let test = filter.matcher.as_ref().map(|(op, value)| TextTest::new(*op, value)).transpose()?;
+            let test = filter.matcher.as_ref().map(|(op, value)| text_test(*op, value)).transpose()?;
             Ok((filter.name.clone(), test))
         })
         .collect()

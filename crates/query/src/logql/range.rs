@@ -1,15 +1,16 @@
 //! Range aggregations: lines go in as they are read, and only sums per step stay.
 
-use std::sync::{Arc, Mutex};
-
+use arrow::array::RecordBatch;
 use hashbrown::HashMap;
 use lang::logql::{Grouping, MatchOp, RangeAggregation, RangeOp};
-use model::{Code, Error, Labels, Order, QueryLimits, Result, Scan, ScanStats, TimeRange};
+use model::{Code, Error, Labels, Order, QueryLimits, Result, Scan, TimeRange};
 
 use super::counter::extrapolated_rate;
 use super::matrix::{Matrix, Series, Steps};
 use super::row::{Row, Source};
 use super::source::{Needs, Plan, Reader, Wanted};
+use crate::guard::{Charge, Guard, blocking, fold, label_bytes};
+use crate::quantile::quantile;
 
 /// Evaluates at every step. `outer` is the grouping of a `sum` around it: when the operation adds up, lines go straight to
 /// their group, so that a label of high cardinality costs nothing.
@@ -19,28 +20,52 @@ pub(super) async fn evaluate(
     outer: Option<&Grouping>,
     steps: Steps,
     limits: &QueryLimits,
-    stats: &Arc<Mutex<ScanStats>>,
-) -> Result<Matrix> {
-    let plan = Plan::new(&aggregation.log)?;
-    let grouping = aggregation.grouping.as_ref().or(outer);
-    let counts_bytes = matches!(aggregation.op, RangeOp::BytesOverTime | RangeOp::BytesRate);
-    let needs = Needs { line: counts_bytes || plan.pipeline.reads_line(), metadata: wanted_metadata(aggregation, grouping, &plan) };
+    guard: &Guard,
+) -> Result<(Matrix, Charge)> {
+    let grouping = aggregation.grouping.as_ref().or(outer).cloned();
+    let (aggregation, guard, series_max) = (aggregation.clone(), guard.clone(), limits.series_max);
+    let leaf = blocking(move || Leaf::new(aggregation, grouping, steps, series_max, &guard)).await?;
     // The window excludes its lower edge and includes its upper one, a time range the other way round.
-    let shift = aggregation.offset_ns;
-    let earliest = steps.start_ns.saturating_sub(shift).saturating_sub(aggregation.range_ns);
+    let RangeAggregation { offset_ns: shift, range_ns, .. } = leaf.sink.aggregation;
+    let earliest = steps.start_ns.saturating_sub(shift).saturating_sub(range_ns);
     let time = TimeRange::new(earliest.saturating_add(1), steps.last_ns().saturating_sub(shift).saturating_add(1));
-    let mut reader = Reader::open(scan, &plan, (time, Order::Any, None), needs, stats).await?;
-    let mut sink = Sink::new(aggregation, grouping, plan.pipeline.unwrapped(), steps, limits);
-    while let Some(batch) = reader.next().await? {
-        reader.lines(&batch, |row, stream| {
+    let rows = scan.scan(leaf.reader.request(time, Order::Any, None)).await?;
+    let leaf = fold(rows, leaf, |leaf, batch| leaf.add(batch)).await?;
+    blocking(move || leaf.sink.finish()).await
+}
+
+/// An aggregation being read.
+struct Leaf {
+    reader: Reader,
+    sink: Sink,
+}
+
+impl Leaf {
+    fn new(aggregation: RangeAggregation, grouping: Option<Grouping>, steps: Steps, series_max: usize, guard: &Guard) -> Result<Self> {
+        let plan = Plan::new(&aggregation.log)?;
+        let needs = Needs {
+            line: counts_bytes(aggregation.op) || plan.pipeline.reads_line(),
+            metadata: wanted_metadata(&aggregation, grouping.as_ref(), &plan),
+        };
+        let unwrapped = plan.pipeline.unwrapped().map(str::to_owned);
+        let reader = Reader::new(plan, needs, guard);
+        Ok(Self { reader, sink: Sink::new(aggregation, grouping, unwrapped, steps, series_max, guard) })
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<bool> {
+        let sink = &mut self.sink;
+        self.reader.lines(batch, |plan, row, stream| {
             if let Some(sample) = plan.pipeline.sample(row) {
-                let sample = if counts_bytes { row.line.len() as f64 } else { sample };
+                let sample = if counts_bytes(sink.aggregation.op) { row.line.len() as f64 } else { sample };
                 sink.add(row, stream, sample)?;
             }
             Ok(true)
-        })?;
+        })
     }
-    Ok(sink.finish())
+}
+
+fn counts_bytes(op: RangeOp) -> bool {
+    matches!(op, RangeOp::BytesOverTime | RangeOp::BytesRate)
 }
 
 /// Of a line's metadata only what can become a label of the answer, when no stage looks at it before.
@@ -99,36 +124,53 @@ impl Fold {
     }
 }
 
+/// What is kept of a series.
 enum State {
+    /// For what adds up whole numbers: lines and their sum, added at the first step whose window holds a line and taken away
+    /// at the first that does not hold it any more.
+    Changes(Vec<(i64, i64)>),
     Folds(Vec<Fold>),
     /// For what needs every sample of a window: time and value.
     Samples(Vec<(i64, f64)>),
 }
 
-struct Sink<'q> {
-    aggregation: &'q RangeAggregation,
-    grouping: Option<&'q Grouping>,
-    unwrapped: Option<&'q str>,
+struct Sink {
+    aggregation: RangeAggregation,
+    grouping: Option<Grouping>,
+    unwrapped: Option<String>,
     steps: Steps,
-    limits: &'q QueryLimits,
+    series_max: usize,
     by_key: HashMap<Vec<u8>, usize>,
     series: Vec<(Labels, State)>,
     /// The series of lines that have their stream's labels only.
     of_stream: Vec<Option<usize>>,
     key: Vec<u8>,
-    bytes: usize,
+    guard: Guard,
+    charge: Charge,
 }
 
-impl<'q> Sink<'q> {
+impl Sink {
     fn new(
-        aggregation: &'q RangeAggregation,
-        grouping: Option<&'q Grouping>,
-        unwrapped: Option<&'q str>,
+        aggregation: RangeAggregation,
+        grouping: Option<Grouping>,
+        unwrapped: Option<String>,
         steps: Steps,
-        limits: &'q QueryLimits,
+        series_max: usize,
+        guard: &Guard,
     ) -> Self {
         let (by_key, series, of_stream, key) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { aggregation, grouping, unwrapped, steps, limits, by_key, series, of_stream, key, bytes: 0 }
+        let (guard, charge) = (guard.clone(), guard.charge(0));
+        Self { aggregation, grouping, unwrapped, steps, series_max, by_key, series, of_stream, key, guard, charge }
+    }
+
+    fn new_state(&self) -> State {
+        use RangeOp::{AbsentOverTime, BytesOverTime, BytesRate, CountOverTime, QuantileOverTime, Rate, RateCounter};
+        match self.aggregation.op {
+            QuantileOverTime | RateCounter => State::Samples(Vec::new()),
+            CountOverTime | AbsentOverTime | BytesOverTime | BytesRate => State::Changes(vec![(0, 0); self.steps.count + 1]),
+            Rate if self.unwrapped.is_none() => State::Changes(vec![(0, 0); self.steps.count + 1]),
+            _ => State::Folds(vec![Fold::default(); self.steps.count]),
+        }
     }
 
     fn add(&mut self, row: &Row<'_>, stream: usize, sample: f64) -> Result<()> {
@@ -151,21 +193,29 @@ impl<'q> Sink<'q> {
         }
         let index = self.series_of(row, stream)?;
         match &mut self.series[index].1 {
-            State::Folds(folds) => folds[steps].iter_mut().for_each(|fold| fold.add(self.aggregation.op, row.time_ns, sample)),
+            State::Changes(changes) => {
+                let (first, after) = (&mut changes[steps.start], sample as i64);
+                *first = (first.0 + 1, first.1 + after);
+                let last = &mut changes[steps.end];
+                *last = (last.0 - 1, last.1 - after);
+            }
+            State::Folds(folds) => {
+                self.guard.work(steps.len())?;
+                folds[steps].iter_mut().for_each(|fold| fold.add(self.aggregation.op, row.time_ns, sample));
+            }
             State::Samples(samples) => {
                 samples.push((row.time_ns, sample));
-                self.bytes += size_of::<(i64, f64)>();
-                self.check_memory()?;
+                self.charge.grow(size_of::<(i64, f64)>());
             }
         }
         Ok(())
     }
 
     fn keeps(&self, name: &str) -> bool {
-        if self.unwrapped == Some(name) {
+        if self.unwrapped.as_deref() == Some(name) {
             return false;
         }
-        self.grouping.is_none_or(|grouping| grouping.labels.iter().any(|label| label == name) != grouping.without)
+        self.grouping.as_ref().is_none_or(|grouping| grouping.labels.iter().any(|label| label == name) != grouping.without)
     }
 
     fn series_of(&mut self, row: &Row<'_>, stream: usize) -> Result<usize> {
@@ -198,98 +248,82 @@ impl<'q> Sink<'q> {
             return Ok(index);
         }
         let index = self.series.len();
-        if index >= self.limits.series_max {
+        let max = self.series_max;
+        if index >= max {
             let what = format!(
-                "cannot answer the query: it makes more than {} series (series_max); group by fewer labels or narrow the selector",
-                self.limits.series_max
+                "cannot answer the query: it makes more than {max} series (series_max); group by fewer labels or narrow the selector"
             );
             return Err(Error::new(Code::LimitExceeded, what));
         }
-        let keeps_samples = matches!(self.aggregation.op, RangeOp::QuantileOverTime | RangeOp::RateCounter);
-        let state = match keeps_samples {
-            true => State::Samples(Vec::new()),
-            false => State::Folds(vec![Fold::default(); self.steps.count]),
-        };
-        self.bytes += self.key.len() + if keeps_samples { 0 } else { self.steps.count * size_of::<Fold>() };
-        self.check_memory()?;
-        self.series.push((Labels::from_sorted(pairs.iter().copied()), state));
+        let per_step = size_of::<Fold>().max(size_of::<Option<f64>>());
+        self.guard.fits(self.steps.count.saturating_mul(per_step))?;
+        let labels = Labels::from_sorted(pairs.iter().copied());
+        self.charge.grow(self.key.len() + label_bytes(&labels) + self.steps.count * per_step);
+        self.guard.check()?;
+        let state = self.new_state();
+        self.series.push((labels, state));
         self.by_key.insert(self.key.clone(), index);
         Ok(index)
     }
 
-    fn check_memory(&self) -> Result<()> {
-        if self.bytes <= self.limits.memory_bytes_max {
-            return Ok(());
-        }
-        let what = "cannot answer the query: it needs more than memory_bytes_max; group by fewer labels, or take a larger step";
-        Err(Error::new(Code::LimitExceeded, what))
-    }
-
-    fn finish(self) -> Matrix {
-        let RangeAggregation { op, range_ns, offset_ns, parameter, .. } = *self.aggregation;
+    fn finish(self) -> Result<(Matrix, Charge)> {
+        let op = self.aggregation.op;
         if op == RangeOp::AbsentOverTime {
-            return self.absent();
+            return Ok((absent(&self.aggregation, self.steps, self.series), self.charge));
         }
-        let finish = |(labels, state): (Labels, State)| {
+        let mut matrix = Vec::with_capacity(self.series.len());
+        for (labels, state) in self.series {
             let values = match state {
-                State::Folds(folds) => folds.iter().map(|fold| fold.finish(op, range_ns)).collect(),
-                State::Samples(mut samples) => {
-                    samples.sort_by_key(|(time, _)| *time);
-                    let window = |step| {
-                        let end = self.steps.at_ns(step).saturating_sub(offset_ns);
-                        let start = end.saturating_sub(range_ns);
-                        let first = samples.partition_point(|(time, _)| *time <= start);
-                        let last = samples.partition_point(|(time, _)| *time <= end);
-                        let inside = &samples[first..last];
-                        match op {
-                            RangeOp::RateCounter => extrapolated_rate(inside, start, end),
-                            _ => quantile(parameter.unwrap_or(0.5), inside),
-                        }
-                    };
-                    (0..self.steps.count).map(window).collect()
-                }
+                State::Changes(changes) => folded(&changes).map(|fold| fold.finish(op, self.aggregation.range_ns)).collect(),
+                State::Folds(folds) => folds.iter().map(|fold| fold.finish(op, self.aggregation.range_ns)).collect(),
+                State::Samples(samples) => windows(&self.aggregation, self.steps, samples, &self.guard)?,
             };
-            Series { labels, values }
-        };
-        self.series.into_iter().map(finish).collect()
-    }
-
-    /// One series where no line was, with the labels that the selector names.
-    fn absent(self) -> Matrix {
-        let present = self.series.into_iter().next();
-        let values: Vec<_> = match present {
-            Some((_, State::Folds(folds))) => folds.iter().map(|fold| (fold.count == 0).then_some(1.0)).collect(),
-            _ => vec![Some(1.0); self.steps.count],
-        };
-        if values.iter().all(Option::is_none) {
-            return Vec::new();
+            self.guard.work(self.steps.count)?;
+            matrix.push(Series { labels, values });
         }
-        let equal: Vec<_> = self.aggregation.log.selector.iter().filter(|matcher| matcher.op == MatchOp::Equal).collect();
-        let once = equal.iter().filter(|matcher| equal.iter().filter(|other| other.name == matcher.name).count() == 1);
-        let labels = Labels::from_pairs(once.map(|matcher| (matcher.name.as_str(), matcher.value.as_str())));
-        vec![Series { labels, values }]
+        Ok((matrix, self.charge))
     }
 }
 
-/// By linear interpolation between the ranks beside it, as Prometheus has it.
-fn quantile(quantile: f64, samples: &[(i64, f64)]) -> Option<f64> {
-    if samples.is_empty() {
-        return None;
+/// The running figure at each step.
+fn folded(changes: &[(i64, i64)]) -> impl Iterator<Item = Fold> + '_ {
+    let steps = &changes[..changes.len() - 1];
+    steps.iter().scan((0, 0), |(lines, sum), change| {
+        (*lines, *sum) = (*lines + change.0, *sum + change.1);
+        Some(Fold { count: lines.unsigned_abs(), value: *sum as f64, ..Fold::default() })
+    })
+}
+
+fn windows(aggregation: &RangeAggregation, steps: Steps, mut samples: Vec<(i64, f64)>, guard: &Guard) -> Result<Vec<Option<f64>>> {
+    let RangeAggregation { op, range_ns, offset_ns, parameter, .. } = *aggregation;
+    samples.sort_by_key(|(time, _)| *time);
+    let window = |step| {
+        let end = steps.at_ns(step).saturating_sub(offset_ns);
+        let start = end.saturating_sub(range_ns);
+        let first = samples.partition_point(|(time, _)| *time <= start);
+        let last = samples.partition_point(|(time, _)| *time <= end);
+        let inside = &samples[first..last];
+        guard.work(1 + inside.len())?;
+        Ok(match op {
+            RangeOp::RateCounter => extrapolated_rate(inside, start, end),
+            _ if inside.is_empty() => None,
+            _ => Some(quantile(parameter.unwrap_or(0.5), &mut inside.iter().map(|(_, value)| *value).collect::<Vec<_>>())),
+        })
+    };
+    (0..steps.count).map(window).collect()
+}
+
+/// One series where no line was, with the labels that the selector names.
+fn absent(aggregation: &RangeAggregation, steps: Steps, series: Vec<(Labels, State)>) -> Matrix {
+    let values: Vec<_> = match series.into_iter().next() {
+        Some((_, State::Changes(changes))) => folded(&changes).map(|fold| (fold.count == 0).then_some(1.0)).collect(),
+        _ => vec![Some(1.0); steps.count],
+    };
+    if values.iter().all(Option::is_none) {
+        return Vec::new();
     }
-    if quantile.is_nan() || !(0.0..=1.0).contains(&quantile) {
-        return Some(if quantile > 1.0 {
-            f64::INFINITY
-        } else if quantile < 0.0 {
-            f64::NEG_INFINITY
-        } else {
-            f64::NAN
-        });
-    }
-    let mut values: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
-    // NaN counts as smaller than every number.
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan())));
-    let rank = quantile * (values.len() - 1) as f64;
-    let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
-    let weight = rank - rank.floor();
-    Some(if low == high { values[low] } else { values[low] * (1.0 - weight) + values[high] * weight })
+    let equal: Vec<_> = aggregation.log.selector.iter().filter(|matcher| matcher.op == MatchOp::Equal).collect();
+    let once = equal.iter().filter(|matcher| equal.iter().filter(|other| other.name == matcher.name).count() == 1);
+    let labels = Labels::from_pairs(once.map(|matcher| (matcher.name.as_str(), matcher.value.as_str())));
+    vec![Series { labels, values }]
 }

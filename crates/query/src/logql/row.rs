@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use hashbrown::HashMap;
 use model::Labels;
 
 use super::streams::legal_name;
@@ -19,7 +20,14 @@ pub(super) struct Extra<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) value: Cow<'a, str>,
     pub(super) source: Source,
+    /// The parser that found it: of two equal keys of one line the first wins, of two parsers the second.
+    stage: usize,
 }
+
+/// Labels that one line may have beside its stream's.
+const LABELS_MAX: usize = 1_000;
+/// With more labels than this, names are looked up in a map.
+const SEARCHED_MAX: usize = 32;
 
 /// Why a stage could not do its work; the line goes on with the labels `__error__` and `__error_details__`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,27 +53,51 @@ pub(super) struct Row<'a> {
     pub(super) stream: &'a Labels,
     /// Stream labels that a stage took away.
     pub(super) hidden: Vec<String>,
+    /// Their names differ, from each other and from those of the stream that are not hidden.
     pub(super) extra: Vec<Extra<'a>>,
+    /// Places in `extra` by name; as long as that when there are many labels, else empty.
+    places: HashMap<String, usize>,
     pub(super) failure: Option<Failure>,
-    /// Where the labels of the running parser start: the first of two equal keys of one line wins.
-    stage_start: usize,
+    stage: usize,
 }
 
 impl<'a> Row<'a> {
     pub(super) fn new(stream: &'a Labels) -> Self {
-        Self { time_ns: 0, line: Cow::Borrowed(""), stream, hidden: Vec::new(), extra: Vec::new(), failure: None, stage_start: 0 }
+        let (line, hidden, extra, places) = (Cow::Borrowed(""), Vec::new(), Vec::new(), HashMap::new());
+        Self { time_ns: 0, line, stream, hidden, extra, places, failure: None, stage: 0 }
     }
 
     pub(super) fn reset(&mut self, time_ns: i64, line: &'a str, stream: &'a Labels) {
         (self.time_ns, self.line, self.stream) = (time_ns, Cow::Borrowed(line), stream);
         self.hidden.clear();
         self.extra.clear();
+        self.places.clear();
         self.failure = None;
-        self.stage_start = 0;
+        self.stage = 0;
     }
 
     fn extra_index(&self, name: &str) -> Option<usize> {
-        self.extra.iter().position(|extra| extra.name == name)
+        match self.places.is_empty() {
+            true => self.extra.iter().position(|extra| extra.name == name),
+            false => self.places.get(name).copied(),
+        }
+    }
+
+    fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>, source: Source) {
+        if self.extra.len() >= LABELS_MAX {
+            return self.fail(Failure::new("LabelsLimitErr", format!("the line has more than {LABELS_MAX} labels")));
+        }
+        self.extra.push(Extra { name, value, source, stage: self.stage });
+        if self.extra.len() > SEARCHED_MAX {
+            for (place, extra) in self.extra.iter().enumerate().skip(self.places.len()) {
+                self.places.insert(extra.name.clone().into_owned(), place);
+            }
+        }
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&Extra<'a>) -> bool) {
+        self.extra.retain(keeps);
+        self.places.clear();
     }
 
     fn stream_value(&self, name: &str) -> Option<&str> {
@@ -90,16 +122,22 @@ impl<'a> Row<'a> {
         self.failure.get_or_insert(failure);
     }
 
-    pub(super) fn add_metadata(&mut self, name: &'a str, value: &'a str) {
+    /// Where the value of a label that lost to another goes; nowhere when the stream has that name as well.
+    fn extracted(&self, name: &str) -> Option<Cow<'a, str>> {
+        let name = format!("{name}_extracted");
+        self.stream_value(&name).is_none().then_some(Cow::Owned(name))
+    }
+
+    pub(super) fn add_metadata(&mut self, name: &'a str, value: Cow<'a, str>) {
         let name = legal_name(name);
-        let name = if self.stream.get(&name).is_some() { Cow::Owned(format!("{name}_extracted")) } else { name };
-        if self.extra_index(&name).is_none() {
-            self.extra.push(Extra { name, value: Cow::Borrowed(value), source: Source::Metadata });
+        let name = if self.stream_value(&name).is_some() { self.extracted(&name) } else { Some(name) };
+        if let Some(name) = name.filter(|name| self.extra_index(name).is_none()) {
+            self.push(name, value, Source::Metadata);
         }
     }
 
     pub(super) fn start_stage(&mut self) {
-        self.stage_start = self.extra.len();
+        self.stage += 1;
     }
 
     pub(super) fn add_parsed(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
@@ -110,24 +148,23 @@ impl<'a> Row<'a> {
         if name.is_empty() {
             return;
         }
-        let base = |extra: &Extra<'_>| extra.name == name && extra.source != Source::Parsed;
-        let clash = self.stream_value(&name).is_some() || self.extra.iter().any(base);
-        let name = if clash { Cow::Owned(format!("{name}_extracted")) } else { name };
+        let is_base = |place: usize| self.extra[place].source != Source::Parsed;
+        let clash = self.stream_value(&name).is_some() || self.extra_index(&name).is_some_and(is_base);
+        let Some(name) = (if clash { self.extracted(&name) } else { Some(name) }) else { return };
         match self.extra_index(&name) {
-            Some(index) if index >= self.stage_start => return,
-            Some(index) => {
-                self.extra.remove(index);
-                self.stage_start -= 1;
+            Some(place) if self.extra[place].stage == self.stage => {}
+            Some(place) => {
+                let stage = self.stage;
+                self.extra[place] = Extra { name, value, source: Source::Parsed, stage };
             }
-            None => {}
+            None => self.push(name, value, Source::Parsed),
         }
-        self.extra.push(Extra { name, value, source: Source::Parsed });
     }
 
     /// Sets a label whatever it was before.
     pub(super) fn set(&mut self, name: &str, value: String, source: Source) {
         self.remove(name);
-        self.extra.push(Extra { name: Cow::Owned(name.to_owned()), value: Cow::Owned(value), source });
+        self.push(Cow::Owned(name.to_owned()), Cow::Owned(value), source);
     }
 
     pub(super) fn remove(&mut self, name: &str) {
@@ -142,7 +179,7 @@ impl<'a> Row<'a> {
                 if self.stream_value(name).is_some() {
                     self.hidden.push(name.to_owned());
                 }
-                self.extra.retain(|extra| extra.name != name);
+                self.retain(|extra| extra.name != name);
             }
         }
     }
@@ -167,7 +204,7 @@ impl<'a> Row<'a> {
                 self.hidden.push(name.to_owned());
             }
         }
-        self.extra.retain(|extra| keeps(&extra.name, &extra.value));
+        self.retain(|extra| keeps(&extra.name, &extra.value));
     }
 
     /// Every label, in no order.
@@ -207,7 +244,7 @@ mod tests {
     fn clashes_spill_under_extracted() {
         let stream = Labels::from_pairs([("app", "a"), ("k", "s")]);
         let mut row = Row::new(&stream);
-        row.add_metadata("k", "m");
+        row.add_metadata("k", "m".into());
         assert_eq!((row.get("k"), row.get("k_extracted")), (Some("s"), Some("m")));
         row.start_stage();
         row.add_parsed("k".into(), "p".into());
@@ -218,5 +255,31 @@ mod tests {
         row.remove("k");
         assert_eq!(row.labels_of(Source::Stream).to_string(), r#"{name="a"}"#);
         assert_eq!(row.labels_of(Source::Parsed).to_string(), r#"{a_b="1", k_extracted="p"}"#);
+    }
+
+    #[test]
+    fn a_name_stands_once() {
+        let stream = Labels::from_pairs([("k", "s"), ("k_extracted", "t")]);
+        let mut row = Row::new(&stream);
+        row.add_metadata("k", "m".into());
+        row.start_stage();
+        row.add_parsed("k".into(), "p".into());
+        row.add_parsed("k_extracted".into(), "q".into());
+        assert_eq!(row.labels().collect::<Vec<_>>(), [("k", "s"), ("k_extracted", "t"), ("k_extracted_extracted", "q")]);
+    }
+
+    #[test]
+    fn a_line_has_so_many_labels_and_no_more() {
+        let nothing = Labels::empty();
+        let mut row = Row::new(&nothing);
+        for stage in 0..2 {
+            row.start_stage();
+            (0..5_000).for_each(|key| row.add_parsed(format!("k{key}").into(), format!("{stage}").into()));
+        }
+        assert_eq!((row.extra.len(), row.get("k999"), row.get("k1000")), (1_000, Some("1"), None));
+        assert_eq!(row.text(Failure::NAME), "LabelsLimitErr");
+        row.remove("k500");
+        row.add_parsed("late".into(), "x".into());
+        assert_eq!((row.get("k999"), row.get("k500"), row.get("late")), (Some("1"), None, Some("x")));
     }
 }

@@ -3,19 +3,23 @@
 //! The seam to storage: everything goes through [`model::Scan`]. What the scan answers exactly (a label whose key is known,
 //! line filters before the line is rewritten) goes down as filters; the rest stays in [`Plan::matchers`] and the pipeline.
 
-use std::sync::{Arc, Mutex};
+use std::borrow::Cow;
 
 use arrow::array::{Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use futures::{Stream, StreamExt};
-use lang::logql::{LineFilter, LineOp, LineTerm, LogExpr, MatchOp, StageKind, regex_text};
+use lang::logql::{LineFilter, LineOp, LineTerm, LogExpr, StageKind};
 use model::logs::text_or_empty;
 use model::schema::column;
-use model::{AttributesView, Filter, Identity, Labels, Order, Result, Scan, ScanRequest, ScanStats, Subject, Table, Test, TimeRange};
+use model::{AttributesView, Filter, Identity, Labels, Order, Result, ScanRequest, Subject, Table, Test, TimeRange};
 
-use super::filters::{LineFilterStep, TextTest, anchored};
+use super::filters::{LineFilterStep, text_test};
 use super::pipeline::Pipeline;
 use super::row::Row;
-use super::streams::{self, StreamCache, legal_name};
+use super::streams::{self, BUSINESS_SERVICE, SERVICE_NAME, StreamCache, legal_name};
+use crate::guard::Guard;
+use crate::selector::{TextTest, scan_test};
+
+/// Units of work that a line is, before any stage looks at it.
+const LINE_WORK: usize = 64;
 
 /// A selector and its stages, compiled.
 pub(super) struct Plan {
@@ -30,16 +34,8 @@ impl Plan {
         let mut plan = Self { filters: Vec::new(), matchers: Vec::new(), pipeline: Pipeline::new([])? };
         for matcher in &log.selector {
             match exact_subject(&matcher.name) {
-                Some(subject) => {
-                    let test = match matcher.op {
-                        MatchOp::Equal => Test::Equal(matcher.value.clone()),
-                        MatchOp::NotEqual => Test::NotEqual(matcher.value.clone()),
-                        MatchOp::Regex => Test::Regex(anchored(&matcher.value)),
-                        MatchOp::NotRegex => Test::NotRegex(anchored(&matcher.value)),
-                    };
-                    plan.filters.push(Filter { subject, test });
-                }
-                None => plan.matchers.push((matcher.name.clone(), TextTest::new(matcher.op, &matcher.value)?)),
+                Some(subject) => plan.filters.push(Filter { subject, test: scan_test(matcher.op, &matcher.value) }),
+                None => plan.matchers.push((matcher.name.clone(), text_test(matcher.op, &matcher.value)?)),
             }
         }
         let mut line_is_stored = true;
@@ -65,7 +61,7 @@ impl Plan {
         self.matchers.is_empty() && self.pipeline.is_empty()
     }
 
-    pub(super) fn request(&self, time: TimeRange, needs: &Needs, stats: &Arc<Mutex<ScanStats>>) -> ScanRequest {
+    fn request(&self, time: TimeRange, needs: &Needs) -> ScanRequest {
         let mut columns: Vec<String> = streams::COLUMNS.iter().map(|&name| name.to_owned()).collect();
         columns.push("time_unix_nano".to_owned());
         if needs.line {
@@ -74,8 +70,7 @@ impl Plan {
         if needs.metadata != Wanted::Nothing {
             columns.extend(["attributes", "trace_id", "span_id", "severity_text", "severity_number"].map(str::to_owned));
         }
-        let (columns, stats) = (Some(columns), stats.clone());
-        ScanRequest { filters: self.filters.clone(), columns, stats, ..ScanRequest::new(Table::Logs, time) }
+        ScanRequest { filters: self.filters.clone(), columns: Some(columns), ..ScanRequest::new(Table::Logs, time) }
     }
 
     fn selects(&self, stream: &Labels) -> bool {
@@ -108,15 +103,19 @@ impl Wanted {
     }
 }
 
-/// Where a stream label's value lies, when only one attribute key can become that label: a name with an underscore may
-/// come from a dotted key, and which of them a row has is not known here.
-fn exact_subject(name: &str) -> Option<Subject> {
+/// Where a stream label's value lies, when one place alone can have it: a name with an underscore may come from a dotted
+/// key, and which of them a row has is not known here. See [`streams`] for which column goes before which attribute.
+pub(crate) fn exact_subject(name: &str) -> Option<Subject> {
+    let column = Subject::Column(name.to_owned());
+    if name == SERVICE_NAME || name == BUSINESS_SERVICE {
+        return Some(column);
+    }
     if name.contains('_') {
         return None;
     }
     let entry = Subject::Entry { column: "resource_attributes".to_owned(), key: name.to_owned() };
     Some(match Identity::FIELDS.contains(&name) {
-        true => Subject::FirstOf(vec![entry, Subject::Column(name.to_owned())]),
+        true => Subject::FirstOf(vec![column, entry]),
         false => entry,
     })
 }
@@ -137,47 +136,38 @@ fn push_line_filter(filter: &LineFilter, filters: &mut Vec<Filter>) -> bool {
         (LineOp::Contains, texts) => push(Test::Search(texts.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|"))),
         (LineOp::NotContains, texts) => texts.iter().for_each(|text| push(Test::NotContains((*text).to_owned()))),
         (LineOp::Regex, texts) => {
-            push(Test::Search(texts.iter().map(|text| format!("(?:{})", regex_text(text))).collect::<Vec<_>>().join("|")));
+            push(Test::Search(texts.iter().map(|text| format!("(?:{})", lang::regex_text(text))).collect::<Vec<_>>().join("|")));
         }
-        (LineOp::NotRegex, texts) => texts.iter().for_each(|text| push(Test::NotSearch(regex_text(text).into_owned()))),
+        (LineOp::NotRegex, texts) => texts.iter().for_each(|text| push(Test::NotSearch(lang::regex_text(text).into_owned()))),
         (LineOp::Pattern | LineOp::NotPattern, _) => return false,
     }
     true
 }
 
 /// Runs the pipeline over the rows of a scan, batch by batch.
-pub(super) struct Reader<'p> {
-    plan: &'p Plan,
+pub(super) struct Reader {
+    pub(super) plan: Plan,
     needs: Needs,
-    batches: std::pin::Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>,
-    pub(super) streams: StreamCache,
+    streams: StreamCache,
     /// For each stream met, whether the selector takes it.
     selected: Vec<bool>,
+    guard: Guard,
 }
 
-impl<'p> Reader<'p> {
-    pub(super) async fn open(
-        scan: &dyn Scan,
-        plan: &'p Plan,
-        (time, order, limit): (TimeRange, Order, Option<usize>),
-        needs: Needs,
-        stats: &Arc<Mutex<ScanStats>>,
-    ) -> Result<Self> {
-        let request = ScanRequest { order, limit, ..plan.request(time, &needs, stats) };
-        let batches = scan.scan(request).await?;
-        Ok(Self { plan, needs, batches, streams: StreamCache::default(), selected: Vec::new() })
+impl Reader {
+    pub(super) fn new(plan: Plan, needs: Needs, guard: &Guard) -> Self {
+        Self { plan, needs, streams: StreamCache::new(guard), selected: Vec::new(), guard: guard.clone() }
     }
 
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        // A scan of memory is always ready: without this a deadline around the query would never get its turn.
-        tokio::task::yield_now().await;
-        self.batches.next().await.transpose()
+    pub(super) fn request(&self, time: TimeRange, order: Order, limit: Option<usize>) -> ScanRequest {
+        ScanRequest { order, limit, ..self.plan.request(time, &self.needs) }
     }
 
     /// Calls `each` with every line of the batch that stays and the index of its stream, until it says no.
-    pub(super) fn lines(&mut self, batch: &RecordBatch, mut each: impl FnMut(&mut Row<'_>, usize) -> Result<bool>) -> Result<bool> {
+    pub(super) fn lines(&mut self, batch: &RecordBatch, mut each: impl FnMut(&Plan, &mut Row<'_>, usize) -> Result<bool>) -> Result<bool> {
+        self.guard.check()?;
         let streams = self.streams.rows(batch)?;
-        let plan = self.plan;
+        let plan = &self.plan;
         self.selected.extend(self.streams.labels[self.selected.len()..].iter().map(|labels| plan.selects(labels)));
         let times: &Int64Array = column(batch, "time_unix_nano")?;
         let bodies: Option<&StringArray> = if self.needs.line { Some(column(batch, "body")?) } else { None };
@@ -190,11 +180,12 @@ impl<'p> Reader<'p> {
                 continue;
             }
             let line = bodies.map_or("", |bodies| text_or_empty(bodies, index));
+            self.guard.work(LINE_WORK + line.len() * plan.pipeline.stages())?;
             row.reset(times.value(index), line, &self.streams.labels[stream]);
             if let Some(metadata) = &metadata {
                 metadata.add_to(&mut row, index, wanted);
             }
-            if plan.pipeline.run(&mut row) && !each(&mut row, stream)? {
+            if plan.pipeline.run(&mut row) && !each(plan, &mut row, stream)? {
                 return Ok(false);
             }
         }
@@ -225,12 +216,12 @@ impl<'a> Metadata<'a> {
     fn add_to(&self, row: &mut Row<'a>, index: usize, wanted: &Wanted) {
         for (name, value) in self.attributes.iter(index) {
             if wanted.takes(name) {
-                row.add_metadata(name, value);
+                row.add_metadata(name, value.into());
             }
         }
         for (name, texts) in self.texts {
             if texts.is_valid(index) && !texts.value(index).is_empty() && wanted.takes(name) {
-                row.add_metadata(name, texts.value(index));
+                row.add_metadata(name, texts.value(index).into());
             }
         }
         if self.severity_number.is_valid(index) && wanted.takes("severity_number") {
@@ -239,11 +230,12 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// The number as text, without an allocation per row.
-fn severity(number: i32) -> &'static str {
+/// The number as text, without an allocation per row for those that are defined.
+fn severity(number: i32) -> Cow<'static, str> {
     const NUMBERS: [&str; 25] = [
         "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22",
         "23", "24",
     ];
-    usize::try_from(number).ok().and_then(|number| NUMBERS.get(number)).copied().unwrap_or("0")
+    let defined = usize::try_from(number).ok().and_then(|number| NUMBERS.get(number));
+    defined.map_or_else(|| number.to_string().into(), |text| (*text).into())
 }

@@ -2,21 +2,26 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::array::{RecordBatch, StringArray};
 use hashbrown::HashMap;
 use model::logs::text_or_empty;
 use model::schema::column;
 use model::{AttributesView, Code, Error, Identity, Labels, Result, UNASSIGNED};
 
+use crate::guard::{Charge, Guard, label_bytes};
+
+pub(super) const SERVICE_NAME: &str = "service_name";
+pub(super) const BUSINESS_SERVICE: &str = "business_service";
+
 /// Columns that [`StreamCache::rows`] reads.
-pub(super) const COLUMNS: [&str; 8] =
+pub(crate) const COLUMNS: [&str; 8] =
     ["resource_attributes", "service_name", "business_service", "service", "component", "region", "environment", "team"];
 
 /// Distinct streams that one query may meet.
 const STREAMS_MAX: usize = 1_000_000;
 
 /// The name as Prometheus and Loki accept it: letters, digits and `_`, no digit first.
-pub fn legal_name(name: &str) -> Cow<'_, str> {
+pub(crate) fn legal_name(name: &str) -> Cow<'_, str> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let digit_first = name.as_bytes().first().is_some_and(u8::is_ascii_digit);
     if !digit_first && name.bytes().all(legal) {
@@ -30,32 +35,14 @@ pub fn legal_name(name: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The stream labels of a batch's rows: few distinct sets, and the index of its set for each row.
-pub struct StreamLabels {
-    pub distinct: Vec<Labels>,
-    pub of_row: Vec<u32>,
-}
-
-impl StreamLabels {
-    pub fn of(&self, row: usize) -> &Labels {
-        &self.distinct[self.of_row[row] as usize]
-    }
-}
-
-/// The one definition of a log row's stream labels: its resource attributes under legal names, then what the identity
-/// columns know and no attribute says, then `service_name`. Of two attributes that get one name, the one that had it wins,
-/// else the first.
-pub fn stream_labels(batch: &RecordBatch) -> Result<StreamLabels> {
-    let mut cache = StreamCache::default();
-    let of_row = cache.rows(batch)?;
-    Ok(StreamLabels { distinct: cache.labels, of_row })
-}
-
 /// Label sets met so far: rows of one resource share theirs, in all batches of a scan.
-#[derive(Default)]
-pub(super) struct StreamCache {
+///
+/// The one definition of a log row's stream labels: its resource attributes under legal names (of two attributes that get
+/// one name, the one that had it wins, else the first), and over them what the columns say, see [`Columns::labels`].
+pub(crate) struct StreamCache {
     by_key: HashMap<Vec<u8>, u32>,
-    pub(super) labels: Vec<Labels>,
+    pub(crate) labels: Vec<Labels>,
+    charge: Charge,
 }
 
 struct Columns<'a> {
@@ -65,24 +52,28 @@ struct Columns<'a> {
 }
 
 impl StreamCache {
+    pub(crate) fn new(guard: &Guard) -> Self {
+        Self { by_key: HashMap::new(), labels: Vec::new(), charge: guard.charge(0) }
+    }
+
     /// The index in [`Self::labels`] of every row.
-    pub(super) fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u32>> {
+    pub(crate) fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u32>> {
         let columns = Columns {
             resource: AttributesView::of(batch, "resource_attributes", None)?,
-            service_name: column(batch, "service_name")?,
+            service_name: column(batch, SERVICE_NAME)?,
             identity: Identity::FIELDS.into_iter().map(|field| column(batch, field)).collect::<Result<_>>()?,
         };
-        let mut rows = Vec::with_capacity(batch.num_rows());
-        let (mut key, mut last_key, mut last) = (Vec::new(), Vec::new(), None);
+        let mut rows: Vec<u32> = Vec::with_capacity(batch.num_rows());
+        let mut key = Vec::new();
         for row in 0..batch.num_rows() {
-            columns.write_key(row, &mut key);
-            let index = match last {
-                Some(index) if key == last_key => index,
-                _ => self.index(&columns, row, &key)?,
+            let index = match rows.last() {
+                Some(&index) if columns.same(row - 1, row) => index,
+                _ => {
+                    columns.write_key(row, &mut key);
+                    self.index(&columns, row, &key)?
+                }
             };
             rows.push(index);
-            last = Some(index);
-            std::mem::swap(&mut key, &mut last_key);
         }
         Ok(rows)
     }
@@ -97,13 +88,23 @@ impl StreamCache {
             return Err(Error::new(Code::LimitExceeded, what));
         }
         let index = u32::try_from(self.labels.len()).expect("STREAMS_MAX is under 2^32");
-        self.labels.push(columns.labels(row));
+        let labels = columns.labels(row);
+        self.charge.grow(label_bytes(&labels) + key.len());
+        self.labels.push(labels);
         self.by_key.insert(key.to_vec(), index);
         Ok(index)
     }
 }
 
 impl Columns<'_> {
+    /// Neighbours mostly are of one stream.
+    fn same(&self, left: usize, right: usize) -> bool {
+        let texts = self.identity.iter().chain([&self.service_name]);
+        texts.into_iter().all(|values| text_or_empty(values, left) == text_or_empty(values, right))
+            && self.resource.len(left) == self.resource.len(right)
+            && self.resource.iter(left).eq(self.resource.iter(right))
+    }
+
     fn write_key(&self, row: usize, key: &mut Vec<u8>) {
         key.clear();
         let mut part = |text: &str| {
@@ -120,6 +121,8 @@ impl Columns<'_> {
         }
     }
 
+    /// `business_service` and `service_name` are their columns, whatever an attribute says; the other fields of the identity
+    /// their columns where they say something, else the attribute. [`UNASSIGNED`] is shown nowhere.
     fn labels(&self, row: usize) -> Labels {
         let attributes = || self.resource.iter(row).filter(|(_, value)| !value.is_empty());
         let mut labels = Labels::from_pairs(attributes().filter(|(name, _)| matches!(legal_name(name), Cow::Borrowed(_)))).to_builder();
@@ -130,16 +133,12 @@ impl Columns<'_> {
             }
         }
         for (name, column) in Identity::FIELDS.into_iter().zip(&self.identity) {
-            let value = text_or_empty(column, row);
-            if value != UNASSIGNED && labels.get(name).is_none() {
+            let value = Some(text_or_empty(column, row)).filter(|value| *value != UNASSIGNED).unwrap_or_default();
+            if name == BUSINESS_SERVICE || !value.is_empty() {
                 labels.set(name, value);
             }
         }
-        // Dotted names are what OpenTelemetry's resources have; nothing is added to a stream pushed as Loki's.
-        let has_resource = self.resource.iter(row).any(|(name, _)| name.contains('.'));
-        if has_resource && self.service_name.is_valid(row) && labels.get("service_name").is_none() {
-            labels.set("service_name", self.service_name.value(row));
-        }
+        labels.set(SERVICE_NAME, text_or_empty(self.service_name, row));
         labels.build()
     }
 }
@@ -151,6 +150,22 @@ mod tests {
 
     use super::*;
 
+    fn streams(batch: &RecordBatch) -> (Vec<String>, Vec<u32>) {
+        let mut cache = StreamCache::new(&Guard::new(&model::QueryLimits::default()));
+        let of_row = cache.rows(batch).unwrap();
+        (cache.labels.iter().map(ToString::to_string).collect(), of_row)
+    }
+
+    #[test]
+    fn names_become_legal() {
+        let check = |key: &str, name: &str| assert_eq!(legal_name(key), name);
+        check("service.name", "service_name");
+        check("k8s.pod/uid", "k8s_pod_uid");
+        check("3scale", "_3scale");
+        check("größe", "gr__e");
+        check("plain_1", "plain_1");
+    }
+
     #[test]
     fn resources_become_streams_once() {
         let mut builder = LogsBuilder::default();
@@ -160,21 +175,21 @@ mod tests {
         }
         let mut pushed = Attributes::default();
         pushed.set("app", AttributeValue::Text("tv"));
-        let row = LogRow { service_name: "player", ..LogRow::default() };
-        for set in [&resource, &pushed, &resource] {
-            builder.push(&row, set, &Attributes::default());
+        for (set, service_name) in [(&resource, "player"), (&pushed, ""), (&resource, "player"), (&resource, "player")] {
+            builder.push(&LogRow { service_name, ..LogRow::default() }, set, &Attributes::default());
         }
-        let streams = stream_labels(&builder.finish()).unwrap();
-        assert_eq!(streams.of_row, [0, 1, 0]);
-        assert_eq!(streams.of(0).to_string(), r#"{_9x="1", host_id="own", service_name="player"}"#);
-        assert_eq!(streams.of(1).to_string(), r#"{app="tv"}"#);
+        let (labels, of_row) = streams(&builder.finish());
+        assert_eq!(of_row, [0, 1, 0, 0]);
+        assert_eq!(labels, [r#"{_9x="1", host_id="own", service_name="player"}"#, r#"{app="tv"}"#]);
     }
 
     #[test]
-    fn identity_fills_what_no_attribute_says() {
+    fn columns_go_before_attributes() {
         let mut builder = LogsBuilder::default();
         let mut resource = Attributes::default();
-        resource.set("region", AttributeValue::Text("pushed"));
+        for name in ["region", "environment", "business_service"] {
+            resource.set(name, AttributeValue::Text("pushed"));
+        }
         builder.push(&LogRow::default(), &resource, &Attributes::default());
         builder.push(&LogRow::default(), &resource, &Attributes::default());
         let batch = builder.finish();
@@ -182,8 +197,8 @@ mod tests {
         for (name, values) in [("business_service", ["playback", UNASSIGNED]), ("region", ["eu", "eu"]), ("team", ["video", ""])] {
             columns[batch.schema().index_of(name).unwrap()] = std::sync::Arc::new(StringArray::from(values.to_vec()));
         }
-        let streams = stream_labels(&RecordBatch::try_new(batch.schema(), columns).unwrap()).unwrap();
-        assert_eq!(streams.of(0).to_string(), r#"{business_service="playback", region="pushed", team="video"}"#);
-        assert_eq!(streams.of(1).to_string(), r#"{region="pushed"}"#);
+        let (labels, _) = streams(&RecordBatch::try_new(batch.schema(), columns).unwrap());
+        let assigned = r#"{business_service="playback", environment="pushed", region="eu", team="video"}"#;
+        assert_eq!(labels, [assigned, r#"{environment="pushed", region="eu"}"#]);
     }
 }

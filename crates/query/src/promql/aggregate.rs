@@ -33,8 +33,9 @@ pub(super) fn eval(evaluator: &Evaluator<'_>, node: &Aggregate, grid: &Grid) -> 
     let mut answer = Vec::with_capacity(groups.len());
     for group in groups {
         evaluator.guard.check()?;
-        let mut column = Column::absent(grid.len());
+        let mut column = Column::absent(evaluator.guard, grid.len());
         for step in 0..grid.len() {
+            evaluator.guard.work(1 + group.members.len())?;
             let cells = group.members.iter().filter_map(|&member| input[member].column.get(step).map(|cell| (cell, &input[member].labels)));
             if let Some(cell) = fold::fold(evaluator, node, params.get(step).copied(), cells) {
                 column.set(step, cell);
@@ -79,6 +80,7 @@ fn count_values(evaluator: &Evaluator<'_>, node: &Aggregate, label: &str, input:
     for series in input {
         evaluator.guard.check()?;
         let base = group_labels(node, &series.labels);
+        evaluator.guard.work(steps)?;
         for step in 0..steps {
             let text = match series.column.get(step) {
                 Some(Cell::Float(value)) => format_float(value),
@@ -87,10 +89,19 @@ fn count_values(evaluator: &Evaluator<'_>, node: &Aggregate, label: &str, input:
             };
             let mut labels = base.to_builder();
             labels.set(label, &text);
-            let place = *places.entry(labels.build()).or_insert_with_key(|labels| {
-                answer.push(Series { labels: labels.clone(), drop_name: series.drop_name, column: Column::absent(steps) });
-                answer.len() - 1
-            });
+            let labels = labels.build();
+            let place = match places.get(&labels) {
+                Some(&place) => place,
+                None => {
+                    // Every value may be one of its own.
+                    evaluator.guard.check()?;
+                    let mut column = Column::absent(evaluator.guard, steps);
+                    column.charge_labels(&labels);
+                    places.insert(labels.clone(), answer.len());
+                    answer.push(Series { labels, drop_name: series.drop_name, column });
+                    answer.len() - 1
+                }
+            };
             let column = &mut answer[place].column;
             let count = column.float(step).unwrap_or(0.0);
             column.set_float(step, count + 1.0);

@@ -27,7 +27,7 @@ pub(super) fn eval(evaluator: &Evaluator<'_>, expr: &Expr, node: &Binary, grid: 
         _ => {
             let (lhs, rhs) = (evaluator.vector(&node.lhs, grid)?, evaluator.vector(&node.rhs, grid)?);
             match node.op.is_set() {
-                true => sets::eval(node, lhs, rhs, grid.len()).map(Value::Vector),
+                true => sets::eval(evaluator, node, lhs, rhs, grid.len()).map(Value::Vector),
                 false => matching::eval(evaluator, expr, node, lhs, rhs, grid.len()).map(Value::Vector),
             }
         }
@@ -128,6 +128,7 @@ fn with_scalar(
 ) -> Result<Vec<Series>> {
     for series in &mut vector {
         evaluator.guard.check()?;
+        evaluator.guard.work(scalar.len())?;
         series.drop_name |= !node.op.is_comparison() && !is_trim(node.op) || node.is_bool;
         for (step, &scalar) in scalar.iter().enumerate() {
             let Some(cell) = series.column.get(step) else { continue };

@@ -5,11 +5,11 @@ use lang::promql::ast::{Expr, Extent, Node, Shift, Subquery};
 use model::{Error, Labels, RangeSeries, Result};
 
 use super::grid::Grid;
-use super::guard::Guard;
 use super::notes::Notebook;
 use super::source::{Frame, Loaded, Moved};
-use super::value::{Cell, Points, Series, Value, finish};
+use super::value::{Cell, Points, STEP_BYTES, Series, Value, finish};
 use super::{aggregate, binary, functions, histogram, range_series, select, sorted};
+use crate::guard::Guard;
 
 /// Evaluates one query. Every method takes the grid at whose steps it answers.
 pub(super) struct Evaluator<'a> {
@@ -47,8 +47,10 @@ impl Evaluator<'_> {
     pub(super) fn eval(&self, expr: &Expr, grid: &Grid) -> Result<Value> {
         self.guard.check()?;
         let steps = grid.len();
+        // A column is made at once: it must fit.
+        self.guard.fits(steps.saturating_mul(STEP_BYTES))?;
         if steps > 1 && is_step_invariant(expr) && !matches!(expr.node, Node::Number(_) | Node::Text(_)) {
-            return Ok(self.eval(expr, &Grid::instant(grid.start))?.repeated(steps));
+            return self.eval(expr, &Grid::instant(grid.start))?.repeated(self.guard, steps);
         }
         match &expr.node {
             Node::Number(value) => Ok(Value::Scalar(vec![*value; steps])),
@@ -67,7 +69,7 @@ impl Evaluator<'_> {
         match self.eval(expr, grid)? {
             Value::Vector(series) => self.hold(series, grid),
             Value::Scalar(values) => {
-                Ok(vec![Series { labels: Labels::empty(), drop_name: false, column: super::value::Column::of_floats(values) }])
+                Ok(vec![Series { labels: Labels::empty(), drop_name: false, column: super::value::Column::of_floats(self.guard, values) }])
             }
             Value::Text(_) => Err(Error::internal("cannot use a text as a vector: the parser checks types")),
         }

@@ -79,6 +79,9 @@ pub(super) struct Window<'a> {
     pub(super) metric: &'a str,
 }
 
+/// Units of work that a histogram is, at least.
+const HISTOGRAM_WORK: usize = 16;
+
 /// A function of windows: the scalar parameters at the step, and the window.
 type OverWindow = fn(&Call<'_, '_>, &[f64], &Window<'_>) -> Option<Cell>;
 
@@ -110,16 +113,20 @@ impl Call<'_, '_> {
             return smooth::eval(self, &ranges);
         }
         self.evaluator.guard.reserve(ranges.series.len().saturating_mul(self.grid.len()))?;
+        if self.function.name == "double_exponential_smoothing" {
+            regression::check_factors(&params)?;
+        }
         let keeps_name = matches!(self.function.name, "last_over_time" | "first_over_time");
         let mut answer = Vec::with_capacity(ranges.series.len());
         let mut params_at = vec![0.0; params.len()];
         for points in ranges.series.iter() {
             self.evaluator.guard.check()?;
-            let mut column = Column::absent(self.grid.len());
-            let mut sliding = Sliding::new(points, &ranges);
+            let mut column = Column::absent(self.evaluator.guard, self.grid.len());
+            let windows = Windows::new(points, &ranges);
             for (step, at) in self.grid.times().enumerate() {
                 params_at.iter_mut().zip(&params).for_each(|(param, values)| *param = values[step]);
-                let window = sliding.window(at);
+                let window = windows.window(at);
+                self.evaluator.guard.work(1 + window.floats.len() + HISTOGRAM_WORK * window.histograms.len())?;
                 if window.times.is_empty() && window.histogram_times.is_empty() {
                     continue;
                 }
@@ -140,19 +147,19 @@ fn over_window(name: &str) -> Result<OverWindow> {
     found.ok_or_else(|| Error::unsupported(format!("cannot evaluate function {name:?}: it is not built")))
 }
 
-/// Cuts windows whose ends only move forward, in one pass over the points.
-struct Sliding<'a> {
+/// Cuts the window of each step out of the points.
+struct Windows<'a> {
     points: &'a Points,
     ranges: &'a Ranges,
     metric: &'a str,
 }
 
-impl<'a> Sliding<'a> {
+impl<'a> Windows<'a> {
     fn new(points: &'a Points, ranges: &'a Ranges) -> Self {
         Self { points, ranges, metric: points.labels.get("__name__").unwrap_or_default() }
     }
 
-    fn window(&mut self, at: i64) -> Window<'a> {
+    fn window(&self, at: i64) -> Window<'a> {
         let (start, end) = self.ranges.window(at);
         let cut = |times: &[i64]| times.partition_point(|time| *time <= start)..times.partition_point(|time| *time <= end);
         let (floats, histograms) = (cut(&self.points.float_times), cut(&self.points.histogram_times));

@@ -1,11 +1,10 @@
 use hashbrown::HashMap;
 use lang::promql::ast::{Expr, Node, Shift};
 use model::{Error, Labels, MatchOp, Matcher, Result};
-use regex::Regex;
 
 use super::functions::Call;
-use super::grid::Grid;
 use super::value::{Column, Series};
+use crate::selector::Compiled;
 
 /// The labels by which a series and its info series find each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -31,42 +30,13 @@ fn asked(selector: Option<&Expr>) -> &[Matcher] {
     }
 }
 
-/// Says whether a value passes a matcher.
-struct Compiled<'a> {
-    matcher: &'a Matcher,
-    regex: Option<Regex>,
-}
-
-impl<'a> Compiled<'a> {
-    fn of(matcher: &'a Matcher) -> Result<Self> {
-        let regex = match matcher.op {
-            MatchOp::Regex | MatchOp::NotRegex => {
-                let regex = Regex::new(&format!("^(?s:{})$", matcher.value));
-                Some(regex.map_err(|error| Error::invalid(format!("cannot use matcher on {:?}", matcher.name)).because(error))?)
-            }
-            _ => None,
-        };
-        Ok(Self { matcher, regex })
-    }
-
-    fn passes(&self, value: &str) -> bool {
-        let regex = || self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
-        match self.matcher.op {
-            MatchOp::Equal => self.matcher.value == value,
-            MatchOp::NotEqual => self.matcher.value != value,
-            MatchOp::Regex => regex(),
-            MatchOp::NotRegex => !regex(),
-        }
-    }
-}
-
 /// Adds the labels of info series such as `target_info` to every series with the same instance and job.
 pub(super) fn eval(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     let base = call.vector(0)?;
     let asked = asked(call.args.get(1));
     let names = matchers(call.args.get(1));
-    let names = names.iter().map(Compiled::of).collect::<Result<Vec<_>>>()?;
-    let wanted = asked.iter().filter(|matcher| matcher.name != "__name__").map(Compiled::of).collect::<Result<Vec<_>>>()?;
+    let names = names.iter().map(Compiled::new).collect::<Result<Vec<_>>>()?;
+    let wanted = asked.iter().filter(|matcher| matcher.name != "__name__").map(Compiled::new).collect::<Result<Vec<_>>>()?;
     let infos = info_series(call)?;
     let mut by_identity: HashMap<Labels, Vec<usize>> = HashMap::new();
     for (place, info) in infos.iter().enumerate() {
@@ -76,13 +46,13 @@ pub(super) fn eval(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     for series in base {
         call.evaluator.guard.check()?;
         let name = series.labels.get("__name__").unwrap_or_default();
-        if names.iter().all(|matcher| matcher.passes(name)) {
+        if names.iter().all(|matcher| matcher.accepts(name)) {
             // An info series is not enriched by its like.
             answer.push(series);
             continue;
         }
         let candidates = by_identity.get(&identity(&series.labels)).map_or(&[][..], Vec::as_slice);
-        enrich(call.grid, &series, candidates, &infos, &wanted, &mut answer)?;
+        enrich(call, &series, candidates, &infos, &wanted, &mut answer)?;
     }
     super::value::merge_same_labels(answer)
 }
@@ -112,15 +82,17 @@ fn info_series(call: &Call<'_, '_>) -> Result<Vec<Series>> {
 }
 
 fn enrich(
-    grid: &Grid,
+    call: &Call<'_, '_>,
     series: &Series,
     candidates: &[usize],
     infos: &[Series],
-    wanted: &[Compiled<'_>],
+    wanted: &[Compiled],
     answer: &mut Vec<Series>,
 ) -> Result<()> {
     let mut places: HashMap<Labels, usize> = HashMap::new();
-    for step in 0..grid.len() {
+    let (guard, steps) = (call.evaluator.guard, call.grid.len());
+    for step in 0..steps {
+        guard.work(1 + candidates.len())?;
         let Some(cell) = series.column.get(step) else { continue };
         // One info series per metric name, the newest.
         let mut by_name: HashMap<&str, (f64, usize)> = HashMap::new();
@@ -140,10 +112,10 @@ fn enrich(
         let mut added: HashMap<&str, &str> = HashMap::new();
         let mut found: Vec<usize> = by_name.values().map(|&(_, place)| place).collect();
         found.sort_unstable();
-        found.retain(|&place| wanted.iter().all(|matcher| matcher.passes(infos[place].labels.get(&matcher.matcher.name).unwrap_or(""))));
+        found.retain(|&place| wanted.iter().all(|matcher| matcher.accepts(infos[place].labels.get(&matcher.name).unwrap_or(""))));
         for place in &found {
             for (name, value) in infos[*place].labels.iter() {
-                let is_wanted = wanted.is_empty() || wanted.iter().any(|matcher| matcher.matcher.name == name);
+                let is_wanted = wanted.is_empty() || wanted.iter().any(|matcher| matcher.name == name);
                 if name == "__name__" || !is_wanted || series.labels.get(name).is_some() {
                     continue;
                 }
@@ -154,12 +126,13 @@ fn enrich(
             }
         }
         // Without an info series the labels asked for are empty; a matcher that needs more drops the series.
-        if found.is_empty() && wanted.iter().any(|matcher| !matcher.passes("")) {
+        if found.is_empty() && wanted.iter().any(|matcher| !matcher.accepts("")) {
             continue;
         }
         let labels = labels.build();
         let place = *places.entry(labels).or_insert_with_key(|labels| {
-            let column = Column::absent(grid.len());
+            let mut column = Column::absent(guard, steps);
+            column.charge_labels(labels);
             answer.push(Series { labels: labels.clone(), drop_name: series.drop_name, column });
             answer.len() - 1
         });

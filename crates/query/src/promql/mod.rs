@@ -3,7 +3,7 @@
 //! The path of a query: `source.rs` finds the selectors, reads all of them from the [`Scan`] at once and decodes each series
 //! into slices; `eval.rs` walks the tree over a grid of steps (`grid.rs`), every value being a column per series (`value.rs`);
 //! `select.rs` looks samples up, `binary.rs` and `aggregate.rs` join and fold columns, `functions/` has a file per family,
-//! `histogram/` the arithmetic of native histograms. `guard.rs` stops what runs too long or grows too large, `notes.rs`
+//! `histogram/` the arithmetic of native histograms. The guard stops what runs too long or grows too large, `notes.rs`
 //! collects warnings and infos.
 //!
 //! An instant query is a range query of one step; a subquery is the same walk over another grid.
@@ -16,7 +16,6 @@ mod binary;
 mod eval;
 mod functions;
 mod grid;
-mod guard;
 mod histogram;
 mod info;
 mod notes;
@@ -24,18 +23,19 @@ mod select;
 mod source;
 mod value;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lang::promql::ast::{Expr, Type};
-use model::{Answer, Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan, ScanStats};
+use model::{Answer, Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan};
 
 use eval::Evaluator;
 use grid::Grid;
-use guard::{CancelOnDrop, Guard};
 use notes::{Notebook, Notes};
 use source::Frame;
 use value::{Cell, Points, Series, Value};
+
+use crate::guard::{Guard, blocking};
 
 /// What an operator may change about the engine.
 #[derive(Clone, Debug)]
@@ -64,17 +64,10 @@ impl PromqlEngine {
     }
 
     /// The value of `query` at one instant: a scalar, a text, a vector, or the raw samples of a range selector.
-    pub async fn instant(
-        &self,
-        query: &str,
-        at_ms: i64,
-        lookback: Option<Duration>,
-        limits: &QueryLimits,
-        stats: Arc<Mutex<ScanStats>>,
-    ) -> Result<Answer> {
-        let expr = parse(query)?;
+    pub async fn instant(&self, query: &str, at_ms: i64, lookback: Option<Duration>, limits: &QueryLimits) -> Result<Answer> {
+        let expr = parse(query).await?;
         let frame = self.frame(Grid::instant(at_ms), 0, lookback);
-        self.run(query, expr, frame, limits, stats, |evaluator, expr| {
+        self.run(query, expr, frame, limits, |evaluator, expr| {
             let at_ms = evaluator.frame.query.start;
             if expr.value_type() == Type::Matrix {
                 return evaluator.raw_matrix(expr).map(Answered::Matrix);
@@ -89,7 +82,6 @@ impl PromqlEngine {
     }
 
     /// The value of `query` at `start_ms`, `start_ms + step_ms`, ... up to `end_ms`.
-    #[allow(clippy::too_many_arguments)]
     pub async fn range(
         &self,
         query: &str,
@@ -98,7 +90,6 @@ impl PromqlEngine {
         step_ms: i64,
         lookback: Option<Duration>,
         limits: &QueryLimits,
-        stats: Arc<Mutex<ScanStats>>,
     ) -> Result<Answer> {
         if step_ms <= 0 {
             return Err(Error::invalid("zero or negative query resolution step widths are not accepted. Try a positive integer"));
@@ -114,14 +105,14 @@ impl PromqlEngine {
             );
             return Err(Error::invalid(what));
         }
-        let expr = parse(query)?;
+        let expr = parse(query).await?;
         if !matches!(expr.value_type(), Type::Scalar | Type::Vector) {
             let name = expr.value_type().name();
             let what = format!("invalid expression type {name:?} for range query, must be Scalar or instant Vector");
             return Err(Error::invalid(what));
         }
         let frame = self.frame(Grid { start: start_ms, end: end_ms, step: step_ms }, step_ms, lookback);
-        self.run(query, expr, frame, limits, stats, |evaluator, expr| {
+        self.run(query, expr, frame, limits, |evaluator, expr| {
             let grid = evaluator.frame.query;
             let series = match evaluator.top(expr)? {
                 Value::Scalar(values) => {
@@ -148,44 +139,38 @@ impl PromqlEngine {
         expr: Expr,
         frame: Frame,
         limits: &QueryLimits,
-        stats: Arc<Mutex<ScanStats>>,
         answer: impl FnOnce(&Evaluator<'_>, &Expr) -> Result<Answered> + Send + 'static,
     ) -> Result<Answer> {
-        let started = std::time::Instant::now();
-        let guard = Arc::new(Guard::new(limits));
-        let _cancel = CancelOnDrop(guard.clone());
-        let (series_max, timeout) = (limits.series_max, limits.timeout);
+        let guard = Guard::new(limits);
+        let _cancel = guard.cancel_on_drop();
         let work = async {
-            let loaded = source::load(&self.scan, &expr, &frame, &guard, &stats).await?;
+            let loaded = source::load(&self.scan, &expr, &frame, &guard).await?;
             let (text, guard) = (query.to_owned(), guard.clone());
-            let computed = tokio::task::spawn_blocking(move || {
+            blocking(move || {
                 let notebook = Notebook::new(&text);
                 let data = answer(&Evaluator { frame, loaded: &loaded, guard: &guard, notes: &notebook }, &expr)?;
-                Ok::<_, Error>((data, notebook.finish()))
-            });
-            computed.await.map_err(|error| Error::internal("cannot evaluate query: the evaluator broke down").because(error))?
+                Ok((data, notebook.finish()))
+            })
+            .await
         };
-        let (data, Notes { warnings, infos }) = tokio::time::timeout(timeout, work).await.map_err(|_| guard.timed_out())??;
+        let (data, Notes { warnings, infos }) = tokio::time::timeout(limits.timeout, work).await.map_err(|_| guard.timed_out())??;
         let series = match &data {
             Answered::Vector(samples) => samples.len(),
             Answered::Matrix(series) => series.len(),
             _ => 1,
         };
-        if series > series_max {
-            let what = format!("cannot answer query: its {series} series are more than series_max = {series_max}");
+        if series > limits.series_max {
+            let what = format!("cannot answer query: its {series} series are more than series_max = {}", limits.series_max);
             return Err(Error::new(Code::LimitExceeded, what));
         }
-        let mut answer = Answer { warnings, infos, ..Answer::new(data) };
-        answer.stats.scan = *stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        answer.stats.elapsed_seconds = started.elapsed().as_secs_f64();
-        metrics::counter!("tyto_promql_queries_total").increment(1);
-        metrics::histogram!("tyto_promql_query_seconds").record(answer.stats.elapsed_seconds);
-        Ok(answer)
+        Ok(Answer { warnings, infos, ..Answer::new(data) })
     }
 }
 
-fn parse(query: &str) -> Result<Expr> {
-    lang::promql::parse(query).map_err(|error| Error::invalid(format!("invalid parameter \"query\": {error}")))
+/// Compiling a query's regular expressions takes its time.
+async fn parse(query: &str) -> Result<Expr> {
+    let query = query.to_owned();
+    blocking(move || lang::promql::parse(&query).map_err(|error| Error::invalid(format!("invalid parameter \"query\": {error}")))).await
 }
 
 /// 11000 as `11,000`.

@@ -14,11 +14,13 @@ pub(super) struct Notes {
 pub(super) struct Notebook<'a> {
     text: &'a str,
     notes: RefCell<Notes>,
+    /// Place and metric of the last [`Self::info_of`].
+    last: RefCell<(usize, String)>,
 }
 
 impl<'a> Notebook<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, notes: RefCell::default() }
+        Self { text, notes: RefCell::default(), last: RefCell::default() }
     }
 
     /// Something is wrong with the data or the query.
@@ -31,6 +33,15 @@ impl<'a> Notebook<'a> {
     pub(super) fn info(&self, at: &Expr, message: impl std::fmt::Display) {
         let text = format!("PromQL info: {message} ({})", Position::of(self.text, at.span.start));
         push_once(&mut self.notes.borrow_mut().infos, text);
+    }
+
+    /// An info that every window of a metric may give: it is written down once and not once per window.
+    pub(super) fn info_of(&self, at: &Expr, metric: &str, message: impl FnOnce() -> String) {
+        let mut last = self.last.borrow_mut();
+        if (last.0, last.1.as_str()) != (at.span.start, metric) {
+            *last = (at.span.start, metric.to_owned());
+            self.info(at, message());
+        }
     }
 
     pub(super) fn finish(self) -> Notes {

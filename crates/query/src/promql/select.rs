@@ -17,9 +17,10 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
     let mut vector = Vec::with_capacity(stored.len());
     for points in stored.iter() {
         evaluator.guard.check()?;
+        evaluator.guard.work(grid.len())?;
         let timeline = (selector.extent == Extent::Smoothed).then(|| smooth::timeline(points));
         let mut cursor = Cursor::new(points);
-        let mut column = Column::absent(grid.len());
+        let mut column = Column::absent(evaluator.guard, grid.len());
         for (step, time) in grid.times().enumerate() {
             let at = moved.of(time);
             let between = timeline.as_ref().and_then(|timeline| smooth::at(timeline, at, lookback));
@@ -46,8 +47,9 @@ pub(super) fn times_of(evaluator: &Evaluator<'_>, stored: &[Points], grid: &Grid
     let mut vector = Vec::with_capacity(stored.len());
     for points in stored {
         evaluator.guard.check()?;
+        evaluator.guard.work(grid.len())?;
         let mut cursor = Cursor::new(points);
-        let mut column = Column::absent(grid.len());
+        let mut column = Column::absent(evaluator.guard, grid.len());
         for (step, time) in grid.times().enumerate() {
             if let Some((at, _)) = cursor.newest(moved(time), evaluator.frame.lookback_ms) {
                 column.set_float(step, at as f64 / 1000.0);

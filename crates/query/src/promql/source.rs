@@ -1,20 +1,17 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use hashbrown::HashMap;
 use lang::promql::ast::{At, DurationExpr, Expr, Extent, Node, Selector, Shift};
 use model::samples::SamplesView;
-use model::{
-    Error, Filter, Labels, MatchOp, Matcher, NativeHistogram, Result, Scan, ScanRequest, ScanStats, Subject, Table, Test, TimeRange,
-};
+use model::{Error, Filter, Labels, Matcher, NativeHistogram, Result, Scan, ScanRequest, Subject, Table, TimeRange};
 
 use super::grid::Grid;
-use super::guard::Guard;
 use super::info;
-use super::value::Points;
-
-/// A staleness mark is this NaN and no other.
-pub(super) const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+use super::value::{Points, histogram_bytes};
+use crate::STALE_BITS;
+use crate::guard::{Charge, Guard, blocking, fold, label_bytes};
+use crate::selector::scan_test;
 
 /// Times of the query, needed wherever text speaks of them.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +26,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn millis(&self, duration: &DurationExpr) -> Result<i64> {
-        let range = (self.query.end - self.query.start) as f64 / 1000.0;
+        let range = self.query.end.saturating_sub(self.query.start) as f64 / 1000.0;
         let seconds = duration.seconds(self.step_ms as f64 / 1000.0, range);
         let seconds = seconds.map_err(|why| Error::invalid(format!("cannot use duration {duration}: {why}")))?;
         Ok((seconds * 1000.0).round() as i64)
@@ -71,6 +68,7 @@ impl Moved {
 #[derive(Default)]
 pub(super) struct Loaded {
     series: HashMap<Vec<Matcher>, Arc<Vec<Points>>>,
+    charges: Vec<Charge>,
 }
 
 impl Loaded {
@@ -79,12 +77,20 @@ impl Loaded {
     }
 }
 
-/// What to read: matchers, and from the first to the last millisecond.
-type Wanted = HashMap<Vec<Matcher>, (i64, i64)>;
+/// What to read: matchers, and from which to which millisecond; `foo / foo offset 1w` reads two short times, not a week.
+type Wanted = HashMap<Vec<Matcher>, Vec<(i64, i64)>>;
 
 fn want(wanted: &mut Wanted, matchers: &[Matcher], first: i64, last: i64) {
-    let range = wanted.entry(matchers.to_vec()).or_insert((first, last));
-    *range = (range.0.min(first), range.1.max(last));
+    let times = wanted.entry(matchers.to_vec()).or_default();
+    let mut joined = (first, last);
+    times.retain(|&(first, last)| {
+        let apart = last.saturating_add(1) < joined.0 || joined.1.saturating_add(1) < first;
+        if !apart {
+            joined = (joined.0.min(first), joined.1.max(last));
+        }
+        apart
+    });
+    times.push(joined);
 }
 
 /// Collects the selectors below `expr`, which is evaluated somewhere between `first` and `last`.
@@ -93,8 +99,8 @@ fn collect(expr: &Expr, first: i64, last: i64, frame: &Frame, wanted: &mut Wante
         let moved = frame.resolve(&selector.shift)?;
         let (before, after) = match selector.extent {
             Extent::Plain => (before, 0),
-            Extent::Anchored => (before + frame.lookback_ms, 0),
-            Extent::Smoothed => (before + frame.lookback_ms, frame.lookback_ms),
+            Extent::Anchored => (before.saturating_add(frame.lookback_ms), 0),
+            Extent::Smoothed => (before.saturating_add(frame.lookback_ms), frame.lookback_ms),
         };
         want(wanted, &selector.matchers, moved.of(first).saturating_sub(before), moved.of(last).saturating_add(after));
         Ok(())
@@ -121,17 +127,22 @@ fn collect(expr: &Expr, first: i64, last: i64, frame: &Frame, wanted: &mut Wante
 }
 
 /// Reads what the query needs, all selectors at once.
-pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard: &Guard, stats: &Arc<Mutex<ScanStats>>) -> Result<Loaded> {
+pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard: &Guard) -> Result<Loaded> {
     let mut wanted = Wanted::new();
     collect(expr, frame.query.start, frame.query.end, frame, &mut wanted)?;
     /// Scans of one query at the same time.
     const SCANS_MAX: usize = 8;
-    let reads = wanted.into_iter().map(|(matchers, (first, last))| async move {
-        let series = read(scan, &matchers, first, last, guard, stats).await?;
-        Ok::<_, Error>((matchers, Arc::new(series)))
+    let reads = wanted.into_iter().map(|(matchers, times)| async move {
+        let (series, charge) = read(scan, &matchers, &times, guard).await?;
+        Ok::<_, Error>((matchers, Arc::new(series), charge))
     });
-    let series = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
-    Ok(Loaded { series })
+    let read: Vec<_> = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
+    let mut loaded = Loaded::default();
+    for (matchers, series, charge) in read {
+        loaded.series.insert(matchers, series);
+        loaded.charges.push(charge);
+    }
+    Ok(loaded)
 }
 
 fn filter(matcher: &Matcher) -> Filter {
@@ -139,36 +150,20 @@ fn filter(matcher: &Matcher) -> Filter {
         "__name__" => Subject::Column("name".to_owned()),
         key => Subject::Entry { column: "labels".to_owned(), key: key.to_owned() },
     };
-    let value = matcher.value.clone();
-    let test = match matcher.op {
-        MatchOp::Equal => Test::Equal(value),
-        MatchOp::NotEqual => Test::NotEqual(value),
-        MatchOp::Regex => Test::Regex(value),
-        MatchOp::NotRegex => Test::NotRegex(value),
-    };
-    Filter { subject, test }
+    Filter { subject, test: scan_test(matcher.op, &matcher.value) }
 }
 
-async fn read(
-    scan: &Arc<dyn Scan>,
-    matchers: &[Matcher],
-    first: i64,
-    last: i64,
-    guard: &Guard,
-    stats: &Arc<Mutex<ScanStats>>,
-) -> Result<Vec<Points>> {
-    let mut request = ScanRequest::new(Table::Samples, TimeRange::of_millis_inclusive(first, last));
-    request.filters = matchers.iter().map(filter).collect();
-    request.columns = Some(SamplesView::COLUMNS.map(str::to_owned).to_vec());
-    request.stats = stats.clone();
-    let mut stream = scan.scan(request).await?;
-    let mut decoder = Decoder { first, last, by_id: HashMap::new(), series: Vec::new() };
-    while let Some(batch) = stream.next().await {
-        guard.check()?;
-        let points = decoder.add(&batch?)?;
-        guard.load(points)?;
+async fn read(scan: &Arc<dyn Scan>, matchers: &[Matcher], times: &[(i64, i64)], guard: &Guard) -> Result<(Vec<Points>, Charge)> {
+    let (guard, charge) = (guard.clone(), guard.charge(0));
+    let mut decoder = Decoder { first: 0, last: 0, by_id: HashMap::new(), series: Vec::new(), guard, charge };
+    for &(first, last) in times {
+        let mut request = ScanRequest::new(Table::Samples, TimeRange::of_millis_inclusive(first, last));
+        request.filters = matchers.iter().map(filter).collect();
+        request.columns = Some(SamplesView::COLUMNS.map(str::to_owned).to_vec());
+        (decoder.first, decoder.last) = (first, last);
+        decoder = fold(scan.scan(request).await?, decoder, |decoder, batch| decoder.add(batch).map(|()| true)).await?;
     }
-    Ok(decoder.finish())
+    blocking(move || Ok(decoder.finish())).await
 }
 
 /// Joins the rows of each series.
@@ -178,6 +173,8 @@ struct Decoder {
     /// Places in `series`: two label sets may share a hash.
     by_id: HashMap<i64, Vec<usize>>,
     series: Vec<Raw>,
+    guard: Guard,
+    charge: Charge,
 }
 
 struct Raw {
@@ -188,9 +185,9 @@ struct Raw {
 }
 
 impl Decoder {
-    fn add(&mut self, batch: &arrow::array::RecordBatch) -> Result<usize> {
+    fn add(&mut self, batch: &arrow::array::RecordBatch) -> Result<()> {
+        self.guard.check()?;
         let view = SamplesView::of(batch)?;
-        let mut added = 0;
         for row in 0..batch.num_rows() {
             let times = view.timestamps(row)?;
             let (sorted, wanted) = (times.is_sorted(), |at: &i64| self.first <= *at && *at <= self.last);
@@ -204,16 +201,24 @@ impl Decoder {
             let place = self.place(&view, row);
             let raw = &mut self.series[place];
             let floats = view.floats(row)?;
+            let (mut samples, mut bytes) = (range.len(), range.len() * size_of::<(i64, f64)>());
             if floats.is_empty() {
                 let histograms = view.histograms(row)?.into_iter().skip(range.start).take(range.len());
-                raw.histograms.extend(times[range.clone()].iter().copied().zip(histograms));
+                for (at, histogram) in times[range.clone()].iter().copied().zip(histograms) {
+                    // Each of its numbers counts.
+                    samples += histogram.positive.len() + histogram.negative.len() + histogram.custom_bounds.len();
+                    bytes += histogram_bytes(&histogram);
+                    raw.histograms.push((at, histogram));
+                }
             } else {
                 raw.float_times.extend_from_slice(&times[range.clone()]);
                 raw.floats.extend_from_slice(&floats[range.clone()]);
             }
-            added += range.len();
+            self.charge.grow(bytes);
+            self.guard.load(samples)?;
+            self.guard.fits(0)?;
         }
-        Ok(added)
+        Ok(())
     }
 
     fn place(&mut self, view: &SamplesView<'_>, row: usize) -> usize {
@@ -228,14 +233,16 @@ impl Decoder {
             return place;
         }
         places.push(self.series.len());
-        self.series.push(Raw { labels: view.label_set(row), float_times: Vec::new(), floats: Vec::new(), histograms: Vec::new() });
+        let labels = view.label_set(row);
+        self.charge.grow(label_bytes(&labels) + size_of::<Raw>() + size_of::<Points>());
+        self.series.push(Raw { labels, float_times: Vec::new(), floats: Vec::new(), histograms: Vec::new() });
         self.series.len() - 1
     }
 
-    fn finish(self) -> Vec<Points> {
+    fn finish(self) -> (Vec<Points>, Charge) {
         let mut series: Vec<Points> = self.series.into_iter().map(Raw::finish).collect();
         series.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
-        series
+        (series, self.charge)
     }
 }
 
@@ -269,7 +276,7 @@ impl Raw {
     }
 }
 
-/// By time, the later row first asked: of two points at one time the one that came last stays.
+/// By time; of two points at one time the one that came last stays.
 fn unique<T>(mut points: Vec<(i64, T)>) -> Vec<(i64, T)> {
     points.sort_by_key(|(at, _)| *at);
     let mut kept: Vec<(i64, T)> = Vec::with_capacity(points.len());

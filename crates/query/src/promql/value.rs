@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 use model::{Code, Error, Labels, NativeHistogram, Result};
 
 use super::grid::Grid;
+use crate::guard::{Charge, Guard, label_bytes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -20,6 +21,19 @@ pub(super) struct Column {
     pub(super) floats: Vec<f64>,
     /// Empty while no step holds a histogram.
     histograms: Vec<Option<Arc<NativeHistogram>>>,
+    charge: Charge,
+}
+
+/// Of a column, whatever its steps hold.
+pub(super) const STEP_BYTES: usize = size_of::<f64>() + size_of::<Mark>();
+/// Of a column without steps, with a share of its labels.
+const SERIES_BYTES: usize = 256;
+
+/// What a histogram takes.
+pub(super) fn histogram_bytes(histogram: &NativeHistogram) -> usize {
+    size_of::<NativeHistogram>()
+        + (histogram.positive.len() + histogram.negative.len()) * size_of::<(i32, f64)>()
+        + histogram.custom_bounds.len() * size_of::<f64>()
 }
 
 /// A value at one step.
@@ -43,12 +57,14 @@ impl Cell {
 }
 
 impl Column {
-    pub(super) fn absent(steps: usize) -> Self {
-        Self { marks: vec![Mark::Absent; steps], floats: vec![0.0; steps], histograms: Vec::new() }
+    pub(super) fn absent(guard: &Guard, steps: usize) -> Self {
+        let charge = guard.charge(SERIES_BYTES + steps * STEP_BYTES);
+        Self { marks: vec![Mark::Absent; steps], floats: vec![0.0; steps], histograms: Vec::new(), charge }
     }
 
-    pub(super) fn of_floats(floats: Vec<f64>) -> Self {
-        Self { marks: vec![Mark::Float; floats.len()], floats, histograms: Vec::new() }
+    pub(super) fn of_floats(guard: &Guard, floats: Vec<f64>) -> Self {
+        let charge = guard.charge(SERIES_BYTES + floats.len() * STEP_BYTES);
+        Self { marks: vec![Mark::Float; floats.len()], floats, histograms: Vec::new(), charge }
     }
 
     pub(super) fn is_present(&self, step: usize) -> bool {
@@ -80,12 +96,26 @@ impl Column {
             Cell::Float(value) => self.set_float(step, value),
             Cell::Histogram(histogram) => {
                 if self.histograms.is_empty() {
+                    self.charge.grow(self.marks.len() * size_of::<Option<Arc<NativeHistogram>>>());
                     self.histograms = vec![None; self.marks.len()];
                 }
-                self.histograms[step] = Some(histogram);
+                // One that others hold too is counted there.
+                if Arc::strong_count(&histogram) == 1 {
+                    self.charge.grow(histogram_bytes(&histogram));
+                }
+                if let Some(before) = self.histograms[step].replace(histogram)
+                    && Arc::strong_count(&before) == 1
+                {
+                    self.charge.shrink(histogram_bytes(&before));
+                }
                 self.marks[step] = Mark::Histogram;
             }
         }
+    }
+
+    /// Counts labels that are this series' own.
+    pub(super) fn charge_labels(&mut self, labels: &Labels) {
+        self.charge.grow(label_bytes(labels));
     }
 
     pub(super) fn set_float(&mut self, step: usize, value: f64) {
@@ -98,8 +128,8 @@ impl Column {
     }
 
     /// The first step of `self`, at as many steps as the grid has.
-    fn repeated(&self, steps: usize) -> Self {
-        let mut column = Self::absent(steps);
+    fn repeated(&self, guard: &Guard, steps: usize) -> Self {
+        let mut column = Self::absent(guard, steps);
         if let Some(cell) = self.get(0) {
             (0..steps).for_each(|step| column.set(step, cell.clone()));
         }
@@ -124,14 +154,17 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub(super) fn repeated(self, steps: usize) -> Self {
-        match self {
+    pub(super) fn repeated(self, guard: &Guard, steps: usize) -> Result<Self> {
+        Ok(match self {
             Self::Scalar(values) => Self::Scalar(vec![values[0]; steps]),
             Self::Text(text) => Self::Text(text),
             Self::Vector(series) => {
-                Self::Vector(series.into_iter().map(|series| Series { column: series.column.repeated(steps), ..series }).collect())
+                guard.reserve(series.len().saturating_mul(steps))?;
+                guard.fits(series.len().saturating_mul(steps).saturating_mul(STEP_BYTES))?;
+                let repeated = |series: Series| Series { column: series.column.repeated(guard, steps), ..series };
+                Self::Vector(series.into_iter().map(repeated).collect())
             }
-        }
+        })
     }
 }
 
@@ -193,12 +226,15 @@ pub(super) struct Points {
     pub(super) histograms: Vec<Arc<NativeHistogram>>,
     /// When the series ended.
     pub(super) stale_times: Vec<i64>,
+    /// Of the points of a subquery; those of the store are counted where they are loaded.
+    pub(super) charge: Charge,
 }
 
 impl Points {
     /// What a subquery hands to the function around it.
     pub(super) fn of_series(series: Series, grid: &Grid) -> Self {
         let mut points = Self { labels: series.labels, drop_name: series.drop_name, ..Self::default() };
+        points.charge = series.column.charge.clone();
         for (step, at) in grid.times().enumerate() {
             match series.column.get(step) {
                 Some(Cell::Float(value)) => {

@@ -12,7 +12,6 @@ use model::{Filter, Subject, Table, Test, TimeRange};
 use regex::Regex;
 
 use super::exec::Source;
-use crate::selector::anchored;
 
 /// What of a predicate a scan can do.
 pub(super) struct Pushed {
@@ -43,7 +42,7 @@ fn is_approximate(expr: &Expr) -> bool {
 /// `None` when the pattern is none: SQL says so, in its own words.
 fn passes_empty(test: &Test) -> Option<bool> {
     let matches = |pattern: &str| Regex::new(pattern).ok().map(|regex| regex.is_match(""));
-    let matches_whole = |pattern: &str| anchored(pattern).ok().map(|regex| regex.is_match(""));
+    let matches_whole = |pattern: &str| matches(&format!("^(?s:{pattern})$"));
     match test {
         Test::Equal(value) | Test::Contains(value) => Some(value.is_empty()),
         Test::NotEqual(value) | Test::NotContains(value) => Some(!value.is_empty()),
@@ -138,10 +137,8 @@ fn like(pattern: &str, negated: bool, any_case: bool) -> Test {
         match letter {
             '%' => regex.push_str(".*"),
             '_' => regex.push('.'),
-            '\\' if letters.peek().is_some_and(|next| ['%', '_', '\\'].contains(next)) => {
-                let escaped = letters.next().map(String::from).unwrap_or_default();
-                regex.push_str(&regex::escape(&escaped));
-            }
+            // The letter behind a backslash is meant as it is; a backslash at the end, too.
+            '\\' => regex.push_str(&regex::escape(letters.next().unwrap_or('\\').encode_utf8(&mut [0; 4]))),
             other => regex.push_str(&regex::escape(other.encode_utf8(&mut [0; 4]))),
         }
     }

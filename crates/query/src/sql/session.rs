@@ -23,6 +23,10 @@ use super::table::ScanTable;
 const CATALOG: &str = "tyto";
 const SCHEMA: &str = "public";
 
+/// Functions that make a value of any size from a few numbers, without asking the memory pool: they are left out. The table
+/// functions `range` and `generate_series` give their rows one batch after the other and stay.
+const UNBOUNDED: [&str; 7] = ["range", "generate_series", "array_repeat", "array_resize", "repeat", "lpad", "rpad"];
+
 pub(super) fn base(partitions_max: usize) -> SessionState {
     let mut config = SessionConfig::new()
         .with_information_schema(true)
@@ -32,7 +36,9 @@ pub(super) fn base(partitions_max: usize) -> SessionState {
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let mut builder =
         SessionStateBuilder::new().with_config(config).with_default_features().with_physical_optimizer_rule(Arc::new(NewestFirst));
-    builder.scalar_functions().get_or_insert_default().extend(functions::all());
+    let functions = builder.scalar_functions().get_or_insert_default();
+    functions.retain(|function| !UNBOUNDED.contains(&function.name()));
+    functions.extend(functions::all());
     builder.build()
 }
 

@@ -1,9 +1,10 @@
 //! What may be asked in SQL: one statement that only reads, of a size that planning it can bear.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Statement as Ast, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -13,9 +14,12 @@ use super::errors::parsing;
 
 /// Of the statement's text.
 const SQL_BYTES_MAX: usize = 256 << 10;
-/// Operators that nest: a chain of so many is a tree so deep, and planning walks it by recursion on a thread's stack.
+/// Operators that nest: a chain of so many is a tree so deep, and planning walks it by recursion on the stack of
+/// [`crate::guard::deep`], some ten KiB a level.
 const SQL_OPERATORS_MAX: usize = 500;
 const SQL_NESTING_MAX: usize = 50;
+/// Tables that a statement names: `FROM a, b, c` nests without an operator.
+const SQL_TABLES_MAX: usize = 100;
 
 pub(super) fn read(sql: &str) -> Result<Statement> {
     check_size(sql)?;
@@ -30,7 +34,7 @@ pub(super) fn read(sql: &str) -> Result<Statement> {
         return Err(Error::invalid("cannot run several SQL statements at once: send them one by one"));
     }
     match reads(&statement) {
-        true => Ok(statement),
+        true => check_tables(&statement).map(|()| statement),
         false => {
             let prefixes = ["EXPLAIN", "ANALYZE", "VERBOSE"];
             let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
@@ -56,6 +60,25 @@ fn reads(statement: &Statement) -> bool {
     }
 }
 
+fn check_tables(statement: &Statement) -> Result<()> {
+    let ast = match statement {
+        Statement::Explain(explain) => return check_tables(&explain.statement),
+        Statement::Statement(ast) => ast,
+        _ => return Ok(()),
+    };
+    let mut tables = 0;
+    let over = visit_relations(&**ast, |_| {
+        tables += 1;
+        if tables > SQL_TABLES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    match over {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            Err(Error::new(Code::TooLarge, format!("cannot run an SQL query that names more than {SQL_TABLES_MAX} tables")))
+        }
+    }
+}
+
 fn check_size(sql: &str) -> Result<()> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(Error::new(Code::TooLarge, format!("cannot run an SQL query of more than {SQL_BYTES_MAX} bytes")));
@@ -74,6 +97,7 @@ fn check_size(sql: &str) -> Result<()> {
     }
 }
 
+/// Whether the token may put one node around another. What cannot is listed, so that an operator nobody thought of counts.
 fn nests(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
@@ -81,41 +105,41 @@ fn nests(token: &Token) -> bool {
             Keyword::AND
                 | Keyword::OR
                 | Keyword::NOT
+                | Keyword::XOR
+                | Keyword::DIV
+                | Keyword::IS
+                | Keyword::IN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::RLIKE
+                | Keyword::REGEXP
+                | Keyword::BETWEEN
+                | Keyword::COLLATE
+                | Keyword::AT
                 | Keyword::UNION
                 | Keyword::INTERSECT
                 | Keyword::EXCEPT
                 | Keyword::JOIN
                 | Keyword::CASE
         ),
-        Token::Comma
-        | Token::Whitespace(_)
-        | Token::Number(..)
+        Token::Number(..)
         | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::UnicodeStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Comma
         | Token::Period
         | Token::LParen
         | Token::RParen
+        // The bracket that opens has counted.
+        | Token::RBracket
         | Token::SemiColon
+        | Token::Whitespace(_)
         | Token::EOF => false,
-        token => is_operator(token),
+        _ => true,
     }
-}
-
-fn is_operator(token: &Token) -> bool {
-    matches!(
-        token,
-        Token::Plus
-            | Token::Minus
-            | Token::Mul
-            | Token::Div
-            | Token::Mod
-            | Token::StringConcat
-            | Token::Pipe
-            | Token::Ampersand
-            | Token::Caret
-            | Token::LBracket
-            | Token::DoubleColon
-            | Token::Tilde
-            | Token::ShiftLeft
-            | Token::ShiftRight
-    )
 }

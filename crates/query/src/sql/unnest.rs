@@ -9,11 +9,10 @@ use futures::{Stream, StreamExt, stream};
 use model::schema::column;
 use model::{Error, Result, TimeRange};
 
+use crate::STALE_BITS;
+
 /// Rows of one batch of points: a chunk's labels are copied onto each of its points, so batches are kept small.
 const BATCH_ROWS: usize = 8192;
-
-/// A point that says its series has ended. It is no sample, and one of them would make every sum NaN.
-const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The columns of `samples` that a view with that schema is made of.
 pub(super) fn columns(schema: &SchemaRef) -> Vec<String> {
@@ -65,6 +64,7 @@ impl Unnest {
             for index in from + self.done..end {
                 let at_ns = times.value(first_time + index - from).saturating_mul(1_000_000);
                 let value = values.value(index);
+                // The end of a series is no sample, and one of them would make every sum NaN.
                 if self.time.contains(at_ns) && value.to_bits() != STALE_BITS {
                     rows.push(u32::try_from(self.row).expect("a batch has under 2^32 rows"));
                     at.push(at_ns);

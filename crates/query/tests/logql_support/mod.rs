@@ -1,96 +1,14 @@
-//! What the LogQL tests share: log lines in memory behind [`Scan`], and the text language in which cases load them.
+//! What the LogQL tests share: log lines in memory, and the text language in which cases load them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{Array, Int64Array, RecordBatch, StringArray, UInt64Array};
-use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
-use futures::StreamExt;
 use model::logs::{LogRow, LogsBuilder};
-use model::schema::column;
-use model::{AttributeValue, Attributes, AttributesView, Filter, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test};
+use model::{AttributeValue, Attributes, Table};
 use query::logql::LogqlEngine;
-use regex::Regex;
+use testkit::memory_scan::MemoryScan;
 
 /// Small, so that every test crosses batches.
 const BATCH_ROWS: usize = 5;
-
-pub(crate) struct Lines {
-    rows: RecordBatch,
-    /// Batches that readers took.
-    pub(crate) batches_read: Arc<AtomicUsize>,
-}
-
-fn subject(batch: &RecordBatch, row: usize, wanted: &Subject) -> String {
-    match wanted {
-        Subject::Column(name) => {
-            let texts: &StringArray = column(batch, name).expect("a text column");
-            if texts.is_null(row) { String::new() } else { texts.value(row).to_owned() }
-        }
-        Subject::Entry { column, key } => {
-            AttributesView::of(batch, column, None).expect("a map column").get(row, key).unwrap_or("").to_owned()
-        }
-        Subject::FirstOf(subjects) => {
-            subjects.iter().map(|wanted| subject(batch, row, wanted)).find(|text| !text.is_empty()).unwrap_or_default()
-        }
-    }
-}
-
-/// The rows that pass.
-fn passing(batch: &RecordBatch, filter: &Filter) -> Vec<bool> {
-    let regex = |regex: &str| Regex::new(regex).expect("the engine pushes valid expressions");
-    let test: Box<dyn Fn(&str) -> bool> = match &filter.test {
-        Test::Equal(value) => Box::new(move |text| text == value),
-        Test::NotEqual(value) => Box::new(move |text| text != value),
-        Test::OneOf(values) => Box::new(move |text| values.iter().any(|value| value == text)),
-        Test::Regex(text) | Test::Search(text) => {
-            let regex = regex(text);
-            Box::new(move |text| regex.is_match(text))
-        }
-        Test::NotRegex(text) | Test::NotSearch(text) => {
-            let regex = regex(text);
-            Box::new(move |text| !regex.is_match(text))
-        }
-        Test::Contains(value) => Box::new(move |text| text.contains(value)),
-        Test::NotContains(value) => Box::new(move |text| !text.contains(value)),
-    };
-    (0..batch.num_rows()).map(|row| test(&subject(batch, row, &filter.subject))).collect()
-}
-
-#[async_trait]
-impl Scan for Lines {
-    fn schema(&self, table: Table) -> SchemaRef {
-        table.schema()
-    }
-
-    async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
-        let times: &Int64Array = column(&self.rows, "time_unix_nano")?;
-        let filters: Vec<_> = request.filters.iter().map(|filter| passing(&self.rows, filter)).collect();
-        let mut rows: Vec<u64> = (0..self.rows.num_rows())
-            .filter(|&row| request.time.contains(times.value(row)))
-            .filter(|&row| filters.iter().all(|passing| passing[row]))
-            .map(|row| row as u64)
-            .collect();
-        match request.order {
-            Order::Any => {}
-            Order::NewestFirst => rows.sort_by_key(|&row| std::cmp::Reverse(times.value(row as usize))),
-            Order::OldestFirst => rows.sort_by_key(|&row| times.value(row as usize)),
-        }
-        rows.truncate(request.limit.unwrap_or(usize::MAX));
-        let wanted = request.columns.clone().expect("the engine names its columns");
-        let indices: Vec<usize> = wanted.iter().map(|name| self.rows.schema().index_of(name).expect("a column")).collect();
-        let projected = self.rows.project(&indices)?;
-        let batches: Vec<_> =
-            rows.chunks(BATCH_ROWS).map(|rows| Ok(take_record_batch(&projected, &UInt64Array::from(rows.to_vec()))?)).collect();
-        let read = self.batches_read.clone();
-        let counted = futures::stream::iter(batches).inspect(move |_| {
-            read.fetch_add(1, Ordering::Relaxed);
-        });
-        Ok(Box::pin(counted))
-    }
-}
 
 /// Collects `load` lines: `{labels} "line" @ 10s [repeat every 10s for 3] [metadata key="value"]`.
 #[derive(Default)]
@@ -129,18 +47,22 @@ impl Loader {
         for (name, value) in &labels {
             resource.set(name, AttributeValue::Text(value));
         }
+        // As a receiver does.
+        let named = |wanted: &str| labels.iter().find(|(name, value)| name == wanted && !value.is_empty());
+        let service_name = named("service.name").or_else(|| named("service_name")).map_or("", |(_, value)| value);
         for index in 0..times {
             for (name, value) in &metadata {
                 self.builder.attributes.push(name, AttributeValue::Text(value));
             }
-            let row = LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, ..LogRow::default() };
+            let row = LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, service_name, ..LogRow::default() };
             self.builder.push(&row, &resource, &Attributes::default());
         }
     }
 
-    pub(crate) fn lines(mut self) -> Lines {
-        let batch = self.builder.finish();
-        Lines { rows: concat_batches(&batch.schema(), [&batch]).expect("one schema"), batches_read: Arc::default() }
+    pub(crate) fn lines(mut self) -> MemoryScan {
+        let scan = MemoryScan::in_batches_of(BATCH_ROWS);
+        scan.push(Table::Logs, self.builder.finish());
+        scan
     }
 
     pub(crate) fn engine(self) -> LogqlEngine {

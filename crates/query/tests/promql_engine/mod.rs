@@ -19,9 +19,9 @@ impl Query for Engine {
     async fn query(&self, request: Request) -> Result<Answer> {
         let Request { ask, limits } = request;
         match ask {
-            Ask::PromqlInstant { query, at_ms, lookback } => self.0.instant(&query, at_ms, lookback, &limits, Arc::default()).await,
+            Ask::PromqlInstant { query, at_ms, lookback } => self.0.instant(&query, at_ms, lookback, &limits).await,
             Ask::PromqlRange { query, start_ms, end_ms, step_ms, lookback } => {
-                self.0.range(&query, start_ms, end_ms, step_ms, lookback, &limits, Arc::default()).await
+                self.0.range(&query, start_ms, end_ms, step_ms, lookback, &limits).await
             }
             _ => Err(Error::unsupported("cannot answer anything but PromQL here")),
         }

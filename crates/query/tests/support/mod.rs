@@ -1,124 +1,16 @@
-//! A scan over batches in memory that does everything the slow and obvious way, and a little company's telemetry.
+//! A little company's telemetry.
 
 #![allow(dead_code)]
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
 use model::logs::{LogRow, LogsBuilder};
 use model::samples::{SamplesBuilder, SeriesRow};
-use model::schema::column;
 use model::spans::{SpanRow, SpansBuilder};
-use model::{
-    AttributeValue, Attributes, AttributesView, Filter, Identity, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test,
-    TimeRange,
-};
-use regex::Regex;
-
-#[derive(Default)]
-pub(crate) struct FakeScan {
-    pub(crate) tables: HashMap<Table, RecordBatch>,
-    /// Every request that came.
-    pub(crate) requests: Mutex<Vec<ScanRequest>>,
-    /// Never gives a row.
-    pub(crate) stuck: bool,
-}
-
-impl FakeScan {
-    pub(crate) fn with(mut self, table: Table, rows: RecordBatch) -> Self {
-        self.tables.insert(table, rows);
-        self
-    }
-}
-
-fn subject(batch: &RecordBatch, row: usize, subject: &Subject) -> String {
-    match subject {
-        Subject::Column(name) => {
-            let texts: &StringArray = column(batch, name).expect("a text column");
-            if texts.is_null(row) { String::new() } else { texts.value(row).to_owned() }
-        }
-        Subject::Entry { column: name, key } => {
-            let map: &MapArray = column(batch, name).expect("a map column");
-            AttributesView::of_map(map, None).get(row, key).unwrap_or_default().to_owned()
-        }
-        Subject::FirstOf(subjects) => {
-            subjects.iter().map(|each| self::subject(batch, row, each)).find(|text| !text.is_empty()).unwrap_or_default()
-        }
-    }
-}
-
-fn passes(text: &str, test: &Test) -> bool {
-    let whole = |pattern: &str| Regex::new(&format!("^(?s:{pattern})$")).expect("a pattern").is_match(text);
-    match test {
-        Test::Equal(value) => text == value,
-        Test::NotEqual(value) => text != value,
-        Test::OneOf(values) => values.iter().any(|value| value == text),
-        Test::Regex(pattern) => whole(pattern),
-        Test::NotRegex(pattern) => !whole(pattern),
-        Test::Contains(value) => text.contains(value),
-        Test::NotContains(value) => !text.contains(value),
-        Test::Search(pattern) => Regex::new(pattern).expect("a pattern").is_match(text),
-        Test::NotSearch(pattern) => !Regex::new(pattern).expect("a pattern").is_match(text),
-    }
-}
-
-fn kept(batch: &RecordBatch, request: &ScanRequest) -> Vec<u32> {
-    let (first, last) = request.table.time_columns();
-    let (first, last): (&Int64Array, &Int64Array) = (column(batch, first).expect("time"), column(batch, last).expect("time"));
-    let in_time = |row: usize| !request.time.is_empty() && request.time.overlaps(first.value(row), last.value(row));
-    let filter = |row: usize, filter: &Filter| passes(&subject(batch, row, &filter.subject), &filter.test);
-    let mut rows: Vec<usize> = (0..batch.num_rows()).filter(|&row| in_time(row)).collect();
-    rows.retain(|&row| request.filters.iter().all(|each| filter(row, each)));
-    match request.order {
-        Order::Any => {}
-        Order::NewestFirst => rows.sort_by_key(|&row| std::cmp::Reverse(first.value(row))),
-        Order::OldestFirst => rows.sort_by_key(|&row| first.value(row)),
-    }
-    rows.truncate(request.limit.unwrap_or(usize::MAX));
-    rows.into_iter().map(|row| u32::try_from(row).expect("few rows")).collect()
-}
-
-#[async_trait]
-impl Scan for FakeScan {
-    fn schema(&self, table: Table) -> SchemaRef {
-        table.schema()
-    }
-
-    async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
-        self.requests.lock().expect("no test panics with it").push(request.clone());
-        if self.stuck {
-            return Ok(Box::pin(futures::stream::pending()));
-        }
-        let batch = self.tables.get(&request.table).cloned().unwrap_or_else(|| RecordBatch::new_empty(request.table.schema()));
-        let rows = kept(&batch, &request);
-        {
-            let mut stats = request.stats.lock().expect("no test panics with it");
-            stats.bytes_scanned += batch.get_array_memory_size() as u64;
-            stats.rows_scanned += batch.num_rows() as u64;
-            stats.rows_returned += rows.len() as u64;
-        }
-        let names = request.columns.clone();
-        // Small batches, so that whoever reads meets their seams.
-        let batches: Vec<_> = rows
-            .chunks(3)
-            .map(|rows| {
-                let batch = take_record_batch(&batch, &UInt32Array::from(rows.to_vec()))?;
-                Ok(match &names {
-                    Some(names) => {
-                        let at: Vec<usize> = names.iter().map(|name| batch.schema().index_of(name).expect("a column")).collect();
-                        batch.project(&at)?
-                    }
-                    None => batch,
-                })
-            })
-            .collect();
-        Ok(Box::pin(futures::stream::iter(batches)))
-    }
-}
+use model::{AttributeValue, Attributes, Identity, Table, TimeRange};
+use testkit::memory_scan::MemoryScan;
 
 fn attributes(pairs: &[(&str, &str)]) -> Attributes {
     let mut attributes = Attributes::default();
@@ -217,8 +109,12 @@ pub(crate) fn samples() -> RecordBatch {
     identified(&builder.finish(), "playback", "")
 }
 
-pub(crate) fn company() -> FakeScan {
-    FakeScan::default().with(Table::Logs, logs()).with(Table::Spans, spans()).with(Table::Samples, samples())
+pub(crate) fn company() -> MemoryScan {
+    let scan = MemoryScan::in_batches_of(3);
+    for (table, rows) in [(Table::Logs, logs()), (Table::Spans, spans()), (Table::Samples, samples())] {
+        scan.push(table, rows);
+    }
+    scan
 }
 
 pub(crate) fn everything() -> TimeRange {

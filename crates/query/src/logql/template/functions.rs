@@ -1,12 +1,14 @@
 //! The functions a template may call.
 
-use regex::Regex;
+use std::borrow::Cow;
+
+use regex::{Captures, Regex};
 
 use super::Value;
 use crate::logql::convert;
 use crate::logql::row::Row;
 
-type Call = fn(&Arguments, &Row<'_>) -> Result<Value, String>;
+type Call = fn(&Arguments<'_>, &Row<'_>) -> Result<Value, String>;
 
 #[derive(Clone, Copy)]
 pub(super) struct Function {
@@ -14,12 +16,6 @@ pub(super) struct Function {
     /// Fewest and most arguments.
     arity: (usize, usize),
     call: Call,
-}
-
-impl PartialEq for Function {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
 }
 
 impl std::fmt::Debug for Function {
@@ -34,23 +30,33 @@ impl Function {
         Some(Self { name, arity: (least, most), call })
     }
 
-    pub(super) fn call(&self, arguments: Vec<Value>, row: &Row<'_>) -> Result<Value, String> {
+    /// Whether the first argument is a regular expression.
+    pub(super) fn takes_regex(&self) -> bool {
+        matches!(self.name, "regexReplaceAll" | "regexReplaceAllLiteral" | "count")
+    }
+
+    pub(super) fn call(&self, arguments: Vec<Value>, regex: Option<&Regex>, row: &Row<'_>) -> Result<Value, String> {
         let (least, most) = self.arity;
         if arguments.len() < least || arguments.len() > most {
             return Err(format!("{} cannot take {} arguments", self.name, arguments.len()));
         }
         let texts = arguments.iter().map(|value| value.clone().into_text(row)).collect();
-        (self.call)(&Arguments { values: arguments, texts }, row)
+        match (self.call)(&Arguments { values: arguments, texts, regex }, row)? {
+            Value::Text(text) => within(text.len()).map(|()| Value::Text(text)),
+            value => Ok(value),
+        }
     }
 }
 
 /// The arguments as they are and as text.
-struct Arguments {
+struct Arguments<'r> {
     values: Vec<Value>,
     texts: Vec<String>,
+    /// The first of them, compiled.
+    regex: Option<&'r Regex>,
 }
 
-impl Arguments {
+impl Arguments<'_> {
     fn text(&self, index: usize) -> &str {
         &self.texts[index]
     }
@@ -89,8 +95,19 @@ impl Arguments {
         }
     }
 
-    fn regex(&self, index: usize) -> Result<Regex, String> {
-        Regex::new(&lang::logql::regex_text(self.text(index))).map_err(|error| error.to_string())
+    fn regex(&self) -> Result<Cow<'_, Regex>, String> {
+        match self.regex {
+            Some(regex) => Ok(Cow::Borrowed(regex)),
+            None => lang::searching(self.text(0)).map(Cow::Owned).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// Asked with a text's length before it is made, wherever it may be many times as long as what it is made from.
+fn within(bytes: usize) -> Result<(), String> {
+    match bytes <= super::RENDERED_BYTES_MAX {
+        true => Ok(()),
+        false => Err(format!("the text is longer than {} bytes", super::RENDERED_BYTES_MAX)),
     }
 }
 
@@ -108,10 +125,10 @@ const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     ("upper", 1, 1, |a, _| text(a.text(0).to_uppercase())),
     ("title", 1, 1, |a, _| text(title(a.text(0)))),
     ("Replace", 4, 4, |a, _| match usize::try_from(a.int(3)) {
-        Ok(times) => text(a.text(0).replacen(a.text(1), a.text(2), times)),
-        Err(_) => text(a.text(0).replace(a.text(1), a.text(2))),
+        Ok(times) => replaced(a.text(0), a.text(1), a.text(2), times),
+        Err(_) => replaced(a.text(0), a.text(1), a.text(2), usize::MAX),
     }),
-    ("replace", 3, 3, |a, _| text(a.text(2).replace(a.text(0), a.text(1)))),
+    ("replace", 3, 3, |a, _| replaced(a.text(2), a.text(0), a.text(1), usize::MAX)),
     ("Trim", 2, 2, |a, _| text(a.text(0).trim_matches(|c| a.text(1).contains(c)))),
     ("TrimLeft", 2, 2, |a, _| text(a.text(0).trim_start_matches(|c| a.text(1).contains(c)))),
     ("TrimRight", 2, 2, |a, _| text(a.text(0).trim_end_matches(|c| a.text(1).contains(c)))),
@@ -168,10 +185,8 @@ const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
     }),
     ("repeat", 2, 2, |a, _| {
         let times = usize::try_from(a.int(0)).unwrap_or(0);
-        match times.saturating_mul(a.text(1).len()) <= super::RENDERED_BYTES_MAX {
-            true => text(a.text(1).repeat(times)),
-            false => Err("repeat makes a text that is too long".to_owned()),
-        }
+        within(times.saturating_mul(a.text(1).len()))?;
+        text(a.text(1).repeat(times))
     }),
     ("indent", 2, 2, |a, _| indent(a)),
     ("nindent", 2, 2, |a, row| indent(a).map(|value| Value::Text(format!("\n{}", value.into_text(row))))),
@@ -184,9 +199,9 @@ const FUNCTIONS: &[(&str, usize, usize, Call)] = &[
         let skip = a.text(1).chars().count().saturating_sub(width);
         text(format!("{:>width$}", a.text(1).chars().skip(skip).collect::<String>()))
     }),
-    ("regexReplaceAll", 3, 3, |a, _| text(a.regex(0)?.replace_all(a.text(1), a.text(2)))),
-    ("regexReplaceAllLiteral", 3, 3, |a, _| text(a.regex(0)?.replace_all(a.text(1), regex::NoExpand(a.text(2))))),
-    ("count", 2, 2, |a, _| Ok(Value::Int(a.regex(0)?.find_iter(a.text(1)).count() as i64))),
+    ("regexReplaceAll", 3, 3, |a, _| regex_replaced(a, |found, out| found.expand(a.text(2), out)).map(Value::Text)),
+    ("regexReplaceAllLiteral", 3, 3, |a, _| regex_replaced(a, |_, out| out.push_str(a.text(2))).map(Value::Text)),
+    ("count", 2, 2, |a, _| Ok(Value::Int(a.regex()?.find_iter(a.text(1)).count() as i64))),
     ("bytes", 1, 1, |a, _| convert::bytes(a.text(0)).map(|bytes| Value::Float(bytes as f64))),
     ("duration", 1, 1, |a, _| convert::duration_ns(a.text(0)).map(|nanos| Value::Float(nanos as f64 / 1e9))),
     ("duration_seconds", 1, 1, |a, _| convert::duration_ns(a.text(0)).map(|nanos| Value::Float(nanos as f64 / 1e9))),
@@ -204,13 +219,35 @@ fn title(words: &str) -> String {
     words.chars().map(upper).collect()
 }
 
-fn indent(a: &Arguments) -> Result<Value, String> {
+fn replaced(within_text: &str, from: &str, to: &str, times: usize) -> Result<Value, String> {
+    let count = within_text.matches(from).take(times).count();
+    within(within_text.len().saturating_add(count.saturating_mul(to.len())))?;
+    text(within_text.replacen(from, to, times))
+}
+
+fn regex_replaced(a: &Arguments<'_>, replace: impl Fn(&Captures<'_>, &mut String)) -> Result<String, String> {
+    let (regex, whole) = (a.regex()?, a.text(1));
+    // A replacement is at most as long as it is written, with the whole match for every `$` in it.
+    let (written, groups) = (a.text(2).len(), a.text(2).matches('$').count());
+    let (mut out, mut copied) = (String::new(), 0);
+    for found in regex.captures_iter(whole) {
+        let all = found.get_match();
+        out.push_str(&whole[copied..all.start()]);
+        within(out.len().saturating_add(written).saturating_add(groups.saturating_mul(all.len())))?;
+        replace(&found, &mut out);
+        copied = all.end();
+    }
+    Ok(out + &whole[copied..])
+}
+
+fn indent(a: &Arguments<'_>) -> Result<Value, String> {
     let pad = " ".repeat(a.int(0).clamp(0, 1_000) as usize);
+    within(a.text(1).len().saturating_add(a.text(1).lines().count().saturating_mul(pad.len())))?;
     text(a.text(1).lines().map(|line| format!("{pad}{line}")).collect::<Vec<_>>().join("\n"))
 }
 
 /// Go's `Sprintf` with the verbs that lines need: `%s %v %d %f %g %e %t %q %x %%`, flags `-`, `0`, `+`, width, precision.
-fn printf(a: &Arguments) -> Result<String, String> {
+fn printf(a: &Arguments<'_>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = a.text(0).chars().peekable();
     let mut next = 1;
@@ -264,6 +301,7 @@ fn printf(a: &Arguments) -> Result<String, String> {
             },
             _ => return Err(format!("printf does not know the verb %{verb}")),
         };
+        within(out.len().saturating_add(value.len()).saturating_add(width))?;
         let value: String = if plus && matches!(verb, 'd' | 'f') && !value.starts_with('-') { format!("+{value}") } else { value };
         match (left, zero && !left && matches!(verb, 'd' | 'f')) {
             (true, _) => out.push_str(&format!("{value:<width$}")),

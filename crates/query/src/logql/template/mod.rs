@@ -5,10 +5,11 @@ mod functions;
 mod read;
 
 use model::{Error, Result};
+use regex::Regex;
 
 use super::row::Row;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Node {
     Text(String),
     Print(Pipe),
@@ -23,13 +24,15 @@ enum Node {
 /// Commands; the value of each is the last argument of the next.
 type Pipe = Vec<Command>;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default)]
 struct Command {
     function: Option<functions::Function>,
     operands: Vec<Operand>,
+    /// What the first operand says, where that is a regular expression and no line can change it.
+    regex: Option<Regex>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Operand {
     Dot,
     Field(String),
@@ -142,7 +145,7 @@ fn run(pipe: &[Command], row: &Row<'_>, dot: &Value) -> Result<Value, String> {
         }
         arguments.extend(piped.take());
         piped = match &command.function {
-            Some(function) => Some(function.call(arguments, row)?),
+            Some(function) => Some(function.call(arguments, command.regex.as_ref(), row)?),
             None => arguments.into_iter().next(),
         };
     }
@@ -174,6 +177,24 @@ mod tests {
         check(r#"{{ .path | replace "/" "." | trimPrefix "." }}"#, "a.b");
         check("{{ add (int .n) 3 }} {{ div 7 2 }} {{ mulf 1.5 2 }} {{ duration .took }}", "10 3 3 1.5");
         check(r#"{{ regexReplaceAll "/(\\w)" .path "<$1>" }} {{ substr 0 2 __line__ }} {{ default "d" .none }}"#, "<a><b> th d");
+    }
+
+    #[test]
+    fn no_function_makes_a_text_without_end() {
+        for template in [
+            r#"{{ replace "" (repeat 1000 .path) (repeat 200000 .path) }}"#,
+            r#"{{ Replace (repeat 200000 .path) "/" (repeat 1000 .path) -1 }}"#,
+            r#"{{ regexReplaceAll "." (repeat 200000 .path) (repeat 1000 .path) }}"#,
+            r#"{{ regexReplaceAll ".+" (repeat 200000 .path) "$0$0$0$0$0$0$0$0" }}"#,
+            r#"{{ regexReplaceAllLiteral "/" (repeat 200000 .path) (repeat 1000 .path) }}"#,
+            r#"{{ nindent 1000 (repeat 200000 "\n") }}"#,
+            r#"{{ repeat 9999999999 .path }}"#,
+            r#"{{ print (repeat 200000 .path) (repeat 200000 .path) }}"#,
+            r#"{{ printf "%s%s" (repeat 200000 .path) (repeat 200000 .path) }}"#,
+        ] {
+            check(template, "fails: the text is longer than 1048576 bytes");
+        }
+        check(r#"{{ regexReplaceAll "(/)(.)" .path "$2$1" }}{{ replace "" "-" "ab" }}{{ indent 2 "a\nb" }}"#, "a/b/-a-b-  a\n  b");
     }
 
     #[test]

@@ -128,7 +128,7 @@ fn commands(rest: &mut &str, depth: usize) -> Read<Pipe> {
     if depth > DEPTH_MAX {
         return Err(format!("parentheses are nested deeper than {DEPTH_MAX}"));
     }
-    let mut pipe = vec![Command { function: None, operands: Vec::new() }];
+    let mut pipe = vec![Command::default()];
     loop {
         *rest = rest.trim_start();
         let command = pipe.last_mut().expect("a pipe starts with a command");
@@ -139,7 +139,7 @@ fn commands(rest: &mut &str, depth: usize) -> Read<Pipe> {
             '|' if empty => return Err("a command is missing before |".to_owned()),
             '|' => {
                 *rest = &rest[1..];
-                pipe.push(Command { function: None, operands: Vec::new() });
+                pipe.push(Command::default());
                 continue;
             }
             _ if command.function.is_none() && !empty => return Err("only a function takes arguments".to_owned()),
@@ -165,8 +165,16 @@ fn commands(rest: &mut &str, depth: usize) -> Read<Pipe> {
             }
         }
     }
+    for command in &mut pipe {
+        if let (Some(function), Some(Operand::Value(Value::Text(text)))) = (&command.function, command.operands.first())
+            && function.takes_regex()
+        {
+            // A broken one is told by the lines, as Loki does.
+            command.regex = lang::searching(text).ok();
+        }
+    }
     match pipe.last() {
-        Some(Command { function: None, operands }) if operands.is_empty() => Err("a command is missing".to_owned()),
+        Some(Command { function: None, operands, .. }) if operands.is_empty() => Err("a command is missing".to_owned()),
         _ => Ok(pipe),
     }
 }

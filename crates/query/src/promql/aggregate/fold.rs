@@ -6,6 +6,7 @@ use super::super::functions::math::{self, Kahan};
 use super::super::histogram;
 use super::super::notes::named;
 use super::super::value::Cell;
+use crate::quantile::quantile;
 
 /// One group at one step: none when nothing is there, or when what is there does not go together.
 pub(super) fn fold<'l>(
@@ -55,7 +56,7 @@ pub(super) fn fold<'l>(
         AggregateOp::Max => math::greatest(&floats),
         AggregateOp::Stddev => math::variance(&floats).sqrt(),
         AggregateOp::Stdvar => math::variance(&floats),
-        AggregateOp::Quantile => math::quantile(param.unwrap_or(f64::NAN), &mut floats),
+        AggregateOp::Quantile => quantile(param.unwrap_or(f64::NAN), &mut floats),
         _ => return None,
     };
     Some(Cell::Float(value))

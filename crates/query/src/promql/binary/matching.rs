@@ -28,7 +28,8 @@ struct Joiner<'a, 'e> {
     node: &'a Binary,
     /// The side named `many` is the right one.
     swapped: bool,
-    steps: usize,
+    /// Per step, whether nothing can come of it: a side is empty there, and nothing fills it.
+    empty: Vec<bool>,
     answer: Vec<Series>,
     /// Places in `answer`: two pairs may answer with one label set at different steps.
     places: HashMap<(Labels, bool), usize>,
@@ -62,7 +63,12 @@ pub(super) fn eval(
             if is_one { group.one.push(place) } else { group.many.push(place) }
         }
     }
-    let mut joiner = Joiner { evaluator, expr, node, swapped, steps, answer: Vec::new(), places: HashMap::new(), pairs: HashMap::new() };
+    let fills = fills(node, swapped);
+    let nothing =
+        |side: &[Series], fill: Option<f64>, step: usize| fill.is_none() && !side.iter().any(|series| series.column.is_present(step));
+    evaluator.guard.work(steps.saturating_mul(many.len() + one.len()))?;
+    let empty = (0..steps).map(|step| nothing(&many, fills.0, step) || nothing(&one, fills.1, step)).collect();
+    let mut joiner = Joiner { evaluator, expr, node, swapped, empty, answer: Vec::new(), places: HashMap::new(), pairs: HashMap::new() };
     for (signature, group) in &groups {
         evaluator.guard.check()?;
         joiner.group(signature, group, &many, &one)?;
@@ -70,19 +76,28 @@ pub(super) fn eval(
     Ok(joiner.answer)
 }
 
+/// What fills in for the side that may have many, and for the side with one.
+fn fills(node: &Binary, swapped: bool) -> (Option<f64>, Option<f64>) {
+    match swapped {
+        true => (node.matching.fill_right, node.matching.fill_left),
+        false => (node.matching.fill_left, node.matching.fill_right),
+    }
+}
+
 impl Joiner<'_, '_> {
     fn group(&mut self, signature: &Labels, group: &Group, many: &[Series], one: &[Series]) -> Result<()> {
         let matching = &self.node.matching;
-        let (fill_many, fill_one) = match self.swapped {
-            true => (matching.fill_right, matching.fill_left),
-            false => (matching.fill_left, matching.fill_right),
-        };
-        // Two series on the side with one are a mistake even where nothing matches them, unless there is nothing at all.
-        let unmatched = many.is_empty() || group.one.len() < 2;
+        let (fill_many, fill_one) = fills(self.node, self.swapped);
+        // Two series on the side with one are a mistake even where nothing matches them.
+        let unmatched = group.one.len() < 2;
         if (group.one.is_empty() && fill_one.is_none()) || (group.many.is_empty() && fill_many.is_none() && unmatched) {
             return Ok(());
         }
-        for step in 0..self.steps {
+        for step in 0..self.empty.len() {
+            if self.empty[step] {
+                continue;
+            }
+            self.evaluator.guard.work(1 + group.many.len() + group.one.len())?;
             let mut partner = None;
             for &place in &group.one {
                 if !one[place].column.is_present(step) {
@@ -133,8 +148,11 @@ impl Joiner<'_, '_> {
             None => {
                 let labels = result_labels(self.node, many, one);
                 let drop_name = drop_name || self.node.is_bool;
+                self.evaluator.guard.check()?;
                 let place = *self.places.entry((labels.clone(), drop_name)).or_insert_with(|| {
-                    self.answer.push(Series { labels, drop_name, column: Column::absent(self.steps) });
+                    let mut column = Column::absent(self.evaluator.guard, self.empty.len());
+                    column.charge_labels(&labels);
+                    self.answer.push(Series { labels, drop_name, column });
                     self.answer.len() - 1
                 });
                 self.pairs.insert(pair, place);

@@ -60,8 +60,9 @@ fn answer(call: &Call<'_, '_>, vector: Vec<Series>, question: &Question, label: 
     }
     for group in groups {
         call.evaluator.guard.check()?;
-        let mut column = Column::absent(call.grid.len());
+        let mut column = Column::absent(call.evaluator.guard, call.grid.len());
         for step in 0..call.grid.len() {
+            call.evaluator.guard.work(1 + group.buckets.len())?;
             if let Some(value) = at_step(call, &vector, &group, question, step) {
                 column.set_float(step, value);
             }

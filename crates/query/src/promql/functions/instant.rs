@@ -18,6 +18,7 @@ pub(super) fn eval(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     let of_histogram = of_histogram(name);
     for series in &mut vector {
         call.evaluator.guard.check()?;
+        call.evaluator.guard.work(call.grid.len())?;
         series.drop_name = true;
         for step in 0..call.grid.len() {
             let Some(cell) = series.column.get(step) else { continue };

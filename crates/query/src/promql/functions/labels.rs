@@ -1,5 +1,4 @@
 use model::{Error, Labels, Result};
-use regex::Regex;
 
 use super::super::value::{Series, merge_same_labels};
 use super::Call;
@@ -9,7 +8,7 @@ pub(super) fn replace(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     let text = |index: usize| call.evaluator.text(&call.args[index]);
     let (target, replacement, source, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
     let invalid = |error: regex::Error| Error::invalid(format!("invalid regular expression in label_replace(): {pattern}")).because(error);
-    let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(invalid)?;
+    let regex = lang::anchored(pattern).map_err(invalid)?;
     check_target("label_replace", target)?;
     relabel(call, target, |labels| {
         let captures = regex.captures(labels.get(source).unwrap_or_default())?;
@@ -43,10 +42,12 @@ fn check_target(function: &str, target: &str) -> Result<()> {
 fn relabel(call: &Call<'_, '_>, target: &str, value: impl Fn(&Labels) -> Option<String>) -> Result<Vec<Series>> {
     let mut vector = call.vector(0)?;
     for series in &mut vector {
+        call.evaluator.guard.work(1 + series.labels.len())?;
         let Some(value) = value(&series.labels) else { continue };
         let mut labels = series.labels.to_builder();
         labels.set(target, &value);
         series.labels = labels.build();
+        series.column.charge_labels(&series.labels);
         // A name given on purpose stays, even where the input's was to be dropped.
         series.drop_name &= target != "__name__";
     }

@@ -56,27 +56,6 @@ pub(in super::super) fn greatest(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::NAN, f64::max)
 }
 
-/// The q-quantile with linear interpolation; sorts the values, NaN first.
-pub(in super::super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
-    if values.is_empty() || q.is_nan() {
-        return f64::NAN;
-    }
-    if q < 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if q > 1.0 {
-        return f64::INFINITY;
-    }
-    values.sort_by(|a, b| match (a.is_nan(), b.is_nan()) {
-        (false, false) => a.total_cmp(b),
-        (a, b) => b.cmp(&a),
-    });
-    let rank = q * (values.len() as f64 - 1.0);
-    let (lower, upper) = (rank.floor(), (rank.floor() + 1.0).min(values.len() as f64 - 1.0));
-    let weight = rank - lower;
-    values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
-}
-
 /// A float in a message, as Go's `%g` writes it.
 pub(in super::super) fn format_short(value: f64) -> String {
     match value {
@@ -101,12 +80,5 @@ mod tests {
     fn a_mean_does_not_overflow() {
         assert_eq!(mean(&[f64::MAX, f64::MAX]), f64::MAX);
         assert_eq!(mean(&[f64::INFINITY, 1.0]), f64::INFINITY);
-    }
-
-    #[test]
-    fn quantiles_interpolate() {
-        assert_eq!(quantile(0.5, &mut [3.0, 1.0, 2.0, 4.0]), 2.5);
-        assert_eq!(quantile(1.0, &mut [3.0, 1.0]), 3.0);
-        assert!(quantile(0.0, &mut [1.0, f64::NAN]).is_nan());
     }
 }

@@ -5,6 +5,7 @@ use super::super::notes::named as for_metric;
 use super::super::value::Cell;
 use super::math::{self, Kahan};
 use super::{Call, OverWindow, Window};
+use crate::quantile::quantile as quantile_of;
 
 pub(super) fn named(name: &str) -> Option<OverWindow> {
     Some(match name {
@@ -91,9 +92,9 @@ fn median_deviation(floats: &[f64]) -> f64 {
     if floats.iter().any(|value| value.is_nan()) {
         return f64::NAN;
     }
-    let median = math::quantile(0.5, &mut floats.to_vec());
+    let median = quantile_of(0.5, &mut floats.to_vec());
     let mut deviations: Vec<f64> = floats.iter().map(|value| (value - median).abs()).collect();
-    math::quantile(0.5, &mut deviations)
+    quantile_of(0.5, &mut deviations)
 }
 
 fn quantile(call: &Call<'_, '_>, params: &[f64], window: &Window<'_>) -> Option<Cell> {
@@ -105,7 +106,7 @@ fn quantile(call: &Call<'_, '_>, params: &[f64], window: &Window<'_>) -> Option<
         let q = math::format_short(q);
         call.evaluator.notes.warn(&call.args[0], format!("quantile value should be between 0 and 1, got {q}"));
     }
-    floats(call, window, |floats| math::quantile(q, &mut floats.to_vec()))
+    floats(call, window, |floats| quantile_of(q, &mut floats.to_vec()))
 }
 
 fn newest(window: &Window<'_>) -> Option<Cell> {

@@ -141,8 +141,8 @@ fn mixed(call: &Call<'_, '_>, window: &Window<'_>) -> bool {
 pub(super) fn warn_name(call: &Call<'_, '_>, metric: &str) {
     let looks = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix));
     if !metric.is_empty() && !looks {
-        let message = format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}");
-        call.evaluator.notes.info(call.input(), message);
+        let message = || format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}");
+        call.evaluator.notes.info_of(call.input(), metric, message);
     }
 }
 

@@ -1,6 +1,8 @@
 use super::super::notes::named as for_metric;
 use super::super::value::Cell;
-use super::math::Kahan;
+use model::{Error, Result};
+
+use super::math::{Kahan, format_short};
 use super::{Call, OverWindow, Window};
 
 pub(super) fn named(name: &str) -> Option<OverWindow> {
@@ -46,6 +48,17 @@ fn line(call: &Call<'_, '_>, window: &Window<'_>, zero: i64) -> Option<(f64, f64
     let variance = xx - x * x / count;
     let slope = covariance / variance;
     Some((slope, y / count - slope * x / count))
+}
+
+/// The factors of [`smoothed`] must lie between 0 and 1.
+pub(super) fn check_factors(params: &[Vec<f64>]) -> Result<()> {
+    for (name, sign, factors) in [("smoothing", "sf", &params[0]), ("trend", "tf", &params[1])] {
+        if let Some(factor) = factors.iter().find(|factor| !(**factor > 0.0 && **factor < 1.0)) {
+            let got = format_short(*factor);
+            return Err(Error::invalid(format!("invalid {name} factor. Expected: 0 < {sign} < 1, got: {got}")));
+        }
+    }
+    Ok(())
 }
 
 /// Holt's double exponential smoothing.

@@ -24,13 +24,14 @@ pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> 
     for points in ranges.series.iter() {
         call.evaluator.guard.check()?;
         let timeline = timeline(points);
-        let mut column = Column::absent(call.grid.len());
+        let mut column = Column::absent(call.evaluator.guard, call.grid.len());
         for (step, at) in call.grid.times().enumerate() {
             let (start, end) = ranges.window(at);
             let cells = match ranges.extent {
                 Extent::Smoothed => smoothed(&timeline, start, end, lookback, name != "delta"),
                 _ => anchored(&timeline, start, end, lookback),
             };
+            call.evaluator.guard.work(1 + cells.as_ref().map_or(0, Vec::len))?;
             let window = Window {
                 times: &[],
                 floats: &[],

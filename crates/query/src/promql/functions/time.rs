@@ -14,7 +14,7 @@ pub(super) fn scalar(call: &Call<'_, '_>) -> Result<Option<Vec<f64>>> {
         "pi" => vec![std::f64::consts::PI; steps],
         "start" => vec![seconds(query.start); steps],
         "end" => vec![seconds(query.end); steps],
-        "range" => vec![seconds(query.end - query.start); steps],
+        "range" => vec![seconds(query.end.saturating_sub(query.start)); steps],
         "step" => vec![seconds(call.evaluator.frame.step_ms); steps],
         "scalar" => {
             let vector = call.vector(0)?;
@@ -109,7 +109,7 @@ fn date(seconds: f64) -> (f64, f64, f64) {
 pub(super) fn parts(call: &Call<'_, '_>, part: Part) -> Result<Vec<Series>> {
     if call.args.is_empty() {
         let floats = call.grid.times().map(|at| part(at as f64 / 1000.0)).collect();
-        return Ok(vec![Series { labels: Labels::empty(), drop_name: false, column: Column::of_floats(floats) }]);
+        return Ok(vec![Series { labels: Labels::empty(), drop_name: false, column: Column::of_floats(call.evaluator.guard, floats) }]);
     }
     let Value::Vector(mut vector) = call.evaluator.eval(&call.args[0], call.grid)? else { return Ok(Vec::new()) };
     for series in &mut vector {

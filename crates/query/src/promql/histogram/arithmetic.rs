@@ -171,7 +171,8 @@ fn aligned(lhs: &NativeHistogram, rhs: &NativeHistogram) -> (NativeHistogram, Na
         rebound(&mut right, &common);
         return (left, right, true);
     }
-    while left.zero_threshold != right.zero_threshold {
+    let comparable = !left.zero_threshold.is_nan() && !right.zero_threshold.is_nan();
+    while comparable && left.zero_threshold != right.zero_threshold {
         let wider = left.zero_threshold.max(right.zero_threshold);
         let narrow = if left.zero_threshold < wider { &mut left } else { &mut right };
         widen_zero(narrow, wider);
@@ -188,7 +189,7 @@ fn widen_zero(histogram: &mut NativeHistogram, threshold: f64) {
     let mut reached = threshold;
     for buckets in [&histogram.positive, &histogram.negative] {
         for &(index, count) in buckets {
-            if count != 0.0 && exponential_bound(index - 1, schema) < reached {
+            if count != 0.0 && exponential_bound(index.saturating_sub(1), schema) < reached {
                 reached = reached.max(exponential_bound(index, schema));
             }
         }
@@ -206,12 +207,12 @@ fn widen_zero(histogram: &mut NativeHistogram, threshold: f64) {
 }
 
 fn coarsen(histogram: &mut NativeHistogram, schema: i32) {
-    let shift = histogram.schema - schema;
+    let shift = histogram.schema.saturating_sub(schema).min(31);
     if shift <= 0 {
         return;
     }
     for buckets in [&mut histogram.positive, &mut histogram.negative] {
-        let moved = buckets.iter().map(|&(index, count)| (((index - 1) >> shift) + 1, count));
+        let moved = buckets.iter().map(|&(index, count)| ((index.saturating_sub(1) >> shift) + 1, count));
         *buckets = merged(moved.collect());
     }
     histogram.schema = schema;
@@ -261,5 +262,25 @@ fn add_buckets(lhs: &Buckets, rhs: &Buckets, sign: f64) -> Buckets {
             }
             _ => unreachable!("one of two ascending lists has the smaller index, or both have it"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_sender_should_send_ends() {
+        let odd = |zero_threshold: f64, schema: i32, index: i32| NativeHistogram {
+            zero_threshold,
+            schema,
+            positive: vec![(index, 1.0)],
+            ..NativeHistogram::default()
+        };
+        let (nan, plain) = (odd(f64::NAN, 0, i32::MIN), odd(0.5, 8, i32::MAX));
+        for (left, right) in [(&nan, &plain), (&plain, &nan), (&nan, &nan)] {
+            assert!(combine(left, right, 1.0).is_some());
+        }
+        assert!(combine(&odd(0.0, i32::MAX, 1), &odd(0.0, i32::MIN, 1), 1.0).is_some());
     }
 }

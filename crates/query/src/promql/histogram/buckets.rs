@@ -37,8 +37,8 @@ pub(super) fn custom_bound(bounds: &[f64], index: i32) -> f64 {
 
 pub(super) fn bounds(histogram: &NativeHistogram, index: i32) -> (f64, f64) {
     match histogram.schema {
-        CUSTOM => (custom_bound(&histogram.custom_bounds, index - 1), custom_bound(&histogram.custom_bounds, index)),
-        schema => (exponential_bound(index - 1, schema), exponential_bound(index, schema)),
+        CUSTOM => (custom_bound(&histogram.custom_bounds, index.saturating_sub(1)), custom_bound(&histogram.custom_bounds, index)),
+        schema => (exponential_bound(index.saturating_sub(1), schema), exponential_bound(index, schema)),
     }
 }
 
