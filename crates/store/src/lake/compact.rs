@@ -66,8 +66,7 @@ pub(crate) fn written_seq(name: &str) -> Option<u64> {
 }
 
 fn read(file: &LakeFile) -> Result<impl Iterator<Item = Result<RecordBatch>> + '_> {
-    let handle = file.open()?;
-    let footer = file.footer(&handle)?;
+    let (handle, footer) = file.open(None)?;
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer)
         .with_batch_size(8192)
         .build()

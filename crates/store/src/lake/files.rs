@@ -37,14 +37,18 @@ impl LakeFile {
         Self { path, name, bytes, stats, memory_bytes: OnceLock::new() }
     }
 
-    pub(crate) fn open(&self) -> Result<Handle> {
-        File::open(&self.path)
+    /// Opens the file for reading, every byte checked. `known` is its footer, where somebody remembers it.
+    pub(crate) fn open(&self, known: Option<ArrowReaderMetadata>) -> Result<(Handle, ArrowReaderMetadata)> {
+        let handle = File::open(&self.path)
             .and_then(Handle::new)
-            .map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))
+            .map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))?;
+        let footer = known.map_or_else(|| self.footer(&handle), Ok)?;
+        let handle = handle.checked(footer.metadata()).map_err(|error| self.corrupt(error))?;
+        Ok((handle, footer))
     }
 
-    /// Reads the footer; `Footers` remembers those of scans.
-    pub(crate) fn footer(&self, file: &Handle) -> Result<ArrowReaderMetadata> {
+    fn footer(&self, file: &Handle) -> Result<ArrowReaderMetadata> {
+        file.check_footer().map_err(|error| self.corrupt(error))?;
         let options =
             ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional).with_column_index_policy(PageIndexPolicy::Skip);
         ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))
@@ -55,7 +59,7 @@ impl LakeFile {
         if let Some(&bytes) = self.memory_bytes.get() {
             return Ok(bytes);
         }
-        let footer = self.footer(&self.open()?)?;
+        let (_, footer) = self.open(None)?;
         let said = footer.metadata().file_metadata().key_value_metadata().and_then(|pairs| {
             let pair = pairs.iter().find(|pair| pair.key == MEMORY_BYTES_KEY)?;
             pair.value.as_ref()?.parse().ok()

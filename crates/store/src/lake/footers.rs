@@ -35,13 +35,15 @@ impl Footers {
         Self { bytes_max, state: Mutex::default() }
     }
 
-    pub(crate) fn of(&self, file: &LakeFile, handle: &Handle) -> Result<ArrowReaderMetadata> {
-        if let Some(footer) = self.held(&file.name) {
-            return Ok(footer);
+    /// Opens a file; its footer is read when it is not remembered.
+    pub(crate) fn open(&self, file: &LakeFile) -> Result<(Handle, ArrowReaderMetadata)> {
+        let known = self.held(&file.name);
+        let remembered = known.is_some();
+        let (handle, footer) = file.open(known)?;
+        if !remembered {
+            self.hold(&file.name, footer.clone());
         }
-        let footer = file.footer(handle)?;
-        self.hold(&file.name, footer.clone());
-        Ok(footer)
+        Ok((handle, footer))
     }
 
     fn held(&self, name: &str) -> Option<ArrowReaderMetadata> {
@@ -89,10 +91,10 @@ mod tests {
                 write_file(&options, Table::Logs, seq, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
             })
             .collect();
-        let one = files[0].footer(&files[0].open().unwrap()).unwrap().metadata().memory_size();
+        let one = files[0].open(None).unwrap().1.metadata().memory_size();
         let footers = Footers::new(one * 5 / 2);
         for at in [0, 1, 0, 2] {
-            footers.of(&files[at], &files[at].open().unwrap()).unwrap();
+            footers.open(&files[at]).unwrap();
         }
         let held = |at: usize| footers.state.lock().held.contains_key(&files[at].name);
         assert_eq!([held(0), held(1), held(2)], [true, false, true]);

@@ -6,4 +6,5 @@ pub(crate) mod files;
 pub(crate) mod footers;
 pub(crate) mod handle;
 pub(crate) mod object;
+pub(crate) mod sums;
 pub(crate) mod write;

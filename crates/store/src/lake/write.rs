@@ -1,4 +1,4 @@
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
+use super::sums::SumWriter;
 use crate::head::{Frozen, Head, bytes_of};
 use crate::{DiskFile, ShardOptions};
 
@@ -165,8 +166,7 @@ fn encode(
 ) -> Result<Written> {
     let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
     let properties = properties(options, table, first)?;
-    let sink = BufWriter::with_capacity(1 << 20, Sink { file, bytes: 0 });
-    let mut writer = ArrowWriter::try_new(sink, table.schema(), Some(properties)).map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(SumWriter::new(file), table.schema(), Some(properties)).map_err(failed)?;
     let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
     for batch in batches {
         let batch = batch?;
@@ -174,33 +174,18 @@ fn encode(
         memory_bytes += bytes_of(&batch) as u64;
         writer.write(&batch).map_err(failed)?;
     }
-    writer.append_key_value_metadata(KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string()));
-    let buffered = writer.into_inner().map_err(failed)?;
     let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
-    let mut sink = buffered.into_inner().map_err(|error| io(error.into_error()))?;
-    sink.file.sync().map_err(io)?;
-    Ok(Written { bytes: sink.bytes, memory_bytes, stats })
+    writer.flush().map_err(failed)?;
+    writer.sync().map_err(io)?;
+    let sums = writer.inner_mut().begin_footer();
+    let memory = KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string());
+    sums.into_iter().chain([memory]).for_each(|pair| writer.append_key_value_metadata(pair));
+    let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
+    Ok(Written { bytes, memory_bytes, stats })
 }
 
 fn cannot_write(path: &Path, error: io::Error) -> Error {
     Error::unavailable(format!("cannot write {}", path.display())).because(error)
-}
-
-struct Sink {
-    file: Box<dyn DiskFile>,
-    bytes: u64,
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.append(bytes)?;
-        self.bytes += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Result<WriterProperties> {

@@ -34,8 +34,7 @@ pub(crate) struct Chosen {
 
 impl Group {
     pub(crate) fn open(plan: Arc<Plan>, file: Arc<LakeFile>, group: usize) -> Result<Self> {
-        let handle = file.open()?;
-        let footer = plan.shared.footers.of(&file, &handle)?;
+        let (handle, footer) = plan.shared.footers.open(&file)?;
         Ok(Self { plan, file, handle, footer, group })
     }
 

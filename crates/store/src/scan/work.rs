@@ -72,8 +72,7 @@ impl Unit {
 
 /// The row groups of a file that may hold rows of the answer.
 fn groups(plan: &Plan, file: &Arc<LakeFile>) -> Result<Vec<Unit>> {
-    let handle = file.open()?;
-    let footer = plan.shared.footers.of(file, &handle)?;
+    let (handle, footer) = plan.shared.footers.open(file)?;
     let mut groups = Vec::new();
     for group in 0..footer.metadata().num_row_groups() {
         let may = prune::group_may_match(plan, file, &handle, &footer, group)?;
