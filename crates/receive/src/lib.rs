@@ -18,6 +18,7 @@ pub mod otlp;
 mod outcome;
 mod protobuf;
 pub mod remote_write;
+mod series;
 mod state;
 
 pub use loki::loki_router;

@@ -42,7 +42,7 @@ pub(super) fn stamp(records: &RecordBatch, found: &Found) -> Result<Option<Stamp
         }
         merged.extend(added.map(|field| (Identity::FIELDS[field], values[field])));
         for (name, value) in &merged {
-            stamped.push(name, AttributeValue::Text(value));
+            stamped.append(name, AttributeValue::Text(value));
         }
         stamped.finish_row();
         stamped_ids.push(match changed {

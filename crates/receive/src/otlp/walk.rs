@@ -30,7 +30,9 @@ pub(super) trait Signal {
 
     fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()>;
 
-    fn end_resource(&mut self, _path: &str) {}
+    fn end_resource(&mut self, _path: &str) -> Read<()> {
+        Ok(())
+    }
 }
 
 /// A resource may stand after its scopes on the wire, so each level is walked once for its owner and once for its content.
@@ -46,8 +48,7 @@ pub(super) fn walk<S: Signal>(body: &[u8], rules: &Rules<'_>, signal: &mut S) ->
             origin.scope = owner(container, OwnerKind::Scope, rules, signal, &origin.path)?;
             each(container, 2, |index, item| signal.item(index, item, &origin))
         })?;
-        signal.end_resource(&path);
-        Ok(())
+        signal.end_resource(&path)
     })
 }
 
