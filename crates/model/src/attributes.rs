@@ -285,6 +285,20 @@ impl<'a> AttributesView<'a> {
             .map(|entry| self.values.value(entry))
     }
 
+    /// The same where the row is sorted by key, as labels are.
+    pub fn get_sorted(&self, row: usize, key: &str) -> Option<&'a str> {
+        let (mut low, mut high) = (self.offsets[row] as usize, self.offsets[row + 1] as usize);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.keys.value(middle).cmp(key) {
+                std::cmp::Ordering::Equal => return Some(self.values.value(middle)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
     pub fn iter(&self, row: usize) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let (keys, values) = (self.keys, self.values);
         (self.offsets[row] as usize..self.offsets[row + 1] as usize).map(move |entry| (keys.value(entry), values.value(entry)))
@@ -341,5 +355,19 @@ mod tests {
         let (map, _) = builder.finish();
         let view = AttributesView::of_map(map.as_any().downcast_ref().expect("a map"), None);
         assert_eq!((view.len(0), view.len(1), view.get(0, "key 99")), (100, 1, Some("0")));
+    }
+
+    #[test]
+    fn sorted_rows_are_searched() {
+        let mut builder = AttributesBuilder::new();
+        ["before", "z"].into_iter().for_each(|key| builder.append(key, AttributeValue::Text("other row")));
+        builder.finish_row();
+        ["b", "d", "f"].into_iter().for_each(|key| builder.append(key, AttributeValue::Text(key)));
+        builder.finish_row();
+        let (map, _) = builder.finish();
+        let view = AttributesView::of_map(map.as_any().downcast_ref().expect("a map"), None);
+        for key in ["a", "b", "c", "d", "e", "f", "g", "z"] {
+            assert_eq!(view.get_sorted(1, key), view.get(1, key), "{key}");
+        }
     }
 }

@@ -107,7 +107,7 @@ impl SeriesTable {
         let metric = self.metrics.len() - 1;
         let Described { unit, help, .. } = &self.metrics[metric];
         // A histogram's row and a float's may both come of it.
-        outcome.spend(2 * ROW_BYTES + 2 * (name.len() + texts) + unit.len() + help.len())?;
+        outcome.spend(2 * (ROW_BYTES + name.len() + texts + unit.len() + help.len()))?;
         let text_start = self.text.len();
         self.text.push_str(name);
         let (name_end, first) = (self.text.len(), self.ends.len());

@@ -101,7 +101,7 @@ fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
     for row in 0..records.num_rows() {
         let lookup = |key: &str| match key {
             "__name__" => Some(model::logs::text_or_empty(names, row)),
-            key => labels.get(row, key).or_else(|| of_target(key, labels, row)),
+            key => labels.get_sorted(row, key).or_else(|| of_target(key, labels, row)),
         };
         let identity = sources::decide(lookup, catalog, Naming::Labels);
         // Series that come together are mostly one target's.
@@ -118,11 +118,15 @@ fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
 /// spans and series alike: the label of that name where the sender gives one, else what the target's labels say. Source:
 /// OpenTelemetry's compatibility specification for Prometheus.
 fn of_target<'a>(attribute: &str, labels: AttributesView<'a>, row: usize) -> Option<&'a str> {
-    let job = || labels.get(row, "job");
+    let job = || labels.get_sorted(row, "job");
     match attribute {
-        "service.name" => labels.get(row, "service_name").or_else(|| job().map(|job| job.rsplit_once('/').map_or(job, |(_, name)| name))),
-        "service.namespace" => labels.get(row, "service_namespace").or_else(|| job()?.rsplit_once('/').map(|(namespace, _)| namespace)),
-        "service.instance.id" => labels.get(row, "service_instance_id").or_else(|| labels.get(row, "instance")),
+        "service.name" => {
+            labels.get_sorted(row, "service_name").or_else(|| job().map(|job| job.rsplit_once('/').map_or(job, |(_, name)| name)))
+        }
+        "service.namespace" => {
+            labels.get_sorted(row, "service_namespace").or_else(|| job()?.rsplit_once('/').map(|(namespace, _)| namespace))
+        }
+        "service.instance.id" => labels.get_sorted(row, "service_instance_id").or_else(|| labels.get_sorted(row, "instance")),
         _ => None,
     }
 }
