@@ -131,6 +131,8 @@ pub(crate) fn unreadable_json(what: &str, source: &serde_json::Error) -> Error {
 /// each of its records, and a record of two bytes is a row. Arrow's offsets, of 31 bits, set this upper bound: a text that is
 /// appended to a column was spent before, so no column can outgrow them.
 const BATCH_BYTES_MAX: usize = 1 << 30;
+/// What it takes to look at a record, a series, a resource, be it taken or refused: refusals cost time where not memory.
+pub(crate) const ITEM_BYTES: usize = 64;
 /// What a row takes apart from its texts.
 pub(crate) const ROW_BYTES: usize = 256;
 /// What an attribute takes apart from its texts.
@@ -178,6 +180,11 @@ impl Outcome {
             return;
         }
         self.rejections.push(Rejection { records, field: field(), why: fault.why, reason: fault.reason });
+    }
+
+    /// Counts one more dropped part like one that was told already.
+    pub(crate) fn drop_alike(&mut self, reason: &'static str) {
+        count(&mut self.tally.dropped_parts, reason);
     }
 
     /// Counts towards `batch_bytes_max`, before the memory is taken.

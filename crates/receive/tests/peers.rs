@@ -770,6 +770,9 @@ fn bombs_are_refused_before_they_take_memory() {
     message(1, b"m", &mut named);
     let many: Vec<u8> = (0..PARTS).flat_map(|_| within(&[2], named.clone())).collect();
     stopped("metrics", metrics(&within(&[1, 2], many)));
+    stopped("refused spans", otlp::decode_traces(&within(&[1, 2], with_empty(Vec::new(), 2)), &rules));
+    stopped("refused streams", loki::decode_loki(&with_empty(Vec::new(), 1), &rules));
+    stopped("dropped attributes", otlp::decode_logs(&within(&[1, 2, 2], with_empty(with_empty(Vec::new(), 6), 6)), &rules));
     let span = Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }.encode_to_vec();
     stopped("events", otlp::decode_traces(&within(&[1, 2, 2], with_empty(span, 11)), &rules));
 

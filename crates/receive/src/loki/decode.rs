@@ -19,7 +19,7 @@ fn read_request(body: &[u8], push: &mut Push<'_>) -> Read<()> {
     while let Some((number, value)) = reader.next()? {
         if number == 1 {
             read_stream(value.bytes()?, push)?;
-            push.end_stream();
+            push.end_stream()?;
         }
     }
     Ok(())

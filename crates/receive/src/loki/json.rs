@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use super::labels;
 use super::push::{Entry, Metadata, Push, add_metadata};
 use crate::outcome::{Fault, Rules, shortened, unreadable, unreadable_json};
-use crate::protobuf::Malformed;
+use crate::protobuf::{Malformed, Read};
 
 pub fn decode_loki_json(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
     let (mut push, mut stopped) = (Push::new(rules), None);
@@ -68,6 +68,14 @@ impl Walk<'_, '_> {
             json.deserialize_seq(EntriesVisitor { walk: &mut *self, form, index: &mut index })?;
         }
         Ok(())
+    }
+
+    /// Remembers what stopped it, which no error of the parser can carry.
+    fn go_on<E: serde::de::Error>(&mut self, done: Read<()>) -> Result<(), E> {
+        done.map_err(|malformed| {
+            *self.stopped = Some(malformed);
+            E::custom(malformed)
+        })
     }
 
     fn begin(&mut self, stream: &Stream<'_>) -> serde_json::Result<Result<(), Fault>> {
@@ -126,7 +134,8 @@ impl<'de> Visitor<'de> for Streams<'_, '_, '_> {
         while let Some(stream) = list.next_element::<Stream<'de>>()? {
             let whole = |source| A::Error::custom(format_args!("{source} of this stream's list or object"));
             self.0.stream(&stream).map_err(whole)?;
-            self.0.push.end_stream();
+            let ended = self.0.push.end_stream();
+            self.0.go_on(ended)?;
         }
         Ok(())
     }
@@ -187,10 +196,8 @@ impl<'de> Visitor<'de> for EntriesVisitor<'_, '_, '_> {
                 Form::Old => list.next_element::<OldEntry<'de>>()?.map(OldEntry::into_entry),
             };
             let Some(entry) = entry else { return Ok(()) };
-            if let Err(malformed) = walk.push.entry(*index, entry) {
-                *walk.stopped = Some(malformed);
-                return Err(A::Error::custom(malformed));
-            }
+            let taken = walk.push.entry(*index, entry);
+            walk.go_on(taken)?;
             *index += 1;
         }
     }

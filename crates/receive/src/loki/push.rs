@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use model::logs::{LogRow, LogsBuilder};
 use model::{AttributeValue, Attributes, Decoded, Naming, Table};
 
-use crate::outcome::{ENTRY_BYTES, Fault, Outcome, ROW_BYTES, Rules, shortened};
+use crate::outcome::{ENTRY_BYTES, Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, shortened};
 use crate::protobuf::Read;
 
 pub(super) struct Push<'r> {
@@ -81,11 +81,13 @@ impl<'r> Push<'r> {
         self.outcome.reject(entries, fault, || format!("streams[{index}]"));
     }
 
-    pub(super) fn end_stream(&mut self) {
+    pub(super) fn end_stream(&mut self) -> Read<()> {
         self.index += 1;
+        self.outcome.spend(ITEM_BYTES)
     }
 
     pub(super) fn entry(&mut self, index: usize, entry: Entry<'_>) -> Read<()> {
+        self.outcome.spend(ITEM_BYTES)?;
         let stream_index = self.index;
         let checked = self.check(&entry);
         let time_unix_nano = match checked {

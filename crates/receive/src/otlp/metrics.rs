@@ -9,7 +9,7 @@ use super::names::{self, Shape};
 use super::point::{Kind, Point, Temporality, read_exemplar};
 use super::value::{Encoder, Owner};
 use super::walk::{Origin, Signal, each, walk};
-use crate::outcome::{Fault, Outcome, Rules, shortened};
+use crate::outcome::{Fault, ITEM_BYTES, Outcome, Rules, shortened};
 use crate::protobuf::{Read, Reader};
 use crate::series::{Handle, Metric as Described, SeriesTable};
 
@@ -145,7 +145,7 @@ impl Signal for Metrics<'_> {
             }
         };
         each(metric.data, 1, |point_index, bytes| {
-            self.outcome.spend(bytes.len())?;
+            self.outcome.spend(ITEM_BYTES + bytes.len())?;
             let point = Point::read(metric.kind, bytes, self.rules, &mut self.outcome)?;
             let at = || field(&format!(".{}.dataPoints[{point_index}]", metric.kind.json_name()));
             if let Err(fault) = self.point(&family, metric.kind, &point, origin, &at)? {

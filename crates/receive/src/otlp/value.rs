@@ -255,10 +255,16 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
         let (key, any) = read_key_value(bytes)?;
         let any = any.map_or(Ok(Any::Empty), Any::read)?;
         let max = self.rules.limits.attributes_max;
-        if self.seen == max {
+        self.outcome.spend(ENTRY_BYTES)?;
+        self.seen += 1;
+        if self.seen > max + 1 {
+            self.dropped += 1;
+            self.outcome.drop_alike("too_many_attributes");
+            return Ok(());
+        }
+        if self.seen > max {
             return self.refuse(Fault::new("too_many_attributes", format!("attributes_max is {max}: the rest is dropped")), field);
         }
-        self.seen += 1;
         let key = match std::str::from_utf8(key) {
             Ok("") => return self.refuse(Fault::new("invalid_attribute_name", "an attribute has an empty key: name it"), field),
             Ok(key) => key,
@@ -266,9 +272,9 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
         };
         let encoded = self.encoder.encode(any, self.rules, self.outcome);
         if let Ok(value) = &encoded {
-            let bytes = ENTRY_BYTES + key.len() + text_bytes(value);
+            let bytes = key.len() + text_bytes(value);
             self.outcome.spend(bytes)?;
-            self.bytes += bytes;
+            self.bytes += ENTRY_BYTES + bytes;
         }
         match encoded {
             Ok(value) if add(key, value) => {}

@@ -5,7 +5,7 @@ use model::samples::{SamplesBuilder, SeriesRow};
 use model::{Decoded, Naming, Result, Table};
 
 use super::native;
-use crate::outcome::{Fault, Outcome, ROW_BYTES, Rules, SLICE_BYTES, unreadable};
+use crate::outcome::{Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Read, Reader, Value};
 use crate::series::{Handle, Metric, OwnedExemplar, SeriesTable};
 
@@ -55,6 +55,7 @@ impl<'b> Decoder<'_, 'b> {
         while let Some((number, value)) = reader.next()? {
             match number {
                 1 => {
+                    self.outcome.spend(ITEM_BYTES)?;
                     self.series(value.bytes()?, series_index, &mut series)?;
                     series_index += 1;
                 }
