@@ -151,7 +151,7 @@ fn names(packings: &[Packing]) -> String {
 }
 
 /// More unpacked bytes than this are unpacked and decoded on a thread that may block: the event loop serves everybody.
-const INLINE_BYTES_MAX: usize = 80 << 10;
+pub(crate) const INLINE_BYTES_MAX: usize = 80 << 10;
 
 /// Runs `work` here when it is about few bytes, else on a blocking thread.
 pub(crate) async fn off_loop<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use model::{Ack, Code, Decoded, Error, Ingest, ReceiveLimits, Rejection, Result};
+use tokio::sync::Semaphore;
 
-use crate::body::{Budget, Held, off_loop};
+use crate::body::{Budget, Held, INLINE_BYTES_MAX, off_loop};
 use crate::otlp::DeltaState;
 use crate::outcome::Rules;
 
@@ -20,6 +21,9 @@ pub struct Receivers {
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     pub deltas: Arc<DeltaState>,
     pub(crate) budget: Budget,
+    /// Turns to decode a large body. While it is decoded a batch may take `batch_bytes_max` of which the budget does not know
+    /// yet, so no more are decoded at one time than there are processors to do it.
+    decoders: Arc<Semaphore>,
 }
 
 impl Receivers {
@@ -30,7 +34,8 @@ impl Receivers {
             i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
         };
         let budget = Budget::new(&limits);
-        Self { ingest, limits: Arc::new(limits), clock: Arc::new(clock), deltas: Arc::new(DeltaState::default()), budget }
+        let decoders = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        Self { ingest, limits: Arc::new(limits), clock: Arc::new(clock), deltas: Arc::new(DeltaState::default()), budget, decoders }
     }
 
     fn rules(&self, protocol: &'static str) -> Rules<'_> {
@@ -49,6 +54,10 @@ impl Receivers {
         let receivers = self.clone();
         let task = tokio::spawn(async move {
             let decoder = receivers.clone();
+            let turn = match body.bytes.len() {
+                0..=INLINE_BYTES_MAX => None,
+                _ => receivers.decoders.acquire().await.ok(),
+            };
             let (decoded, share) = off_loop(body.bytes.len(), move || {
                 let Held { bytes, mut share } = body;
                 let decoded = decode(&bytes, &decoder.rules(protocol), &decoder.deltas)?;
@@ -56,6 +65,7 @@ impl Receivers {
                 Ok((decoded, share))
             })
             .await?;
+            drop(turn);
             let ack = receivers.submit(decoded).await;
             drop(share);
             ack
@@ -169,7 +179,39 @@ pub(crate) fn retry_after_seconds(error: &Error) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl Ingest<Decoded> for Nobody {
+        async fn ingest(&self, _: Decoded) -> Result<Ack> {
+            Ok(Ack::default())
+        }
+    }
+
+    #[tokio::test]
+    async fn large_bodies_are_decoded_in_turns() {
+        let receivers = Receivers::new(Arc::new(Nobody), ReceiveLimits::default());
+        let turns = receivers.decoders.available_permits();
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let requests = (0..turns + 3).map(|_| {
+            let (running, most) = (running.clone(), most.clone());
+            let body = Held { bytes: vec![0; INLINE_BYTES_MAX + 1].into(), share: receivers.budget.share() };
+            receivers.take("test", body, move |_, _, _| {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                running.fetch_sub(1, Ordering::SeqCst);
+                Err(Error::invalid("cannot decode"))
+            })
+        });
+        let refused = futures::future::join_all(requests).await;
+        assert!(refused.iter().all(Result::is_err));
+        assert!(most.load(Ordering::SeqCst) <= turns, "{} at one time", most.load(Ordering::SeqCst));
+        assert_eq!(receivers.decoders.available_permits(), turns);
+    }
 
     #[test]
     fn what_is_told_shows_refused_records_first_and_has_an_end() {
