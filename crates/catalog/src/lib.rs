@@ -25,7 +25,7 @@ pub use live::Live;
 pub use omd::{BusinessService, Component, Match, Owner, Pattern, Service};
 pub use problem::Problem;
 
-use model::Identity;
+use model::{Identity, UNASSIGNED};
 use rules::Rules;
 
 /// Of one file.
@@ -69,6 +69,22 @@ impl Catalog {
     /// as the name is spelled on samples. Region and environment stay empty: the catalogue does not declare them.
     pub fn identify<'a>(&self, lookup: impl Fn(&str) -> Option<&'a str>) -> Option<Identity> {
         self.rules.first_match(&lookup)
+    }
+
+    /// As much of an identity as is declared, with the team that owns that; `unassigned` is declared by everybody.
+    pub fn declared(&self, identity: &Identity) -> Option<Identity> {
+        let mut declared = Identity { business_service: identity.business_service.clone(), ..Identity::default() };
+        if identity.business_service == UNASSIGNED {
+            return Some(declared);
+        }
+        let business = self.business_services.iter().find(|business| business.name == identity.business_service)?;
+        let service = business.services.iter().find(|service| service.name == identity.service);
+        let component = service.and_then(|service| service.components.iter().find(|component| component.name == identity.component));
+        let owner = component.and_then(|component| component.owners.first()).or(business.owners.first());
+        declared.service = service.map(|service| service.name.clone()).unwrap_or_default();
+        declared.component = component.map(|component| component.name.clone()).unwrap_or_default();
+        declared.team = owner.map(|owner| owner.team.clone()).unwrap_or_default();
+        Some(declared)
     }
 
     /// Without a rule nothing can match, so nothing need be looked up.

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayBuilder, ArrayRef, MapArray, RecordBatch, StringArray, StringBuilder, StructArray};
@@ -86,10 +88,40 @@ impl AttributeValue<'_> {
     }
 }
 
+/// Tells whether a row has a key already. A few keys are looked at one by one; of more their hashes are kept, so that a
+/// row of a thousand attributes does not cost a million comparisons.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    hashes: HashSet<u64>,
+}
+
+impl Seen {
+    const LOOKED_AT_MAX: usize = 16;
+
+    /// Whether `key` is among `keys`, all of which were asked for before it.
+    fn holds<'k>(&mut self, key: &[u8], mut keys: impl ExactSizeIterator<Item = &'k [u8]> + Clone) -> bool {
+        if keys.len() < Self::LOOKED_AT_MAX {
+            return keys.any(|other| other == key);
+        }
+        if self.hashes.is_empty() {
+            let hasher = self.hashes.hasher().clone();
+            self.hashes.extend(keys.clone().map(|key| hasher.hash_one(key)));
+        }
+        let hash = self.hashes.hasher().hash_one(key);
+        // Two keys may share a hash: only then are the keys looked at.
+        !self.hashes.insert(hash) && keys.any(|other| other == key)
+    }
+
+    fn clear(&mut self) {
+        self.hashes.clear();
+    }
+}
+
 /// A set of attributes held aside to be appended to many rows: a resource's, a scope's.
 #[derive(Clone, Debug, Default)]
 pub struct Attributes {
     entries: Vec<(String, AttributeType, String)>,
+    seen: Seen,
 }
 
 impl Attributes {
@@ -101,10 +133,27 @@ impl Attributes {
             Some(entry) => (entry.1, entry.2) = (value.kind(), text),
             None => self.entries.push((key.to_owned(), value.kind(), text)),
         }
+        self.seen.clear();
+    }
+
+    /// Adds an attribute; of two with one key the first is kept. Returns whether it was added.
+    pub fn add(&mut self, key: &str, value: AttributeValue<'_>) -> bool {
+        if self.seen.holds(key.as_bytes(), self.entries.iter().map(|(other, ..)| other.as_bytes())) {
+            return false;
+        }
+        let mut text = String::new();
+        value.write_to(&mut text);
+        self.entries.push((key.to_owned(), value.kind(), text));
+        true
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {
         self.entries.iter().find(|(other, ..)| other == key).map(|(.., text)| text.as_str())
+    }
+
+    /// What calls itself a service: `service.name`, else `service_name`; empty when neither says anything.
+    pub fn service_name(&self) -> &str {
+        ["service.name", "service_name"].into_iter().filter_map(|key| self.get(key)).find(|name| !name.is_empty()).unwrap_or_default()
     }
 
     /// Key, type and text of each, in the order in which they were set.
@@ -122,6 +171,7 @@ impl Attributes {
 
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.seen.clear();
     }
 }
 
@@ -134,7 +184,9 @@ pub struct AttributesBuilder {
     /// Letters of the row under construction.
     letters: String,
     all_text: bool,
+    /// Where the row's keys begin and end; only of those that [`Self::push`] added.
     row_keys: Vec<(usize, usize)>,
+    seen: Seen,
     types: StringBuilder,
 }
 
@@ -147,12 +199,17 @@ impl AttributesBuilder {
     /// unique for every reader of the lake. Returns whether it was added.
     pub fn push(&mut self, key: &str, value: AttributeValue<'_>) -> bool {
         let keys = self.keys.values_slice();
-        if self.row_keys.iter().any(|&(start, end)| &keys[start..end] == key.as_bytes()) {
+        if self.seen.holds(key.as_bytes(), self.row_keys.iter().map(|&(start, end)| &keys[start..end])) {
             return false;
         }
-        let start = keys.len();
+        self.row_keys.push((keys.len(), keys.len() + key.len()));
+        self.append(key, value);
+        true
+    }
+
+    /// Adds an entry whose key the caller knows to be new to the row.
+    pub fn append(&mut self, key: &str, value: AttributeValue<'_>) {
         self.keys.append_value(key);
-        self.row_keys.push((start, start + key.len()));
         match value {
             AttributeValue::Text(text) | AttributeValue::Encoded(_, text) => self.values.append_value(text),
             other => {
@@ -163,18 +220,18 @@ impl AttributesBuilder {
         let kind = value.kind();
         self.all_text &= kind == AttributeType::Text;
         self.letters.push(kind.letter());
-        true
     }
 
-    pub fn push_all(&mut self, attributes: &Attributes) {
+    /// Makes the row what `attributes` are, whose keys are unique already.
+    pub fn append_all(&mut self, attributes: &Attributes) {
         for (key, kind, text) in &attributes.entries {
-            self.push(key, AttributeValue::Encoded(*kind, text));
+            self.append(key, AttributeValue::Encoded(*kind, text));
         }
     }
 
     /// Ends the row.
     pub fn finish_row(&mut self) {
-        let end = i32::try_from(self.keys.len()).expect("a request holds under 2^31 attributes: body_bytes_max sees to it");
+        let end = i32::try_from(self.keys.len()).expect("a request holds under 2^31 attributes: batch_bytes_max sees to it");
         self.offsets.push(end);
         match self.all_text {
             true => self.types.append_null(),
@@ -182,25 +239,8 @@ impl AttributesBuilder {
         }
         self.letters.clear();
         self.row_keys.clear();
+        self.seen.clear();
         self.all_text = true;
-    }
-
-    /// Forgets the row under construction: its record was refused.
-    pub fn discard_row(&mut self) {
-        // StringBuilder cannot shrink, so the entries stay behind as part of no row: `finish` compacts nothing, the
-        // row's start is what moves.
-        let kept = *self.offsets.last().expect("offsets start with 0") as usize;
-        let (keys, values) = (self.keys.finish(), self.values.finish());
-        self.keys.append_array(&keys.slice(0, kept)).expect("a slice of what was here fits");
-        self.values.append_array(&values.slice(0, kept)).expect("a slice of what was here fits");
-        self.letters.clear();
-        self.row_keys.clear();
-        self.all_text = true;
-    }
-
-    /// Entries of the row under construction.
-    pub fn row_len(&self) -> usize {
-        self.row_keys.len()
     }
 
     /// The map column and the types column; the builder is empty again.
@@ -245,6 +285,20 @@ impl<'a> AttributesView<'a> {
             .map(|entry| self.values.value(entry))
     }
 
+    /// The same where the row is sorted by key, as labels are.
+    pub fn get_sorted(&self, row: usize, key: &str) -> Option<&'a str> {
+        let (mut low, mut high) = (self.offsets[row] as usize, self.offsets[row + 1] as usize);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.keys.value(middle).cmp(key) {
+                std::cmp::Ordering::Equal => return Some(self.values.value(middle)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
     pub fn iter(&self, row: usize) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let (keys, values) = (self.keys, self.values);
         (self.offsets[row] as usize..self.offsets[row + 1] as usize).map(move |entry| (keys.value(entry), values.value(entry)))
@@ -270,8 +324,6 @@ mod tests {
         builder.push("http.method", AttributeValue::Text("GET"));
         assert!(!builder.push("http.method", AttributeValue::Text("PUT")));
         builder.finish_row();
-        builder.push("refused", AttributeValue::Bool(true));
-        builder.discard_row();
         builder.push("plain", AttributeValue::Text("x"));
         builder.finish_row();
         builder.finish_row();
@@ -284,5 +336,38 @@ mod tests {
         assert_eq!(row, [("http.status_code", AttributeType::Int, "404"), ("http.method", AttributeType::Text, "GET")]);
         assert_eq!(view.get(1, "plain"), Some("x"));
         assert_eq!(view.len(2), 0);
+    }
+
+    #[test]
+    fn keys_are_unique_in_rows_of_any_length() {
+        let (mut builder, mut attributes) = (AttributesBuilder::new(), Attributes::default());
+        for round in 0..2 {
+            for key in 0..100 {
+                let key = format!("key {key}");
+                assert_eq!(builder.push(&key, AttributeValue::Int(round)), round == 0, "{key}");
+                assert_eq!(attributes.add(&key, AttributeValue::Int(round)), round == 0, "{key}");
+            }
+        }
+        builder.finish_row();
+        assert!(builder.push("key 1", AttributeValue::Int(2)), "another row");
+        builder.finish_row();
+        assert_eq!(attributes.len(), 100);
+        let (map, _) = builder.finish();
+        let view = AttributesView::of_map(map.as_any().downcast_ref().expect("a map"), None);
+        assert_eq!((view.len(0), view.len(1), view.get(0, "key 99")), (100, 1, Some("0")));
+    }
+
+    #[test]
+    fn sorted_rows_are_searched() {
+        let mut builder = AttributesBuilder::new();
+        ["before", "z"].into_iter().for_each(|key| builder.append(key, AttributeValue::Text("other row")));
+        builder.finish_row();
+        ["b", "d", "f"].into_iter().for_each(|key| builder.append(key, AttributeValue::Text(key)));
+        builder.finish_row();
+        let (map, _) = builder.finish();
+        let view = AttributesView::of_map(map.as_any().downcast_ref().expect("a map"), None);
+        for key in ["a", "b", "c", "d", "e", "f", "g", "z"] {
+            assert_eq!(view.get_sorted(1, key), view.get(1, key), "{key}");
+        }
     }
 }

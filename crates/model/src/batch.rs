@@ -25,6 +25,32 @@ pub struct Decoded {
     pub rejections: Vec<Rejection>,
     /// `otlp_grpc`, `otlp_http`, `remote_write`, `loki_push`: the label `protocol` of the counters.
     pub protocol: &'static str,
+    pub naming: Naming,
+    pub tally: Tally,
+}
+
+impl Decoded {
+    /// Rows of which nothing was refused, named as the table's rows mostly are.
+    pub fn new(table: Table, records: RecordBatch, protocol: &'static str) -> Self {
+        let naming = if table == Table::Samples { Naming::Labels } else { Naming::Attributes };
+        Self { table, records, rejections: Vec::new(), protocol, naming, tally: Tally::default() }
+    }
+}
+
+/// How a sender names what it says about its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// OpenTelemetry's attributes: `service.name`, `omd.team`.
+    Attributes,
+    /// Labels of series and of Loki streams: `service_name`, `team`.
+    Labels,
+}
+
+/// What a receiver dropped from records and repaired in them, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub dropped_parts: Vec<(&'static str, u64)>,
+    pub repaired_values: Vec<(&'static str, u64)>,
 }
 
 /// Every row has its identity or says `unassigned`.

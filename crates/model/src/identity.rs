@@ -18,10 +18,6 @@ impl Identity {
     /// The columns, and the labels on samples; on logs and spans the attributes are `omd.<field>`.
     pub const FIELDS: [&'static str; 6] = ["business_service", "service", "component", "region", "environment", "team"];
 
-    pub fn unassigned() -> Self {
-        Self { business_service: UNASSIGNED.to_owned(), ..Self::default() }
-    }
-
     pub fn is_assigned(&self) -> bool {
         !self.business_service.is_empty() && self.business_service != UNASSIGNED
     }

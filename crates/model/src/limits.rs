@@ -7,6 +7,10 @@ pub struct ReceiveLimits {
     pub body_bytes_max: usize,
     /// Of the body after decompression.
     pub decompressed_bytes_max: usize,
+    /// What one request may become in memory; at most 1 GiB, which the offsets of a column set.
+    pub batch_bytes_max: usize,
+    /// Of all requests that are being read, decoded and made durable at one time; further ones are told to come back.
+    pub inflight_bytes_max: usize,
     /// Labels of one series, and labels of one log stream.
     pub labels_per_series_max: usize,
     pub label_name_bytes_max: usize,
@@ -15,6 +19,10 @@ pub struct ReceiveLimits {
     pub attributes_max: usize,
     /// One log record's body or one attribute's value.
     pub value_bytes_max: usize,
+    /// A metric's help text or unit; what is over it is cut off.
+    pub help_bytes_max: usize,
+    /// Of one native histogram, of each sign.
+    pub buckets_max: usize,
     /// Nesting of attribute values and JSON.
     pub depth_max: usize,
     /// Oldest record accepted, counted back from now; none by default, back-fill is ordinary.
@@ -26,11 +34,15 @@ impl Default for ReceiveLimits {
         Self {
             body_bytes_max: 64 << 20,
             decompressed_bytes_max: 256 << 20,
+            batch_bytes_max: 1 << 30,
+            inflight_bytes_max: 512 << 20,
             labels_per_series_max: 128,
             label_name_bytes_max: 1024,
             label_value_bytes_max: 4096,
             attributes_max: 1024,
             value_bytes_max: 1 << 20,
+            help_bytes_max: 4096,
+            buckets_max: 8192,
             depth_max: 32,
             age_max: None,
         }
@@ -42,7 +54,7 @@ impl Default for ReceiveLimits {
 pub struct QueryLimits {
     pub timeout: Duration,
     pub memory_bytes_max: usize,
-    /// Compressed bytes read from the lake plus bytes of the head looked at.
+    /// Compressed bytes read from the lake.
     pub scanned_bytes_max: u64,
     /// Samples a PromQL query may hold at once.
     pub samples_max: usize,

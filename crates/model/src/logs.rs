@@ -110,9 +110,9 @@ impl LogsBuilder {
         self.flags.append_option(row.flags);
         append_text(&mut self.scope_name, row.scope_name);
         append_text(&mut self.scope_version, row.scope_version);
-        self.scope_attributes.push_all(scope);
+        self.scope_attributes.append_all(scope);
         self.scope_attributes.finish_row();
-        self.resource_attributes.push_all(resource);
+        self.resource_attributes.append_all(resource);
         self.resource_attributes.finish_row();
         self.dropped_attributes.append_option(row.dropped_attributes_count);
     }

@@ -1,7 +1,7 @@
 //! Builds and reads canonical `samples` batches: a row is one series and a chunk of its points.
 //!
 //! A row holds floats (`values`) or native histograms (`histograms`), one per timestamp, never both; a series that
-//! changes its kind has two rows. A row without timestamps carries only a metric's type, unit and help.
+//! changes its kind has two rows. A row without timestamps and exemplars carries only a metric's type, unit and help.
 //! Timestamps are milliseconds since the Unix epoch, the resolution of Prometheus: nanoseconds would cost three bytes
 //! a sample for digits that nobody sent.
 
@@ -47,7 +47,6 @@ pub struct SamplesBuilder {
     value_valid: Vec<bool>,
     histograms: HistogramsColumn,
     exemplars: ExemplarsColumn,
-    points: u64,
 }
 
 /// A map column without types.
@@ -91,11 +90,6 @@ impl SamplesBuilder {
         self.len() == 0
     }
 
-    /// Points of all rows ended so far.
-    pub fn points(&self) -> u64 {
-        self.points
-    }
-
     /// Adds a float to the row under construction, which must hold no histogram.
     pub fn float(&mut self, timestamp_ms: i64, value: f64) {
         debug_assert!(self.histograms.row_is_empty(), "a row holds floats or histograms, never both");
@@ -126,21 +120,25 @@ impl SamplesBuilder {
         self.timestamps.len() - self.timestamp_offsets.last()
     }
 
-    /// Ends the row. `labels` are sorted by name, without `__name__`, without empty values.
+    /// Ends the row. `labels` are sorted by name, each name once, without `__name__`, without empty values.
     /// A row without points carries metadata only; its time is 0.
     pub fn push_series<'a>(&mut self, row: &SeriesRow<'_>, labels: impl Iterator<Item = (&'a str, &'a str)> + Clone) {
+        self.push_numbered(row, series_id(row.name, labels.clone()), labels);
+    }
+
+    /// The same for whoever knows the [`series_id`] of the name and the labels.
+    pub fn push_numbered<'a>(&mut self, row: &SeriesRow<'_>, id: i64, labels: impl Iterator<Item = (&'a str, &'a str)>) {
         append_text(&mut self.name, row.name);
         append_text(&mut self.kind, row.kind);
         append_text(&mut self.unit, row.unit);
         append_text(&mut self.help, row.help);
-        self.series_id.append_value(series_id(row.name, labels.clone()));
+        self.series_id.append_value(id);
         for (name, value) in labels {
-            self.labels.0.push(name, AttributeValue::Text(value));
+            self.labels.0.append(name, AttributeValue::Text(value));
         }
         self.labels.0.finish_row();
 
         let points = &self.timestamps[self.timestamp_offsets.last()..];
-        self.points += points.len() as u64;
         self.min_time.push(points.iter().copied().min().unwrap_or(0).saturating_mul(1_000_000));
         self.max_time.push(points.iter().copied().max().unwrap_or(0).saturating_mul(1_000_000));
         self.value_valid.push(self.values.len() > self.value_offsets.last());
@@ -181,7 +179,6 @@ impl SamplesBuilder {
             self.histograms.finish(),
             self.exemplars.finish(),
         ]);
-        self.points = 0;
         RecordBatch::try_new(Table::Samples.schema(), columns).expect("SamplesBuilder fills every column of schema::samples")
     }
 }
@@ -312,7 +309,7 @@ impl ExemplarsColumn {
         append_text(&mut self.trace_id, exemplar.trace_id);
         append_text(&mut self.span_id, exemplar.span_id);
         for (name, value) in exemplar.labels {
-            self.labels.0.push(name, AttributeValue::Text(value));
+            self.labels.0.append(name, AttributeValue::Text(value));
         }
         self.labels.0.finish_row();
     }
@@ -511,7 +508,7 @@ mod tests {
         };
         builder.histogram(3000, &histogram);
         builder.push_series(&SeriesRow { name: "h", ..SeriesRow::default() }, std::iter::empty());
-        assert_eq!((builder.len(), builder.points()), (2, 3));
+        assert_eq!(builder.len(), 2);
         let batch = builder.finish();
 
         let view = SamplesView::of(&batch).expect("canonical");

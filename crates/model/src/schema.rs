@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ListArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 
 use crate::{Error, Identity, Result};
@@ -25,6 +25,17 @@ impl Table {
             Self::Spans => "spans",
             Self::Samples => "samples",
         }
+    }
+
+    /// What senders count in a batch of this table: log records, spans, points of samples.
+    pub fn records_in(self, batch: &RecordBatch) -> Result<u64> {
+        Ok(match self {
+            Self::Logs | Self::Spans => batch.num_rows() as u64,
+            Self::Samples => {
+                let offsets = column::<ListArray>(batch, "timestamps")?.value_offsets();
+                (offsets[offsets.len() - 1] - offsets[0]) as u64
+            }
+        })
     }
 
     /// First and last instant of a row, nanoseconds since the Unix epoch; the same column where a row is an instant.

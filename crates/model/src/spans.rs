@@ -108,9 +108,9 @@ impl SpansBuilder {
         for (builder, text) in self.texts.iter_mut().zip(texts) {
             append_text(builder, text);
         }
-        self.scope_attributes.push_all(scope);
+        self.scope_attributes.append_all(scope);
         self.scope_attributes.finish_row();
-        self.resource_attributes.push_all(resource);
+        self.resource_attributes.append_all(resource);
         self.resource_attributes.finish_row();
         let dropped = [row.dropped_attributes_count, row.dropped_events_count, row.dropped_links_count];
         for (builder, count) in self.dropped.iter_mut().zip(dropped) {

@@ -26,10 +26,11 @@ mod route;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use catalog::Live;
-use model::{Ack, Admitted, Decoded, Identified, Ingest, Placed, Result, UsageMeter};
+use catalog::{Catalog, Live};
+use model::{Ack, Admitted, Decoded, Error, Identified, Ingest, Placed, Result, UsageMeter};
 
-pub use meter::{IDENTITIES_MAX, Meter, OVERFLOW};
+use meter::Measured;
+pub use meter::{ACCOUNTS_MAX, Meter, OVERFLOW};
 
 pub struct Pipeline {
     catalog: Arc<Live>,
@@ -48,23 +49,34 @@ impl Pipeline {
     }
 }
 
+/// Larger batches are worked on by a thread that may block: the event loop serves everybody.
+const INLINE_BYTES_MAX: usize = 1 << 20;
+
 #[async_trait]
 impl Ingest<Decoded> for Pipeline {
-    async fn ingest(&self, mut batch: Decoded) -> Result<Ack> {
-        let rejections = std::mem::take(&mut batch.rejections);
-        // What was refused whole has nothing to make durable.
-        if batch.records.num_rows() == 0 {
-            return Ok(Ack { accepted_records: 0, rejections });
-        }
-        let identified: Identified = identify::identify(batch, &self.catalog.get())?;
-        // transform and contract stand here; until they are built every record is admitted as it is.
-        let admitted = Admitted(identified.0);
-        let measured = meter::measure(&admitted)?;
-        let placed: Placed = route::place(admitted);
+    async fn ingest(&self, batch: Decoded) -> Result<Ack> {
+        let catalog = self.catalog.get();
+        let (placed, measured) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
+            true => stages(batch, &catalog)?,
+            false => {
+                let catalog = catalog.clone();
+                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog)).await;
+                done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
+            }
+        };
         let ack = self.shard.ingest(placed).await?;
-        self.meter.book(measured);
-        Ok(Ack { accepted_records: ack.accepted_records, rejections })
+        self.meter.book(measured, &catalog);
+        Ok(ack)
     }
+}
+
+/// All that happens to a batch before its shard takes it.
+fn stages(batch: Decoded, catalog: &Catalog) -> Result<(Placed, Measured)> {
+    let identified: Identified = identify::identify(batch, catalog)?;
+    // transform and contract stand here; until they are built every record is admitted as it is.
+    let admitted = Admitted(identified.0);
+    let measured = meter::measure(&admitted)?;
+    Ok((route::place(admitted), measured))
 }
 
 #[cfg(test)]

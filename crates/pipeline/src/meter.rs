@@ -5,15 +5,18 @@ use std::ops::Range;
 
 use arrow::array::{Array, AsArray, ListArray};
 use arrow::datatypes::DataType;
+use catalog::Catalog;
 use metrics::Counter;
 use model::schema::column;
 use model::{Admitted, Identity, Result, Table, Usage, UsageMeter};
 use parking_lot::Mutex;
 
-/// Identities counted apart; what further ones send is counted under [`OVERFLOW`].
-pub const IDENTITIES_MAX: usize = 10_000;
+/// Accounts of what nobody has declared, one per identity and table. Past it, what an identity sends goes to the account
+/// of as much of it as the catalogue declares, which there always is room for, else to [`OVERFLOW`].
+pub const ACCOUNTS_MAX: usize = 10_000;
 
-/// The business service of all identities past [`IDENTITIES_MAX`]. The catalogue refuses this name.
+/// The business service of all undeclared identities past [`ACCOUNTS_MAX`]. The catalogue refuses this name, and no
+/// record can state it.
 pub const OVERFLOW: &str = "__overflow__";
 
 /// The usage of one batch, not yet booked.
@@ -25,7 +28,13 @@ pub(crate) struct Measured {
 /// The usage booked since the start. The counters of `/metrics` leave out region, environment and team.
 #[derive(Default)]
 pub struct Meter {
-    accounts: Mutex<HashMap<(Identity, Table), Account>>,
+    accounts: Mutex<Accounts>,
+}
+
+#[derive(Default)]
+struct Accounts {
+    open: HashMap<(Identity, Table), Account>,
+    undeclared: usize,
 }
 
 struct Account {
@@ -51,14 +60,11 @@ impl Account {
 }
 
 impl Meter {
-    pub(crate) fn book(&self, measured: Measured) {
+    pub(crate) fn book(&self, measured: Measured, catalog: &Catalog) {
         let mut accounts = self.accounts.lock();
         for (identity, usage) in measured.usage {
-            let mut key = (identity, measured.table);
-            if accounts.len() >= IDENTITIES_MAX && !accounts.contains_key(&key) {
-                key.0 = Identity { business_service: OVERFLOW.to_owned(), ..Identity::default() };
-            }
-            let account = accounts.entry(key).or_insert_with_key(|(identity, table)| Account::open(identity, *table));
+            let key = accounts.key(identity, measured.table, catalog);
+            let account = accounts.open.entry(key).or_insert_with_key(|(identity, table)| Account::open(identity, *table));
             account.usage += usage;
             account.records.increment(usage.records);
             account.bytes.increment(usage.bytes);
@@ -66,10 +72,29 @@ impl Meter {
     }
 }
 
+impl Accounts {
+    /// Whose account it is that this identity is booked on.
+    fn key(&mut self, identity: Identity, table: Table, catalog: &Catalog) -> (Identity, Table) {
+        let key = (identity, table);
+        if self.open.contains_key(&key) {
+            return key;
+        }
+        let overflow = || Identity { business_service: OVERFLOW.to_owned(), ..Identity::default() };
+        match catalog.declared(&key.0) {
+            Some(declared) if declared == key.0 => key,
+            _ if self.undeclared < ACCOUNTS_MAX => {
+                self.undeclared += 1;
+                key
+            }
+            declared => (declared.unwrap_or_else(overflow), table),
+        }
+    }
+}
+
 impl UsageMeter for Meter {
     fn usage(&self) -> Vec<(Identity, Table, Usage)> {
         let accounts = self.accounts.lock();
-        let mut all: Vec<_> = accounts.iter().map(|((identity, table), account)| (identity.clone(), *table, account.usage)).collect();
+        let mut all: Vec<_> = accounts.open.iter().map(|((identity, table), account)| (identity.clone(), *table, account.usage)).collect();
         all.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         all
     }
@@ -151,20 +176,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identities_are_bounded_and_nothing_goes_uncounted() {
+    fn accounts_are_bounded_and_nothing_goes_uncounted() {
+        let catalog =
+            Catalog::parse(&[("omd.yaml", "business_services: [{name: pay, owners: [{team: till}], services: [{name: cards}]}]")]);
+        let catalog = catalog.unwrap();
         let meter = Meter::default();
-        let one = |name: String| Measured {
-            table: Table::Logs,
-            usage: HashMap::from([(Identity { business_service: name, ..Identity::default() }, Usage { records: 1, bytes: 10 })]),
+        let one = |identity: Identity| {
+            let usage = HashMap::from([(identity, Usage { records: 1, bytes: 10 })]);
+            meter.book(Measured { table: Table::Logs, usage }, &catalog);
         };
-        for index in 0..IDENTITIES_MAX + 5 {
-            meter.book(one(format!("service {index:05}")));
+        let of = |name: &str| Identity { business_service: name.to_owned(), ..Identity::default() };
+        for index in 0..ACCOUNTS_MAX + 5 {
+            one(of(&format!("service {index:05}")));
         }
-        meter.book(one("service 00000".to_owned()));
+        one(of("service 00000"));
+        let cards = Identity { service: "cards".to_owned(), team: "till".to_owned(), ..of("pay") };
+        one(cards.clone());
+        one(Identity { region: "any".to_owned(), ..cards.clone() });
+        one(Identity { service: "any".to_owned(), ..cards.clone() });
+        one(Identity { region: "any".to_owned(), ..of("unassigned") });
+
         let usage = meter.usage();
-        assert_eq!(usage.len(), IDENTITIES_MAX + 1);
-        assert_eq!((usage[0].0.business_service.as_str(), usage[0].2.records), (OVERFLOW, 5));
-        assert_eq!(usage[1].2, Usage { records: 2, bytes: 20 });
-        assert_eq!(usage.iter().map(|(.., usage)| usage.records).sum::<u64>(), IDENTITIES_MAX as u64 + 6);
+        let records = |identity: &Identity| usage.iter().find(|(other, ..)| other == identity).map(|(.., usage)| usage.records);
+        assert_eq!(records(&of(OVERFLOW)), Some(5));
+        assert_eq!(records(&of("service 00000")), Some(2));
+        assert_eq!(records(&cards), Some(2), "what is declared always has its account");
+        assert_eq!(records(&Identity { service: String::new(), ..cards }), Some(1));
+        assert_eq!(records(&of("unassigned")), Some(1));
+        assert_eq!(usage.len(), ACCOUNTS_MAX + 4);
+        assert_eq!(usage.iter().map(|(.., usage)| usage.records).sum::<u64>(), ACCOUNTS_MAX as u64 + 10);
     }
 }

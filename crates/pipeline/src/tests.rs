@@ -5,7 +5,7 @@ use catalog::Catalog;
 use model::logs::{LogRow, LogsBuilder};
 use model::samples::{SamplesBuilder, SamplesView, SeriesRow};
 use model::schema::column;
-use model::{AttributeValue, Attributes, Error, Identity, Rejection, Table, Usage, series_id};
+use model::{AttributeValue, Attributes, Error, Identity, Naming, Table, Usage, series_id};
 use parking_lot::Mutex;
 
 use super::*;
@@ -62,7 +62,8 @@ fn logs(protocol: &'static str, lines: &[&str]) -> Decoded {
         }
         builder.push(&LogRow { body: "x", ..LogRow::default() }, &attributes, &Attributes::default());
     }
-    Decoded { table: Table::Logs, records: builder.finish(), rejections: Vec::new(), protocol }
+    let naming = if protocol == "loki_push" { Naming::Labels } else { Naming::Attributes };
+    Decoded { naming, ..Decoded::new(Table::Logs, builder.finish(), protocol) }
 }
 
 fn identities(records: &arrow::array::RecordBatch) -> Vec<String> {
@@ -111,6 +112,11 @@ fn loki_streams_state_theirs_as_labels() {
             ("business_service=pay component=till", "pay//till///"),
             ("service_name=marker-7", "video/markers/marker-api///playback"),
             ("job=x|omd.business_service=no", "unassigned/////"),
+            // What others mean by these labels is not known, unless a business service stands beside them.
+            ("service=any component=any team=any region=eu", "unassigned///eu//"),
+            ("service=any service_name=marker-7", "video/markers/marker-api///playback"),
+            ("business_service=pay service=cards team=till", "pay/cards////till"),
+            ("omd_service=cards", "unassigned/cards////"),
         ],
     );
 }
@@ -140,7 +146,7 @@ fn series_are_stamped_sorted_and_renumbered() {
     let records = builder.finish();
     let before = column::<Int64Array>(&records, "series_id").unwrap().clone();
     let (pipeline, shard) = pipeline();
-    send(&pipeline, Decoded { table: Table::Samples, records, rejections: Vec::new(), protocol: "remote_write" }).unwrap();
+    send(&pipeline, Decoded::new(Table::Samples, records, "remote_write")).unwrap();
 
     let placed = shard.placed.lock();
     let view = SamplesView::of(&placed[0].records).unwrap();
@@ -162,7 +168,7 @@ fn series_are_stamped_sorted_and_renumbered() {
 
     let usage = pipeline.usage().usage();
     let records: Vec<_> = usage.iter().map(|(identity, _, usage)| (identity.business_service.as_str(), usage.records)).collect();
-    assert_eq!(records, [("pay", 2), ("unassigned", 2), ("video", 2), ("video", 2)]);
+    assert_eq!(records, [("pay", 2), ("unassigned", 2), ("video", 4)]);
 }
 
 #[test]
@@ -172,11 +178,17 @@ fn a_rule_on_a_service_claims_its_series_by_their_job() {
         builder.float(1000, 1.0);
         builder.push_series(&SeriesRow { name: "up", ..SeriesRow::default() }, [("job", job)].into_iter());
     }
+    // The name that the series itself gives its service counts before its target's.
+    for (job, service_name) in [("other", "marker-us"), ("marker-us", "other")] {
+        builder.float(1000, 1.0);
+        let labels = [("job", job), ("service_name", service_name)];
+        builder.push_series(&SeriesRow { name: "up", ..SeriesRow::default() }, labels.into_iter());
+    }
     let (pipeline, shard) = pipeline();
-    let batch = Decoded { table: Table::Samples, records: builder.finish(), rejections: Vec::new(), protocol: "remote_write" };
+    let batch = Decoded::new(Table::Samples, builder.finish(), "remote_write");
     send(&pipeline, batch).unwrap();
     let found = identities(&shard.placed.lock()[0].records);
-    assert_eq!(found.iter().map(|identity| identity.starts_with("video/")).collect::<Vec<_>>(), [true, true, false, false]);
+    assert_eq!(found.iter().map(|identity| identity.starts_with("video/")).collect::<Vec<_>>(), [true, true, false, false, true, false]);
 }
 
 #[test]
@@ -200,12 +212,22 @@ fn usage_is_booked_once_a_batch_is_durable() {
 }
 
 #[test]
-fn what_is_refused_whole_reaches_no_shard_and_keeps_its_reasons() {
+fn an_identity_that_is_too_long_or_reserved_counts_as_not_stated() {
+    let [long, longest] = [257, 256].map(|len| "x".repeat(len));
+    check_logs(
+        "otlp_grpc",
+        &[
+            (&format!("omd.business_service={long} service.name=marker-7"), "video/markers/marker-api///playback"),
+            (&format!("omd.business_service={longest}"), &format!("{longest}/////")),
+            ("omd.business_service=__overflow__", "unassigned/////"),
+            (&format!("omd.region={long} cloud.region=eu deployment.environment={long}"), "unassigned///eu//"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_large_batch_is_worked_on_elsewhere() {
     let (pipeline, shard) = pipeline();
-    let mut batch = logs("otlp_grpc", &[]);
-    let rejection = Rejection { records: 3, field: "resourceLogs[0]".to_owned(), why: "Too many.".to_owned(), reason: "too_many" };
-    batch.rejections.push(rejection.clone());
-    let ack = send(&pipeline, batch).unwrap();
-    assert_eq!((ack.accepted_records, ack.rejections), (0, vec![rejection]));
-    assert!(shard.placed.lock().is_empty());
+    pipeline.ingest(logs("otlp_grpc", &["service.name=marker-1"; 20_000])).await.unwrap();
+    assert!(identities(&shard.placed.lock()[0].records).iter().all(|identity| identity.starts_with("video/")));
 }

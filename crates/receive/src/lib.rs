@@ -2,8 +2,9 @@
 //!
 //! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]. In each, `decode.rs` is
 //! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
-//! `listen.rs` > `body.rs` (size, unpacking) > `decode.rs` (over `protobuf.rs`, into `model`'s builders, what is refused into
-//! `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`], waits, turns errors into status codes).
+//! `listen.rs` > `body.rs` (size, unpacking, the budget of all requests) > `decode.rs` (over `protobuf.rs`, into `model`'s
+//! builders, samples through `series.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
+//! waits, turns errors into status codes).
 //!
 //! When you change what a sender sees, also touch `docs/receive.md` and `tests/cases/receive/`; when you add a decoder, also
 //! add a target in `fuzz/`.
@@ -18,6 +19,7 @@ pub mod otlp;
 mod outcome;
 mod protobuf;
 pub mod remote_write;
+mod series;
 mod state;
 
 pub use loki::loki_router;

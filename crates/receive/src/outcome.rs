@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use model::{Code, Decoded, Error, ReceiveLimits, Rejection, Table};
+use model::{Code, Decoded, Error, Naming, ReceiveLimits, Rejection, Table, Tally};
 
 use crate::protobuf::{Malformed, Read};
 
@@ -63,6 +63,14 @@ impl Rules<'_> {
         Err(Fault::new("too_old", format!("the record is {} s old: age_max is {} s", age.as_secs(), age_max.as_secs())))
     }
 
+    pub(crate) fn check_label_value(&self, name: &str, value: &str) -> Result<(), Fault> {
+        let max = self.limits.label_value_bytes_max;
+        if value.len() <= max {
+            return Ok(());
+        }
+        Err(too_long("label_value_too_long", "value of label", name, value.len(), "label_value_bytes_max", max))
+    }
+
     /// Checks the labels of a series or stream, sorted by name.
     pub(crate) fn check_labels<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Fault> {
         let limits = self.limits;
@@ -82,16 +90,7 @@ impl Rules<'_> {
                     limits.label_name_bytes_max,
                 ));
             }
-            if value.len() > limits.label_value_bytes_max {
-                return Err(too_long(
-                    "label_value_too_long",
-                    "value of label",
-                    name,
-                    value.len(),
-                    "label_value_bytes_max",
-                    limits.label_value_bytes_max,
-                ));
-            }
+            self.check_label_value(name, value)?;
             if previous == Some(name) {
                 return Err(Fault::new("duplicate_label", format!("label {} comes twice: send each name once", shortened(name))));
             }
@@ -117,13 +116,31 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
-/// What one request may become in memory. It can be far more than its body: a resource is copied onto each of its records,
-/// and a record of two bytes is a row. Arrow's offsets, of 31 bits, set the upper bound.
-pub(crate) const BATCH_BYTES_MAX: usize = 1 << 30;
+/// What serde says of JSON that it cannot read, without more of the sender's text than fits on a line.
+pub(crate) fn unreadable_json(what: &str, source: &serde_json::Error) -> Error {
+    const MESSAGE_BYTES_MAX: usize = 256;
+    let mut text = source.to_string();
+    if text.len() > MESSAGE_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(MESSAGE_BYTES_MAX));
+        text.push_str(&format!("... at line {} column {}", source.line(), source.column()));
+    }
+    Error::invalid(format!("cannot parse {what}")).because(text)
+}
+
+/// Of `batch_bytes_max`, what one request may become in memory. It can be far more than its body: a resource is copied onto
+/// each of its records, and a record of two bytes is a row. Arrow's offsets, of 31 bits, set this upper bound: a text that is
+/// appended to a column was spent before, so no column can outgrow them.
+const BATCH_BYTES_MAX: usize = 1 << 30;
+/// What it takes to look at a record, a series, a resource, be it taken or refused: refusals cost time where not memory.
+pub(crate) const ITEM_BYTES: usize = 64;
 /// What a row takes apart from its texts.
 pub(crate) const ROW_BYTES: usize = 256;
+/// What an attribute takes apart from its texts.
+pub(crate) const ENTRY_BYTES: usize = 16;
+/// A stretch of the body that is remembered to be read later.
+pub(crate) const SLICE_BYTES: usize = 16;
 const BATCH_TOO_LARGE: Malformed =
-    Malformed("its records, each with a copy of its resource, take over batch_bytes_max, 1 GiB: send smaller requests");
+    Malformed("its records, each with a copy of its resource, take over batch_bytes_max: send smaller requests");
 
 /// The error of a request that could not be read as a whole.
 pub(crate) fn unreadable(what: &str, malformed: Malformed) -> Error {
@@ -131,19 +148,33 @@ pub(crate) fn unreadable(what: &str, malformed: Malformed) -> Error {
     Error::new(code, format!("cannot decode {what}")).because(malformed)
 }
 
-#[derive(Default)]
 pub(crate) struct Outcome {
-    spent_bytes: usize,
+    bytes_left: usize,
     rejections: Vec<Rejection>,
-    /// Changes made so that a record could be kept, counted by reason.
-    repairs: Vec<(&'static str, u64)>,
+    /// Parts left out of records that were kept, and changes made so that they could be kept.
+    tally: Tally,
+}
+
+fn count(counts: &mut Vec<(&'static str, u64)>, reason: &'static str) {
+    match counts.iter_mut().find(|(other, _)| *other == reason) {
+        Some((_, count)) => *count += 1,
+        None => counts.push((reason, 1)),
+    }
 }
 
 impl Outcome {
+    pub(crate) fn new(limits: &ReceiveLimits) -> Self {
+        Self { bytes_left: limits.batch_bytes_max.min(BATCH_BYTES_MAX), rejections: Vec::new(), tally: Tally::default() }
+    }
+
     /// Refuses `records` records; 0 when a part of a record was dropped and the rest of it is kept.
     pub(crate) fn reject(&mut self, records: u64, fault: Fault, field: impl FnOnce() -> String) {
+        if records == 0 {
+            count(&mut self.tally.dropped_parts, fault.reason);
+        }
+        let alike = |other: &&mut Rejection| other.reason == fault.reason && (other.records == 0) == (records == 0);
         if self.rejections.len() >= REJECTIONS_DESCRIBED_MAX
-            && let Some(same) = self.rejections.iter_mut().rev().find(|other| other.reason == fault.reason)
+            && let Some(same) = self.rejections.iter_mut().rev().find(alike)
         {
             same.records += records;
             return;
@@ -151,17 +182,19 @@ impl Outcome {
         self.rejections.push(Rejection { records, field: field(), why: fault.why, reason: fault.reason });
     }
 
-    /// Counts towards [`BATCH_BYTES_MAX`], before the memory is taken.
+    /// Counts one more dropped part like one that was told already.
+    pub(crate) fn drop_alike(&mut self, reason: &'static str) {
+        count(&mut self.tally.dropped_parts, reason);
+    }
+
+    /// Counts towards `batch_bytes_max`, before the memory is taken.
     pub(crate) fn spend(&mut self, bytes: usize) -> Read<()> {
-        self.spent_bytes = self.spent_bytes.saturating_add(bytes);
-        if self.spent_bytes > BATCH_BYTES_MAX { Err(BATCH_TOO_LARGE) } else { Ok(()) }
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(BATCH_TOO_LARGE)?;
+        Ok(())
     }
 
     pub(crate) fn repair(&mut self, reason: &'static str) {
-        match self.repairs.iter_mut().find(|(other, _)| *other == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.repairs.push((reason, 1)),
-        }
+        count(&mut self.tally.repaired_values, reason);
     }
 
     /// A value's text; bytes that are not UTF-8 become replacement characters, and are counted.
@@ -169,23 +202,25 @@ impl Outcome {
         let text = String::from_utf8_lossy(bytes);
         if matches!(text, Cow::Owned(_)) {
             self.repair("invalid_utf8");
+            // A replacement character is longer than what it stands for. The next record's spending finds it.
+            self.bytes_left = self.bytes_left.saturating_sub(text.len());
         }
         text
     }
 
-    pub(crate) fn finish(self, rules: &Rules<'_>, table: Table, records: RecordBatch) -> Decoded {
-        for (reason, count) in self.repairs {
-            metrics::counter!("tyto_receive_repaired_values_total", "protocol" => rules.protocol, "reason" => reason).increment(count);
+    /// A metric's help or unit, cut off at `help_bytes_max`: readers get it again with every row of the metric.
+    pub(crate) fn help<'a>(&mut self, bytes: &'a [u8], rules: &Rules<'_>) -> Cow<'a, str> {
+        let text = self.text(bytes);
+        let max = rules.limits.help_bytes_max;
+        if text.len() <= max {
+            return text;
         }
-        for rejection in self.rejections.iter().filter(|rejection| rejection.records > 0) {
-            let labels = [("protocol", rules.protocol), ("reason", rejection.reason)];
-            metrics::counter!("tyto_receive_rejected_records_total", &labels).increment(rejection.records);
-        }
-        for rejection in self.rejections.iter().filter(|rejection| rejection.records == 0) {
-            let labels = [("protocol", rules.protocol), ("reason", rejection.reason)];
-            metrics::counter!("tyto_receive_dropped_parts_total", &labels).increment(1);
-        }
-        Decoded { table, records, rejections: self.rejections, protocol: rules.protocol }
+        self.repair("help_too_long");
+        text[..text.floor_char_boundary(max)].to_owned().into()
+    }
+
+    pub(crate) fn finish(self, rules: &Rules<'_>, table: Table, naming: Naming, records: RecordBatch) -> Decoded {
+        Decoded { table, records, rejections: self.rejections, protocol: rules.protocol, naming, tally: self.tally }
     }
 }
 
@@ -195,13 +230,33 @@ mod tests {
 
     #[test]
     fn a_million_refusals_are_counted_not_described() {
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new(&ReceiveLimits::default());
         for index in 0..1_000_000 {
             outcome.reject(1, Fault::new("bad", ""), || format!("[{index}]"));
         }
         outcome.reject(1, Fault::new("other", ""), String::new);
-        assert_eq!(outcome.rejections.len(), REJECTIONS_DESCRIBED_MAX + 1);
+        for _ in 0..1000 {
+            outcome.reject(0, Fault::new("bad", ""), String::new);
+        }
+        assert_eq!(outcome.rejections.len(), REJECTIONS_DESCRIBED_MAX + 2);
         assert_eq!(outcome.rejections.iter().map(|rejection| rejection.records).sum::<u64>(), 1_000_001);
+        assert_eq!(outcome.tally.dropped_parts, [("bad", 1000)]);
+    }
+
+    #[test]
+    fn help_is_cut_between_characters() {
+        let limits = ReceiveLimits { help_bytes_max: 4, ..ReceiveLimits::default() };
+        let rules = Rules { limits: &limits, now_unix_nano: 0, protocol: "test" };
+        let mut outcome = Outcome::new(&ReceiveLimits::default());
+        assert_eq!((outcome.help(b"four", &rules), outcome.help("abc\u{e9}".as_bytes(), &rules)), ("four".into(), "abc".into()));
+        assert_eq!(outcome.tally.repaired_values, [("help_too_long", 1)]);
+    }
+
+    #[test]
+    fn a_message_about_json_is_short_and_says_where() {
+        let body = format!("[\n{:?}]", "x".repeat(1 << 20));
+        let error = unreadable_json("it", &serde_json::from_str::<Vec<u8>>(&body).expect_err("no number")).chain();
+        assert!(error.len() < 400 && error.contains("at line 2 column"), "{}", &error[..400.min(error.len())]);
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn spans_come_back_by_value() {
     let decoded = with_rules(|rules| otlp::decode_traces(&traces().encode_to_vec(), rules)).expect("valid");
     let told: Vec<_> = decoded.rejections.iter().map(|refused| (refused.records, refused.reason, refused.field.as_str())).collect();
     let at = |rest: &str| format!("resourceSpans[0].scopeSpans[0].{rest}");
-    assert_eq!(told, [(0, "invalid_id", at("spans[0].links").as_str()), (1, "invalid_id", at("spans[2].traceId").as_str())]);
+    assert_eq!(told, [(0, "invalid_id", at("spans[0].links[1]").as_str()), (1, "invalid_id", at("spans[2].traceId").as_str())]);
     let view = SpansView::of(&decoded.records).expect("canonical");
     assert_eq!((view.name.value(0), view.kind.value(0), view.status_code.value(0)), ("GetItem", "client", "error"));
     assert_eq!((view.duration.value(0), view.duration.value(1), view.end.value(1)), (20, 0, 30));
@@ -464,16 +464,196 @@ fn remote_write_comes_back_by_value() {
         ("missing_metric_name", "timeseries[3].labels"),
     ];
     assert_eq!(reasons, expect);
-    assert_eq!(series(&decoded)[0], r#"{__name__="up", job="node", zone="a"} 1000=1.5 2000=NaN"#);
     let view = SamplesView::of(&decoded.records).expect("canonical");
-    assert_eq!(view.floats(0).expect("floats")[1].to_bits(), 0x7ff0_0000_0000_0002);
+    assert_eq!((view.name.value(0), view.timestamps(0).expect("timestamps").len()), ("up", 0));
+    assert_eq!(series(&decoded)[1], r#"{__name__="up", job="node", zone="a"} 1000=1.5 2000=NaN"#);
+    assert_eq!(view.floats(1).expect("floats")[1].to_bits(), 0x7ff0_0000_0000_0002);
     let mut seen = Vec::new();
-    view.for_each_exemplar(0, |exemplar| seen.push((exemplar.trace_id.to_owned(), exemplar.labels.len()))).expect("exemplars");
+    view.for_each_exemplar(1, |exemplar| seen.push((exemplar.trace_id.to_owned(), exemplar.labels.len()))).expect("exemplars");
     assert_eq!(seen, [("abc".to_owned(), 1)]);
     let histogram =
         NativeHistogram { schema: 2, count: 6.0, sum: 3.0, positive: vec![(-2, 1.0), (-1, 2.0), (3, 3.0)], ..NativeHistogram::default() };
-    assert_eq!(view.histograms(1).expect("histograms"), [histogram]);
-    assert_eq!((view.name.value(2), view.timestamps(2).expect("timestamps").len()), ("up", 0));
+    assert_eq!(view.histograms(2).expect("histograms"), [histogram]);
+}
+
+fn write(timeseries: Vec<prometheus::TimeSeries>) -> Decoded {
+    let request = prometheus::WriteRequest { timeseries, metadata: Vec::new() };
+    with_rules(|rules| remote_write::decode_remote_write(&request.encode_to_vec(), rules)).expect("valid")
+}
+
+fn up(samples: &[(i64, f64)]) -> prometheus::TimeSeries {
+    let labels = vec![prometheus::Pair { name: "__name__".to_owned(), value: "up".to_owned() }];
+    let samples = samples.iter().map(|&(timestamp, value)| prometheus::Sample { value, timestamp }).collect();
+    prometheus::TimeSeries { labels, samples, ..Default::default() }
+}
+
+#[test]
+fn samples_are_sorted_and_of_one_time_the_last_is_kept() {
+    let decoded = write(vec![up(&[(3000, 1.0), (1000, 2.0), (3000, 3.0)]), up(&[(2000, 4.0), (1000, 5.0)])]);
+    assert_eq!(series(&decoded), [r#"{__name__="up"} 1000=5 2000=4 3000=3"#]);
+    assert_eq!(decoded.tally.repaired_values, [("duplicate_time", 2)]);
+    let histogram = |timestamp, sum| prometheus::Histogram { timestamp, sum, ..Default::default() };
+    let histograms = vec![histogram(2000, 1.0), histogram(1000, 2.0), histogram(2000, 3.0)];
+    let decoded = write(vec![prometheus::TimeSeries { histograms, ..up(&[]) }]);
+    let view = SamplesView::of(&decoded.records).expect("canonical");
+    let sums: Vec<f64> = view.histograms(0).expect("histograms").iter().map(|histogram| histogram.sum).collect();
+    assert_eq!((view.timestamps(0).expect("timestamps"), &sums[..]), (&[1000, 2000][..], &[2.0, 3.0][..]));
+}
+
+/// Prometheus's queue sends each exemplar as a series of its own, without samples.
+#[test]
+fn an_exemplar_meets_its_series_wherever_it_stands() {
+    let exemplar = |timestamp| {
+        let exemplars = vec![prometheus::Exemplar { labels: Vec::new(), value: 1.0, timestamp }];
+        prometheus::TimeSeries { exemplars, ..up(&[]) }
+    };
+    let decoded = write(vec![exemplar(1500), up(&[(1000, 1.0)]), exemplar(500)]);
+    assert!(decoded.rejections.is_empty(), "{:?}", decoded.rejections);
+    let times = |decoded: &Decoded| {
+        let view = SamplesView::of(&decoded.records).expect("canonical");
+        let mut times = Vec::new();
+        view.for_each_exemplar(0, |exemplar| times.push(exemplar.timestamp_ms)).expect("exemplars");
+        (decoded.records.num_rows(), view.timestamps(0).expect("timestamps").len(), times)
+    };
+    assert_eq!(times(&decoded), (1, 1, vec![500, 1500]));
+    assert_eq!(times(&write(vec![exemplar(7)])), (1, 0, vec![7]), "a row without points where there is no sample");
+}
+
+#[test]
+fn native_histograms_that_would_poison_a_query_are_refused() {
+    let check = |field: (u32, prost::encoding::WireType, Vec<u8>), expect: &str| {
+        let (number, wire_type, bytes) = field;
+        let mut histogram = Vec::new();
+        prost::encoding::encode_key(number, wire_type, &mut histogram);
+        histogram.extend(bytes);
+        let mut body = up(&[]).encode_to_vec();
+        message(4, &histogram, &mut body);
+        let mut request = Vec::new();
+        message(1, &body, &mut request);
+        let decoded = with_rules(|rules| remote_write::decode_remote_write(&request, rules)).expect("valid");
+        assert_eq!(decoded.rejections.first().map(|refused| refused.reason), Some(expect), "field {number}");
+    };
+    use prost::encoding::WireType::{LengthDelimited, SixtyFourBit, Varint};
+    for number in [2, 5, 7] {
+        check((number, SixtyFourBit, f64::NAN.to_le_bytes().to_vec()), "invalid_histogram");
+        check((number, SixtyFourBit, (-1.0_f64).to_le_bytes().to_vec()), "invalid_histogram");
+    }
+    check((14, Varint, vec![4]), "invalid_histogram");
+    let many = [vec![0xa9, 0x46], vec![0; 9001]].concat();
+    check((12, LengthDelimited, many), "too_many_buckets");
+}
+
+/// A field that holds a message or text.
+fn message(number: u32, content: &[u8], out: &mut Vec<u8>) {
+    prost::encoding::encode_key(number, prost::encoding::WireType::LengthDelimited, out);
+    prost::encoding::encode_varint(content.len() as u64, out);
+    out.extend_from_slice(content);
+}
+
+#[test]
+fn help_is_cut_off() {
+    let help = "x".repeat(10_000);
+    let metadata = vec![prometheus::Metadata { kind: 1, name: "up".to_owned(), help: help.clone() }];
+    let request = prometheus::WriteRequest { timeseries: Vec::new(), metadata }.encode_to_vec();
+    let decoded = with_rules(|rules| remote_write::decode_remote_write(&request, rules)).expect("valid");
+    let otlp = {
+        let mut request = gauges();
+        request.resource_metrics[0].scope_metrics[0].metrics[0].description = help;
+        decode(&request, &DeltaState::default())
+    };
+    for decoded in [decoded, otlp] {
+        let help: &arrow::array::StringArray = model::schema::column(&decoded.records, "help").expect("a column");
+        assert_eq!(help.value(0).len(), 4096);
+        assert_eq!(decoded.tally.repaired_values, [("help_too_long", 1)]);
+    }
+}
+
+#[test]
+fn a_stale_histogram_needs_no_counts_and_scope_attributes_are_labels() {
+    let point = metrics::HistogramDataPoint { time_unix_nano: 1000 * MS, explicit_bounds: vec![0.5], flags: 1, ..Default::default() };
+    let histogram = metrics::Histogram { data_points: vec![point], aggregation_temporality: 2 };
+    let mut request = request(vec![metric("h", "", metrics::metric::Data::Histogram(histogram))]);
+    let scope = request.resource_metrics[0].scope_metrics[0].scope.get_or_insert_default();
+    scope.attributes = vec![text("short.name", "x"), text("name", "loses")];
+    let decoded = decode(&request, &DeltaState::default());
+    let label = r#"otel_scope_name="lib", otel_scope_short_name="x", otel_scope_version="1.2", team="web"} 1000=NaN"#;
+    let bucket = |le| format!(r#"{{__name__="h_bucket", job="shop/cart", le="{le}", {label}"#);
+    assert_eq!(series(&decoded)[..2], [bucket("0.5"), bucket("+Inf")]);
+}
+
+#[test]
+fn numbers_that_do_not_fit_refuse_the_json() {
+    let log = |value: &str| format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"intValue":{value}}}}}]}}]}}]}}"#);
+    let point = |field: &str| {
+        format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m","summary":{{"dataPoints":[{{{field}}}]}}}}]}}]}}]}}"#)
+    };
+    with_rules(|rules| {
+        let refused = |result: model::Result<Decoded>, expect: &str| {
+            let told = result.expect_err("refused").chain();
+            assert!(told.contains(expect) && told.len() < 400, "{told}");
+        };
+        otlp::decode_logs_json(log("\"-9223372036854775808\"").as_bytes(), rules).expect("it fits");
+        let huge = log("\"99999999999999999999\"");
+        refused(otlp::decode_logs_json(huge.as_bytes(), rules), "int_value cannot be 99999999999999999999: send an integer of 64 bits");
+        refused(otlp::decode_logs_json(log("1e30").as_bytes(), rules), "send an integer of 64 bits");
+        refused(otlp::decode_logs_json(log(&format!("{:?}", "x".repeat(10_000))).as_bytes(), rules), "int_value cannot be text");
+        let state = DeltaState::default();
+        refused(otlp::decode_metrics_json(point(r#""count": -1"#).as_bytes(), rules, &state), "send an integer from 0, of 64 bits");
+        refused(otlp::decode_metrics_json(point(r#""flags": 4294967296"#).as_bytes(), rules, &state), "send an integer from 0, of 32 bits");
+    });
+}
+
+#[test]
+fn an_observed_time_may_be_old_where_the_record_is_not() {
+    let limits = ReceiveLimits { age_max: Some(std::time::Duration::from_secs(60)), ..ReceiveLimits::default() };
+    let rules = Rules { limits: &limits, now_unix_nano: NOW, protocol: "test" };
+    let mut request = logs();
+    let record = &mut request.resource_logs[0].scope_logs[0].log_records[0];
+    (record.time_unix_nano, record.observed_time_unix_nano) = (NOW as u64, 1);
+    assert_eq!(otlp::decode_logs(&request.encode_to_vec(), &rules).expect("valid").records.num_rows(), 2);
+    request.resource_logs[0].scope_logs[0].log_records[0].time_unix_nano = 0;
+    let decoded = otlp::decode_logs(&request.encode_to_vec(), &rules).expect("valid");
+    assert_eq!((decoded.rejections[0].reason, decoded.records.num_rows()), ("too_old", 1));
+}
+
+/// Query relies on it: the column is the first of `service.name` and `service_name` that says something.
+#[test]
+fn the_service_name_of_logs_has_one_rule() {
+    let check = |attributes: Vec<KeyValue>, expect: Option<&str>| {
+        let mut request = logs();
+        request.resource_logs[0].resource = Some(Resource { attributes: attributes.clone(), ..Resource::default() });
+        let otlp = with_rules(|rules| otlp::decode_logs(&request.encode_to_vec(), rules)).expect("valid");
+        let labels: serde_json::Map<_, _> = attributes
+            .into_iter()
+            .map(|pair| match pair.value.and_then(|any| any.value) {
+                Some(Value::StringValue(value)) => (pair.key, value.into()),
+                other => panic!("text, not {other:?}"),
+            })
+            .collect();
+        let push = serde_json::json!({"streams": [{"stream": labels, "values": [["1", "x"]]}]}).to_string();
+        let loki = with_rules(|rules| loki::decode_loki_json(push.as_bytes(), rules)).expect("valid");
+        for decoded in [otlp, loki] {
+            let view = LogsView::of(&decoded.records).expect("canonical");
+            assert_eq!(view.service_name.iter().next().flatten(), expect);
+        }
+    };
+    check(vec![text("service_name", "b"), text("service.name", "a")], Some("a"));
+    check(vec![text("service.name", ""), text("service_name", "b")], Some("b"));
+    check(vec![text("service_name", "b")], Some("b"));
+    check(vec![text("service", "c")], None);
+}
+
+#[test]
+fn a_bad_metadata_name_refuses_its_entry_wherever_the_time_stands() {
+    let (mut pair, mut entry, mut stream, mut push) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    message(1, &[0xff], &mut pair);
+    message(3, &pair, &mut entry);
+    message(1, &[8, 5], &mut entry);
+    message(1, br#"{a="b"}"#, &mut stream);
+    message(2, &entry, &mut stream);
+    message(1, &stream, &mut push);
+    let decoded = with_rules(|rules| loki::decode_loki(&push, rules)).expect("valid");
+    assert_eq!((decoded.rejections[0].reason, decoded.records.num_rows()), ("invalid_attribute_name", 0));
 }
 
 /// A small generator: the same mutations in every run.
@@ -552,4 +732,69 @@ fn limits_stop_nesting_and_amplification() {
     let error = with_rules(|rules| otlp::decode_logs(&request.encode_to_vec(), rules)).expect_err("too large");
     assert_eq!(error.code, model::Code::TooLarge);
     assert!(error.chain().contains("batch_bytes_max"), "{}", error.chain());
+}
+
+/// Small parts that each become much: all are counted before they are taken.
+#[test]
+fn bombs_are_refused_before_they_take_memory() {
+    const PARTS: usize = 40_000;
+    let limits = ReceiveLimits { batch_bytes_max: 1 << 20, ..ReceiveLimits::default() };
+    let rules = Rules { limits: &limits, now_unix_nano: NOW, protocol: "test" };
+    let within = |numbers: &[u32], content: Vec<u8>| {
+        numbers.iter().rev().fold(content, |content, number| {
+            let mut out = Vec::new();
+            message(*number, &content, &mut out);
+            out
+        })
+    };
+    let with_empty = |mut head: Vec<u8>, number: u32| {
+        (0..PARTS).for_each(|_| message(number, &[], &mut head));
+        head
+    };
+    let stopped = |what: &str, result: model::Result<Decoded>| {
+        let error = result.map(|decoded| decoded.records.num_rows()).expect_err(what);
+        assert_eq!(error.code, model::Code::TooLarge, "{what}: {}", error.chain());
+    };
+    for (what, number) in [("samples", 2), ("exemplars", 3), ("histograms", 4)] {
+        let body = within(&[1], with_empty(up(&[]).encode_to_vec(), number));
+        stopped(what, remote_write::decode_remote_write(&body, &rules));
+    }
+    let deltas = DeltaState::default();
+    let metrics = |body: &[u8]| otlp::decode_metrics(body, &rules, &deltas);
+    let point = number(1000, 1.0).encode_to_vec();
+    let mut gauge = Vec::new();
+    message(1, b"m", &mut gauge);
+    message(5, &within(&[1], with_empty(point, 5)), &mut gauge);
+    stopped("exemplars of a point", metrics(&within(&[1, 2, 2], gauge)));
+    let mut named = Vec::new();
+    message(1, b"m", &mut named);
+    let many: Vec<u8> = (0..PARTS).flat_map(|_| within(&[2], named.clone())).collect();
+    stopped("metrics", metrics(&within(&[1, 2], many)));
+    stopped("refused spans", otlp::decode_traces(&within(&[1, 2], with_empty(Vec::new(), 2)), &rules));
+    stopped("refused streams", loki::decode_loki(&with_empty(Vec::new(), 1), &rules));
+    stopped("dropped attributes", otlp::decode_logs(&within(&[1, 2, 2], with_empty(with_empty(Vec::new(), 6), 6)), &rules));
+    let span = Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }.encode_to_vec();
+    stopped("events", otlp::decode_traces(&within(&[1, 2, 2], with_empty(span, 11)), &rules));
+
+    let mut request = logs();
+    let tiny = |index: usize| attribute(&index.to_string(), Value::DoubleValue(5e-324));
+    request.resource_logs[0].scope_logs[0].log_records =
+        (0..4).map(|_| LogRecord { attributes: (0..1000).map(tiny).collect(), ..LogRecord::default() }).collect();
+    stopped("doubles", otlp::decode_logs(&request.encode_to_vec(), &rules));
+    let empty = ArrayValue { values: vec![AnyValue::default(); PARTS * 2] };
+    let arrays = LogRecord { body: Some(AnyValue { value: Some(Value::ArrayValue(empty)) }), ..LogRecord::default() };
+    request.resource_logs[0].scope_logs[0].log_records = vec![arrays; 5];
+    stopped("bodies that grow as JSON", otlp::decode_logs(&request.encode_to_vec(), &rules));
+
+    let mut stream = Vec::new();
+    message(1, br#"{a="b"}"#, &mut stream);
+    stopped("entries", loki::decode_loki(&within(&[1], with_empty(stream, 2)), &rules));
+    let values = vec![r#"["1",""]"#; PARTS].join(",");
+    stopped(
+        "entries in JSON",
+        loki::decode_loki_json(format!(r#"{{"streams":[{{"values":[{values}],"stream":{{"a":"b"}}}}]}}"#).as_bytes(), &rules),
+    );
+    let small = ReceiveLimits { decompressed_bytes_max: 1000, ..ReceiveLimits::default() };
+    let json = format!(r#"{{"resourceLogs":[{}]}}"#, vec!["{}"; 300].join(","));
+    stopped("JSON that grows as protobuf", otlp::decode_logs_json(json.as_bytes(), &Rules { limits: &small, ..rules }));
 }

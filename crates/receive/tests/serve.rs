@@ -18,6 +18,9 @@ use tonic::{Request, Response, Status};
 struct Store {
     rows: Mutex<usize>,
     fail: Mutex<Option<Code>>,
+    arrived: tokio::sync::Notify,
+    /// While somebody holds it, nothing becomes durable.
+    gate: tokio::sync::Mutex<()>,
 }
 
 #[async_trait]
@@ -27,6 +30,8 @@ impl Ingest<Decoded> for Store {
             return Err(Error::new(code, "cannot take batch"));
         }
         let rows = batch.records.num_rows();
+        self.arrived.notify_one();
+        let _open = self.gate.lock().await;
         *self.rows.lock().expect("not poisoned") += rows;
         Ok(Ack { accepted_records: rows as u64, rejections: Vec::new() })
     }
@@ -148,8 +153,9 @@ async fn remote_write_answers_in_the_words_of_its_protocol() {
     assert_eq!(status, 400);
     assert_eq!(text, "1 samples were refused, 0 were stored: timeseries[0].labels: the series has no label __name__: name it\n");
     served.fail(Some(Code::Overloaded { retry_after_seconds: 2 }));
+    // Not 429: Prometheus would throw the samples away.
     let (status, retry, _) = write(vec![PROTOBUF], snappy(WRITE)).await;
-    assert_eq!((status, retry.as_str()), (429, "2"));
+    assert_eq!((status, retry.as_str()), (503, "2"));
 }
 
 #[tokio::test]
@@ -164,6 +170,48 @@ async fn loki_answers_in_the_words_of_its_protocol() {
     assert_eq!(served.rows(), 3);
     let (status, _, text) = served.post("/loki/api/v1/push", &[JSON], "{\"streams\": None}").await;
     assert_eq!((status, text.starts_with("cannot parse Loki push JSON")), (400, true), "{text}");
+}
+
+/// What is begun is finished, whoever still listens.
+#[tokio::test]
+async fn a_sender_that_hangs_up_leaves_nothing_half_done() {
+    let served = serve(ReceiveLimits::default()).await;
+    let gate = served.store.gate.lock().await;
+    let mut sender = tokio::net::TcpStream::connect(served.http).await.expect("a connection");
+    let head = format!("POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", LOG.len());
+    tokio::io::AsyncWriteExt::write_all(&mut sender, format!("{head}{LOG}").as_bytes()).await.expect("sent");
+    served.store.arrived.notified().await;
+    drop(sender);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    drop(gate);
+    for _ in 0..1000 {
+        if served.rows() == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    panic!("the record was never stored");
+}
+
+#[tokio::test]
+async fn requests_under_way_share_one_budget() {
+    let served = Arc::new(serve(ReceiveLimits { inflight_bytes_max: 4 << 20, ..ReceiveLimits::default() }).await);
+    let body = LOG.replace("\"a\"", &format!("\"{}\"", "x".repeat(900_000)));
+    let gate = served.store.gate.lock().await;
+    let senders: Vec<_> = (0..5)
+        .map(|_| {
+            let (served, body) = (served.clone(), body.clone());
+            tokio::spawn(async move { served.post("/v1/logs", &[JSON], body).await })
+        })
+        .collect();
+    let mut senders: futures::stream::FuturesUnordered<_> = senders.into_iter().collect();
+    let (status, retry, text) = futures::StreamExt::next(&mut senders).await.expect("one of five").expect("an answer");
+    assert_eq!((status, retry.as_str()), (429, "1"), "{text}");
+    assert!(text.contains("inflight_bytes_max"), "{text}");
+    drop(gate);
+    let answers: Vec<_> = futures::StreamExt::collect(senders).await;
+    assert!(answers.iter().any(|answer| answer.as_ref().is_ok_and(|answer| answer.0 == 200)), "some were within the budget");
+    assert_eq!(served.post("/v1/logs", &[JSON], body).await.0, 200, "the budget came back");
 }
 
 /// Messages stay bytes, as on the server's side.
@@ -242,8 +290,10 @@ async fn otlp_grpc_answers_in_the_words_of_its_protocol() {
     );
     assert_eq!(code(export(&served, "/nobody/Export", b"", None).await), tonic::Code::Unimplemented);
     const LARGE: &[u8] = &[0; 100_000];
-    assert!(export(&served, LOGS, LARGE, None).await.is_err());
-    assert_eq!(code(export(&served, LOGS, LARGE, Some(CompressionEncoding::Gzip)).await), tonic::Code::ResourceExhausted);
+    // Codes that say: not again.
+    for packing in [None, Some(CompressionEncoding::Gzip), Some(CompressionEncoding::Zstd)] {
+        assert_eq!(code(export(&served, LOGS, LARGE, packing).await), tonic::Code::InvalidArgument);
+    }
 
     served.fail(Some(Code::Overloaded { retry_after_seconds: 7 }));
     let status = export(&served, LOGS, LOG_PROTOBUF, None).await.expect_err("overloaded");

@@ -2,10 +2,8 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use arrow::array::{ListArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use model::schema::column;
 use model::{Ack, Code, Error, Ingest, Placed, Result, Scan, ScanRequest, ScanStream, Table};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
@@ -224,7 +222,7 @@ impl Ingest<Placed> for Shard {
             return Ok(Ack::default());
         }
         let held = self.inner.admit(bytes_of(&batch.records))?;
-        let accepted_records = records_in(batch.table, &batch.records)?;
+        let accepted_records = batch.table.records_in(&batch.records)?;
         let payload = match batch.records.get_array_memory_size() <= ENCODE_INLINE_BYTES_MAX {
             true => Payload::encode(&batch.records)?,
             false => {
@@ -364,16 +362,4 @@ async fn tend(inner: Weak<Inner>) -> bool {
 
 async fn run(work: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
     tokio::spawn(work).await.map_err(|error| Error::internal("cannot finish work on the shard").because(error))?
-}
-
-/// What the request's sender counts: log records, spans, points.
-fn records_in(table: Table, records: &RecordBatch) -> Result<u64> {
-    Ok(match table {
-        Table::Logs | Table::Spans => records.num_rows() as u64,
-        Table::Samples => {
-            let timestamps: &ListArray = column(records, "timestamps")?;
-            let offsets = timestamps.value_offsets();
-            (offsets[offsets.len() - 1] - offsets[0]) as u64
-        }
-    })
 }

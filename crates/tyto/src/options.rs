@@ -60,6 +60,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_REQUEST_BODY_BYTES_MAX", value_name = "BYTES")]
     pub(crate) request_body_bytes_max: Option<usize>,
 
+    /// Memory of all requests being taken in at one time; further ones are told to come back [default: 536870912]
+    #[arg(long, env = "TYTO_REQUESTS_INFLIGHT_BYTES_MAX", value_name = "BYTES")]
+    pub(crate) requests_inflight_bytes_max: Option<usize>,
+
     /// A query is ended after this long, at most a day [default: 120]
     #[arg(long, env = "TYTO_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub(crate) query_timeout_seconds: Option<u64>,
@@ -92,6 +96,8 @@ impl ServeOptions {
         let mut receive = model::ReceiveLimits::default();
         receive.age_max = self.record_age_max_seconds.or(file.record_age_max_seconds).map(Duration::from_secs);
         receive.body_bytes_max = self.request_body_bytes_max.or(file.request_body_bytes_max).unwrap_or(receive.body_bytes_max);
+        receive.inflight_bytes_max =
+            self.requests_inflight_bytes_max.or(file.requests_inflight_bytes_max).unwrap_or(receive.inflight_bytes_max);
         let mut query = model::QueryLimits::default();
         if let Some(seconds) = self.query_timeout_seconds.or(file.query_timeout_seconds) {
             query.timeout = query_timeout(seconds)?;

@@ -134,7 +134,7 @@ fn own_samples(text: &str, now_ms: i64) -> Decoded {
         builder.float(now_ms, value);
         builder.push_series(&SeriesRow { name, kind: &kind, ..SeriesRow::default() }, labels.iter().collect::<Vec<_>>().into_iter());
     }
-    Decoded { table: Table::Samples, records: builder.finish(), rejections: Vec::new(), protocol: "self" }
+    Decoded::new(Table::Samples, builder.finish(), "self")
 }
 
 fn parse_labels(text: &str) -> Vec<(String, String)> {

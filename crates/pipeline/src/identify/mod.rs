@@ -10,15 +10,12 @@ use arrow::array::{ArrayRef, AsArray, MapArray, RecordBatch, StringArray, String
 use catalog::Catalog;
 use hashbrown::HashMap;
 use model::schema::column;
-use model::{AttributesView, Decoded, Error, Identified, Identity, Result, Table};
-
-use sources::Spelling;
+use model::{AttributesView, Decoded, Error, Identified, Identity, Naming, Result, Table};
 
 pub(crate) fn identify(mut batch: Decoded, catalog: &Catalog) -> Result<Identified> {
     let found = match batch.table {
         Table::Samples => of_samples(&batch.records, catalog)?,
-        Table::Logs if batch.protocol == "loki_push" => of_resources(&batch.records, catalog, Spelling::Labels)?,
-        Table::Logs | Table::Spans => of_resources(&batch.records, catalog, Spelling::Attributes)?,
+        Table::Logs | Table::Spans => of_resources(&batch.records, catalog, batch.naming)?,
     };
     let mut columns = batch.records.columns().to_vec();
     let schema = batch.records.schema();
@@ -66,10 +63,10 @@ impl Found {
 }
 
 /// Logs and spans: rows of one resource follow each other, so the row before is asked first, then the resources seen.
-fn of_resources(records: &RecordBatch, catalog: &Catalog, spelling: Spelling) -> Result<Found> {
+fn of_resources(records: &RecordBatch, catalog: &Catalog, naming: Naming) -> Result<Found> {
     let resources = Entries::of(column(records, "resource_attributes")?);
     let own = Entries::of(column(records, "attributes")?);
-    let own_states_identity = spelling == Spelling::Attributes && own.some_key_contains("omd.");
+    let own_states_identity = naming == Naming::Attributes && own.some_key_contains("omd.");
     let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut key = Vec::new();
     let mut found = Found::default();
@@ -77,7 +74,7 @@ fn of_resources(records: &RecordBatch, catalog: &Catalog, spelling: Spelling) ->
         let states_own = own_states_identity && own.view.iter(row).any(|(key, _)| key.starts_with("omd."));
         let index = if states_own {
             let lookup = |key: &str| own.view.get(row, key).or_else(|| resources.view.get(row, key));
-            found.add(sources::decide(lookup, catalog, spelling))
+            found.add(sources::decide(lookup, catalog, naming))
         } else if row > 0 && !own_states_identity && resources.same(row - 1, row) {
             found.rows[row - 1]
         } else {
@@ -85,7 +82,7 @@ fn of_resources(records: &RecordBatch, catalog: &Catalog, spelling: Spelling) ->
             match seen.get(&key) {
                 Some(&index) => index,
                 None => {
-                    let index = found.add(sources::decide(|key: &str| resources.view.get(row, key), catalog, spelling));
+                    let index = found.add(sources::decide(|key: &str| resources.view.get(row, key), catalog, naming));
                     seen.insert(key.clone(), index);
                     index
                 }
@@ -104,9 +101,9 @@ fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
     for row in 0..records.num_rows() {
         let lookup = |key: &str| match key {
             "__name__" => Some(model::logs::text_or_empty(names, row)),
-            key => labels.get(row, key).or_else(|| of_target(key, labels, row)),
+            key => labels.get_sorted(row, key).or_else(|| of_target(key, labels, row)),
         };
-        let identity = sources::decide(lookup, catalog, Spelling::Labels);
+        let identity = sources::decide(lookup, catalog, Naming::Labels);
         // Series that come together are mostly one target's.
         let index = match found.distinct.last() {
             Some(last) if *last == identity => found.distinct.len() - 1,
@@ -117,14 +114,19 @@ fn of_samples(records: &RecordBatch, catalog: &Catalog) -> Result<Found> {
     Ok(found)
 }
 
-/// The resource attributes that a series' target labels stand for, so that one rule on `service.name` claims a service's
-/// logs, spans and series alike. Source: OpenTelemetry's compatibility specification for Prometheus.
+/// The resource attributes that a series' labels stand for, so that one rule on `service.name` claims a service's logs,
+/// spans and series alike: the label of that name where the sender gives one, else what the target's labels say. Source:
+/// OpenTelemetry's compatibility specification for Prometheus.
 fn of_target<'a>(attribute: &str, labels: AttributesView<'a>, row: usize) -> Option<&'a str> {
-    let job = || labels.get(row, "job");
+    let job = || labels.get_sorted(row, "job");
     match attribute {
-        "service.name" => job().map(|job| job.rsplit_once('/').map_or(job, |(_, name)| name)),
-        "service.namespace" => job()?.rsplit_once('/').map(|(namespace, _)| namespace),
-        "service.instance.id" => labels.get(row, "instance"),
+        "service.name" => {
+            labels.get_sorted(row, "service_name").or_else(|| job().map(|job| job.rsplit_once('/').map_or(job, |(_, name)| name)))
+        }
+        "service.namespace" => {
+            labels.get_sorted(row, "service_namespace").or_else(|| job()?.rsplit_once('/').map(|(namespace, _)| namespace))
+        }
+        "service.instance.id" => labels.get_sorted(row, "service_instance_id").or_else(|| labels.get_sorted(row, "instance")),
         _ => None,
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn stamp(records: &RecordBatch, found: &Found) -> Result<Option<Stamp
     for row in 0..records.num_rows() {
         let identity = found.of_row(row);
         let values = identity.values();
-        let missing = |field: &usize| !values[*field].is_empty() && labels.get(row, Identity::FIELDS[*field]).is_none();
+        let missing = |field: &usize| !values[*field].is_empty() && labels.get_sorted(row, Identity::FIELDS[*field]).is_none();
         let mut added = SORTED.into_iter().filter(missing).filter(|_| identity.is_assigned()).peekable();
         let changed = added.peek().is_some();
         let mut merged: Vec<(&str, &str)> = Vec::with_capacity(labels.len(row) + 6);
@@ -42,7 +42,7 @@ pub(super) fn stamp(records: &RecordBatch, found: &Found) -> Result<Option<Stamp
         }
         merged.extend(added.map(|field| (Identity::FIELDS[field], values[field])));
         for (name, value) in &merged {
-            stamped.push(name, AttributeValue::Text(value));
+            stamped.append(name, AttributeValue::Text(value));
         }
         stamped.finish_row();
         stamped_ids.push(match changed {

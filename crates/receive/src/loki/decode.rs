@@ -3,7 +3,7 @@
 use model::{Decoded, Result};
 
 use super::labels;
-use super::push::{Entry, Push};
+use super::push::{Entry, Push, add_metadata};
 use crate::outcome::{Fault, Outcome, Rules, unreadable};
 use crate::protobuf::{Read, Reader};
 
@@ -19,7 +19,7 @@ fn read_request(body: &[u8], push: &mut Push<'_>) -> Read<()> {
     while let Some((number, value)) = reader.next()? {
         if number == 1 {
             read_stream(value.bytes()?, push)?;
-            push.end_stream();
+            push.end_stream()?;
         }
     }
     Ok(())
@@ -39,7 +39,7 @@ fn read_stream(bytes: &[u8], push: &mut Push<'_>) -> Read<()> {
     let invalid = |why: String| Fault::new("invalid_labels", format!("couldn't parse labels: {why}"));
     let labels = std::str::from_utf8(text)
         .map_err(|_| invalid("they are not UTF-8".to_owned()))
-        .and_then(|text| labels::parse(text).map_err(invalid));
+        .and_then(|text| labels::parse(text, push.rules.limits.labels_per_series_max).map_err(invalid));
     if let Err(fault) = labels.and_then(|labels| push.begin_stream(labels)) {
         push.refuse_stream(entries, fault);
         return Ok(());
@@ -48,7 +48,7 @@ fn read_stream(bytes: &[u8], push: &mut Push<'_>) -> Read<()> {
     let mut index = 0;
     while let Some((number, value)) = reader.next()? {
         if number == 2 {
-            let entry = read_entry(value.bytes()?, &mut push.outcome)?;
+            let entry = read_entry(value.bytes()?, push.rules, &mut push.outcome)?;
             push.entry(index, entry)?;
             index += 1;
         }
@@ -56,8 +56,10 @@ fn read_stream(bytes: &[u8], push: &mut Push<'_>) -> Read<()> {
     Ok(())
 }
 
-fn read_entry<'e>(bytes: &'e [u8], outcome: &mut Outcome) -> Read<Entry<'e>> {
+fn read_entry<'e>(bytes: &'e [u8], rules: &Rules<'_>, outcome: &mut Outcome) -> Read<Entry<'e>> {
     let mut entry = Entry { time: Ok(0), line: "".into(), metadata: Vec::new() };
+    // Whatever else the entry says, and in whatever order.
+    let mut fault = None;
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
@@ -74,13 +76,14 @@ fn read_entry<'e>(bytes: &'e [u8], outcome: &mut Outcome) -> Read<Entry<'e>> {
                     }
                 }
                 match std::str::from_utf8(name) {
-                    Ok(name) => entry.metadata.push((name.into(), outcome.text(text))),
-                    Err(_) => entry.time = Err(Fault::new("invalid_attribute_name", "a structured metadata name is not UTF-8: send UTF-8")),
+                    Ok(name) => add_metadata(&mut entry.metadata, name.into(), outcome.text(text), rules),
+                    Err(_) => fault = Some(Fault::new("invalid_attribute_name", "a structured metadata name is not UTF-8: send UTF-8")),
                 }
             }
             _ => {}
         }
     }
+    entry.time = fault.map_or(entry.time, Err);
     Ok(entry)
 }
 
@@ -96,5 +99,7 @@ fn read_timestamp(bytes: &[u8]) -> Read<Result<i64, Fault>> {
         }
     }
     let time = seconds.checked_mul(1_000_000_000).and_then(|time| time.checked_add(nanos)).filter(|_| (0..1_000_000_000).contains(&nanos));
-    Ok(time.ok_or_else(|| Fault::new("invalid_timestamp", format!("timestamp {seconds} s {nanos} ns is out of range"))))
+    Ok(time.ok_or_else(|| {
+        Fault::new("invalid_timestamp", format!("timestamp {seconds} s {nanos} ns is out of range: send the time since 1970"))
+    }))
 }

@@ -1,7 +1,7 @@
 //! Reads a stream's label string, `{app="cart", env="prod"}`, strictly.
 
-/// The pairs in the order in which they came; why it is no label string otherwise.
-pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
+/// The pairs in the order in which they came; why it is no label string otherwise. More than `labels_max` are refused at once.
+pub(super) fn parse(text: &str, labels_max: usize) -> Result<Vec<(String, String)>, String> {
     let mut parser = Parser { rest: text.trim_start() };
     let mut pairs = Vec::new();
     parser.expect('{')?;
@@ -9,7 +9,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
         loop {
             let name = parser.name()?;
             parser.expect('=')?;
-            pairs.push((name, parser.quoted()?));
+            let value = parser.quoted()?;
+            // An empty value is no label.
+            if !value.is_empty() {
+                pairs.push((name, value));
+            }
+            if pairs.len() > labels_max {
+                return Err(format!("there are more labels than labels_per_series_max, {labels_max}"));
+            }
             if parser.accept('}') {
                 break;
             }
@@ -118,7 +125,7 @@ mod tests {
     #[test]
     fn label_strings_are_read_strictly() {
         let check = |text: &str, expect: Result<&[(&str, &str)], &str>| {
-            let parsed = parse(text);
+            let parsed = parse(text, 2);
             let pairs = parsed.as_ref().map(|pairs| pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<Vec<_>>());
             assert_eq!(pairs.as_deref().map_err(|why| why.as_str()), expect, "{text}");
         };
@@ -126,6 +133,7 @@ mod tests {
         check(r#" { a = "b" , c="d", } "#, Ok(&[("a", "b"), ("c", "d")]));
         check(r#"{a="x\"y\\\n\u00e9\x41\101"}"#, Ok(&[("a", "x\"y\\\n\u{e9}AA")]));
         check("{a=`raw\\n`}", Ok(&[("a", "raw\\n")]));
+        check(r#"{a="1",b="",c="3"}"#, Ok(&[("a", "1"), ("c", "3")]));
         check(r#"{a="1"} x"#, Err("unexpected \"x\" after the closing brace"));
         check(r#"{a="1" b="2"}"#, Err("expected ',', found \"b\""));
         check(r#"{1a="1"}"#, Err("expected a label name, found \"1\""));
@@ -134,6 +142,7 @@ mod tests {
         check(r#"{a="\q"}"#, Err("unknown escape \\q"));
         check(r#"{a="\xff"}"#, Err("escapes in a value do not make UTF-8"));
         check(r#"{a="\u12"}"#, Err("an escape is cut off"));
+        check(r#"{a="1",b="2",c="3"}"#, Err("there are more labels than labels_per_series_max, 2"));
         check("", Err("expected '{', found \"end\""));
     }
 }

@@ -5,12 +5,12 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 use model::{Ack, Error, Result};
 
 use super::{decode_loki, decode_loki_json};
 use crate::body::{self, Packing};
-use crate::state::{Receivers, count_request, http_status, retry_after_seconds, summary};
+use crate::outcome::shortened;
+use crate::state::{Receivers, count_request, http_status, plain, summary};
 
 const PROTOCOL: &str = "loki_push";
 
@@ -26,46 +26,32 @@ async fn answer(receivers: &Receivers, request: Request) -> Response {
             // The rest of the request is stored; 400 tells the sender not to send it again.
             (refused, text) => (StatusCode::BAD_REQUEST, format!("{refused} entries were refused: {text}\n")).into_response(),
         },
-        Err(error) => failure(&error),
+        Err(error) => plain(http_status(&error), &error),
     };
     count_request(PROTOCOL, response.status().as_u16(), bytes);
     response
 }
 
 async fn take(receivers: &Receivers, request: Request) -> (usize, Result<Ack>) {
-    let limits = &receivers.limits;
+    let (limits, budget) = (&receivers.limits, &receivers.budget);
     let (bytes, body, json) = match body::content_type(request.headers()).as_str() {
         "application/json" => {
             let packings = [Packing::Identity, Packing::Gzip, Packing::Zstd, Packing::Snappy];
-            let (bytes, body) = body::receive(request, Packing::Identity, &packings, limits).await;
+            let (bytes, body) = body::receive(request, Packing::Identity, &packings, limits, budget).await;
             (bytes, body, true)
         }
         "application/x-protobuf" => {
-            let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], limits).await;
+            let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], limits, budget).await;
             (bytes, body, false)
         }
         other => {
-            let what = format!("cannot accept Content-Type {other:?}: send application/json or application/x-protobuf");
+            let what = format!("cannot accept Content-Type {}: send application/json or application/x-protobuf", shortened(other));
             return (0, Err(Error::unsupported(what)));
         }
     };
-    let decoded = match body {
-        Ok(body) => {
-            let decode = if json { decode_loki_json } else { decode_loki };
-            receivers.decode(PROTOCOL, body, move |body, rules, _| decode(body, rules)).await
-        }
-        Err(error) => Err(error),
-    };
-    match decoded {
-        Ok(decoded) => (bytes, receivers.submit(decoded).await),
+    let decode = if json { decode_loki_json } else { decode_loki };
+    match body {
+        Ok(body) => (bytes, receivers.take(PROTOCOL, body, move |body, rules, _| decode(body, rules)).await),
         Err(error) => (bytes, Err(error)),
     }
-}
-
-fn failure(error: &Error) -> Response {
-    let mut response = (http_status(error), format!("{}\n", error.chain())).into_response();
-    if let Some(seconds) = retry_after_seconds(error) {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
-    response
 }

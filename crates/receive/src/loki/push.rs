@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use model::logs::{LogRow, LogsBuilder};
-use model::{AttributeValue, Attributes, Decoded, Table};
+use model::{AttributeValue, Attributes, Decoded, Naming, Table};
 
-use crate::outcome::{Fault, Outcome, ROW_BYTES, Rules, shortened};
+use crate::outcome::{ENTRY_BYTES, Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, shortened};
 use crate::protobuf::Read;
 
 pub(super) struct Push<'r> {
-    rules: &'r Rules<'r>,
+    pub(super) rules: &'r Rules<'r>,
     builder: LogsBuilder,
     pub(super) outcome: Outcome,
     stream: Stream,
@@ -30,7 +30,16 @@ struct Stream {
 pub(super) struct Entry<'e> {
     pub(super) time: Result<i64, Fault>,
     pub(super) line: Cow<'e, str>,
-    pub(super) metadata: Vec<(Cow<'e, str>, Cow<'e, str>)>,
+    pub(super) metadata: Metadata<'e>,
+}
+
+/// Structured metadata: one pair more than `attributes_max` at most, which is enough to refuse them.
+pub(super) type Metadata<'e> = Vec<(Cow<'e, str>, Cow<'e, str>)>;
+
+pub(super) fn add_metadata<'e>(metadata: &mut Metadata<'e>, name: Cow<'e, str>, value: Cow<'e, str>, rules: &Rules<'_>) {
+    if metadata.len() <= rules.limits.attributes_max {
+        metadata.push((name, value));
+    }
 }
 
 /// Fields that say a line's level, the strongest first.
@@ -38,17 +47,16 @@ const LEVEL_FIELDS: [&str; 3] = ["detected_level", "level", "severity"];
 
 impl<'r> Push<'r> {
     pub(super) fn new(rules: &'r Rules<'r>) -> Self {
-        Self { rules, builder: LogsBuilder::default(), outcome: Outcome::default(), stream: Stream::default(), index: 0 }
+        Self { rules, builder: LogsBuilder::default(), outcome: Outcome::new(rules.limits), stream: Stream::default(), index: 0 }
     }
 
     pub(super) fn finish(mut self) -> Decoded {
-        self.outcome.finish(self.rules, Table::Logs, self.builder.finish())
+        self.outcome.finish(self.rules, Table::Logs, Naming::Labels, self.builder.finish())
     }
 
-    /// Begins the next stream; when its labels are refused, so are its entries.
+    /// Begins the next stream, none of whose labels is empty; when its labels are refused, so are its entries.
     pub(super) fn begin_stream(&mut self, mut labels: Vec<(String, String)>) -> Result<(), Fault> {
         self.stream = Stream::default();
-        labels.retain(|(name, value)| name.is_empty() || !value.is_empty());
         labels.sort();
         if labels.is_empty() {
             return Err(Fault::new("missing_labels", "error at least one label pair is required per stream"));
@@ -59,9 +67,10 @@ impl<'r> Push<'r> {
             .map_err(|fault| Fault::new(fault.reason, format!("stream {} is refused: {}", shortened(&printed(pairs())), fault.why)))?;
         for (name, value) in pairs() {
             self.stream.labels.set(name, AttributeValue::Text(value));
-            self.stream.bytes += name.len() + value.len();
+            self.stream.bytes += ENTRY_BYTES + name.len() + value.len();
         }
-        self.stream.service_name = self.stream.labels.get("service_name").unwrap_or_default().to_owned();
+        self.stream.service_name = self.stream.labels.service_name().to_owned();
+        self.stream.bytes += self.stream.service_name.len();
         self.stream.severity = severity_of(pairs()).map(|level| (level.to_owned(), severity_number(level)));
         Ok(())
     }
@@ -72,11 +81,13 @@ impl<'r> Push<'r> {
         self.outcome.reject(entries, fault, || format!("streams[{index}]"));
     }
 
-    pub(super) fn end_stream(&mut self) {
+    pub(super) fn end_stream(&mut self) -> Read<()> {
         self.index += 1;
+        self.outcome.spend(ITEM_BYTES)
     }
 
     pub(super) fn entry(&mut self, index: usize, entry: Entry<'_>) -> Read<()> {
+        self.outcome.spend(ITEM_BYTES)?;
         let stream_index = self.index;
         let checked = self.check(&entry);
         let time_unix_nano = match checked {
@@ -86,7 +97,7 @@ impl<'r> Push<'r> {
                 return Ok(());
             }
         };
-        let metadata_bytes: usize = entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let metadata_bytes: usize = entry.metadata.iter().map(|(name, value)| ENTRY_BYTES + name.len() + value.len()).sum();
         self.outcome.spend(ROW_BYTES + entry.line.len() + metadata_bytes + self.stream.bytes)?;
         for (name, value) in entry.metadata.iter().filter(|(_, value)| !value.is_empty()) {
             if !self.builder.attributes.push(name, AttributeValue::Text(value)) {
@@ -124,8 +135,8 @@ impl<'r> Push<'r> {
             return Err(Fault::new("line_too_long", format!("the entry has {len} bytes: max entry size, value_bytes_max, is {max} bytes")));
         }
         if entry.metadata.len() > limits.attributes_max {
-            let (len, max) = (entry.metadata.len(), limits.attributes_max);
-            return Err(Fault::new("too_many_attributes", format!("the entry has {len} structured metadata: attributes_max is {max}")));
+            let why = format!("the entry has more structured metadata than attributes_max, {}: leave some out", limits.attributes_max);
+            return Err(Fault::new("too_many_attributes", why));
         }
         for (name, value) in &entry.metadata {
             if name.is_empty() || name.len() > limits.label_name_bytes_max {

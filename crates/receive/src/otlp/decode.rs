@@ -12,7 +12,7 @@ pub fn decode_logs(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
 }
 
 pub fn decode_logs_json(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
-    decode_logs(&json::to_protobuf(body, &schema::LOGS_REQUEST)?, rules)
+    decode_logs(&json::to_protobuf(body, &schema::LOGS_REQUEST, rules.limits)?, rules)
 }
 
 /// Decodes an `ExportTraceServiceRequest`.
@@ -21,7 +21,7 @@ pub fn decode_traces(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
 }
 
 pub fn decode_traces_json(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
-    decode_traces(&json::to_protobuf(body, &schema::TRACES_REQUEST)?, rules)
+    decode_traces(&json::to_protobuf(body, &schema::TRACES_REQUEST, rules.limits)?, rules)
 }
 
 /// Decodes an `ExportMetricsServiceRequest`. Points of delta temporality move the sums in `deltas`.
@@ -30,5 +30,5 @@ pub fn decode_metrics(body: &[u8], rules: &Rules<'_>, deltas: &DeltaState) -> Re
 }
 
 pub fn decode_metrics_json(body: &[u8], rules: &Rules<'_>, deltas: &DeltaState) -> Result<Decoded> {
-    decode_metrics(&json::to_protobuf(body, &schema::METRICS_REQUEST)?, rules, deltas)
+    decode_metrics(&json::to_protobuf(body, &schema::METRICS_REQUEST, rules.limits)?, rules, deltas)
 }

@@ -1,26 +1,36 @@
-//! OTLP over gRPC: the three Export services, without generated message types. tonic frames, decompresses and limits;
-//! the codec hands the message's bytes to the same decoders as HTTP.
-//! Source: <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>.
+//! OTLP over gRPC: the three Export services, without generated message types. tonic finds the service; the request's one
+//! message is read as any body is, under the same limits and the same budget, and goes to the same decoders as HTTP.
+//!
+//! Refused: tonic's own reading of messages. It unpacks before anybody can count the bytes, and answers what is too large
+//! with codes that tell an OTLP sender to send it again.
+//! Sources: <https://opentelemetry.io/docs/specs/otlp/#otlpgrpc>,
+//! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt, Full};
 use model::{Ack, Error, Result};
+use tonic::Status;
 use tonic::body::Body;
-use tonic::codec::{BufferSettings, Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::{Request, Response, Status};
 use tower::Service;
 
-use super::{Encoding, SignalKind, reply};
-use crate::state::{Receivers, count_request, grpc_code};
+use super::{DeltaState, Encoding, SignalKind, reply};
+use crate::body::{self, Packing};
+use crate::outcome::{Rules, shortened};
+use crate::state::{Receivers, count_request, grpc_code, told};
 
 const PROTOCOL: &str = "otlp_grpc";
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The logs, trace and metrics services. A message may have `decompressed_bytes_max` bytes.
+/// The logs, trace and metrics services.
 pub fn otlp_grpc_routes(receivers: Receivers) -> Routes {
     let export = |signal| Export { receivers: receivers.clone(), signal };
     Routes::new(LogsService(export(SignalKind::Logs)))
@@ -75,87 +85,72 @@ struct Export {
 
 impl Export {
     async fn answer(self, request: http::Request<Body>) -> http::Response<Body> {
-        let mut grpc = Grpc::new(RawCodec)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .accept_compressed(CompressionEncoding::Zstd)
-            .max_decoding_message_size(self.receivers.limits.decompressed_bytes_max);
-        grpc.unary(self, request).await
-    }
-
-    async fn export(self, body: Bytes) -> Result<Response<Bytes>, Status> {
-        let (bytes, signal) = (body.len(), self.signal);
-        let result = self.take(body).await;
+        let (bytes, result) = self.take(request).await;
         let code = result.as_ref().map_or_else(grpc_code, |_| tonic::Code::Ok);
         count_request(PROTOCOL, format!("{code:?}"), bytes);
-        match result {
-            Ok(ack) => Ok(Response::new(reply::success(signal, Encoding::Protobuf, &ack.rejections))),
-            Err(error) => Err(failure(&error)),
+        let mut response = match result {
+            Ok(ack) => success(&reply::success(self.signal, Encoding::Protobuf, &ack.rejections)),
+            Err(error) => Status::with_details(code, told(&error), reply::status(&error).into()).into_http(),
+        };
+        response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip,zstd"));
+        response
+    }
+
+    /// Also answers how many bytes came.
+    async fn take(&self, request: http::Request<Body>) -> (usize, Result<Ack>) {
+        let Self { receivers, signal } = self;
+        let (head, body) = request.into_parts();
+        let mut share = receivers.budget.share();
+        let body = match body::read(axum::body::Body::new(body), None, &receivers.limits, &mut share).await {
+            Ok(body) => body,
+            Err(error) => return (0, Err(error)),
+        };
+        let (bytes, signal) = (body.len(), *signal);
+        let message = match unframed(&body, &head.headers) {
+            Ok((message, packing)) => body::unpacked(message, packing, &receivers.limits, share).await,
+            Err(error) => Err(error),
+        };
+        let decode = move |body: &[u8], rules: &Rules<'_>, deltas: &DeltaState| signal.decode(body, Encoding::Protobuf, rules, deltas);
+        match message {
+            Ok(message) => (bytes, receivers.take(PROTOCOL, message, decode).await),
+            Err(error) => (bytes, Err(error)),
         }
     }
+}
 
-    async fn take(self, body: Bytes) -> Result<Ack> {
-        let Self { receivers, signal } = self;
-        let decoded =
-            receivers.decode(PROTOCOL, body, move |body, rules, deltas| signal.decode(body, Encoding::Protobuf, rules, deltas)).await?;
-        receivers.submit(decoded).await
+/// What stands before a message: whether it is packed, and its length.
+const PREFIX_BYTES: usize = 5;
+
+/// The one message of a unary call, and how it is packed.
+fn unframed(body: &Bytes, headers: &HeaderMap) -> Result<(Bytes, Packing)> {
+    let packing = match body::header(headers, &ENCODING) {
+        "" | "identity" => Packing::Identity,
+        "gzip" => Packing::Gzip,
+        "zstd" => Packing::Zstd,
+        other => return Err(Error::unsupported(format!("cannot accept grpc-encoding {}: send gzip or zstd", shortened(other)))),
+    };
+    let wrong = |why: &str| Error::invalid(format!("cannot read gRPC message: {why}"));
+    let Some((&[flag, a, b, c, d], message)) = body.split_first_chunk::<PREFIX_BYTES>() else {
+        return Err(wrong("the call holds none"));
+    };
+    if u32::from_be_bytes([a, b, c, d]) as usize != message.len() {
+        return Err(wrong("its length is not what stands before it, or there are several"));
+    }
+    match (flag, packing) {
+        (0, _) => Ok((body.slice(PREFIX_BYTES..), Packing::Identity)),
+        (1, Packing::Gzip | Packing::Zstd) => Ok((body.slice(PREFIX_BYTES..), packing)),
+        _ => Err(wrong("it is marked as packed, and grpc-encoding does not say how")),
     }
 }
 
-fn failure(error: &Error) -> Status {
-    Status::with_details(grpc_code(error), error.chain(), reply::status(error).into())
-}
-
-impl UnaryService<Bytes> for Export {
-    type Response = Bytes;
-    type Future = BoxFuture<'static, Result<Response<Bytes>, Status>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        Box::pin(self.clone().export(request.into_inner()))
-    }
-}
-
-/// Messages stay bytes.
-#[derive(Clone, Copy, Default)]
-struct RawCodec;
-
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
-    }
-}
-
-impl Decoder for RawCodec {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
-    }
+fn success(message: &[u8]) -> http::Response<Body> {
+    let mut framed = BytesMut::with_capacity(PREFIX_BYTES + message.len());
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).expect("an answer is a few lines"));
+    framed.extend_from_slice(message);
+    let trailers = HeaderMap::from_iter([(STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::new(framed.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let mut response = http::Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
 }

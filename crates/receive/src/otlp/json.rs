@@ -3,16 +3,16 @@
 //! Refused: a second decoder over parsed JSON, which would have to be kept equal by tests alone.
 //! Source: <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use model::{Error, Result};
+use model::{Code, Error, ReceiveLimits, Result};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::schema::{Field, Kind, Message};
+use crate::outcome::{shortened, unreadable_json};
 use crate::protobuf::Writer;
 
 const ANY_PADDING: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -21,17 +21,25 @@ const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, ANY_
 /// Stands for an id that is no hex: no id has one byte, so the decoder refuses the record and not the request.
 const NO_ID: &[u8] = &[0];
 
-/// The same request in protobuf. serde_json bounds the nesting at 128.
-pub(super) fn to_protobuf(body: &[u8], message: &'static Message) -> Result<Vec<u8>> {
+/// The same request in protobuf. serde_json bounds the nesting at 128. JSON of many small things is shorter than its protobuf,
+/// which is therefore held to `decompressed_bytes_max` as well.
+pub(super) fn to_protobuf(body: &[u8], message: &'static Message, limits: &ReceiveLimits) -> Result<Vec<u8>> {
+    let max = limits.decompressed_bytes_max;
     let mut writer = Writer::default();
     let mut json = serde_json::Deserializer::from_slice(body);
-    let parsed = MessageSeed { message, writer: &mut writer }.deserialize(&mut json).and_then(|()| json.end());
-    parsed.map_err(|source| Error::invalid("cannot parse OTLP JSON").because(source))?;
-    Ok(writer.bytes)
+    let parsed = MessageSeed { message, bytes_max: max, writer: &mut writer }.deserialize(&mut json).and_then(|()| json.end());
+    match parsed {
+        Ok(()) => Ok(writer.bytes),
+        Err(_) if writer.bytes.len() > max => {
+            Err(Error::new(Code::TooLarge, format!("cannot accept body: as protobuf it is over decompressed_bytes_max, {max} bytes")))
+        }
+        Err(source) => Err(unreadable_json("OTLP JSON", &source)),
+    }
 }
 
 struct MessageSeed<'w> {
     message: &'static Message,
+    bytes_max: usize,
     writer: &'w mut Writer,
 }
 
@@ -51,9 +59,12 @@ impl<'de> Visitor<'de> for MessageSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match self.message.field(&key) {
-                Some(field) => map.next_value_seed(FieldSeed { field, in_list: false, writer: &mut *self.writer })?,
+        while let Some(field) = map.next_key_seed(KeySeed { message: self.message })? {
+            match field {
+                Some(field) => {
+                    let bytes_max = self.bytes_max;
+                    map.next_value_seed(FieldSeed { field, in_list: false, bytes_max, writer: &mut *self.writer })?;
+                }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -61,27 +72,63 @@ impl<'de> Visitor<'de> for MessageSeed<'_> {
     }
 }
 
+/// Finds a key's field without keeping the key.
+struct KeySeed {
+    message: &'static Message,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Option<&'static Field>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Option<&'static Field>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.message.field(key))
+    }
+}
+
 /// One value, or a list of values of a repeated field.
 struct FieldSeed<'w> {
     field: &'static Field,
     in_list: bool,
+    bytes_max: usize,
     writer: &'w mut Writer,
 }
 
 impl FieldSeed<'_> {
-    /// A number of any integer field. What does not fit saturates, and is refused with its record.
+    /// A number of any integer field. A time that does not fit saturates, and is refused with its record.
     fn integer<E: serde::de::Error>(self, value: i128) -> Result<(), E> {
-        let bits = match u64::try_from(value) {
-            Ok(bits) => bits,
-            Err(_) if value > 0 => u64::MAX,
-            Err(_) => i64::try_from(value).unwrap_or(i64::MIN).cast_unsigned(),
-        };
         let number = self.field.number;
+        let name = self.field.name;
+        let unfit = |rule: &str| E::custom(format_args!("{name} cannot be {value}: send {rule}"));
+        let signed = || i64::try_from(value).map_err(|_| unfit("an integer of 64 bits"));
+        let unsigned = || u64::try_from(value).map_err(|_| unfit("an integer from 0, of 64 bits"));
+        let short = || u32::try_from(value).map_err(|_| unfit("an integer from 0, of 32 bits"));
         match self.field.kind {
-            Kind::Varint | Kind::Enum(_) => self.writer.varint(number, bits),
-            Kind::Zigzag => self.writer.zigzag(number, i64::try_from(value).unwrap_or(if value > 0 { i64::MAX } else { i64::MIN })),
-            Kind::Fixed64 => self.writer.fixed64(number, bits),
-            Kind::Fixed32 => self.writer.fixed32(number, u32::try_from(bits).unwrap_or(u32::MAX)),
+            Kind::Int => self.writer.varint(number, signed()?.cast_unsigned()),
+            Kind::Uint32 => self.writer.varint(number, u64::from(short()?)),
+            Kind::Uint64 => self.writer.varint(number, unsigned()?),
+            Kind::Enum(_) | Kind::Zigzag => {
+                let value = i32::try_from(value).map_err(|_| unfit("an integer of 32 bits"))?;
+                match self.field.kind {
+                    Kind::Zigzag => self.writer.zigzag(number, i64::from(value)),
+                    _ => self.writer.varint(number, i64::from(value).cast_unsigned()),
+                }
+            }
+            Kind::Fixed64 => self.writer.fixed64(number, unsigned()?),
+            Kind::Sfixed64 => self.writer.fixed64(number, signed()?.cast_unsigned()),
+            Kind::Fixed32 => self.writer.fixed32(number, short()?),
+            Kind::Time => self.writer.fixed64(number, u64::try_from(value).unwrap_or(u64::MAX)),
             Kind::Double => self.writer.fixed64(number, (value as f64).to_bits()),
             _ => return Err(self.wrong(Unexpected::Other("a number"))),
         }
@@ -90,6 +137,10 @@ impl FieldSeed<'_> {
 
     fn wrong<E: serde::de::Error>(&self, found: Unexpected<'_>) -> E {
         E::custom(format_args!("{} cannot be {found}", self.field.name))
+    }
+
+    fn wrong_text<E: serde::de::Error>(&self, text: &str) -> E {
+        self.wrong(Unexpected::Other(&format!("text {}", shortened(text))))
     }
 
     fn text<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
@@ -108,9 +159,9 @@ impl FieldSeed<'_> {
                     "Infinity" => f64::INFINITY,
                     "-Infinity" => f64::NEG_INFINITY,
                     text if text.bytes().all(|byte| b"+-.eE0123456789".contains(&byte)) => {
-                        text.parse().map_err(|_| self.wrong(Unexpected::Str(text)))?
+                        text.parse().map_err(|_| self.wrong_text(text))?
                     }
-                    text => return Err(self.wrong(Unexpected::Str(text))),
+                    text => return Err(self.wrong_text(text)),
                 };
                 self.writer.fixed64(number, value.to_bits());
             }
@@ -119,14 +170,16 @@ impl FieldSeed<'_> {
                 match (names.names.iter().position(|other| *other == name), text.parse()) {
                     (Some(value), _) => self.writer.varint(number, value as u64),
                     (None, Ok(value)) => return self.integer(value),
-                    (None, Err(_)) => return Err(self.wrong(Unexpected::Str(text))),
+                    (None, Err(_)) => return Err(self.wrong_text(text)),
                 }
             }
-            Kind::Varint | Kind::Zigzag | Kind::Fixed64 | Kind::Fixed32 => match text.parse() {
-                Ok(value) => return self.integer(value),
-                Err(_) => return Err(self.wrong(Unexpected::Str(text))),
-            },
-            Kind::Bool | Kind::Message(_) => return Err(self.wrong(Unexpected::Str(text))),
+            Kind::Bool | Kind::Message(_) => return Err(self.wrong_text(text)),
+            Kind::Int | Kind::Uint32 | Kind::Uint64 | Kind::Zigzag | Kind::Fixed64 | Kind::Sfixed64 | Kind::Fixed32 | Kind::Time => {
+                match text.parse() {
+                    Ok(value) => return self.integer(value),
+                    Err(_) => return Err(self.wrong_text(text)),
+                }
+            }
         }
         Ok(())
     }
@@ -136,6 +189,9 @@ impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        if self.writer.bytes.len() > self.bytes_max {
+            return Err(D::Error::custom("it is too large"));
+        }
         json.deserialize_any(self)
     }
 }
@@ -182,18 +238,18 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { field, in_list, writer } = self;
+        let Self { field, in_list, bytes_max, writer } = self;
         if in_list {
             return Err(A::Error::custom(format_args!("{} cannot be a list of lists", field.name)));
         }
-        while list.next_element_seed(FieldSeed { field, in_list: true, writer: &mut *writer })?.is_some() {}
+        while list.next_element_seed(FieldSeed { field, in_list: true, bytes_max, writer: &mut *writer })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let Kind::Message(message) = self.field.kind else { return Err(self.wrong(Unexpected::Map)) };
         let start = self.writer.open(self.field.number);
-        MessageSeed { message, writer: &mut *self.writer }.visit_map(map)?;
+        MessageSeed { message, bytes_max: self.bytes_max, writer: &mut *self.writer }.visit_map(map)?;
         self.writer.close(start);
         Ok(())
     }

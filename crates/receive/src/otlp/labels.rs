@@ -1,6 +1,6 @@
 //! The label set of an OTLP data point, put together from attributes, resource and scope.
 
-use model::AttributeValue;
+use model::{AttributeValue, Attributes};
 
 use super::names;
 use super::value::{Any, Encoder, Trouble, read_key_value};
@@ -72,7 +72,13 @@ impl LabelSet {
         }
         // Values of keys that become one name are joined in the order of the keys.
         attributes.sort_by_key(|(key, _)| *key);
-        attributes.dedup_by_key(|(key, _)| *key);
+        attributes.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                outcome.repair("duplicate_attribute");
+            }
+            same
+        });
         for (key, any) in attributes {
             let Ok(key) = std::str::from_utf8(key) else {
                 return Ok(Err(Fault::new("invalid_label_name", "an attribute's key is not UTF-8: send UTF-8")));
@@ -81,59 +87,80 @@ impl LabelSet {
                 return Ok(Err(Fault::new("invalid_label_name", "an attribute has an empty key: name it or leave it out")));
             }
             let any = any.map_or(Ok(Any::Empty), Any::read)?;
-            match encoder.encode(any, rules, outcome) {
-                Ok(value) => self.push_attribute(key, &value),
+            let pushed = match encoder.encode(any, rules, outcome) {
+                Ok(value) => self.push_attribute(key, &value, rules),
                 Err(Trouble::Malformed(malformed)) => return Err(malformed),
-                Err(Trouble::Fault(fault)) => return Ok(Err(fault)),
+                Err(Trouble::Fault(fault)) => Err(fault),
+            };
+            if let Err(fault) = pushed {
+                return Ok(Err(fault));
             }
         }
         Ok(Ok(()))
     }
 
-    fn push_attribute(&mut self, key: &str, value: &AttributeValue<'_>) {
+    /// A value that no label may have is refused at once: what is joined later is then bounded by the number of attributes.
+    fn push_attribute(&mut self, key: &str, value: &AttributeValue<'_>, rules: &Rules<'_>) -> Result<(), Fault> {
+        let number;
+        let text = match value {
+            AttributeValue::Text(text) | AttributeValue::Encoded(_, text) => *text,
+            AttributeValue::Bool(value) => {
+                if *value {
+                    "true"
+                } else {
+                    "false"
+                }
+            }
+            AttributeValue::Int(value) => {
+                number = value.to_string();
+                &number
+            }
+            AttributeValue::Double(value) => {
+                number = value.to_string();
+                &number
+            }
+        };
+        if text.is_empty() {
+            return Ok(());
+        }
+        rules.check_label_value(key, text)?;
         let start = self.text.len();
         names::label_name(key, &mut self.text);
-        match value {
-            AttributeValue::Text("") | AttributeValue::Encoded(_, "") => self.text.truncate(start),
-            AttributeValue::Text(text) | AttributeValue::Encoded(_, text) => self.end_pair(start, text, Rank::Attribute),
-            AttributeValue::Bool(value) => self.end_pair(start, if *value { "true" } else { "false" }, Rank::Attribute),
-            AttributeValue::Int(value) => self.end_pair(start, &value.to_string(), Rank::Attribute),
-            AttributeValue::Double(value) => self.end_pair(start, &value.to_string(), Rank::Attribute),
-        }
+        self.end_pair(start, text, Rank::Attribute);
+        Ok(())
     }
 
     /// Adds attributes that are text already.
-    pub(super) fn push_texts(&mut self, attributes: &[(String, String)]) {
+    pub(super) fn push_texts(&mut self, attributes: &[(String, String)], rules: &Rules<'_>) -> Result<(), Fault> {
         let mut attributes: Vec<_> = attributes.iter().collect();
         attributes.sort();
-        for (key, text) in attributes {
-            self.push_attribute(key, &AttributeValue::Text(text));
+        attributes.into_iter().try_for_each(|(key, text)| self.push_attribute(key, &AttributeValue::Text(text), rules))
+    }
+
+    /// Adds the attributes of a scope, each as `otel_scope_<attribute>`.
+    pub(super) fn push_scope(&mut self, attributes: &Attributes) {
+        for (key, _, text) in attributes.iter().filter(|(.., text)| !text.is_empty()) {
+            let start = self.text.len();
+            names::label_name(&format!("otel_scope_{key}"), &mut self.text);
+            self.end_pair(start, text, Rank::Fixed);
         }
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Sorts by name and settles names that came twice.
-    pub(super) fn settle(&mut self) {
+    /// Sorts by name, settles names that came twice, and checks what came out.
+    pub(super) fn settle(&mut self, rules: &Rules<'_>) -> Result<(), Fault> {
         let Self { text, pairs } = self;
         pairs.sort_by(|a, b| (&text[a.start..a.name_end], a.rank).cmp(&(&text[b.start..b.name_end], b.rank)));
-        let mut index = 1;
-        while index < pairs.len() {
-            let (kept, next) = (pairs[index - 1], pairs[index]);
-            if text[kept.start..kept.name_end] != text[next.start..next.name_end] {
-                index += 1;
-                continue;
-            }
-            if (kept.rank, next.rank) == (Rank::Attribute, Rank::Attribute) {
-                let joined = format!("{};{}", &text[kept.start..kept.end], &text[next.name_end..next.end]);
-                let (start, name_len) = (text.len(), kept.name_end - kept.start);
-                text.push_str(&joined);
-                pairs[index - 1] = Pair { start, name_end: start + name_len, end: text.len(), rank: kept.rank };
-            }
-            pairs.remove(index);
+        let (mut kept, mut at) = (0, 0);
+        while at < pairs.len() {
+            let first = pairs[at];
+            let name = &text[first.start..first.name_end];
+            let alike = pairs[at..].iter().take_while(|pair| text[pair.start..pair.name_end] == *name).count();
+            let joined = pairs[at..at + alike].iter().take_while(|pair| pair.rank == Rank::Attribute).count();
+            pairs[kept] = if joined > 1 { join(text, &pairs[at..at + joined], rules)? } else { first };
+            (kept, at) = (kept + 1, at + alike);
         }
+        pairs.truncate(kept);
+        rules.check_labels(self.iter())
     }
 
     /// Becomes the settled set `base` with one label more; a label of that name in `base` gives way.
@@ -159,8 +186,23 @@ impl LabelSet {
     }
 }
 
+/// The values of several attributes under their one name, written once behind all others.
+fn join(text: &mut String, alike: &[Pair], rules: &Rules<'_>) -> Result<Pair, Fault> {
+    let first = alike[0];
+    let (start, name_len) = (text.len(), first.name_end - first.start);
+    text.extend_from_within(first.start..first.end);
+    for pair in &alike[1..] {
+        text.push(';');
+        text.extend_from_within(pair.name_end..pair.end);
+        rules.check_label_value(&text[first.start..first.name_end], &text[start + name_len..])?;
+    }
+    Ok(Pair { start, name_end: start + name_len, end: text.len(), rank: Rank::Attribute })
+}
+
 #[cfg(test)]
 mod tests {
+    use model::ReceiveLimits;
+
     use super::*;
 
     fn pairs(set: &LabelSet) -> Vec<(&str, &str)> {
@@ -170,15 +212,18 @@ mod tests {
     #[test]
     fn names_that_meet_are_settled_by_rank_and_joined_within_attributes() {
         let mut set = LabelSet::default();
-        set.push_attribute("job", &AttributeValue::Text("mine"));
-        set.push_attribute("a.b", &AttributeValue::Text("1"));
-        set.push_attribute("a_b", &AttributeValue::Int(2));
-        set.push_attribute("a-b", &AttributeValue::Bool(true));
+        let limits = ReceiveLimits::default();
+        let rules = Rules { limits: &limits, now_unix_nano: 0, protocol: "test" };
+        let mut attribute = |key: &str, value| set.push_attribute(key, &value, &rules).expect("within the limits");
+        attribute("job", AttributeValue::Text("mine"));
+        attribute("a.b", AttributeValue::Text("1"));
+        attribute("a_b", AttributeValue::Int(2));
+        attribute("a-b", AttributeValue::Bool(true));
+        attribute("team", AttributeValue::Text("web"));
+        attribute("empty", AttributeValue::Text(""));
         set.push("job", "shop/cart", Rank::Fixed);
         set.push("team", "core", Rank::Promoted);
-        set.push_attribute("team", &AttributeValue::Text("web"));
-        set.push_attribute("empty", &AttributeValue::Text(""));
-        set.settle();
+        set.settle(&rules).expect("within the limits");
         assert_eq!(pairs(&set), [("a_b", "1;2;true"), ("job", "shop/cart"), ("team", "web")]);
         let mut with = LabelSet::default();
         with.assign_with(&set, "job", "x");
@@ -187,5 +232,20 @@ mod tests {
         assert_eq!(pairs(&with)[3], ("zz", "x"));
         with.assign_with(&set, "le", "1");
         assert_eq!(pairs(&with)[2], ("le", "1"));
+    }
+
+    #[test]
+    fn many_names_that_meet_cost_no_more_than_the_limit() {
+        let limits = ReceiveLimits { label_value_bytes_max: 100, ..ReceiveLimits::default() };
+        let rules = Rules { limits: &limits, now_unix_nano: 0, protocol: "test" };
+        let mut set = LabelSet::default();
+        let long = set.push_attribute("a", &AttributeValue::Text(&"x".repeat(101)), &rules).expect_err("too long");
+        assert_eq!((long.reason, set.text.len()), ("label_value_too_long", 0));
+        for dots in 1..=1000 {
+            set.push_attribute(&format!("a{}", ".".repeat(dots)), &AttributeValue::Text(&"x".repeat(90)), &rules).expect("short");
+        }
+        let before = set.text.len();
+        assert_eq!(set.settle(&rules).expect_err("too long").reason, "label_value_too_long");
+        assert!(set.text.len() - before < 1000, "it stops at the limit");
     }
 }

@@ -10,8 +10,9 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use model::{Ack, Error, Result};
 
-use super::{Encoding, SignalKind, reply};
+use super::{DeltaState, Encoding, SignalKind, reply};
 use crate::body::{self, Packing};
+use crate::outcome::{Rules, shortened};
 use crate::state::{Receivers, count_request, http_status, retry_after_seconds};
 
 const PROTOCOL: &str = "otlp_http";
@@ -33,7 +34,10 @@ async fn answer(receivers: &Receivers, signal: SignalKind, request: Request) -> 
     let encoding = match body::content_type(request.headers()).as_str() {
         "application/x-protobuf" => Ok(Encoding::Protobuf),
         "application/json" => Ok(Encoding::Json),
-        other => Err(Error::unsupported(format!("cannot accept Content-Type {other:?}: send application/x-protobuf or application/json"))),
+        other => {
+            let other = shortened(other);
+            Err(Error::unsupported(format!("cannot accept Content-Type {other}: send application/x-protobuf or application/json")))
+        }
     };
     let (bytes, taken) = match &encoding {
         Ok(encoding) => take(receivers, signal, *encoding, request).await,
@@ -52,13 +56,10 @@ async fn answer(receivers: &Receivers, signal: SignalKind, request: Request) -> 
 }
 
 async fn take(receivers: &Receivers, signal: SignalKind, encoding: Encoding, request: Request) -> (usize, Result<Ack>) {
-    let (bytes, body) = body::receive(request, Packing::Identity, &PACKINGS, &receivers.limits).await;
-    let decoded = match body {
-        Ok(body) => receivers.decode(PROTOCOL, body, move |body, rules, deltas| signal.decode(body, encoding, rules, deltas)).await,
-        Err(error) => Err(error),
-    };
-    match decoded {
-        Ok(decoded) => (bytes, receivers.submit(decoded).await),
+    let (bytes, body) = body::receive(request, Packing::Identity, &PACKINGS, &receivers.limits, &receivers.budget).await;
+    let decode = move |body: &[u8], rules: &Rules<'_>, deltas: &DeltaState| signal.decode(body, encoding, rules, deltas);
+    match body {
+        Ok(body) => (bytes, receivers.take(PROTOCOL, body, decode).await),
         Err(error) => (bytes, Err(error)),
     }
 }

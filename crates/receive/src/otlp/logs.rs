@@ -1,17 +1,17 @@
 //! `ExportLogsServiceRequest` to `logs` rows.
 
 use model::logs::{LogRow, LogsBuilder};
-use model::{AttributeType, AttributeValue, Decoded, Table};
+use model::{AttributeType, AttributeValue, Decoded, Naming, Table};
 
-use super::value::{Any, AttributeReader, Encoder, Id, SPAN_ID_BYTES, TRACE_ID_BYTES, Trouble};
+use super::value::{Any, AttributeReader, Encoder, Id, SPAN_ID_BYTES, TRACE_ID_BYTES, Trouble, text_bytes};
 use super::walk::{Origin, Signal, non_zero, walk};
 use crate::outcome::{Fault, Outcome, ROW_BYTES, Rules};
 use crate::protobuf::{Read, Reader};
 
 pub(super) fn decode(body: &[u8], rules: &Rules<'_>) -> Read<Decoded> {
-    let mut logs = Logs { rules, builder: LogsBuilder::default(), outcome: Outcome::default(), encoder: Encoder::default() };
+    let mut logs = Logs { rules, builder: LogsBuilder::default(), outcome: Outcome::new(rules.limits), encoder: Encoder::default() };
     walk(body, rules, &mut logs)?;
-    Ok(logs.outcome.finish(rules, Table::Logs, logs.builder.finish()))
+    Ok(logs.outcome.finish(rules, Table::Logs, Naming::Attributes, logs.builder.finish()))
 }
 
 struct Logs<'r> {
@@ -58,17 +58,18 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// The time it happened, else the time it was seen, else now.
+    /// The time it happened, else the time it was seen, else now; of these the first there is must not be too old.
     fn times(&self, rules: &Rules<'_>) -> Result<(i64, Option<i64>), (Fault, &'static str)> {
-        let observed = match self.observed_time {
-            0 => None,
-            time => Some(rules.time_unix_nano(time).map_err(|fault| (fault, "observedTimeUnixNano"))?),
-        };
-        let time = match self.time {
-            0 => observed.unwrap_or(rules.now_unix_nano),
-            time => rules.time_unix_nano(time).map_err(|fault| (fault, "timeUnixNano"))?,
-        };
-        Ok((time, observed))
+        let observed = |rules: &Rules<'_>| rules.time_unix_nano(self.observed_time).map_err(|fault| (fault, "observedTimeUnixNano"));
+        match (self.time, self.observed_time) {
+            (0, 0) => Ok((rules.now_unix_nano, None)),
+            (0, _) => observed(rules).map(|time| (time, Some(time))),
+            (time, observed_time) => {
+                let time = rules.time_unix_nano(time).map_err(|fault| (fault, "timeUnixNano"))?;
+                let any_age = Rules { now_unix_nano: i64::MIN, ..*rules };
+                Ok((time, if observed_time == 0 { None } else { Some(observed(&any_age)?) }))
+            }
+        }
     }
 }
 
@@ -101,7 +102,7 @@ impl Signal for Logs<'_> {
                 return Ok(());
             }
         };
-        outcome.spend(ROW_BYTES + bytes.len() + origin.copied_bytes())?;
+        outcome.spend(ROW_BYTES + bytes.len() + text_bytes(&body) + origin.copied_bytes())?;
         let mut attributes = AttributeReader::new(rules, outcome, encoder);
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
@@ -122,7 +123,7 @@ impl Signal for Logs<'_> {
             severity_text: &severity_text,
             body,
             body_type,
-            service_name: origin.resource.service_name(),
+            service_name: origin.resource.attributes.service_name(),
             trace_id: trace_id.as_str(),
             span_id: span_id.as_str(),
             event_name: &event_name,

@@ -1,17 +1,17 @@
 //! `ExportMetricsServiceRequest` to `samples` rows, in the Prometheus model.
 //! `docs/receive.md` tells senders what becomes what.
 
-use model::{Decoded, Identity, Table};
+use model::{Decoded, Identity, Naming, Table};
 
-use super::delta::{DeltaState, Sums};
+use super::delta::{Arrival, DeltaState, Sums};
 use super::labels::{LabelSet, Rank};
 use super::names::{self, Shape};
-use super::point::{Kind, Point, Temporality};
-use super::series::{Handle, SeriesTable};
+use super::point::{Kind, Point, Temporality, read_exemplar};
 use super::value::{Encoder, Owner};
 use super::walk::{Origin, Signal, each, walk};
-use crate::outcome::{Fault, Outcome, Rules, shortened};
+use crate::outcome::{Fault, ITEM_BYTES, Outcome, Rules, shortened};
 use crate::protobuf::{Read, Reader};
+use crate::series::{Handle, Metric as Described, SeriesTable};
 
 /// Prometheus's marker of a series that ended.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -20,20 +20,24 @@ pub(super) fn decode(body: &[u8], rules: &Rules<'_>, deltas: &DeltaState) -> Rea
     let mut metrics = Metrics {
         rules,
         deltas,
+        arrival: deltas.begin_request(rules.now_unix_nano),
         table: SeriesTable::default(),
-        outcome: Outcome::default(),
+        outcome: Outcome::new(rules.limits),
         encoder: Encoder::default(),
         resource: Resource::default(),
         labels: LabelSet::default(),
         with: LabelSet::default(),
     };
     walk(body, rules, &mut metrics)?;
-    Ok(metrics.outcome.finish(rules, Table::Samples, metrics.table.into_batch()))
+    let Metrics { table, mut outcome, .. } = metrics;
+    let records = table.into_batch(&mut outcome);
+    Ok(outcome.finish(rules, Table::Samples, Naming::Labels, records))
 }
 
 struct Metrics<'r> {
     rules: &'r Rules<'r>,
     deltas: &'r DeltaState,
+    arrival: Arrival,
     table: SeriesTable,
     outcome: Outcome,
     encoder: Encoder,
@@ -141,35 +145,35 @@ impl Signal for Metrics<'_> {
             }
         };
         each(metric.data, 1, |point_index, bytes| {
-            self.outcome.spend(bytes.len())?;
-            let point = Point::read(metric.kind, bytes)?;
-            if let Err(fault) = self.point(&family, metric.kind, &point, origin)? {
-                self.outcome.reject(1, fault, || field(&format!(".{}.dataPoints[{point_index}]", metric.kind.json_name())));
+            self.outcome.spend(ITEM_BYTES + bytes.len())?;
+            let point = Point::read(metric.kind, bytes, self.rules, &mut self.outcome)?;
+            let at = || field(&format!(".{}.dataPoints[{point_index}]", metric.kind.json_name()));
+            if let Err(fault) = self.point(&family, metric.kind, &point, origin, &at)? {
+                self.outcome.reject(1, fault, at);
             }
             Ok(())
         })
     }
 
     /// `target_info`, as the specification has it: 1 at the time of the resource's last point.
-    fn end_resource(&mut self, path: &str) {
+    fn end_resource(&mut self, path: &str) -> Read<()> {
         let resource = std::mem::take(&mut self.resource);
-        let Some(latest_ms) = resource.latest_ms else { return };
+        let Some(latest_ms) = resource.latest_ms else { return Ok(()) };
         if resource.described.is_empty() || (resource.job.is_empty() && resource.instance.is_empty()) {
-            return;
+            return Ok(());
         }
         self.labels.clear();
         resource.push_onto(&mut self.labels);
-        self.labels.push_texts(&resource.described);
-        self.labels.settle();
-        if let Err(fault) = self.rules.check_labels(self.labels.iter()) {
+        let pushed = self.labels.push_texts(&resource.described, self.rules);
+        if let Err(fault) = pushed.and_then(|()| self.labels.settle(self.rules)) {
             let fault = Fault::new(fault.reason, format!("target_info is left out: {}", fault.why));
             self.outcome.reject(0, fault, || format!("{path}.resource.attributes"));
-            return;
+            return Ok(());
         }
-        self.table.begin_metric("gauge", "", "Target metadata");
-        if let Ok(series) = self.table.series("target_info", &self.labels, false, &mut self.outcome) {
-            self.table.float(series, latest_ms, 1.0);
-        }
+        let described = Described { kind: "gauge", help: "Target metadata", ..Described::default() };
+        self.table.begin_metric(&described, &mut self.outcome)?;
+        let series = self.table.series("target_info", self.labels.iter(), &mut self.outcome)?;
+        self.table.float(series, latest_ms, 1.0, &mut self.outcome)
     }
 }
 
@@ -200,15 +204,15 @@ impl Metrics<'_> {
             Kind::Sum if monotonic => Shape::Counter,
             _ => Shape::Other,
         };
-        let (unit, help) = (self.outcome.text(metric.unit), self.outcome.text(metric.description));
-        let name = names::metric_name(original, &unit, shape);
+        let name = names::metric_name(original, &self.outcome.text(metric.unit), shape);
+        let (unit, help) = (self.outcome.help(metric.unit, self.rules), self.outcome.help(metric.description, self.rules));
         let max = self.rules.limits.label_value_bytes_max;
         if name.is_empty() {
             let why = format!("the name {} holds no letter or digit", shortened(original));
             return Ok(Err((Fault::new("invalid_metric_name", why), ".name")));
         }
-        if name.len() > max || unit.len() > max {
-            let why = format!("the name or unit has over label_value_bytes_max, {max}, bytes");
+        if name.len() > max {
+            let why = format!("the name, with its unit, has over label_value_bytes_max, {max}, bytes: shorten it");
             return Ok(Err((Fault::new("label_value_too_long", why), ".name")));
         }
         let kind = match metric.kind {
@@ -217,7 +221,9 @@ impl Metrics<'_> {
             Kind::Histogram | Kind::Exponential => "histogram",
             Kind::Summary => "summary",
         };
-        self.table.begin_metric(kind, &unit, &help);
+        // The series of these have names of their own: `h_bucket`.
+        let family = if matches!(metric.kind, Kind::Histogram | Kind::Summary) { name.as_str() } else { "" };
+        self.table.begin_metric(&Described { kind, unit: &unit, help: &help, family }, &mut self.outcome)?;
         Ok(Ok(Family { name, temporality }))
     }
 
@@ -227,12 +233,19 @@ impl Metrics<'_> {
         self.resource.push_onto(&mut self.labels);
         self.labels.push("otel_scope_name", &origin.scope.name, Rank::Fixed);
         self.labels.push("otel_scope_version", &origin.scope.version, Rank::Fixed);
+        self.labels.push_scope(&origin.scope.attributes);
         let pushed = self.labels.push_attributes(&point.attributes, self.rules, &mut self.outcome, &mut self.encoder)?;
-        self.labels.settle();
-        Ok(pushed.and_then(|()| self.rules.check_labels(self.labels.iter())))
+        Ok(pushed.and_then(|()| self.labels.settle(self.rules)))
     }
 
-    fn point(&mut self, family: &Family, kind: Kind, point: &Point<'_>, origin: &Origin) -> Read<Result<(), Fault>> {
+    fn point(
+        &mut self,
+        family: &Family,
+        kind: Kind,
+        point: &Point<'_>,
+        origin: &Origin,
+        at: &dyn Fn() -> String,
+    ) -> Read<Result<(), Fault>> {
         let time_ms = match point.time_ms(self.rules) {
             Ok(time_ms) => time_ms,
             Err(fault) => return Ok(Err(fault)),
@@ -241,9 +254,9 @@ impl Metrics<'_> {
             return Ok(Err(fault));
         }
         let taken = match kind {
-            Kind::Gauge | Kind::Sum => self.number(family, point, time_ms)?,
-            Kind::Histogram => self.histogram(family, point, time_ms)?,
-            Kind::Exponential => self.exponential(family, point, time_ms)?,
+            Kind::Gauge | Kind::Sum => self.number(family, point, time_ms, at)?,
+            Kind::Histogram => self.histogram(family, point, time_ms, at)?,
+            Kind::Exponential => self.exponential(family, point, time_ms, at)?,
             Kind::Summary => self.summary(family, point, time_ms)?,
         };
         if taken.is_ok() {
@@ -252,23 +265,26 @@ impl Metrics<'_> {
         Ok(taken)
     }
 
-    fn number(&mut self, family: &Family, point: &Point<'_>, time_ms: i64) -> Read<Result<(), Fault>> {
-        let mut numbers = match point.number {
-            _ if point.is_stale() => vec![STALE],
-            Some(number) => vec![number],
+    fn number(&mut self, family: &Family, point: &Point<'_>, time_ms: i64, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
+        let number = match point.number {
+            _ if point.is_stale() => STALE,
+            Some(number) if family.temporality == Temporality::Cumulative => number,
+            Some(number) => {
+                let mut numbers = vec![number];
+                if let Err(fault) = self.accumulate(family, point, time_ms, &[], &mut numbers) {
+                    return Ok(Err(fault));
+                }
+                numbers[0]
+            }
             None => return Ok(Err(Fault::new("missing_value", "the point has neither asDouble nor asInt: send one"))),
         };
-        if let Err(fault) = self.accumulate(family, point, time_ms, &[], &mut numbers) {
-            return Ok(Err(fault));
-        }
-        let series = self.table.series(&family.name, &self.labels, false, &mut self.outcome)?;
-        self.table.float(series, time_ms, numbers[0]);
-        self.exemplars(point, |_| series)?;
+        let series = self.float(&family.name, time_ms, number)?;
+        self.exemplars(point, |_| series, at)?;
         Ok(Ok(()))
     }
 
     /// `_bucket` with cumulative counts under `le`, `_sum` and `_count`.
-    fn histogram(&mut self, family: &Family, point: &Point<'_>, time_ms: i64) -> Read<Result<(), Fault>> {
+    fn histogram(&mut self, family: &Family, point: &Point<'_>, time_ms: i64, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
         if let Err(fault) = point.check_buckets() {
             return Ok(Err(fault));
         }
@@ -277,7 +293,7 @@ impl Metrics<'_> {
             point.bucket_counts.iter().take(point.bounds.len()).map(|count| running(&mut total, *count as f64)).collect();
         numbers.extend([point.count as f64, point.sum.unwrap_or_default()]);
         if point.is_stale() {
-            numbers.fill(STALE);
+            numbers = vec![STALE; point.bounds.len() + 2];
         }
         if let Err(fault) = self.accumulate(family, point, time_ms, &point.bounds, &mut numbers) {
             return Ok(Err(fault));
@@ -293,29 +309,29 @@ impl Metrics<'_> {
         if point.sum.is_some() || point.is_stale() {
             self.float(&format!("{}_sum", family.name), time_ms, count_and_sum[1])?;
         }
-        self.exemplars(point, |value| handles[point.bounds.partition_point(|bound| *bound < value)])?;
+        self.exemplars(point, |value| handles[point.bounds.partition_point(|bound| *bound < value)], at)?;
         Ok(Ok(()))
     }
 
-    fn exponential(&mut self, family: &Family, point: &Point<'_>, time_ms: i64) -> Read<Result<(), Fault>> {
-        let mut native = match point.exponential.to_native() {
+    fn exponential(&mut self, family: &Family, point: &Point<'_>, time_ms: i64, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
+        let buckets_max = self.rules.limits.buckets_max;
+        let mut native = match point.exponential.to_native(buckets_max) {
             Ok(native) => native,
             Err(fault) => return Ok(Err(fault)),
         };
-        self.outcome.spend(16 * (native.positive.len() + native.negative.len()))?;
         if point.is_stale() {
             (native.count, native.sum) = (STALE, STALE);
         } else if family.temporality == Temporality::Delta {
             let mut sums = Sums::Native(native);
-            if let Err(fault) = self.deltas.accumulate(&self.key(family, &[]), time_ms, &mut sums, self.rules.now_unix_nano) {
+            if let Err(fault) = self.deltas.accumulate(&self.key(family, &[]), time_ms, &mut sums, self.arrival, buckets_max) {
                 return Ok(Err(fault));
             }
             let Sums::Native(sum) = sums else { unreachable!("a native histogram stays one") };
             native = sum;
         }
-        let series = self.table.series(&family.name, &self.labels, true, &mut self.outcome)?;
-        self.table.histogram(series, time_ms, native);
-        self.exemplars(point, |_| series)?;
+        let series = self.table.series(&family.name, self.labels.iter(), &mut self.outcome)?;
+        self.table.histogram(series, time_ms, native, &mut self.outcome)?;
+        self.exemplars(point, |_| series, at)?;
         Ok(Ok(()))
     }
 
@@ -331,17 +347,16 @@ impl Metrics<'_> {
     }
 
     fn float(&mut self, name: &str, time_ms: i64, value: f64) -> Read<Handle> {
-        let series = self.table.series(name, &self.labels, false, &mut self.outcome)?;
-        self.table.float(series, time_ms, value);
+        let series = self.table.series(name, self.labels.iter(), &mut self.outcome)?;
+        self.table.float(series, time_ms, value, &mut self.outcome)?;
         Ok(series)
     }
 
     fn with_label(&mut self, name: &str, label: &str, bound: f64, time_ms: i64, value: f64) -> Read<Handle> {
         let bound = if bound == f64::INFINITY { "+Inf".to_owned() } else { bound.to_string() };
         self.with.assign_with(&self.labels, label, &bound);
-        self.outcome.spend(self.with.bytes())?;
-        let series = self.table.series(name, &self.with, false, &mut self.outcome)?;
-        self.table.float(series, time_ms, value);
+        let series = self.table.series(name, self.with.iter(), &mut self.outcome)?;
+        self.table.float(series, time_ms, value, &mut self.outcome)?;
         Ok(series)
     }
 
@@ -351,7 +366,7 @@ impl Metrics<'_> {
             return Ok(());
         }
         let mut sums = Sums::Numbers(std::mem::take(numbers));
-        self.deltas.accumulate(&self.key(family, bounds), time_ms, &mut sums, self.rules.now_unix_nano)?;
+        self.deltas.accumulate(&self.key(family, bounds), time_ms, &mut sums, self.arrival, self.rules.limits.buckets_max)?;
         let Sums::Numbers(summed) = sums else { unreachable!("numbers stay numbers") };
         *numbers = summed;
         Ok(())
@@ -374,11 +389,11 @@ impl Metrics<'_> {
     }
 
     /// Puts each exemplar on the series that `series_of` names for its value.
-    fn exemplars(&mut self, point: &Point<'_>, series_of: impl Fn(f64) -> Handle) -> Read<()> {
-        for bytes in &point.exemplars {
-            match super::point::read_exemplar(bytes, self.rules, &mut self.outcome, &mut self.encoder)? {
-                Ok(exemplar) => self.table.exemplar(series_of(exemplar.value), exemplar),
-                Err(fault) => self.outcome.reject(0, fault, || "exemplars".to_owned()),
+    fn exemplars(&mut self, point: &Point<'_>, series_of: impl Fn(f64) -> Handle, at: &dyn Fn() -> String) -> Read<()> {
+        for (index, bytes) in point.exemplars.iter().enumerate() {
+            match read_exemplar(bytes, self.rules, &mut self.outcome, &mut self.encoder)? {
+                Ok(exemplar) => self.table.exemplar(series_of(exemplar.value), exemplar, &mut self.outcome)?,
+                Err(fault) => self.outcome.reject(0, fault, || format!("{}.exemplars[{index}]", at())),
             }
         }
         Ok(())

@@ -14,7 +14,6 @@ mod native;
 mod point;
 mod reply;
 mod schema;
-mod series;
 mod spans;
 mod value;
 mod walk;

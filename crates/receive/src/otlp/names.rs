@@ -18,12 +18,11 @@ pub(super) fn metric_name(name: &str, unit: &str, shape: Shape) -> String {
         return String::new();
     }
     let (main, per) = unit_words(unit);
-    for suffix in [main.as_deref(), per.as_ref().map(|_| "per"), per.as_deref()].into_iter().flatten() {
-        let known = suffix.split('_').all(|part| words.contains(&part));
-        if !known {
-            words.push(suffix);
-        }
-    }
+    // Both units are looked for in the name as the sender wrote it; "per" stands and falls with its unit.
+    let missing = |unit: &&str| !words.contains(unit);
+    let (main, per) = (main.as_deref().filter(missing), per.as_deref().filter(missing));
+    words.extend(main);
+    words.extend(per.into_iter().flat_map(|per| ["per", per]));
     let last = match shape {
         Shape::Counter => Some("total"),
         Shape::Gauge if unit.trim() == "1" => Some("ratio"),
@@ -134,6 +133,9 @@ mod tests {
         check("queue.size", "{messages}", Shape::Gauge, "queue_size");
         check("network.io", "By/s", Shape::Counter, "network_io_bytes_per_second_total");
         check("request.seconds", "s", Shape::Other, "request_seconds");
+        check("data.per.request", "By/s", Shape::Gauge, "data_per_request_bytes_per_second");
+        check("bytes.second", "By/s", Shape::Gauge, "bytes_second");
+        check("packets.per.second", "{packet}/s", Shape::Gauge, "packets_per_second");
         check("2xx", "", Shape::Gauge, "_2xx");
         check("job:rate5m", "", Shape::Gauge, "job:rate5m");
         check("a..b__c", "foo bar", Shape::Gauge, "a_b_c_foo_bar");

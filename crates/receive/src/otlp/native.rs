@@ -9,6 +9,8 @@ use crate::protobuf::{Read, Reader};
 /// The finest and coarsest resolutions that Prometheus knows.
 const SCHEMA_MAX: i32 = 8;
 const SCHEMA_MIN: i32 = -4;
+/// No finite number lies in a bucket further out, and arithmetic on indices within it does not overflow.
+const INDEX_MAX: i64 = 1 << 30;
 /// Prometheus's own, where OTLP says nothing.
 const ZERO_THRESHOLD_DEFAULT: f64 = 1e-128;
 
@@ -20,12 +22,17 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    pub(super) fn merge(&mut self, bytes: &[u8]) -> Read<()> {
+    /// Keeps one count more than `buckets_max` at most, which is enough to refuse them.
+    pub(super) fn merge(&mut self, bytes: &[u8], buckets_max: usize) -> Read<()> {
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
             match number {
                 1 => self.offset = value.zigzag()?,
-                2 => value.varints(|count| self.counts.push(count))?,
+                2 => value.varints(|count| {
+                    if self.counts.len() <= buckets_max {
+                        self.counts.push(count);
+                    }
+                })?,
                 _ => {}
             }
         }
@@ -37,9 +44,11 @@ impl Buckets {
         let mut buckets: Vec<(i32, f64)> = Vec::new();
         for (position, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             let index = self.offset.saturating_add(i64::try_from(position).unwrap_or(i64::MAX));
-            let index = i32::try_from((index >> shift).saturating_add(1))
-                .map_err(|_| Fault::new("invalid_buckets", format!("bucket index {index} is out of range")))?;
-            push(&mut buckets, index, *count as f64);
+            let shifted = (index >> shift).saturating_add(1);
+            if !(-INDEX_MAX..=INDEX_MAX).contains(&shifted) {
+                return Err(Fault::new("invalid_buckets", format!("bucket index {index} is out of range: send 30 bits")));
+            }
+            push(&mut buckets, shifted as i32, *count as f64);
         }
         Ok(buckets)
     }
@@ -58,7 +67,15 @@ pub(super) struct Exponential {
 }
 
 impl Exponential {
-    pub(super) fn to_native(&self) -> Result<NativeHistogram, Fault> {
+    pub(super) fn to_native(&self, buckets_max: usize) -> Result<NativeHistogram, Fault> {
+        if self.positive.counts.len().max(self.negative.counts.len()) > buckets_max {
+            return Err(too_many_buckets(buckets_max));
+        }
+        // Written so that NaN is refused too.
+        if !(0.0..f64::INFINITY).contains(&self.zero_threshold) {
+            let why = format!("zeroThreshold is {}: send a finite number from 0", self.zero_threshold);
+            return Err(Fault::new("invalid_zero_threshold", why));
+        }
         let scale = i32::try_from(self.scale).ok().filter(|scale| (SCHEMA_MIN..=1024).contains(scale)).ok_or_else(|| {
             Fault::new("invalid_scale", format!("scale {} is not within {SCHEMA_MIN} and 1024: send at least {SCHEMA_MIN}", self.scale))
         })?;
@@ -75,6 +92,10 @@ impl Exponential {
             reset_hint: 0,
         })
     }
+}
+
+pub(super) fn too_many_buckets(max: usize) -> Fault {
+    Fault::new("too_many_buckets", format!("there are more buckets of one sign than buckets_max, {max}: send a smaller scale"))
 }
 
 /// Adds to the last bucket when it has that index, else begins one.
@@ -127,7 +148,7 @@ fn merged(a: &[(i32, f64)], b: &[(i32, f64)]) -> Vec<(i32, f64)> {
 /// The first bucket whose upper bound, `2^(index * 2^-schema)`, is over the threshold; those below it lie in the zero bucket.
 fn first_outside(zero_threshold: f64, schema: i32) -> i32 {
     let exact = zero_threshold.log2() * f64::from(schema).exp2();
-    exact.floor() as i32 + 1
+    (exact.floor() as i32).saturating_add(1)
 }
 
 #[cfg(test)]
@@ -140,18 +161,24 @@ mod tests {
 
     #[test]
     fn buckets_move_by_one_and_fine_scales_are_merged() {
-        let native = point(0, -1, &[1, 0, 2]).to_native().expect("valid");
+        let native = point(0, -1, &[1, 0, 2]).to_native(8).expect("valid");
         assert_eq!((native.schema, native.positive), (0, vec![(0, 1.0), (2, 2.0)]));
-        let native = point(10, -5, &[1, 1, 1, 1, 1, 1, 1, 1]).to_native().expect("valid");
+        let native = point(10, -5, &[1, 1, 1, 1, 1, 1, 1, 1]).to_native(8).expect("valid");
         assert_eq!((native.schema, native.positive), (8, vec![(-1, 1.0), (0, 4.0), (1, 3.0)]));
-        assert_eq!(point(-5, 0, &[1]).to_native().expect_err("too coarse").reason, "invalid_scale");
-        assert_eq!(point(0, i64::MAX, &[1, 1]).to_native().expect_err("too far").reason, "invalid_buckets");
+        assert_eq!(point(-5, 0, &[1]).to_native(8).expect_err("too coarse").reason, "invalid_scale");
+        assert_eq!(point(0, i64::MAX, &[1, 1]).to_native(8).expect_err("too far").reason, "invalid_buckets");
+        assert_eq!(point(0, i64::from(i32::MIN) - 1, &[1, 1]).to_native(8).expect_err("too far").reason, "invalid_buckets");
+        assert_eq!(point(0, 0, &[1; 9]).to_native(8).expect_err("too many").reason, "too_many_buckets");
+        for zero_threshold in [f64::INFINITY, f64::NAN, -1.0] {
+            let wrong = Exponential { zero_threshold, ..point(0, 0, &[1]) };
+            assert_eq!(wrong.to_native(8).expect_err("no threshold").reason, "invalid_zero_threshold");
+        }
     }
 
     #[test]
     fn sums_meet_at_the_coarser_schema_and_the_wider_zero_bucket() {
-        let mut sum = point(1, 0, &[1, 2, 3]).to_native().expect("valid");
-        let mut delta = point(0, 0, &[5]).to_native().expect("valid");
+        let mut sum = point(1, 0, &[1, 2, 3]).to_native(8).expect("valid");
+        let mut delta = point(0, 0, &[5]).to_native(8).expect("valid");
         add(&mut sum, &delta);
         assert_eq!((sum.schema, sum.count), (0, 11.0));
         assert_eq!(sum.positive, [(1, 8.0), (2, 3.0)]);

@@ -2,10 +2,10 @@
 
 use super::labels::LabelSet;
 use super::native::Exponential;
-use super::series::OwnedExemplar;
 use super::value::{Encoder, Id, SPAN_ID_BYTES, TRACE_ID_BYTES};
-use crate::outcome::{Fault, Outcome, Rules};
-use crate::protobuf::{Read, Reader};
+use crate::outcome::{Fault, Outcome, Rules, SLICE_BYTES};
+use crate::protobuf::{Read, Reader, Value};
+use crate::series::OwnedExemplar;
 
 /// The `data` of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,34 +68,38 @@ pub(super) struct Point<'a> {
 }
 
 impl<'a> Point<'a> {
-    pub(super) fn read(kind: Kind, bytes: &'a [u8]) -> Read<Self> {
+    pub(super) fn read(kind: Kind, bytes: &'a [u8], rules: &Rules<'_>, outcome: &mut Outcome) -> Read<Self> {
+        let buckets_max = rules.limits.buckets_max;
         let mut point = Self::default();
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
             match (kind, number) {
                 (_, 3) => point.time = value.fixed64()?,
                 (Kind::Gauge | Kind::Sum, 4) => point.number = Some(value.double()?),
-                (Kind::Gauge | Kind::Sum, 5) => point.exemplars.push(value.bytes()?),
+                (Kind::Gauge | Kind::Sum, 5) => later(&mut point.exemplars, value, outcome)?,
                 (Kind::Gauge | Kind::Sum, 6) => point.number = Some(value.fixed64()?.cast_signed() as f64),
-                (Kind::Gauge | Kind::Sum | Kind::Summary, 7) => point.attributes.push(value.bytes()?),
+                (Kind::Gauge | Kind::Sum | Kind::Summary, 7) => later(&mut point.attributes, value, outcome)?,
                 (Kind::Gauge | Kind::Sum | Kind::Summary, 8) => point.flags = value.varint()?,
                 (Kind::Histogram | Kind::Summary, 4) => point.count = value.fixed64()?,
                 (Kind::Histogram | Kind::Summary, 5) => point.sum = Some(value.double()?),
                 (Kind::Histogram, 6) => value.fixed64s(|count| point.bucket_counts.push(count))?,
                 (Kind::Histogram, 7) => value.fixed64s(|bound| point.bounds.push(f64::from_bits(bound)))?,
-                (Kind::Histogram, 8) => point.exemplars.push(value.bytes()?),
-                (Kind::Histogram, 9) => point.attributes.push(value.bytes()?),
+                (Kind::Histogram, 8) => later(&mut point.exemplars, value, outcome)?,
+                (Kind::Histogram, 9) => later(&mut point.attributes, value, outcome)?,
                 (Kind::Histogram | Kind::Exponential, 10) => point.flags = value.varint()?,
-                (Kind::Exponential, 1) => point.attributes.push(value.bytes()?),
+                (Kind::Exponential, 1) => later(&mut point.attributes, value, outcome)?,
                 (Kind::Exponential, 4) => point.exponential.count = value.fixed64()?,
                 (Kind::Exponential, 5) => point.exponential.sum = value.double()?,
                 (Kind::Exponential, 6) => point.exponential.scale = value.zigzag()?,
                 (Kind::Exponential, 7) => point.exponential.zero_count = value.fixed64()?,
-                (Kind::Exponential, 8) => point.exponential.positive.merge(value.bytes()?)?,
-                (Kind::Exponential, 9) => point.exponential.negative.merge(value.bytes()?)?,
-                (Kind::Exponential, 11) => point.exemplars.push(value.bytes()?),
+                (Kind::Exponential, 8) => point.exponential.positive.merge(value.bytes()?, buckets_max)?,
+                (Kind::Exponential, 9) => point.exponential.negative.merge(value.bytes()?, buckets_max)?,
+                (Kind::Exponential, 11) => later(&mut point.exemplars, value, outcome)?,
                 (Kind::Exponential, 14) => point.exponential.zero_threshold = value.double()?,
-                (Kind::Summary, 6) => point.quantiles.push(read_quantile(value.bytes()?)?),
+                (Kind::Summary, 6) => {
+                    outcome.spend(SLICE_BYTES)?;
+                    point.quantiles.push(read_quantile(value.bytes()?)?);
+                }
                 _ => {}
             }
         }
@@ -113,10 +117,10 @@ impl<'a> Point<'a> {
         rules.time_unix_nano(self.time).map(|time| time / 1_000_000)
     }
 
-    /// One bucket more than bounds, and bounds that rise.
+    /// One bucket more than bounds, unless there is no recorded value, and bounds that rise.
     pub(super) fn check_buckets(&self) -> Result<(), Fault> {
         let (counts, bounds) = (self.bucket_counts.len(), self.bounds.len());
-        if counts != bounds + 1 && counts + bounds > 0 {
+        if counts != bounds + 1 && counts + bounds > 0 && !self.is_stale() {
             return Err(Fault::new(
                 "invalid_buckets",
                 format!("{counts} bucketCounts do not fit {bounds} explicitBounds: send one more than bounds"),
@@ -131,6 +135,13 @@ impl<'a> Point<'a> {
         }
         Ok(())
     }
+}
+
+/// Remembers a message to be read later.
+fn later<'a>(list: &mut Vec<&'a [u8]>, value: Value<'a>, outcome: &mut Outcome) -> Read<()> {
+    outcome.spend(SLICE_BYTES)?;
+    list.push(value.bytes()?);
+    Ok(())
 }
 
 fn read_quantile(bytes: &[u8]) -> Read<(f64, f64)> {
@@ -162,26 +173,27 @@ pub(super) fn read_exemplar(
             4 => span_id = value.bytes()?,
             5 => trace_id = value.bytes()?,
             6 => number = value.fixed64()?.cast_signed() as f64,
-            7 => attributes.push(value.bytes()?),
+            7 => {
+                outcome.spend(SLICE_BYTES)?;
+                attributes.push(value.bytes()?);
+            }
             _ => {}
         }
     }
-    outcome.spend(2 * bytes.len())?;
     let time = match rules.time_unix_nano(time) {
         Ok(time) => time,
         Err(fault) => return Ok(Err(fault)),
     };
     let mut labels = LabelSet::default();
     let pushed = labels.push_attributes(&attributes, rules, outcome, encoder)?;
-    labels.settle();
-    if let Err(fault) = pushed.and_then(|()| rules.check_labels(labels.iter())) {
+    if let Err(fault) = pushed.and_then(|()| labels.settle(rules)) {
         return Ok(Err(fault));
     }
     Ok(Ok(OwnedExemplar {
         timestamp_ms: time / 1_000_000,
         value: number,
-        trace_id: Id::read_optional(trace_id, TRACE_ID_BYTES, outcome),
-        span_id: Id::read_optional(span_id, SPAN_ID_BYTES, outcome),
+        trace_id: Id::read_optional(trace_id, TRACE_ID_BYTES, outcome).as_str().to_owned(),
+        span_id: Id::read_optional(span_id, SPAN_ID_BYTES, outcome).as_str().to_owned(),
         labels: labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     }))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Encoding, SignalKind};
 use crate::protobuf::Writer;
-use crate::state::{grpc_code, retry_after_seconds, summary};
+use crate::state::{grpc_code, retry_after_seconds, summary, told};
 
 /// The answer to a request that was taken, wholly or in part. With nothing to say it is empty, as the specification wants.
 pub(super) fn success(signal: SignalKind, encoding: Encoding, rejections: &[Rejection]) -> Bytes {
@@ -33,7 +33,7 @@ pub(super) fn success(signal: SignalKind, encoding: Encoding, rejections: &[Reje
 pub(super) fn failure(error: &Error, encoding: Encoding) -> Bytes {
     match encoding {
         Encoding::Protobuf => status(error).into(),
-        Encoding::Json => json!({ "code": grpc_code(error) as i32, "message": error.chain() }).to_string().into(),
+        Encoding::Json => json!({ "code": grpc_code(error) as i32, "message": told(error) }).to_string().into(),
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn failure(error: &Error, encoding: Encoding) -> Bytes {
 pub(super) fn status(error: &Error) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.varint(1, grpc_code(error) as u64);
-    writer.bytes(2, error.chain().as_bytes());
+    writer.bytes(2, told(error).as_bytes());
     if let Some(seconds) = retry_after_seconds(error) {
         let [mut delay, mut info, mut details] = [Writer::default(), Writer::default(), Writer::default()];
         delay.varint(1, u64::from(seconds));

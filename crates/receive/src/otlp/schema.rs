@@ -18,10 +18,19 @@ pub(super) enum Kind {
     /// Hex in JSON.
     Id,
     Bool,
-    Varint,
+    /// An `int64`.
+    Int,
+    /// A `uint32`.
+    Uint32,
+    /// A `uint64`.
+    Uint64,
+    /// A `sint32`.
     Zigzag,
     Fixed64,
+    Sfixed64,
     Fixed32,
+    /// A `fixed64` of nanoseconds. What is out of its range refuses its record and not the request.
+    Time,
     Double,
     Enum(&'static Names),
 }
@@ -82,7 +91,7 @@ static KEY_VALUE: Message = Message(&[field(1, "key", Kind::Text), field(2, "val
 static ANY_VALUE: Message = Message(&[
     field(1, "string_value", Kind::Text),
     field(2, "bool_value", Kind::Bool),
-    field(3, "int_value", Kind::Varint),
+    field(3, "int_value", Kind::Int),
     field(4, "double_value", Kind::Double),
     field(5, "array_value", Kind::Message(&ARRAY_VALUE)),
     field(6, "kvlist_value", Kind::Message(&KEY_VALUE_LIST)),
@@ -92,16 +101,16 @@ static ARRAY_VALUE: Message = Message(&[field(1, "values", Kind::Message(&ANY_VA
 static KEY_VALUE_LIST: Message = Message(&[field(1, "values", Kind::Message(&KEY_VALUE))]);
 
 static LOG_RECORD: Message = Message(&[
-    field(1, "time_unix_nano", Kind::Fixed64),
+    field(1, "time_unix_nano", Kind::Time),
     field(2, "severity_number", Kind::Enum(&SEVERITY_NUMBER)),
     field(3, "severity_text", Kind::Text),
     field(5, "body", Kind::Message(&ANY_VALUE)),
     field(6, "attributes", Kind::Message(&KEY_VALUE)),
-    field(7, "dropped_attributes_count", Kind::Varint),
+    field(7, "dropped_attributes_count", Kind::Uint32),
     field(8, "flags", Kind::Fixed32),
     field(9, "trace_id", Kind::Id),
     field(10, "span_id", Kind::Id),
-    field(11, "observed_time_unix_nano", Kind::Fixed64),
+    field(11, "observed_time_unix_nano", Kind::Time),
     field(12, "event_name", Kind::Text),
 ]);
 static SEVERITY_NUMBER: Names = Names {
@@ -142,20 +151,20 @@ static SPAN: Message = Message(&[
     field(4, "parent_span_id", Kind::Id),
     field(5, "name", Kind::Text),
     field(6, "kind", Kind::Enum(&SPAN_KIND)),
-    field(7, "start_time_unix_nano", Kind::Fixed64),
-    field(8, "end_time_unix_nano", Kind::Fixed64),
+    field(7, "start_time_unix_nano", Kind::Time),
+    field(8, "end_time_unix_nano", Kind::Time),
     field(9, "attributes", Kind::Message(&KEY_VALUE)),
-    field(10, "dropped_attributes_count", Kind::Varint),
+    field(10, "dropped_attributes_count", Kind::Uint32),
     field(11, "events", Kind::Message(&EVENT)),
-    field(12, "dropped_events_count", Kind::Varint),
+    field(12, "dropped_events_count", Kind::Uint32),
     field(13, "links", Kind::Message(&LINK)),
-    field(14, "dropped_links_count", Kind::Varint),
+    field(14, "dropped_links_count", Kind::Uint32),
     field(15, "status", Kind::Message(&STATUS)),
     field(16, "flags", Kind::Fixed32),
 ]);
 static SPAN_KIND: Names = Names { prefix: "SPAN_KIND_", names: &["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"] };
 static EVENT: Message =
-    Message(&[field(1, "time_unix_nano", Kind::Fixed64), field(2, "name", Kind::Text), field(3, "attributes", Kind::Message(&KEY_VALUE))]);
+    Message(&[field(1, "time_unix_nano", Kind::Time), field(2, "name", Kind::Text), field(3, "attributes", Kind::Message(&KEY_VALUE))]);
 static LINK: Message = Message(&[
     field(1, "trace_id", Kind::Id),
     field(2, "span_id", Kind::Id),
@@ -188,51 +197,51 @@ static EXPONENTIAL_HISTOGRAM: Message =
     Message(&[field(1, "data_points", Kind::Message(&EXPONENTIAL_POINT)), field(2, "aggregation_temporality", Kind::Enum(&TEMPORALITY))]);
 static SUMMARY: Message = Message(&[field(1, "data_points", Kind::Message(&SUMMARY_POINT))]);
 static NUMBER_POINT: Message = Message(&[
-    field(3, "time_unix_nano", Kind::Fixed64),
+    field(3, "time_unix_nano", Kind::Time),
     field(4, "as_double", Kind::Double),
     field(5, "exemplars", Kind::Message(&EXEMPLAR)),
-    field(6, "as_int", Kind::Fixed64),
+    field(6, "as_int", Kind::Sfixed64),
     field(7, "attributes", Kind::Message(&KEY_VALUE)),
-    field(8, "flags", Kind::Varint),
+    field(8, "flags", Kind::Uint32),
 ]);
 static HISTOGRAM_POINT: Message = Message(&[
-    field(3, "time_unix_nano", Kind::Fixed64),
+    field(3, "time_unix_nano", Kind::Time),
     field(4, "count", Kind::Fixed64),
     field(5, "sum", Kind::Double),
     field(6, "bucket_counts", Kind::Fixed64),
     field(7, "explicit_bounds", Kind::Double),
     field(8, "exemplars", Kind::Message(&EXEMPLAR)),
     field(9, "attributes", Kind::Message(&KEY_VALUE)),
-    field(10, "flags", Kind::Varint),
+    field(10, "flags", Kind::Uint32),
 ]);
 static EXPONENTIAL_POINT: Message = Message(&[
     field(1, "attributes", Kind::Message(&KEY_VALUE)),
-    field(3, "time_unix_nano", Kind::Fixed64),
+    field(3, "time_unix_nano", Kind::Time),
     field(4, "count", Kind::Fixed64),
     field(5, "sum", Kind::Double),
     field(6, "scale", Kind::Zigzag),
     field(7, "zero_count", Kind::Fixed64),
     field(8, "positive", Kind::Message(&BUCKETS)),
     field(9, "negative", Kind::Message(&BUCKETS)),
-    field(10, "flags", Kind::Varint),
+    field(10, "flags", Kind::Uint32),
     field(11, "exemplars", Kind::Message(&EXEMPLAR)),
     field(14, "zero_threshold", Kind::Double),
 ]);
-static BUCKETS: Message = Message(&[field(1, "offset", Kind::Zigzag), field(2, "bucket_counts", Kind::Varint)]);
+static BUCKETS: Message = Message(&[field(1, "offset", Kind::Zigzag), field(2, "bucket_counts", Kind::Uint64)]);
 static SUMMARY_POINT: Message = Message(&[
-    field(3, "time_unix_nano", Kind::Fixed64),
+    field(3, "time_unix_nano", Kind::Time),
     field(4, "count", Kind::Fixed64),
     field(5, "sum", Kind::Double),
     field(6, "quantile_values", Kind::Message(&QUANTILE)),
     field(7, "attributes", Kind::Message(&KEY_VALUE)),
-    field(8, "flags", Kind::Varint),
+    field(8, "flags", Kind::Uint32),
 ]);
 static QUANTILE: Message = Message(&[field(1, "quantile", Kind::Double), field(2, "value", Kind::Double)]);
 static EXEMPLAR: Message = Message(&[
-    field(2, "time_unix_nano", Kind::Fixed64),
+    field(2, "time_unix_nano", Kind::Time),
     field(3, "as_double", Kind::Double),
     field(4, "span_id", Kind::Id),
     field(5, "trace_id", Kind::Id),
-    field(6, "as_int", Kind::Fixed64),
+    field(6, "as_int", Kind::Sfixed64),
     field(7, "filtered_attributes", Kind::Message(&KEY_VALUE)),
 ]);

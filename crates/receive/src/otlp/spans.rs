@@ -1,7 +1,7 @@
 //! `ExportTraceServiceRequest` to `spans` rows.
 
 use model::spans::{SpanRow, SpansBuilder};
-use model::{Decoded, Table};
+use model::{Decoded, Naming, Table};
 
 use super::value::{AttributeReader, Encoder, Id, SPAN_ID_BYTES, TRACE_ID_BYTES};
 use super::walk::{Origin, Signal, non_zero, walk};
@@ -10,11 +10,14 @@ use crate::protobuf::{Read, Reader};
 
 const KINDS: [&str; 6] = ["unspecified", "internal", "server", "client", "producer", "consumer"];
 const STATUS_CODES: [&str; 3] = ["unset", "ok", "error"];
+/// What an event and a link take apart from their texts.
+const EVENT_BYTES: usize = 32;
+const LINK_BYTES: usize = 96;
 
 pub(super) fn decode(body: &[u8], rules: &Rules<'_>) -> Read<Decoded> {
-    let mut spans = Spans { rules, builder: SpansBuilder::default(), outcome: Outcome::default(), encoder: Encoder::default() };
+    let mut spans = Spans { rules, builder: SpansBuilder::default(), outcome: Outcome::new(rules.limits), encoder: Encoder::default() };
     walk(body, rules, &mut spans)?;
-    Ok(spans.outcome.finish(rules, Table::Spans, spans.builder.finish()))
+    Ok(spans.outcome.finish(rules, Table::Spans, Naming::Attributes, spans.builder.finish()))
 }
 
 struct Spans<'r> {
@@ -161,7 +164,7 @@ impl Signal for Spans<'_> {
             kind: named(&KINDS, span.kind),
             status_code: named(&STATUS_CODES, span.status.code),
             status_message: &status_message,
-            service_name: origin.resource.service_name(),
+            service_name: origin.resource.attributes.service_name(),
             scope_name: &origin.scope.name,
             scope_version: &origin.scope.version,
             dropped_attributes_count: dropped_attributes,
@@ -191,10 +194,17 @@ impl Spans<'_> {
         }
         dropped[0] = attributes.dropped;
         let mut reader = Reader::new(bytes);
+        let (mut events, mut links) = (0, 0);
         while let Some((number, value)) = reader.next()? {
             match number {
-                11 => dropped[1] += u64::from(!self.event(value.bytes()?, field)?),
-                13 => dropped[2] += u64::from(!self.link(value.bytes()?, field)?),
+                11 => {
+                    dropped[1] += u64::from(!self.event(value.bytes()?, &|name| field(&format!("events[{events}]{name}")))?);
+                    events += 1;
+                }
+                13 => {
+                    dropped[2] += u64::from(!self.link(value.bytes()?, &|name| field(&format!("links[{links}]{name}")))?);
+                    links += 1;
+                }
                 _ => {}
             }
         }
@@ -213,15 +223,16 @@ impl Spans<'_> {
             }
         }
         let Ok(time) = i64::try_from(time) else {
-            let why = format!("the event's time {time} is after 2262: the event is dropped");
-            self.outcome.reject(0, Fault::new("invalid_timestamp", why), || field("events.timeUnixNano"));
+            let why = format!("the event's time {time} is after 2262, and the event is dropped: send nanoseconds since 1970");
+            self.outcome.reject(0, Fault::new("invalid_timestamp", why), || field(".timeUnixNano"));
             return Ok(false);
         };
+        self.outcome.spend(EVENT_BYTES)?;
         let mut attributes = AttributeReader::new(self.rules, &mut self.outcome, &mut self.encoder);
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
             if number == 3 {
-                attributes.read_into(value.bytes()?, &mut self.builder.events.attributes, || field("events.attributes"))?;
+                attributes.read_into(value.bytes()?, &mut self.builder.events.attributes, || field(".attributes"))?;
             }
         }
         let name = self.outcome.text(name);
@@ -242,15 +253,16 @@ impl Spans<'_> {
             }
         }
         let (Some(trace_id), Some(span_id)) = (Id::read(trace_id, TRACE_ID_BYTES), Id::read(span_id, SPAN_ID_BYTES)) else {
-            let fault = Fault::new("invalid_id", "a link needs a traceId of 16 bytes and a spanId of 8: the link is dropped");
-            self.outcome.reject(0, fault, || field("links"));
+            let fault = Fault::new("invalid_id", "the link is dropped: send a traceId of 16 bytes and a spanId of 8, not all zero");
+            self.outcome.reject(0, fault, || field(""));
             return Ok(false);
         };
+        self.outcome.spend(LINK_BYTES)?;
         let mut attributes = AttributeReader::new(self.rules, &mut self.outcome, &mut self.encoder);
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
             if number == 4 {
-                attributes.read_into(value.bytes()?, &mut self.builder.links.attributes, || field("links.attributes"))?;
+                attributes.read_into(value.bytes()?, &mut self.builder.links.attributes, || field(".attributes"))?;
             }
         }
         let trace_state = self.outcome.text(trace_state);

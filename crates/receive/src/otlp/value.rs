@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use base64::Engine;
-use model::{AttributeType, AttributeValue, Attributes, AttributesBuilder};
+use model::{AttributeType, AttributeValue, Attributes, AttributesBuilder, ReceiveLimits};
 
-use crate::outcome::{Fault, Outcome, Rules, shortened};
+use crate::outcome::{ENTRY_BYTES, Fault, Outcome, Rules, shortened};
 use crate::protobuf::{Malformed, Read, Reader};
 
 /// An `AnyValue` with its parts still as bytes.
@@ -71,7 +71,11 @@ pub(super) struct Encoder {
 impl Encoder {
     pub(super) fn encode<'s>(&'s mut self, any: Any<'s>, rules: &Rules<'_>, outcome: &mut Outcome) -> Result<AttributeValue<'s>, Trouble> {
         self.text.clear();
+        let limits = rules.limits;
         let value = match any {
+            Any::Text(bytes) | Any::Bytes(bytes) if bytes.len() > limits.value_bytes_max => {
+                return Err(too_long(bytes.len(), limits.value_bytes_max).into());
+            }
             Any::Empty => AttributeValue::Encoded(AttributeType::Empty, ""),
             Any::Bool(value) => AttributeValue::Bool(value),
             Any::Int(value) => AttributeValue::Int(value),
@@ -88,22 +92,24 @@ impl Encoder {
                 AttributeValue::Encoded(AttributeType::Bytes, &self.text)
             }
             Any::Array(values) => {
-                write_array(values, rules.limits.depth_max, outcome, &mut self.text)?;
+                write_array(values, limits, limits.depth_max, outcome, &mut self.text)?;
                 AttributeValue::Encoded(AttributeType::Array, &self.text)
             }
             Any::Map(values) => {
-                write_map(values, rules.limits.depth_max, outcome, &mut self.text)?;
+                write_map(values, limits, limits.depth_max, outcome, &mut self.text)?;
                 AttributeValue::Encoded(AttributeType::Map, &self.text)
             }
         };
-        let max = rules.limits.value_bytes_max;
+        let max = limits.value_bytes_max;
         match value {
-            AttributeValue::Text(text) | AttributeValue::Encoded(_, text) if text.len() > max => {
-                Err(Fault::new("value_too_long", format!("the value has {} bytes: value_bytes_max is {max}", text.len())).into())
-            }
+            AttributeValue::Text(text) | AttributeValue::Encoded(_, text) if text.len() > max => Err(too_long(text.len(), max).into()),
             value => Ok(value),
         }
     }
+}
+
+fn too_long(bytes: usize, max: usize) -> Fault {
+    Fault::new("value_too_long", format!("the value has {bytes} bytes: value_bytes_max is {max}"))
 }
 
 fn deeper(depth_left: usize) -> Result<usize, Fault> {
@@ -111,7 +117,7 @@ fn deeper(depth_left: usize) -> Result<usize, Fault> {
 }
 
 /// `[{"intValue":"1"}]`, OTLP's own JSON.
-fn write_array(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut String) -> Result<(), Trouble> {
+fn write_array(bytes: &[u8], limits: &ReceiveLimits, depth_left: usize, outcome: &mut Outcome, out: &mut String) -> Result<(), Trouble> {
     let depth_left = deeper(depth_left)?;
     let mut reader = Reader::new(bytes);
     out.push('[');
@@ -120,7 +126,7 @@ fn write_array(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut
         if number == 1 {
             out.push_str(comma);
             comma = ",";
-            write_any(value.bytes()?, depth_left, outcome, out)?;
+            write_any(value.bytes()?, limits, depth_left, outcome, out)?;
         }
     }
     out.push(']');
@@ -128,7 +134,7 @@ fn write_array(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut
 }
 
 /// `[{"key":"a","value":{"intValue":"1"}}]`, OTLP's own JSON.
-fn write_map(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut String) -> Result<(), Trouble> {
+fn write_map(bytes: &[u8], limits: &ReceiveLimits, depth_left: usize, outcome: &mut Outcome, out: &mut String) -> Result<(), Trouble> {
     let depth_left = deeper(depth_left)?;
     let mut reader = Reader::new(bytes);
     out.push('[');
@@ -138,9 +144,10 @@ fn write_map(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut S
             let (key, value) = read_key_value(value.bytes()?)?;
             write_out(out, format_args!("{comma}{{\"key\":"));
             comma = ",";
+            check_room(key, limits, out)?;
             write_string(&outcome.text(key), out);
             out.push_str(",\"value\":");
-            write_any(value.unwrap_or_default(), depth_left, outcome, out)?;
+            write_any(value.unwrap_or_default(), limits, depth_left, outcome, out)?;
             out.push('}');
         }
     }
@@ -148,8 +155,19 @@ fn write_map(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut S
     Ok(())
 }
 
-fn write_any(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut String) -> Result<(), Trouble> {
-    match Any::read(bytes)? {
+/// Looked at before each part is written: a value of a few bytes may be many as JSON, and is refused as soon as it is too long.
+fn check_room(next: &[u8], limits: &ReceiveLimits, out: &str) -> Result<(), Fault> {
+    let (bytes, max) = (out.len() + next.len(), limits.value_bytes_max);
+    if bytes > max { Err(too_long(bytes, max)) } else { Ok(()) }
+}
+
+fn write_any(bytes: &[u8], limits: &ReceiveLimits, depth_left: usize, outcome: &mut Outcome, out: &mut String) -> Result<(), Trouble> {
+    let any = Any::read(bytes)?;
+    if let Any::Text(text) | Any::Bytes(text) = any {
+        check_room(text, limits, out)?;
+    }
+    check_room(&[], limits, out)?;
+    match any {
         Any::Empty => out.push_str("{}"),
         Any::Bool(value) => write_out(out, format_args!("{{\"boolValue\":{value}}}")),
         Any::Int(value) => write_out(out, format_args!("{{\"intValue\":\"{value}\"}}")),
@@ -171,12 +189,12 @@ fn write_any(bytes: &[u8], depth_left: usize, outcome: &mut Outcome, out: &mut S
         }
         Any::Array(values) => {
             out.push_str("{\"arrayValue\":{\"values\":");
-            write_array(values, depth_left, outcome, out)?;
+            write_array(values, limits, depth_left, outcome, out)?;
             out.push_str("}}");
         }
         Any::Map(values) => {
             out.push_str("{\"kvlistValue\":{\"values\":");
-            write_map(values, depth_left, outcome, out)?;
+            write_map(values, limits, depth_left, outcome, out)?;
             out.push_str("}}");
         }
     }
@@ -211,23 +229,25 @@ pub(super) struct AttributeReader<'r, 'o> {
     pub(super) rules: &'r Rules<'r>,
     pub(super) outcome: &'o mut Outcome,
     pub(super) encoder: &'o mut Encoder,
-    taken: usize,
+    /// Taken or not: what is dropped costs as much to look at.
+    seen: usize,
     pub(super) dropped: u64,
-    /// Of all keys and values so far.
+    /// What the attributes take so far.
     bytes: usize,
 }
 
-/// What a value's text takes; numbers are rounded up.
-fn text_bytes(value: &AttributeValue<'_>) -> usize {
+/// What a value's text takes; numbers are rounded up. A double is written without exponent: 5e-324 has 326 characters.
+pub(super) fn text_bytes(value: &AttributeValue<'_>) -> usize {
     match value {
         AttributeValue::Text(text) | AttributeValue::Encoded(_, text) => text.len(),
+        AttributeValue::Double(value) if *value != 0.0 && !(1e-5..1e16).contains(&value.abs()) => 328,
         AttributeValue::Bool(_) | AttributeValue::Int(_) | AttributeValue::Double(_) => 24,
     }
 }
 
 impl<'r, 'o> AttributeReader<'r, 'o> {
     pub(super) fn new(rules: &'r Rules<'r>, outcome: &'o mut Outcome, encoder: &'o mut Encoder) -> Self {
-        Self { rules, outcome, encoder, taken: 0, dropped: 0, bytes: 0 }
+        Self { rules, outcome, encoder, seen: 0, dropped: 0, bytes: 0 }
     }
 
     /// Reads one `KeyValue`; `add` answers whether the key was new.
@@ -235,22 +255,29 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
         let (key, any) = read_key_value(bytes)?;
         let any = any.map_or(Ok(Any::Empty), Any::read)?;
         let max = self.rules.limits.attributes_max;
+        self.outcome.spend(ENTRY_BYTES)?;
+        self.seen += 1;
+        if self.seen > max + 1 {
+            self.dropped += 1;
+            self.outcome.drop_alike("too_many_attributes");
+            return Ok(());
+        }
+        if self.seen > max {
+            return self.refuse(Fault::new("too_many_attributes", format!("attributes_max is {max}: the rest is dropped")), field);
+        }
         let key = match std::str::from_utf8(key) {
             Ok("") => return self.refuse(Fault::new("invalid_attribute_name", "an attribute has an empty key: name it"), field),
             Ok(key) => key,
             Err(_) => return self.refuse(Fault::new("invalid_attribute_name", "an attribute's key is not UTF-8: send UTF-8"), field),
         };
-        if self.taken == max {
-            return self.refuse(Fault::new("too_many_attributes", format!("attributes_max is {max}: the rest is dropped")), field);
-        }
         let encoded = self.encoder.encode(any, self.rules, self.outcome);
         if let Ok(value) = &encoded {
             let bytes = key.len() + text_bytes(value);
             self.outcome.spend(bytes)?;
-            self.bytes += bytes;
+            self.bytes += ENTRY_BYTES + bytes;
         }
         match encoded {
-            Ok(value) if add(key, value) => self.taken += 1,
+            Ok(value) if add(key, value) => {}
             Ok(_) => {
                 let fault = Fault::new("duplicate_attribute", format!("attribute {} comes twice: the first is kept", shortened(key)));
                 return self.refuse(fault, field);
@@ -275,13 +302,7 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
     }
 
     pub(super) fn read_aside(&mut self, bytes: &[u8], attributes: &mut Attributes, field: impl FnOnce() -> String) -> Read<()> {
-        self.read(bytes, field, |key, value| {
-            let new = attributes.get(key).is_none();
-            if new {
-                attributes.set(key, value);
-            }
-            new
-        })
+        self.read(bytes, field, |key, value| attributes.add(key, value))
     }
 }
 
@@ -291,7 +312,7 @@ pub(super) struct Owner {
     pub(super) attributes: Attributes,
     pub(super) name: String,
     pub(super) version: String,
-    /// Of all its texts: what a copy of it costs.
+    /// What a copy of it costs.
     pub(super) bytes: usize,
 }
 
@@ -333,10 +354,6 @@ impl Owner {
         }
         self.bytes = attributes.bytes + self.name.len() + self.version.len();
         Ok(())
-    }
-
-    pub(super) fn service_name(&self) -> &str {
-        self.attributes.get("service.name").unwrap_or_default()
     }
 }
 

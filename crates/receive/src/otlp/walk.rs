@@ -1,7 +1,7 @@
 //! The shape that all three OTLP requests share: resources hold scopes, scopes hold items.
 
 use super::value::{Encoder, Owner, OwnerKind};
-use crate::outcome::{Outcome, Rules};
+use crate::outcome::{ITEM_BYTES, Outcome, Rules};
 use crate::protobuf::{Read, Reader};
 
 /// Where items come from, and what is copied onto each.
@@ -30,24 +30,30 @@ pub(super) trait Signal {
 
     fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()>;
 
-    fn end_resource(&mut self, _path: &str) {}
+    fn end_resource(&mut self, _path: &str) -> Read<()> {
+        Ok(())
+    }
 }
 
 /// A resource may stand after its scopes on the wire, so each level is walked once for its owner and once for its content.
 pub(super) fn walk<S: Signal>(body: &[u8], rules: &Rules<'_>, signal: &mut S) -> Read<()> {
     let [resource_level, scope_level] = S::LEVELS;
     each(body, 1, |resource_index, container| {
+        signal.tools().0.spend(ITEM_BYTES)?;
         let path = format!("{resource_level}[{resource_index}]");
         let resource = owner(container, OwnerKind::Resource, rules, signal, &path)?;
         signal.begin_resource(&resource);
         let mut origin = Origin { resource, scope: Owner::default(), path: String::new() };
         each(container, 2, |scope_index, container| {
+            signal.tools().0.spend(ITEM_BYTES)?;
             origin.path = format!("{path}.{scope_level}[{scope_index}]");
             origin.scope = owner(container, OwnerKind::Scope, rules, signal, &origin.path)?;
-            each(container, 2, |index, item| signal.item(index, item, &origin))
+            each(container, 2, |index, item| {
+                signal.tools().0.spend(ITEM_BYTES)?;
+                signal.item(index, item, &origin)
+            })
         })?;
-        signal.end_resource(&path);
-        Ok(())
+        signal.end_resource(&path)
     })
 }
 

@@ -1,27 +1,37 @@
 //! `prometheus.WriteRequest`, unpacked, to `samples` rows.
 //! Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 
-use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
-use model::{Decoded, Result, Table};
+use model::samples::{SamplesBuilder, SeriesRow};
+use model::{Decoded, Naming, Result, Table};
 
 use super::native;
-use crate::outcome::{Fault, Outcome, ROW_BYTES, Rules, unreadable};
+use crate::outcome::{Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Read, Reader, Value};
+use crate::series::{Handle, Metric, OwnedExemplar, SeriesTable};
 
 /// `MetricMetadata.MetricType` by number.
 const KINDS: [&str; 8] = ["", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
 
 /// Decodes a `WriteRequest` that is not compressed any more.
 pub fn decode_remote_write(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
-    let mut decoder = Decoder { rules, builder: SamplesBuilder::default(), outcome: Outcome::default(), labels: Vec::new() };
+    let mut decoder = Decoder {
+        rules,
+        table: SeriesTable::default(),
+        metadata: SamplesBuilder::default(),
+        outcome: Outcome::new(rules.limits),
+        labels: Vec::new(),
+    };
     decoder.request(body).map_err(|malformed| unreadable("remote write request", malformed))?;
-    let records = decoder.builder.finish();
-    Ok(decoder.outcome.finish(rules, Table::Samples, records))
+    let Decoder { table, metadata: mut builder, mut outcome, .. } = decoder;
+    table.finish(&mut builder, &mut outcome);
+    Ok(outcome.finish(rules, Table::Samples, Naming::Labels, builder.finish()))
 }
 
 struct Decoder<'r, 'b> {
     rules: &'r Rules<'r>,
-    builder: SamplesBuilder,
+    table: SeriesTable,
+    /// Rows that hold metadata only.
+    metadata: SamplesBuilder,
     outcome: Outcome,
     /// Of the series under construction.
     labels: Vec<(&'b str, &'b str)>,
@@ -40,9 +50,12 @@ impl<'b> Decoder<'_, 'b> {
         let mut reader = Reader::new(body);
         let (mut series_index, mut metadata_index) = (0, 0);
         let mut series = Series::default();
+        // Of its series a request says nothing but their names: what they are comes as metadata.
+        self.table.begin_metric(&Metric::default(), &mut self.outcome)?;
         while let Some((number, value)) = reader.next()? {
             match number {
                 1 => {
+                    self.outcome.spend(ITEM_BYTES)?;
                     self.series(value.bytes()?, series_index, &mut series)?;
                     series_index += 1;
                 }
@@ -67,12 +80,24 @@ impl<'b> Decoder<'_, 'b> {
             match number {
                 1 => match read_label(value)? {
                     Ok((name, "")) if !name.is_empty() => {}
-                    Ok(label) => self.labels.push(label),
+                    Ok(label) => {
+                        self.outcome.spend(2 * SLICE_BYTES)?;
+                        self.labels.push(label);
+                    }
                     Err(found) => fault = Some(found),
                 },
-                2 => series.floats.push(read_sample(value.bytes()?)?),
-                3 => series.exemplars.push(value.bytes()?),
-                4 => series.histograms.push(value.bytes()?),
+                2 => {
+                    self.outcome.spend(SLICE_BYTES)?;
+                    series.floats.push(read_sample(value.bytes()?)?);
+                }
+                3 => {
+                    self.outcome.spend(SLICE_BYTES)?;
+                    series.exemplars.push(value.bytes()?);
+                }
+                4 => {
+                    self.outcome.spend(SLICE_BYTES)?;
+                    series.histograms.push(value.bytes()?);
+                }
                 _ => {}
             }
         }
@@ -85,8 +110,8 @@ impl<'b> Decoder<'_, 'b> {
                 return Ok(());
             }
         };
-        self.outcome.spend(2 * ROW_BYTES + 2 * bytes.len())?;
-        self.rows(name, index, series)
+        let handle = self.table.series(name, self.labels.iter().copied(), &mut self.outcome)?;
+        self.points(handle, index, series)
     }
 
     /// The metric's name, taken out of the labels; the labels are checked.
@@ -98,75 +123,29 @@ impl<'b> Decoder<'_, 'b> {
         Ok(self.labels.remove(at).1)
     }
 
-    /// A row for the floats and a row for the histograms; exemplars stand with the first that has points.
-    fn rows(&mut self, name: &str, index: usize, series: &Series<'b>) -> Read<()> {
+    /// Prometheus sends an exemplar as a series of its own, without samples, before or after the series that it belongs to.
+    fn points(&mut self, handle: Handle, index: usize, series: &Series<'b>) -> Read<()> {
+        let Self { rules, table, outcome, .. } = self;
         for (point, (time, value)) in series.floats.iter().enumerate() {
-            match self.rules.time_unix_milli(*time) {
-                Ok(time) => self.builder.float(time, *value),
-                Err(fault) => self.outcome.reject(1, fault, || format!("timeseries[{index}].samples[{point}].timestamp")),
+            match rules.time_unix_milli(*time) {
+                Ok(time) => table.float(handle, time, *value, outcome)?,
+                Err(fault) => outcome.reject(1, fault, || format!("timeseries[{index}].samples[{point}].timestamp")),
             }
         }
-        let mut exemplars = &series.exemplars[..];
-        self.end_row(name, "", index, &mut exemplars)?;
         for (point, bytes) in series.histograms.iter().enumerate() {
-            let read = native::read(bytes)?;
-            let checked = read.and_then(|(time, histogram)| Ok((self.rules.time_unix_milli(time)?, histogram)));
-            match checked {
-                Ok((time, histogram)) => {
-                    self.outcome.spend(ROW_BYTES + 12 * (histogram.positive.len() + histogram.negative.len()))?;
-                    self.builder.histogram(time, &histogram);
-                }
-                Err(fault) => self.outcome.reject(1, fault, || format!("timeseries[{index}].histograms[{point}]")),
+            let read = native::read(bytes, rules.limits.buckets_max)?;
+            match read.and_then(|(time, histogram)| Ok((rules.time_unix_milli(time)?, histogram))) {
+                Ok((time, histogram)) => table.histogram(handle, time, histogram, outcome)?,
+                Err(fault) => outcome.reject(1, fault, || format!("timeseries[{index}].histograms[{point}]")),
             }
         }
-        self.end_row(name, "histogram", index, &mut exemplars)?;
-        for _ in exemplars {
-            let fault = Fault::new("exemplar_without_sample", "the exemplar's series has no sample in this request: it is dropped");
-            self.outcome.reject(0, fault, || format!("timeseries[{index}].exemplars"));
+        for (position, bytes) in series.exemplars.iter().enumerate() {
+            match read_exemplar(bytes, rules, outcome)? {
+                Ok(exemplar) => table.exemplar(handle, exemplar, outcome)?,
+                Err(fault) => outcome.reject(0, fault, || format!("timeseries[{index}].exemplars[{position}]")),
+            }
         }
         Ok(())
-    }
-
-    fn end_row(&mut self, name: &str, kind: &str, index: usize, exemplars: &mut &[&'b [u8]]) -> Read<()> {
-        if self.builder.row_points() == 0 {
-            return Ok(());
-        }
-        for bytes in std::mem::take(exemplars) {
-            if let Err(fault) = self.exemplar(bytes)? {
-                self.outcome.reject(0, fault, || format!("timeseries[{index}].exemplars"));
-            }
-        }
-        self.builder.push_series(&SeriesRow { name, kind, unit: "", help: "" }, self.labels.iter().copied());
-        Ok(())
-    }
-
-    fn exemplar(&mut self, bytes: &'b [u8]) -> Read<Result<(), Fault>> {
-        let (mut labels, mut value_of, mut time) = (Vec::new(), 0.0, 0);
-        let mut reader = Reader::new(bytes);
-        while let Some((number, value)) = reader.next()? {
-            match number {
-                1 => match read_label(value)? {
-                    Ok(label) => labels.push(label),
-                    Err(fault) => return Ok(Err(fault)),
-                },
-                2 => value_of = value.double()?,
-                3 => time = value.varint()?.cast_signed(),
-                _ => {}
-            }
-        }
-        labels.sort_by_key(|(name, _)| *name);
-        let checked = self.rules.check_labels(labels.iter().copied()).and_then(|()| self.rules.time_unix_milli(time));
-        let timestamp_ms = match checked {
-            Ok(time) => time,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let mut take = |name: &str| match labels.iter().position(|(other, _)| *other == name) {
-            Some(at) => labels.remove(at).1,
-            None => "",
-        };
-        let (trace_id, span_id) = (take("trace_id"), take("span_id"));
-        self.builder.exemplar(&Exemplar { timestamp_ms, value: value_of, trace_id, span_id, labels: &labels });
-        Ok(Ok(()))
     }
 
     /// A row of metadata only.
@@ -186,9 +165,9 @@ impl<'b> Decoder<'_, 'b> {
         let max = self.rules.limits.label_value_bytes_max;
         match std::str::from_utf8(name) {
             Ok(name) if !name.is_empty() && name.len() <= max => {
-                let (help, unit) = (self.outcome.text(help), self.outcome.text(unit));
+                let (help, unit) = (self.outcome.help(help, self.rules), self.outcome.help(unit, self.rules));
                 let kind = usize::try_from(kind).ok().and_then(|kind| KINDS.get(kind)).copied().unwrap_or_default();
-                self.builder.push_series(&SeriesRow { name, kind, unit: &unit, help: &help }, std::iter::empty());
+                self.metadata.push_series(&SeriesRow { name, kind, unit: &unit, help: &help }, std::iter::empty());
             }
             _ => {
                 let why = format!("the metric family's name is empty, not UTF-8, or over label_value_bytes_max, {max} bytes");
@@ -197,6 +176,38 @@ impl<'b> Decoder<'_, 'b> {
         }
         Ok(())
     }
+}
+
+fn read_exemplar(bytes: &[u8], rules: &Rules<'_>, outcome: &mut Outcome) -> Read<Result<OwnedExemplar, Fault>> {
+    let (mut labels, mut value_of, mut time) = (Vec::new(), 0.0, 0);
+    let mut reader = Reader::new(bytes);
+    while let Some((number, value)) = reader.next()? {
+        match number {
+            1 => match read_label(value)? {
+                Ok(label) => {
+                    outcome.spend(2 * SLICE_BYTES)?;
+                    labels.push(label);
+                }
+                Err(fault) => return Ok(Err(fault)),
+            },
+            2 => value_of = value.double()?,
+            3 => time = value.varint()?.cast_signed(),
+            _ => {}
+        }
+    }
+    labels.sort_by_key(|(name, _)| *name);
+    let checked = rules.check_labels(labels.iter().copied()).and_then(|()| rules.time_unix_milli(time));
+    let timestamp_ms = match checked {
+        Ok(time) => time,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let mut take = |name: &str| match labels.iter().position(|(other, _)| *other == name) {
+        Some(at) => labels.remove(at).1.to_owned(),
+        None => String::new(),
+    };
+    let (trace_id, span_id) = (take("trace_id"), take("span_id"));
+    let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Ok(Ok(OwnedExemplar { timestamp_ms, value: value_of, trace_id, span_id, labels }))
 }
 
 /// Names and values must be UTF-8: a repaired label would be another series.

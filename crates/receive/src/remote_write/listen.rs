@@ -5,12 +5,13 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::CONTENT_TYPE;
 use model::{Ack, Error, Result};
 
 use super::decode_remote_write;
 use crate::body::{self, Packing};
-use crate::state::{Receivers, count_request, http_status, retry_after_seconds, summary};
+use crate::outcome::shortened;
+use crate::state::{Receivers, count_request, http_status, plain, summary};
 
 const PROTOCOL: &str = "remote_write";
 
@@ -33,13 +34,9 @@ async fn take(receivers: &Receivers, request: Request) -> (usize, Result<Ack>) {
     if let Err(error) = check_content_type(body::header(request.headers(), &CONTENT_TYPE)) {
         return (0, Err(error));
     }
-    let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], &receivers.limits).await;
-    let decoded = match body {
-        Ok(body) => receivers.decode(PROTOCOL, body, |body, rules, _| decode_remote_write(body, rules)).await,
-        Err(error) => Err(error),
-    };
-    match decoded {
-        Ok(decoded) => (bytes, receivers.submit(decoded).await),
+    let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], &receivers.limits, &receivers.budget).await;
+    match body {
+        Ok(body) => (bytes, receivers.take(PROTOCOL, body, |body, rules, _| decode_remote_write(body, rules)).await),
         Err(error) => (bytes, Err(error)),
     }
 }
@@ -49,7 +46,7 @@ fn check_content_type(content_type: &str) -> Result<()> {
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "" | "application/x-protobuf") {
-        return Err(Error::unsupported(format!("cannot accept Content-Type {media_type:?}: send application/x-protobuf")));
+        return Err(Error::unsupported(format!("cannot accept Content-Type {}: send application/x-protobuf", shortened(&media_type))));
     }
     let message = parts.find_map(|part| part.strip_prefix("proto=")).unwrap_or("prometheus.WriteRequest");
     match message.trim_matches('"') {
@@ -57,7 +54,7 @@ fn check_content_type(content_type: &str) -> Result<()> {
         "io.prometheus.write.v2.Request" => {
             Err(Error::unsupported("cannot accept remote write 2.0: send 1.0, application/x-protobuf;proto=prometheus.WriteRequest"))
         }
-        other => Err(Error::unsupported(format!("cannot accept message {other:?}: send prometheus.WriteRequest"))),
+        other => Err(Error::unsupported(format!("cannot accept message {}: send prometheus.WriteRequest", shortened(other)))),
     }
 }
 
@@ -73,10 +70,12 @@ fn partial(ack: &Ack) -> Response {
     }
 }
 
+/// Whoever should come again is told so with 503: unless it is configured otherwise, Prometheus throws away what is
+/// answered with 429.
 fn failure(error: &Error) -> Response {
-    let mut response = (http_status(error), format!("{}\n", error.chain())).into_response();
-    if let Some(seconds) = retry_after_seconds(error) {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-    }
-    response
+    let status = match http_status(error) {
+        StatusCode::TOO_MANY_REQUESTS => StatusCode::SERVICE_UNAVAILABLE,
+        status => status,
+    };
+    plain(status, error)
 }

@@ -19,6 +19,11 @@ struct Side {
     counts: Vec<f64>,
 }
 
+/// No finite number lies in a bucket further out, and arithmetic on indices within it does not overflow.
+const INDEX_MAX: i64 = 1 << 30;
+/// Of the reset hints that are defined.
+const RESET_HINT_MAX: u64 = 3;
+
 #[derive(Default)]
 struct Wire {
     is_float: bool,
@@ -29,9 +34,10 @@ struct Wire {
     time: i64,
 }
 
-/// The timestamp in milliseconds and the histogram, or why it is refused.
-pub(super) fn read(bytes: &[u8]) -> Read<Result<(i64, NativeHistogram), Fault>> {
+/// The timestamp in milliseconds and the histogram, or why it is refused. Takes no more memory than `buckets_max` allows.
+pub(super) fn read(bytes: &[u8], buckets_max: usize) -> Read<Result<(i64, NativeHistogram), Fault>> {
     let mut wire = Wire::default();
+    let (mut reset_hint, mut over) = (0, false);
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
@@ -42,20 +48,38 @@ pub(super) fn read(bytes: &[u8]) -> Read<Result<(i64, NativeHistogram), Fault>> 
             5 => wire.rest.zero_threshold = value.double()?,
             6 => wire.rest.zero_count = value.varint()? as f64,
             7 => wire.rest.zero_count = value.double()?,
-            8 => wire.negative.spans.push(read_span(value.bytes()?)?),
-            9 => value.varints(|delta| wire.negative.deltas.push(unzigzag(delta)))?,
-            10 => value.fixed64s(|count| wire.negative.counts.push(f64::from_bits(count)))?,
-            11 => wire.positive.spans.push(read_span(value.bytes()?)?),
-            12 => value.varints(|delta| wire.positive.deltas.push(unzigzag(delta)))?,
-            13 => value.fixed64s(|count| wire.positive.counts.push(f64::from_bits(count)))?,
-            14 => wire.rest.reset_hint = i32::try_from(value.varint()?).unwrap_or_default(),
+            8 => over |= !add(&mut wire.negative.spans, read_span(value.bytes()?)?, buckets_max),
+            9 => value.varints(|delta| over |= !add(&mut wire.negative.deltas, unzigzag(delta), buckets_max))?,
+            10 => value.fixed64s(|count| over |= !add(&mut wire.negative.counts, f64::from_bits(count), buckets_max))?,
+            11 => over |= !add(&mut wire.positive.spans, read_span(value.bytes()?)?, buckets_max),
+            12 => value.varints(|delta| over |= !add(&mut wire.positive.deltas, unzigzag(delta), buckets_max))?,
+            13 => value.fixed64s(|count| over |= !add(&mut wire.positive.counts, f64::from_bits(count), buckets_max))?,
+            14 => reset_hint = value.varint()?,
             15 => wire.time = value.varint()?.cast_signed(),
-            16 => value.fixed64s(|bound| wire.rest.custom_bounds.push(f64::from_bits(bound)))?,
+            16 => value.fixed64s(|bound| over |= !add(&mut wire.rest.custom_bounds, f64::from_bits(bound), buckets_max))?,
             _ => {}
         }
     }
+    if over {
+        let why = format!("there are more buckets or spans of one sign than buckets_max, {buckets_max}: send a lower resolution");
+        return Ok(Err(Fault::new("too_many_buckets", why)));
+    }
+    if reset_hint > RESET_HINT_MAX {
+        let why = format!("reset hint {reset_hint} is not defined: send 0 to {RESET_HINT_MAX}");
+        return Ok(Err(Fault::new("invalid_histogram", why)));
+    }
+    wire.rest.reset_hint = reset_hint as i32;
     let time = wire.time;
     Ok(wire.finish().map(|histogram| (time, histogram)))
+}
+
+/// False when `list` is full.
+fn add<T>(list: &mut Vec<T>, item: T, max: usize) -> bool {
+    let room = list.len() < max;
+    if room {
+        list.push(item);
+    }
+    room
 }
 
 fn read_span(bytes: &[u8]) -> Read<(i64, u64)> {
@@ -78,6 +102,10 @@ impl Wire {
             let why = format!("schema {} is neither within -4 and 8 nor {CUSTOM_BUCKETS}", self.schema);
             return Err(Fault::new("invalid_histogram", why));
         };
+        let numbers = [("count", self.rest.count), ("zero_count", self.rest.zero_count), ("zero_threshold", self.rest.zero_threshold)];
+        if let Some((name, number)) = numbers.into_iter().find(|(_, number)| !number.is_finite() || *number < 0.0) {
+            return Err(Fault::new("invalid_histogram", format!("{name} is {number}: send a number from 0")));
+        }
         let rises = self.rest.custom_bounds.is_sorted_by(|a, b| a < b) && !self.rest.custom_bounds.iter().any(|bound| bound.is_nan());
         if !rises || (schema != CUSTOM_BUCKETS && !self.rest.custom_bounds.is_empty()) {
             return Err(Fault::new("invalid_histogram", "custom bounds must rise, and come only with schema -53"));
@@ -119,11 +147,13 @@ impl Side {
                         .ok_or_else(|| invalid("a bucket's count is negative"))?;
                     count as f64
                 };
-                if value.is_sign_negative() && value != 0.0 {
-                    return Err(invalid("a bucket's count is negative"));
+                // Written so that NaN is refused too.
+                if !(0.0..f64::INFINITY).contains(&value) {
+                    return Err(invalid("a bucket's count is negative, infinite or no number"));
                 }
                 if value != 0.0 {
-                    buckets.push((i32::try_from(index).map_err(|_| invalid("a bucket's index is over 31 bits"))?, value));
+                    let within = (-INDEX_MAX..=INDEX_MAX).contains(&index).then_some(index as i32);
+                    buckets.push((within.ok_or_else(|| invalid("a bucket's index is over 30 bits"))?, value));
                 }
                 at += 1;
                 index = index.saturating_add(1);
