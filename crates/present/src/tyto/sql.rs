@@ -12,13 +12,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::header::ACCEPT;
 use model::{Answered, Ask, Error, Result};
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Failure, mismatch, plain_json};
-use crate::params::{media_type, read_body};
+use crate::error::{Failure, mismatch};
+use crate::params::read_body;
 use crate::state::{Shared, late};
 use crate::{json, respond};
 
@@ -35,9 +35,6 @@ struct Question {
 
 pub(super) async fn sql(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let deadline = Instant::now() + state.limits.timeout;
-    if let Some(refusal) = wrong_type(request.headers()) {
-        return Ok(refusal);
-    }
     let arrow = request.headers().get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(ARROW_STREAM)));
     let body = read_body(request, "sql_body_bytes_max", SQL_BODY_BYTES_MAX).await?;
     let question: Question = serde_json::from_slice(&body)
@@ -59,17 +56,6 @@ pub(super) async fn sql(State(state): State<Shared>, request: Request) -> Result
 trait Writer: Send {
     fn batch(&mut self, batch: &RecordBatch) -> Result<Bytes>;
     fn end(&mut self) -> Result<Bytes>;
-}
-
-/// A body that says it is something else than JSON is refused, as a web page's form would send it; one that says nothing
-/// is read as JSON.
-fn wrong_type(headers: &HeaderMap) -> Option<Response> {
-    let found = headers.get(CONTENT_TYPE)?;
-    (media_type(found) != "application/json").then(|| {
-        let message =
-            format!("cannot read a body of type {found:?}: send {{\"sql\": \"SELECT 1\"}} with the header Content-Type: application/json");
-        plain_json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message)
-    })
 }
 
 /// Every batch as bytes, then the end.
