@@ -195,7 +195,7 @@ def main():
         for name in options.only.split(","):
             AREAS[name](figures, options)
             print(f"round {number + 1} of {rounds}: {name}, {time.monotonic() - started:.0f} s", flush=True)
-    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Tyto.binary.parent).stdout.strip()
+    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=pathlib.Path(__file__).parent).stdout.strip()
     text = report.write(figures, revision, rounds, options.quick)
     options.output.write_text(text)
     print(text)

@@ -6,7 +6,7 @@ import time
 
 
 def write(figures, revision, rounds, quick):
-    how = "`make bench-quick`: a tenth of the work, one round" if quick else f"`make bench`, the least of {rounds} rounds"
+    how = "`make bench-quick`: a tenth of the work, one round" if quick else f"`make bench`, the least of {rounds} round{'s' * (rounds > 1)}"
     lines = [
         "# What Tyto costs, beside others",
         "",
