@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::{Error, Result};
 
 use crate::options::ServeOptions;
-use crate::serve::{Addresses, Server, Stop};
+use crate::serve::{Addresses, Server};
+use crate::stop::Stop;
 
 const HOURS_MAX: f64 = 24.0 * 31.0;
 

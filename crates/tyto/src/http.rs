@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tower::ServiceExt as _;
 
-use crate::serve::stopped;
+use crate::stop::stopped;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {

@@ -12,6 +12,7 @@ mod demo;
 mod http;
 mod options;
 mod serve;
+mod stop;
 mod telemetry;
 mod wiring;
 

@@ -11,12 +11,13 @@ use model::{Code, Error, Result};
 use present::Admin as _;
 use store::{Shard, ShardOptions};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::http;
 use crate::options::{ServeOptions, Settings};
+use crate::stop::{Stop, listen_to, stopped};
 use crate::telemetry::{self, Metrics};
 use crate::wiring::{self, Admin};
 
@@ -180,11 +181,6 @@ fn local(socket: &TcpSocket) -> Result<SocketAddr> {
     socket.local_addr().map_err(|error| Error::internal("cannot tell the address of a socket").because(error))
 }
 
-pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that the server itself is gone, which is a stop as well.
-    let _ = stopping.wait_for(|stop| *stop).await;
-}
-
 async fn serve_http(listener: TcpListener, port: &'static str, router: axum::Router, stopping: watch::Receiver<bool>) -> Result<()> {
     http::serve(listener, port, router, http::LIMITS, stopping).await;
     Ok(())
@@ -197,28 +193,4 @@ async fn serve_grpc(listener: TcpListener, routes: tonic::service::Routes, stopp
         .serve_with_incoming_shutdown(tonic::transport::server::TcpIncoming::from(listener).with_nodelay(Some(true)), stopped(stopping))
         .await
         .map_err(|error| Error::unavailable("cannot serve gRPC").because(error))
-}
-
-/// SIGTERM and Ctrl-C, heard from [`Self::listen`] on, so that one right after the ready line ends the process in order.
-pub(crate) struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Stop {
-    pub(crate) fn listen() -> Self {
-        Self { terminate: listen_to(SignalKind::terminate()), interrupt: listen_to(SignalKind::interrupt()) }
-    }
-
-    /// Returns once a signal; the next call waits for the next one.
-    pub(crate) async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-fn listen_to(kind: SignalKind) -> Signal {
-    signal(kind).expect("the system lets us listen to signals")
 }

@@ -5,9 +5,8 @@ import type { Attributes } from '../../api/otlp';
 import { timeWords, useAddress } from '../../app/address';
 import { formatDuration } from '../../format/units';
 import { ALL_LOGS } from '../logs/selector';
-import { logsAround } from './Trace';
 import classes from './SpanDetail.module.css';
-import type { Node, TraceTree } from './tree';
+import { logsAround, type Node, type TraceTree } from './tree';
 
 interface Props {
   node: Node;

@@ -17,7 +17,7 @@ import { Copy } from '../logs/LogDetail';
 import { ALL_LOGS } from '../logs/selector';
 import { SpanDetail } from './SpanDetail';
 import classes from './Trace.module.css';
-import { buildTree, type TraceTree } from './tree';
+import { buildTree, logsAround, type TraceTree } from './tree';
 import { Waterfall } from './Waterfall';
 
 export default function Trace() {
@@ -66,15 +66,6 @@ function Spans({ traceId, spans }: { traceId: string; spans: Span[] }) {
       </div>
     </>
   );
-}
-
-/** Logs are asked for around the trace, with room for clocks that differ and for records written after its end. */
-const AROUND_MS = 5 * 60_000;
-
-export function logsAround(tree: TraceTree, time: ReturnType<typeof timeWords>) {
-  const startMs = Number(tree.startNs / 1_000_000n);
-  const endMs = Number(tree.endNs / 1_000_000n);
-  return { ...time, from: `${startMs - AROUND_MS}`, to: `${endMs + AROUND_MS}` };
 }
 
 function Head({ traceId, tree }: { traceId: string; tree: TraceTree }) {

@@ -1,4 +1,5 @@
 import type { Span } from '../../api/otlp';
+import type { timeWords } from '../../app/address';
 
 export interface Node {
   span: Span;
@@ -134,4 +135,13 @@ export function ticks(fromMs: number, toMs: number, wanted: number): number[] {
   const first = Math.ceil(fromMs / step - 1e-9);
   const count = Math.floor(toMs / step + 1e-9) - first + 1;
   return Array.from({ length: Math.max(0, count) }, (_, index) => (first + index) * step);
+}
+
+/** Logs are asked for around the trace, with room for clocks that differ and for records written after its end. */
+const AROUND_MS = 5 * 60_000;
+
+export function logsAround(tree: TraceTree, time: ReturnType<typeof timeWords>) {
+  const startMs = Number(tree.startNs / 1_000_000n);
+  const endMs = Number(tree.endNs / 1_000_000n);
+  return { ...time, from: `${startMs - AROUND_MS}`, to: `${endMs + AROUND_MS}` };
 }
