@@ -56,7 +56,7 @@ def log_questions(sample):
         ("whole word, 10 k hits", count(f'|= "{work.WORD}"'), f"SELECT count() FROM logs WHERE hasToken(message, '{work.WORD}')"),
         ("count by level and minute", ("sql", "SELECT severity_text, time_unix_nano / 60000000000 AS minute, count(*) FROM logs GROUP BY 1, 2 ORDER BY 1, 2"),
          "SELECT level, intDiv(toUnixTimestamp64Nano(time), 60000000000) AS minute, count() FROM logs GROUP BY level, minute ORDER BY level, minute"),
-        ("errors and p99 by service", ("sql", "SELECT service_name, count(*), max(cast(attributes['duration'] AS double)) FROM logs WHERE severity_text = 'ERROR' GROUP BY 1 ORDER BY 1"),
+        ("errors and longest by service", ("sql", "SELECT service_name, count(*), max(cast(attributes['duration'] AS double)) FROM logs WHERE severity_text = 'ERROR' GROUP BY 1 ORDER BY 1"),
          "SELECT service, count(), max(duration) FROM logs WHERE level = 'ERROR' GROUP BY service ORDER BY service"),
         ("last 100 errors", ("sql", "SELECT body, service_name, trace_id FROM logs WHERE severity_text = 'ERROR' ORDER BY time_unix_nano DESC LIMIT 100"),
          "SELECT message, service, trace_id FROM logs WHERE level = 'ERROR' ORDER BY time DESC LIMIT 100"),

@@ -183,6 +183,9 @@ class ClickHouse(Store):
             raise RuntimeError(f"{self.name}: {text}: {answer['error']}")
         return answer["rows"]
 
-    def table_bytes(self, table):
-        [[count]] = self.sql(f"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = '{table}'")
+    def settle(self):
+        self.sql(f"OPTIMIZE TABLE {self.table} FINAL")
+
+    def table_bytes(self):
+        [[count]] = self.sql(f"SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = '{self.table}'")
         return int(count)
