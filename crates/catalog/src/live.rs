@@ -9,22 +9,28 @@ use crate::{Catalog, Problem};
 #[derive(Debug, Default)]
 pub struct Live {
     paths: Vec<PathBuf>,
-    current: RwLock<Arc<Catalog>>,
+    /// With how often it was replaced.
+    current: RwLock<(u64, Arc<Catalog>)>,
 }
 
 impl Live {
     /// No path is no catalogue: every record without an identity of its own stays unassigned.
     pub fn load(paths: Vec<PathBuf>) -> Result<Self, Vec<Problem>> {
-        let current = RwLock::new(Arc::new(Catalog::load(&paths)?));
+        let current = RwLock::new((0, Arc::new(Catalog::load(&paths)?)));
         Ok(Self { paths, current })
     }
 
     /// One that is already read, and never reloads to anything else.
     pub fn of(catalog: Catalog) -> Self {
-        Self { paths: Vec::new(), current: RwLock::new(Arc::new(catalog)) }
+        Self { paths: Vec::new(), current: RwLock::new((0, Arc::new(catalog))) }
     }
 
     pub fn get(&self) -> Arc<Catalog> {
+        self.versioned().1
+    }
+
+    /// The one in force, with a number that no other has had.
+    pub fn versioned(&self) -> (u64, Arc<Catalog>) {
         self.current.read().clone()
     }
 
@@ -34,7 +40,8 @@ impl Live {
             return Ok(self.get());
         }
         let fresh = Arc::new(Catalog::load(&self.paths)?);
-        *self.current.write() = fresh.clone();
+        let mut current = self.current.write();
+        *current = (current.0 + 1, fresh.clone());
         Ok(fresh)
     }
 }

@@ -16,6 +16,58 @@ pub struct Rejection {
     pub reason: &'static str,
 }
 
+/// A series that the shard has met, so that its next points need no labels, no identity and no account looked up.
+/// Whoever ingests a batch gives one for each of its rows; nobody else reads anything out of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownSeries {
+    /// The shard's number for it, and how many series had that number before.
+    pub slot: u32,
+    pub generation: u32,
+    /// Who pays for its points.
+    pub account: u32,
+    /// What a row of it is metered besides its points.
+    pub row_bytes: u32,
+}
+
+impl KnownSeries {
+    /// Of a row that is no series: it carries metadata only.
+    pub const NONE: Self = Self { slot: u32::MAX, generation: u32::MAX, account: 0, row_bytes: 0 };
+}
+
+/// Floats of known series: one run of points for each entry of `series`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KnownPoints {
+    /// Of the catalogue by which the series were identified; after a reload they must be told whole again.
+    pub catalog_version: u64,
+    pub series: Vec<KnownSeries>,
+    /// Where the points of each series end.
+    pub ends: Vec<u32>,
+    pub times_ms: Vec<i64>,
+    pub values: Vec<f64>,
+}
+
+impl KnownPoints {
+    /// The number of points.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Bytes that they take in memory.
+    pub fn bytes(&self) -> usize {
+        self.series.len() * (size_of::<KnownSeries>() + size_of::<u32>()) + self.len() * (size_of::<i64>() + size_of::<f64>())
+    }
+
+    /// Every series with the range of its points.
+    pub fn runs(&self) -> impl Iterator<Item = (KnownSeries, std::ops::Range<usize>)> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        self.series.iter().zip(starts.zip(&self.ends)).map(|(series, (start, &end))| (*series, start as usize..end as usize))
+    }
+}
+
 /// A request as its receiver read it: canonical columns, identity columns still empty.
 /// A request is one batch, one log frame, one acknowledgement: whole or not at all.
 #[derive(Clone, Debug)]
@@ -27,13 +79,15 @@ pub struct Decoded {
     pub protocol: &'static str,
     pub naming: Naming,
     pub tally: Tally,
+    /// Points beside the rows of `records`; of `samples` only.
+    pub known: KnownPoints,
 }
 
 impl Decoded {
     /// Rows of which nothing was refused, named as the table's rows mostly are.
     pub fn new(table: Table, records: RecordBatch, protocol: &'static str) -> Self {
         let naming = if table == Table::Samples { Naming::Labels } else { Naming::Attributes };
-        Self { table, records, rejections: Vec::new(), protocol, naming, tally: Tally::default() }
+        Self { table, records, rejections: Vec::new(), protocol, naming, tally: Tally::default(), known: KnownPoints::default() }
     }
 }
 
@@ -67,6 +121,7 @@ pub struct Placed {
     pub shard: String,
     pub table: Table,
     pub records: RecordBatch,
+    pub known: KnownPoints,
 }
 
 /// Given when every accepted record is durable and queryable.
@@ -74,6 +129,12 @@ pub struct Placed {
 pub struct Ack {
     pub accepted_records: u64,
     pub rejections: Vec<Rejection>,
+    /// The series of each row of a batch of samples.
+    pub series: Vec<KnownSeries>,
+    /// By which catalogue they were identified.
+    pub catalog_version: u64,
+    /// A series of `known` is known no more. Nothing was taken: the request must come again with all series told whole.
+    pub forgotten: bool,
 }
 
 /// Takes a batch: the pipeline before the shards, a shard, a remote node. `Batch` is the state it must be in.

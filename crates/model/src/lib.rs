@@ -30,7 +30,7 @@ mod time;
 mod usage;
 
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
-pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, Naming, Placed, Rejection, Tally};
+pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, Rejection, Tally};
 pub use error::{Code, Error, Result};
 pub use histogram::NativeHistogram;
 pub use identity::{Identity, UNASSIGNED};

@@ -55,7 +55,10 @@ const INLINE_BYTES_MAX: usize = 1 << 20;
 #[async_trait]
 impl Ingest<Decoded> for Pipeline {
     async fn ingest(&self, batch: Decoded) -> Result<Ack> {
-        let catalog = self.catalog.get();
+        let (catalog_version, catalog) = self.catalog.versioned();
+        if !batch.known.is_empty() && batch.known.catalog_version != catalog_version {
+            return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
+        }
         let (placed, measured) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
             true => stages(batch, &catalog)?,
             false => {
@@ -64,8 +67,11 @@ impl Ingest<Decoded> for Pipeline {
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
-        let ack = self.shard.ingest(placed).await?;
-        self.meter.book(measured, &catalog);
+        let mut ack = self.shard.ingest(placed).await?;
+        ack.catalog_version = catalog_version;
+        if !ack.forgotten {
+            self.meter.book(measured, &catalog, &mut ack.series);
+        }
         Ok(ack)
     }
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 use catalog::Catalog;
 use metrics::Counter;
 use model::schema::column;
-use model::{Admitted, Identity, Result, Table, Usage, UsageMeter};
+use model::{Admitted, Identity, KnownPoints, KnownSeries, Result, Table, Usage, UsageMeter};
 use parking_lot::Mutex;
 
 /// Accounts of what nobody has declared, one per identity and table. Past it, what an identity sends goes to the account
@@ -22,8 +22,15 @@ pub const OVERFLOW: &str = "__overflow__";
 /// The usage of one batch, not yet booked.
 pub(crate) struct Measured {
     table: Table,
-    usage: HashMap<Identity, Usage>,
+    usage: Vec<(Identity, Usage)>,
+    /// Of each series: whose it is, by place in `usage`, and its bytes besides its points.
+    series: Vec<(usize, u32)>,
+    /// Of points whose series are known, by account.
+    known: Vec<(u32, Usage)>,
 }
+
+/// What a float is metered: time and value.
+const POINT_BYTES: u64 = 16;
 
 /// The usage booked since the start. The counters of `/metrics` leave out region, environment and team.
 #[derive(Default)]
@@ -33,18 +40,22 @@ pub struct Meter {
 
 #[derive(Default)]
 struct Accounts {
-    open: HashMap<(Identity, Table), Account>,
+    open: Vec<Account>,
+    /// By place in `open`, which is the account's number for as long as the process lives.
+    by_owner: HashMap<(Identity, Table), usize>,
     undeclared: usize,
 }
 
 struct Account {
+    owner: (Identity, Table),
     usage: Usage,
     records: Counter,
     bytes: Counter,
 }
 
 impl Account {
-    fn open(identity: &Identity, table: Table) -> Self {
+    fn open(owner: (Identity, Table)) -> Self {
+        let (identity, table) = &owner;
         let labels = [
             ("business_service", identity.business_service.clone()),
             ("service", identity.service.clone()),
@@ -55,28 +66,53 @@ impl Account {
             usage: Usage::default(),
             records: metrics::counter!("tyto_usage_records_total", &labels),
             bytes: metrics::counter!("tyto_usage_bytes_total", &labels),
+            owner,
         }
+    }
+
+    fn add(&mut self, usage: Usage) {
+        self.usage += usage;
+        self.records.increment(usage.records);
+        self.bytes.increment(usage.bytes);
     }
 }
 
 impl Meter {
-    pub(crate) fn book(&self, measured: Measured, catalog: &Catalog) {
+    /// Books a batch; tells in `series`, one for each row of samples, what their next points are to be booked by.
+    pub(crate) fn book(&self, measured: Measured, catalog: &Catalog, series: &mut [KnownSeries]) {
+        let Measured { table, usage, series: rows, known } = measured;
         let mut accounts = self.accounts.lock();
-        for (identity, usage) in measured.usage {
-            let key = accounts.key(identity, measured.table, catalog);
-            let account = accounts.open.entry(key).or_insert_with_key(|(identity, table)| Account::open(identity, *table));
-            account.usage += usage;
-            account.records.increment(usage.records);
-            account.bytes.increment(usage.bytes);
+        for (account, usage) in known {
+            accounts.open[account as usize].add(usage);
+        }
+        let mut numbers = Vec::with_capacity(usage.len());
+        for (identity, usage) in usage {
+            let number = accounts.number(identity, table, catalog);
+            accounts.open[number].add(usage);
+            numbers.push(u32::try_from(number).expect("accounts are few"));
+        }
+        for (series, (owner, row_bytes)) in series.iter_mut().zip(rows) {
+            *series = KnownSeries { account: numbers[owner], row_bytes, ..*series };
         }
     }
 }
 
 impl Accounts {
-    /// Whose account it is that this identity is booked on.
-    fn key(&mut self, identity: Identity, table: Table, catalog: &Catalog) -> (Identity, Table) {
+    /// The account that this identity is booked on, opened when it is new.
+    fn number(&mut self, identity: Identity, table: Table, catalog: &Catalog) -> usize {
+        let owner = self.owner(identity, table, catalog);
+        if let Some(&number) = self.by_owner.get(&owner) {
+            return number;
+        }
+        self.by_owner.insert(owner.clone(), self.open.len());
+        self.open.push(Account::open(owner));
+        self.open.len() - 1
+    }
+
+    /// Whose account it is.
+    fn owner(&mut self, identity: Identity, table: Table, catalog: &Catalog) -> (Identity, Table) {
         let key = (identity, table);
-        if self.open.contains_key(&key) {
+        if self.by_owner.contains_key(&key) {
             return key;
         }
         let overflow = || Identity { business_service: OVERFLOW.to_owned(), ..Identity::default() };
@@ -94,7 +130,8 @@ impl Accounts {
 impl UsageMeter for Meter {
     fn usage(&self) -> Vec<(Identity, Table, Usage)> {
         let accounts = self.accounts.lock();
-        let mut all: Vec<_> = accounts.open.iter().map(|((identity, table), account)| (identity.clone(), *table, account.usage)).collect();
+        let mut all: Vec<_> =
+            accounts.open.iter().map(|Account { owner: (identity, table), usage, .. }| (identity.clone(), *table, *usage)).collect();
         all.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         all
     }
@@ -123,7 +160,8 @@ pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
         None => rows.len() as u64,
     };
 
-    let mut usage: HashMap<Identity, Usage> = HashMap::new();
+    let (mut usage, mut series): (Vec<(Identity, Usage)>, _) = (Vec::new(), Vec::new());
+    let mut places: HashMap<Identity, usize> = HashMap::new();
     let mut start = 0;
     while start < records.num_rows() {
         let end = (start + 1..records.num_rows()).find(|&row| !same(start, row)).unwrap_or(records.num_rows());
@@ -132,10 +170,33 @@ pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
             let field = identity.value_mut(name).expect("FIELDS names the fields");
             model::logs::text_or_empty(column, start).clone_into(field);
         }
-        *usage.entry(identity).or_default() += Usage { records: count(&(start..end)), bytes: bytes[end] - bytes[start] };
+        let place = *places.entry(identity).or_insert_with_key(|identity| {
+            usage.push((identity.clone(), Usage::default()));
+            usage.len() - 1
+        });
+        usage[place].1 += Usage { records: count(&(start..end)), bytes: bytes[end] - bytes[start] };
+        if points.is_some() {
+            let row_bytes = |row: usize| (bytes[row + 1] - bytes[row]).saturating_sub(POINT_BYTES * count(&(row..row + 1)));
+            series.extend((start..end).map(|row| (place, u32::try_from(row_bytes(row)).unwrap_or(u32::MAX))));
+        }
         start = end;
     }
-    Ok(Measured { table: batch.table, usage })
+    let known = measure_known(&batch.known);
+    Ok(Measured { table: batch.table, usage, series, known })
+}
+
+/// Counts points of known series as their rows would be.
+fn measure_known(known: &KnownPoints) -> Vec<(u32, Usage)> {
+    let mut measured: Vec<(u32, Usage)> = Vec::new();
+    for (series, range) in known.runs() {
+        let usage = Usage { records: range.len() as u64, bytes: u64::from(series.row_bytes) + POINT_BYTES * range.len() as u64 };
+        // Series that come together are mostly one target's.
+        match measured.last_mut() {
+            Some((account, sum)) if *account == series.account => *sum += usage,
+            _ => measured.push((series.account, usage)),
+        }
+    }
+    measured
 }
 
 /// Adds to `sum[i]` the bytes of the first `i` elements: of text its length, of numbers their width, of lists and maps
@@ -182,8 +243,8 @@ mod tests {
         let catalog = catalog.unwrap();
         let meter = Meter::default();
         let one = |identity: Identity| {
-            let usage = HashMap::from([(identity, Usage { records: 1, bytes: 10 })]);
-            meter.book(Measured { table: Table::Logs, usage }, &catalog);
+            let usage = vec![(identity, Usage { records: 1, bytes: 10 })];
+            meter.book(Measured { table: Table::Logs, usage, series: Vec::new(), known: Vec::new() }, &catalog, &mut []);
         };
         let of = |name: &str| Identity { business_service: name.to_owned(), ..Identity::default() };
         for index in 0..ACCOUNTS_MAX + 5 {

@@ -6,5 +6,5 @@ use model::{Admitted, Placed};
 pub(crate) const DEFAULT_SHARD: &str = "default";
 
 pub(crate) fn place(Admitted(batch): Admitted) -> Placed {
-    Placed { shard: DEFAULT_SHARD.to_owned(), table: batch.table, records: batch.records }
+    Placed { shard: DEFAULT_SHARD.to_owned(), table: batch.table, records: batch.records, known: batch.known }
 }

@@ -35,7 +35,7 @@ impl Ingest<Placed> for Shard {
         }
         let accepted_records = batch.records.num_rows() as u64;
         self.placed.lock().push(batch);
-        Ok(Ack { accepted_records, rejections: Vec::new() })
+        Ok(Ack { accepted_records, ..Ack::default() })
     }
 }
 

@@ -3,7 +3,7 @@
 //! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]. In each, `decode.rs` is
 //! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
 //! `listen.rs` > `body.rs` (size, unpacking, the budget of all requests) > `decode.rs` (over `protobuf.rs`, into `model`'s
-//! builders, samples through `series.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
+//! builders, samples through `series.rs`, known ones past it by `memo.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
 //! waits, turns errors into status codes).
 //!
 //! When you change what a sender sees, also touch `docs/receive.md` and `tests/cases/receive/`; when you add a decoder, also
@@ -15,6 +15,7 @@
 
 mod body;
 pub mod loki;
+mod memo;
 pub mod otlp;
 mod outcome;
 mod protobuf;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use model::{Code, Decoded, Error, Naming, ReceiveLimits, Rejection, Table, Tally};
+use model::{Code, Decoded, Error, KnownPoints, Naming, ReceiveLimits, Rejection, Table, Tally};
 
 use crate::protobuf::{Malformed, Read};
 
@@ -220,7 +220,15 @@ impl Outcome {
     }
 
     pub(crate) fn finish(self, rules: &Rules<'_>, table: Table, naming: Naming, records: RecordBatch) -> Decoded {
-        Decoded { table, records, rejections: self.rejections, protocol: rules.protocol, naming, tally: self.tally }
+        Decoded {
+            table,
+            records,
+            rejections: self.rejections,
+            protocol: rules.protocol,
+            naming,
+            tally: self.tally,
+            known: KnownPoints::default(),
+        }
     }
 }
 

@@ -67,6 +67,15 @@ struct Series {
     ends: std::ops::Range<usize>,
 }
 
+/// Where the floats of each series went.
+pub(crate) struct FloatRows(Vec<Option<usize>>);
+
+impl FloatRows {
+    pub(crate) fn of(&self, series: Handle) -> Option<usize> {
+        self.0[series.0 as usize]
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct SeriesTable {
     /// Names and labels of all series, one after the other.
@@ -157,8 +166,8 @@ impl SeriesTable {
 
     /// Adds to `builder` a row per series that has floats and one per series that has native histograms, their points
     /// ascending by time and one for each time. Exemplars stand with the first of them; without points they are a row of
-    /// their own. What a family of series is stands in a row without labels and points.
-    pub(crate) fn finish(mut self, builder: &mut SamplesBuilder, outcome: &mut Outcome) {
+    /// their own. What a family of series is stands in a row without labels and points. Gives the row of each series' floats.
+    pub(crate) fn finish(mut self, builder: &mut SamplesBuilder, outcome: &mut Outcome) -> FloatRows {
         let mut floats = std::mem::take(&mut self.floats);
         let mut histograms = std::mem::take(&mut self.histograms);
         let mut exemplars = std::mem::take(&mut self.exemplars);
@@ -166,6 +175,7 @@ impl SeriesTable {
         sort_points(&mut histograms, outcome);
         exemplars.sort_by_key(|(series, exemplar)| (*series, exemplar.timestamp_ms));
         let (mut floats, mut histograms, mut exemplars) = (&floats[..], &histograms[..], &exemplars[..]);
+        let mut rows = vec![None; self.series.len()];
         for (at, series) in self.series.iter().enumerate() {
             let handle = Handle(u32::try_from(at).expect("handles are u32"));
             let floats = take_while(&mut floats, |point| point.0 == handle);
@@ -176,6 +186,7 @@ impl SeriesTable {
             let [kind, unit, help] = if family.is_empty() { [kind, unit.as_str(), help.as_str()] } else { [""; 3] };
             let row = SeriesRow { name: self.name(series), kind, unit, help };
             floats.iter().for_each(|(_, time, value)| builder.float(*time, *value));
+            rows[at] = (!floats.is_empty()).then(|| builder.len());
             if !floats.is_empty() || (histograms.is_empty() && !exemplars.is_empty()) {
                 builder.push_numbered(&row, series.id, self.labels(series));
             }
@@ -191,6 +202,7 @@ impl SeriesTable {
                 builder.push_series(&SeriesRow { name: family, kind, unit, help }, std::iter::empty());
             }
         }
+        FloatRows(rows)
     }
 
     pub(crate) fn into_batch(self, outcome: &mut Outcome) -> RecordBatch {

@@ -8,11 +8,12 @@ use http::header::RETRY_AFTER;
 use model::{Ack, Code, Decoded, Error, Ingest, ReceiveLimits, Rejection, Result};
 use tokio::sync::Semaphore;
 
-use crate::body::{Budget, Held, INLINE_BYTES_MAX, off_loop};
+use crate::body::{Budget, Held, INLINE_BYTES_MAX, Share, off_loop};
+use crate::memo::SeriesMemo;
 use crate::otlp::DeltaState;
 use crate::outcome::Rules;
 
-/// Shared by all receivers; clones share the clock, the budget and the running sums of delta metrics.
+/// Shared by all receivers; clones share the clock, the budget, the running sums of delta metrics and the known series.
 #[derive(Clone)]
 pub struct Receivers {
     pub ingest: Arc<dyn Ingest<Decoded>>,
@@ -20,6 +21,7 @@ pub struct Receivers {
     /// Nanoseconds since the Unix epoch.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     pub deltas: Arc<DeltaState>,
+    pub(crate) memo: Arc<SeriesMemo>,
     pub(crate) budget: Budget,
     /// Turns to decode a large body. While it is decoded a batch may take `batch_bytes_max` of which the budget does not know
     /// yet, so no more are decoded at one time than there are processors to do it.
@@ -35,7 +37,7 @@ impl Receivers {
         };
         let budget = Budget::new(&limits);
         let decoders = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
-        Self { ingest, limits: Arc::new(limits), clock: Arc::new(clock), deltas: Arc::new(DeltaState::default()), budget, decoders }
+        Self { ingest, limits: Arc::new(limits), clock: Arc::new(clock), deltas: Arc::default(), memo: Arc::default(), budget, decoders }
     }
 
     fn rules(&self, protocol: &'static str) -> Rules<'_> {
@@ -43,46 +45,67 @@ impl Receivers {
     }
 
     /// Decodes a body with the rules of this instant, hands the batch on, and answers when what was accepted is durable
-    /// and queryable. It runs to its end in a task of its own: a sender who hangs up cannot leave a batch that is stored
-    /// and not counted.
+    /// and queryable.
     pub(crate) async fn take(
         &self,
         protocol: &'static str,
         body: Held,
         decode: impl FnOnce(&[u8], &Rules<'_>, &DeltaState) -> Result<Decoded> + Send + 'static,
     ) -> Result<Ack> {
-        let receivers = self.clone();
-        let task = tokio::spawn(async move {
-            let decoder = receivers.clone();
-            let turn = match body.bytes.len() {
-                0..=INLINE_BYTES_MAX => None,
-                _ => receivers.decoders.acquire().await.ok(),
-            };
-            let (decoded, share) = off_loop(body.bytes.len(), move || {
-                let Held { bytes, mut share } = body;
-                let decoded = decode(&bytes, &decoder.rules(protocol), &decoder.deltas)?;
-                share.grow_to(decoded.records.get_array_memory_size())?;
-                Ok((decoded, share))
-            })
-            .await?;
-            drop(turn);
+        self.to_the_end(async |receivers| {
+            let (decoded, share) = receivers.decode(protocol, body, decode, |decoded| decoded).await?;
             let ack = receivers.submit(decoded).await;
             drop(share);
             ack
-        });
+        })
+        .await
+    }
+
+    /// Runs work to its end in a task of its own: a sender who hangs up cannot leave a batch that is stored and not counted.
+    pub(crate) async fn to_the_end<W: Future<Output = Result<Ack>> + Send + 'static>(&self, work: impl FnOnce(Self) -> W) -> Result<Ack> {
+        let task = tokio::spawn(work(self.clone()));
         task.await.unwrap_or_else(|source| Err(Error::internal("cannot finish request").because(source)))
     }
 
-    async fn submit(&self, mut decoded: Decoded) -> Result<Ack> {
+    /// Decodes a body where it disturbs nobody, in its turn. The batch is counted by the budget, as long as the share lives.
+    pub(crate) async fn decode<D: Send + 'static>(
+        &self,
+        protocol: &'static str,
+        body: Held,
+        decode: impl FnOnce(&[u8], &Rules<'_>, &DeltaState) -> Result<D> + Send + 'static,
+        batch: impl FnOnce(&D) -> &Decoded + Send + 'static,
+    ) -> Result<(D, Share)> {
+        let turn = match body.bytes.len() {
+            0..=INLINE_BYTES_MAX => None,
+            _ => self.decoders.acquire().await.ok(),
+        };
+        let receivers = self.clone();
+        let decoded = off_loop(body.bytes.len(), move || {
+            let Held { bytes, mut share } = body;
+            let decoded = decode(&bytes, &receivers.rules(protocol), &receivers.deltas)?;
+            let Decoded { records, known, .. } = batch(&decoded);
+            share.grow_to(records.get_array_memory_size() + known.bytes())?;
+            Ok((decoded, share))
+        });
+        let decoded = decoded.await;
+        drop(turn);
+        decoded
+    }
+
+    /// Hands a batch on, and counts it when it is stored.
+    pub(crate) async fn submit(&self, mut decoded: Decoded) -> Result<Ack> {
         // Kept here: whoever ingests answers for what it refuses itself, and nothing is told twice or forgotten.
         let (mut rejections, tally) = (std::mem::take(&mut decoded.rejections), std::mem::take(&mut decoded.tally));
         let (protocol, table) = (decoded.protocol, decoded.table);
-        let records = table.records_in(&decoded.records)?;
+        let (records, is_empty) = (table.records_in(&decoded.records)? + decoded.known.len() as u64, decoded.known.is_empty());
         // What was refused whole has nothing to make durable.
-        let ack = match decoded.records.num_rows() {
-            0 => Ack::default(),
+        let mut ack = match decoded.records.num_rows() {
+            0 if is_empty => Ack::default(),
             _ => self.ingest.ingest(decoded).await?,
         };
+        if ack.forgotten {
+            return Ok(ack);
+        }
         // Counted now and not while decoding: a request that is told to come back would count each time.
         metrics::counter!("tyto_receive_records_total", "protocol" => protocol, "signal" => table.name()).increment(records);
         let count = |name: &'static str, reason: &'static str, count: u64| {
@@ -93,8 +116,8 @@ impl Receivers {
         });
         tally.dropped_parts.iter().for_each(|(reason, parts)| count("tyto_receive_dropped_parts_total", reason, *parts));
         tally.repaired_values.iter().for_each(|(reason, values)| count("tyto_receive_repaired_values_total", reason, *values));
-        rejections.extend(ack.rejections);
-        Ok(Ack { accepted_records: ack.accepted_records, rejections })
+        rejections.extend(std::mem::take(&mut ack.rejections));
+        Ok(Ack { rejections, ..ack })
     }
 }
 

@@ -21,6 +21,11 @@ struct Store {
     arrived: tokio::sync::Notify,
     /// While somebody holds it, nothing becomes durable.
     gate: tokio::sync::Mutex<()>,
+    /// Slot, time and value of every known point.
+    known: Mutex<Vec<(u32, i64, f64)>>,
+    /// Knows no series any more.
+    forgets: Mutex<bool>,
+    catalog_version: Mutex<u64>,
 }
 
 #[async_trait]
@@ -29,11 +34,20 @@ impl Ingest<Decoded> for Store {
         if let Some(code) = *self.fail.lock().expect("not poisoned") {
             return Err(Error::new(code, "cannot take batch"));
         }
+        if !batch.known.is_empty() && *self.forgets.lock().expect("not poisoned") {
+            return Ok(Ack { forgotten: true, ..Ack::default() });
+        }
+        let known = batch.known.runs().flat_map(|(series, range)| range.map(move |at| (series.slot, at)));
+        let points = known.map(|(slot, at)| (slot, batch.known.times_ms[at], batch.known.values[at]));
+        self.known.lock().expect("not poisoned").extend(points);
         let rows = batch.records.num_rows();
+        let first = *self.rows.lock().expect("not poisoned");
+        let series = (first..first + rows).map(|row| model::KnownSeries { slot: row as u32, ..model::KnownSeries::default() }).collect();
+        let catalog_version = *self.catalog_version.lock().expect("not poisoned");
         self.arrived.notify_one();
         let _open = self.gate.lock().await;
         *self.rows.lock().expect("not poisoned") += rows;
-        Ok(Ack { accepted_records: rows as u64, rejections: Vec::new() })
+        Ok(Ack { accepted_records: (rows + batch.known.len()) as u64, series, catalog_version, ..Ack::default() })
     }
 }
 
@@ -133,6 +147,46 @@ async fn otlp_http_answers_in_the_words_of_its_protocol() {
     assert_eq!((status, retry.as_str(), body.as_str()), (429, "7", r#"{"code":8,"message":"cannot take batch"}"#));
     served.fail(Some(Code::Unavailable));
     assert_eq!(served.post("/v1/logs", &[JSON], LOG).await.0, 503);
+}
+
+/// A `TimeSeries` with one label besides its name, and samples.
+fn series(label: &str, samples: &[(u8, f64)]) -> Vec<u8> {
+    let field = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+    let pair = |name: &str, value: &str| field(0x0a, &[field(0x0a, name.as_bytes()), field(0x12, value.as_bytes())].concat());
+    let sample = |&(time, value): &(u8, f64)| field(0x12, &[&[0x09], &value.to_le_bytes()[..], &[0x10, time]].concat());
+    let samples: Vec<u8> = samples.iter().flat_map(sample).collect();
+    field(0x0a, &[pair("__name__", "up"), pair("l", label), samples].concat())
+}
+
+#[tokio::test]
+async fn series_that_come_again_are_told_by_their_slots() {
+    let served = serve(ReceiveLimits { age_max: None, ..ReceiveLimits::default() }).await;
+    let write = async |parts: &[Vec<u8>]| served.post("/api/v1/write", &[PROTOBUF], snappy(&parts.concat())).await.0;
+    let known = || std::mem::take(&mut *served.store.known.lock().expect("not poisoned"));
+    assert_eq!(write(&[series("a", &[(1, 1.0)]), series("b", &[(1, 2.0), (2, 3.0)])]).await, 204);
+    assert_eq!((served.rows(), known().len()), (2, 0));
+    assert_eq!(write(&[series("b", &[(3, 4.0), (4, 0.5)]), series("c", &[(3, 5.0)]), series("a", &[(3, 6.0)])]).await, 204);
+    assert_eq!((served.rows(), known()), (3, vec![(1, 3, 4.0), (1, 4, 0.5), (0, 3, 6.0)]), "only c is new");
+    // Not simple: two samples at one time, and an exemplar; as long as they are, they are read as a whole.
+    let with_exemplar = [series("c", &[(6, 1.0)]), vec![0x1a, 0]].concat();
+    let with_exemplar = [&[0x0a, with_exemplar.len() as u8 - 2], &with_exemplar[2..]].concat();
+    assert_eq!(write(&[series("a", &[(5, 1.0), (5, 2.0)]), with_exemplar]).await, 204);
+    assert_eq!((served.rows(), known().len()), (5, 0));
+    // Read anew they have new slots, in this store.
+    assert_eq!(write(&[series("a", &[(7, 1.0)]), series("b", &[(7, 1.0)])]).await, 204);
+    assert_eq!((served.rows(), known()), (5, vec![(3, 7, 1.0), (1, 7, 1.0)]));
+
+    *served.store.forgets.lock().expect("not poisoned") = true;
+    assert_eq!(write(&[series("a", &[(8, 1.0)]), series("d", &[(8, 1.0)])]).await, 204);
+    assert_eq!((served.rows(), known().len()), (7, 0), "what is forgotten is told whole, by the same request");
+    *served.store.forgets.lock().expect("not poisoned") = false;
+    assert_eq!(write(&[series("a", &[(9, 1.0)])]).await, 204);
+    assert_eq!((served.rows(), known()), (7, vec![(5, 9, 1.0)]));
+
+    *served.store.catalog_version.lock().expect("not poisoned") = 1;
+    assert_eq!(write(&[series("e", &[(9, 1.0)])]).await, 204);
+    assert_eq!(write(&[series("a", &[(10, 1.0)]), series("e", &[(10, 1.0)])]).await, 204);
+    assert_eq!((served.rows(), known()), (9, vec![(7, 10, 1.0)]), "what the former catalogue said is forgotten");
 }
 
 #[tokio::test]

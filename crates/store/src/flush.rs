@@ -77,13 +77,19 @@ impl Flusher {
         let mut lake = self.lake().await?;
         self.settle(&mut lake).await?;
         // A head that an earlier flush could not write goes first, then the one filled meanwhile.
-        while let Some((head, seq)) = self.table.freeze(applied_seq)? {
+        while let Some((head, seq)) = self.freeze(applied_seq).await? {
             self.flush_frozen(&mut lake, head, seq).await?;
             if seq >= applied_seq {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// On a blocking thread: it waits for the fsync that the log may be in.
+    async fn freeze(&self, applied_seq: u64) -> Result<Option<(Frozen, u64)>> {
+        let (table, options) = (self.table.clone(), self.options.clone());
+        blocking(move || table.freeze(applied_seq, &options)).await
     }
 
     async fn flush_frozen(&self, lake: &mut Lake, head: Frozen, seq: u64) -> Result<()> {

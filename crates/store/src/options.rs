@@ -31,6 +31,8 @@ pub struct ShardOptions {
     pub row_group_rows: usize,
     /// Points per row of samples, and about a hundred times that per row group.
     pub chunk_points_max: usize,
+    /// How long a series without new points stays known, so that it needs no labels when it comes again.
+    pub series_idle_max: Duration,
     /// Files smaller than this are merged by compaction; larger ones are left alone.
     pub small_file_bytes: u64,
     /// As many small files of a table start a compaction.
@@ -69,6 +71,7 @@ impl ShardOptions {
             head_bytes_max: 512 << 20,
             row_group_rows: 128 << 10,
             chunk_points_max: 8192,
+            series_idle_max: Duration::from_secs(600),
             small_file_bytes: 16 << 20,
             files_max_before_compaction: 8,
             compaction_bytes_max: 32 << 20,

@@ -2,9 +2,12 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use model::{Ack, Code, Error, Ingest, Placed, Result, Scan, ScanRequest, ScanStream, Table};
+use hashbrown::HashMap;
+use model::{Ack, Code, Error, Ingest, KnownPoints, KnownSeries, Placed, Result, Scan, ScanRequest, ScanStream, Table};
+use parking_lot::MutexGuard;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::flush::{self, Flusher, blocking};
@@ -15,8 +18,9 @@ use crate::lake::write::same_schema;
 use crate::lock::lock;
 use crate::table::ShardTable;
 use crate::wal::format::Payload;
+use crate::wal::points::PointsWriter;
 use crate::wal::read::{Recovered, recover};
-use crate::wal::write::{Apply, Held, Wal, WriteRequest};
+use crate::wal::write::{Held, Sink, Taken, Wal, WriteRequest};
 use crate::{ShardOptions, ShardStats, scan};
 
 /// Payloads larger than this are compressed on a blocking thread.
@@ -73,7 +77,7 @@ impl Shard {
         let (mut each, mut lakes) = (Vec::new(), Vec::new());
         for (table, opened) in Table::ALL.into_iter().zip(opened) {
             let Opened { lake, files, committed_seq } = opened.expect("a table that is opened for writing is created");
-            each.push(Arc::new(ShardTable::new(table, files, committed_seq)));
+            each.push(Arc::new(ShardTable::new(table, files, committed_seq)?));
             lakes.push(lake);
         }
         let tables = Arc::new(Tables { each, applied_seq: AtomicU64::new(0) });
@@ -85,8 +89,8 @@ impl Shard {
             flushers.push(Flusher::new(options.clone(), table.clone(), lake, replaced));
         }
         let wake = Arc::new(Notify::new());
-        let apply = applier(&options, tables.clone(), wake.clone());
-        let wal = Wal::start(&options, recovered.segments, tables.applied_seq() + 1, apply)?;
+        let sink = Arc::new(Heads { options: options.clone(), tables: tables.clone(), wake: wake.clone() });
+        let wal = Wal::start(&options, recovered.segments, tables.applied_seq() + 1, sink)?;
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let closed = AtomicBool::new(false);
         let footers = Arc::new(Footers::new(options.footer_bytes_max));
@@ -117,8 +121,8 @@ impl Shard {
                 &log.wal_dir(),
                 false,
                 |_, _| true,
-                |seq, table, records| {
-                    frames.push((seq, table, records));
+                |seq, table, logged| {
+                    frames.push((seq, table, logged));
                     Ok(())
                 },
             )?;
@@ -129,13 +133,14 @@ impl Shard {
         for table in Table::ALL {
             let opened = LakeTable::open(options.clone(), table, true).await?;
             let (files, committed_seq) = opened.map_or((Vec::new(), 0), |opened| (opened.files, opened.committed_seq));
-            each.push(Arc::new(ShardTable::new(table, files, committed_seq)));
+            each.push(Arc::new(ShardTable::new(table, files, committed_seq)?));
         }
         let tables = Tables { each, applied_seq: AtomicU64::new(0) };
-        for (seq, table, records) in frames {
+        let mut slots = HashMap::new();
+        for (seq, table, logged) in frames {
             let target = tables.of(table);
             if seq > target.committed_seq() {
-                target.apply(seq, &records, options.clock.now_ms())?;
+                target.replay(seq, &logged, &mut slots, options.clock.now_ms())?;
             }
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
@@ -218,22 +223,32 @@ impl Ingest<Placed> for Shard {
             return Err(Error::unsupported("cannot take a request: the shard is open for reading only"));
         };
         same_schema(batch.table, &batch.records)?;
-        if batch.records.num_rows() == 0 {
+        let Placed { table, records, known, .. } = batch;
+        if records.num_rows() == 0 && known.is_empty() {
             return Ok(Ack::default());
         }
-        let held = self.inner.admit(bytes_of(&batch.records))?;
-        let accepted_records = batch.table.records_in(&batch.records)?;
-        let payload = match batch.records.get_array_memory_size() <= ENCODE_INLINE_BYTES_MAX {
-            true => Payload::encode(&batch.records)?,
-            false => {
-                let records = batch.records.clone();
-                blocking(move || Payload::encode(&records)).await?
-            }
+        let held = self.inner.admit(bytes_of(&records) + known.bytes())?;
+        let accepted_records = table.records_in(&records)? + known.len() as u64;
+        let records = match records.num_rows() {
+            0 => None,
+            _ => Some(encoded(records).await?),
         };
         let (done, answer) = oneshot::channel();
-        wal.submit(WriteRequest { table: batch.table, records: batch.records, payload, held, done })?;
-        answer.await.map_err(|_| Error::unavailable("cannot take a request: the log's thread has ended"))??;
-        Ok(Ack { accepted_records, rejections: Vec::new() })
+        wal.submit(WriteRequest { table, records, known, held, done })?;
+        let Taken { series, forgotten } =
+            answer.await.map_err(|_| Error::unavailable("cannot take a request: the log's thread has ended"))??;
+        let accepted_records = if forgotten { 0 } else { accepted_records };
+        Ok(Ack { accepted_records, series, forgotten, ..Ack::default() })
+    }
+}
+
+/// Rows with their payload, made before they wait for the log: its thread only copies.
+async fn encoded(records: RecordBatch) -> Result<(RecordBatch, Payload)> {
+    let is_small = records.get_array_memory_size() <= ENCODE_INLINE_BYTES_MAX;
+    let encode = move || Payload::encode(&records).map(|payload| (records, payload));
+    match is_small {
+        true => encode(),
+        false => blocking(encode).await,
     }
 }
 
@@ -254,7 +269,7 @@ impl Inner {
     /// Counts a request of so many bytes in, or refuses it: what is admitted ends in a head, whatever else comes meanwhile.
     fn admit(&self, bytes: usize) -> Result<Held> {
         let max = self.options.head_bytes_max;
-        let heads: usize = self.tables.each.iter().map(|table| table.head_bytes()).sum();
+        let heads: usize = self.tables.each.iter().map(|table| table.held_bytes()).sum();
         // Counted before it is looked at: of many at once each sees the others.
         let held = Held::new(&self.in_flight, bytes);
         let before = heads + self.in_flight.load(Ordering::Relaxed).saturating_sub(bytes);
@@ -298,6 +313,7 @@ impl Inner {
             metrics::gauge!("tyto_lake_bytes", &labels).set(stats.lake_bytes as f64);
             if stats.table == Table::Samples {
                 metrics::gauge!("tyto_head_series", "shard" => shard.clone()).set(stats.head_series as f64);
+                metrics::gauge!("tyto_known_series", "shard" => shard.clone()).set(stats.known_series as f64);
             }
         }
         let wal = self.wal.as_ref().map_or(0, Wal::bytes);
@@ -305,29 +321,54 @@ impl Inner {
     }
 }
 
-/// Shows durable batches to queries; wakes the background when a head has grown large.
-fn applier(options: &Arc<ShardOptions>, tables: Arc<Tables>, wake: Arc<Notify>) -> Apply {
-    let options = options.clone();
-    Box::new(move |seq, table, records| {
-        let target = tables.of(table);
-        let applied = target.apply(seq, records, options.clock.now_ms());
+/// Where the log's thread puts what is durable; wakes the background when a head has grown large.
+struct Heads {
+    options: Arc<ShardOptions>,
+    tables: Arc<Tables>,
+    wake: Arc<Notify>,
+}
+
+impl Heads {
+    fn applied<R>(&self, seq: u64, table: &ShardTable, applied: Result<R>) -> Result<R> {
         if let Err(error) = &applied {
             // `ingest` has checked the schema, so this is a bug; the rows are in the log and stay there.
-            tracing::error!(seq, table = table.name(), error = error.chain(), "cannot show a logged batch; the table is flushed no more");
+            let table = table.table.name();
+            tracing::error!(seq, table, error = error.chain(), "cannot show a logged batch; the table is flushed no more");
         }
-        tables.applied_seq.store(seq, Ordering::Release);
-        if target.head_bytes() >= options.flush_bytes {
-            wake.notify_one();
+        self.tables.applied_seq.store(seq, Ordering::Release);
+        if table.head_bytes() >= self.options.flush_bytes {
+            self.wake.notify_one();
         }
         applied
-    })
+    }
+}
+
+impl Sink for Heads {
+    fn begin_group(&self) -> MutexGuard<'_, PointsWriter> {
+        self.tables.of(Table::Samples).begin_group()
+    }
+
+    fn encode(&self, known: &KnownPoints, writer: &mut PointsWriter) -> Result<Option<Payload>> {
+        self.tables.of(Table::Samples).encode(known, writer)
+    }
+
+    fn apply(&self, seq: u64, table: Table, records: &RecordBatch) -> Result<Vec<KnownSeries>> {
+        let table = self.tables.of(table);
+        self.applied(seq, table, table.apply(seq, records, self.options.clock.now_ms()))
+    }
+
+    fn apply_known(&self, seq: u64, known: &KnownPoints) -> Result<()> {
+        let table = self.tables.of(Table::Samples);
+        self.applied(seq, table, table.apply_known(seq, known, self.options.clock.now_ms()))
+    }
 }
 
 /// Brings what the lake has not seen from the log into the heads.
 fn replay(options: &ShardOptions, tables: &Tables) -> Result<Recovered> {
     let wanted = |table, seq| seq > tables.of(table).committed_seq();
-    let recovered = recover(&*options.disk, &options.wal_dir(), true, wanted, |seq, table, records| {
-        tables.of(table).apply(seq, &records, options.clock.now_ms())
+    let mut slots = HashMap::new();
+    let recovered = recover(&*options.disk, &options.wal_dir(), true, wanted, |seq, table, logged| {
+        tables.of(table).replay(seq, &logged, &mut slots, options.clock.now_ms())
     })?;
     if recovered.torn_bytes > 0 {
         tracing::warn!(shard = options.name, bytes = recovered.torn_bytes, "cut the log behind its last whole frame: a crash left it torn");

@@ -18,6 +18,9 @@ pub struct TableStats {
     pub head_bytes: u64,
     /// Series in the head; 0 for logs and spans.
     pub head_series: u64,
+    /// Series that need no labels when they come again, and what remembering them takes in memory.
+    pub known_series: u64,
+    pub known_series_bytes: u64,
     pub lake_files: u64,
     pub lake_bytes: u64,
     /// Rows of the files: log records, spans, or series chunks.

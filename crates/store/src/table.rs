@@ -2,21 +2,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
-use model::{Error, Result, Table};
-use parking_lot::RwLock;
+use hashbrown::HashMap;
+use model::{Code, Error, KnownPoints, KnownSeries, Result, Table};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
+use crate::ShardOptions;
 use crate::head::{Frozen, Head};
 use crate::lake::files::LakeFile;
 use crate::lake::write::Files;
 use crate::stats::TableStats;
+use crate::wal::format::{Logged, Payload};
+use crate::wal::points::{Definition, PointsFrame, PointsWriter};
 
 /// One table of a shard as queries see it: files, the head being flushed, the head being filled. The three change
 /// together under one lock, so that a scan that reads them at once sees each row exactly once.
 pub(crate) struct ShardTable {
     pub(crate) table: Table,
     state: RwLock<State>,
-    /// Bytes of both heads, read without the lock by every request.
+    /// Bytes of both heads, and of what lasts from head to head, read without the lock by every request.
     head_bytes: AtomicUsize,
+    lasting_bytes: AtomicUsize,
+    /// Held while the log writes a group, and while the active head is frozen: a definition in the log and the points that
+    /// rely on it are in one head, or the log would let go of the first before the second.
+    logged: Mutex<PointsWriter>,
 }
 
 struct State {
@@ -35,14 +43,14 @@ struct State {
 }
 
 /// What a scan reads: one consistent moment.
-pub(crate) struct View<Active> {
+pub(crate) struct View<Taken> {
     pub(crate) files: Files,
-    pub(crate) frozen: Option<Frozen>,
-    pub(crate) active: Active,
+    /// Of the head being flushed, where there is one, and of the head being filled.
+    pub(crate) heads: Vec<Taken>,
 }
 
 impl ShardTable {
-    pub(crate) fn new(table: Table, files: Vec<Arc<LakeFile>>, committed_seq: u64) -> Self {
+    pub(crate) fn new(table: Table, files: Vec<Arc<LakeFile>>, committed_seq: u64) -> Result<Self> {
         let state = State {
             active: Head::new(table),
             active_since_ms: None,
@@ -52,29 +60,85 @@ impl ShardTable {
             frozen: None,
             files: Arc::new(files),
         };
-        Self { table, state: RwLock::new(state), head_bytes: AtomicUsize::new(0) }
+        let logged = Mutex::new(PointsWriter::new()?);
+        Ok(Self { table, state: RwLock::new(state), head_bytes: AtomicUsize::new(0), lasting_bytes: AtomicUsize::new(0), logged })
     }
 
-    /// Shows a durable batch to queries. After an error the table takes it as logged and never flushes past it.
-    pub(crate) fn apply(&self, seq: u64, records: &RecordBatch, now_ms: i64) -> Result<()> {
+    /// Shows a durable batch to queries; gives the series of each row, where rows are series. After an error the table takes
+    /// it as logged and never flushes past it.
+    pub(crate) fn apply(&self, seq: u64, records: &RecordBatch, now_ms: i64) -> Result<Vec<KnownSeries>> {
+        self.change(seq, now_ms, |head| head.apply(records, now_ms))
+    }
+
+    /// The same for points of series that [`Self::encode`] has found known.
+    pub(crate) fn apply_known(&self, seq: u64, known: &KnownPoints, now_ms: i64) -> Result<()> {
+        self.change(seq, now_ms, |head| {
+            let points = known.runs().flat_map(|(series, range)| range.map(move |at| (series.slot, known.times_ms[at], known.values[at])));
+            head.as_series_mut()?.push_known(points);
+            Ok(())
+        })
+    }
+
+    /// Shows what was read back from the log. `slots` keeps what the log's slots mean here.
+    pub(crate) fn replay(&self, seq: u64, logged: &Logged, slots: &mut HashMap<u32, u32>, now_ms: i64) -> Result<()> {
+        self.change(seq, now_ms, |head| {
+            let PointsFrame { definitions, points } = match logged {
+                Logged::Batch(records) => return head.apply(records, now_ms).map(drop),
+                Logged::Points(frame) => frame,
+            };
+            let head = head.as_series_mut()?;
+            for Definition { slot, series_id, key } in definitions {
+                slots.insert(*slot, head.define(key, *series_id, now_ms));
+            }
+            if let Some((slot, ..)) = points.iter().find(|(slot, ..)| !slots.contains_key(slot)) {
+                let why = format!("slot {slot} was not defined before");
+                return Err(Error::new(Code::Corrupt, format!("cannot take frame {seq} of the log")).because(why));
+            }
+            head.push_known(points.iter().map(|(slot, time_ms, value)| (slots[slot], *time_ms, *value)));
+            Ok(())
+        })
+    }
+
+    fn change<R>(&self, seq: u64, now_ms: i64, change: impl FnOnce(&mut Head) -> Result<R>) -> Result<R> {
         let mut state = self.state.write();
         state.active_since_ms.get_or_insert(now_ms);
-        let applied = state.active.apply(records);
-        match applied {
-            Ok(()) => state.applied_seq = seq,
+        let changed = change(&mut state.active);
+        match changed {
+            Ok(_) => state.applied_seq = seq,
             Err(_) => state.stuck = state.stuck.or(Some(seq)),
         }
         self.count(&state);
-        applied
+        changed
+    }
+
+    /// Taken while the log writes a group.
+    pub(crate) fn begin_group(&self) -> MutexGuard<'_, PointsWriter> {
+        self.logged.lock()
+    }
+
+    /// Points as the log writes them; none when one of their series is known no more.
+    pub(crate) fn encode(&self, known: &KnownPoints, writer: &mut PointsWriter) -> Result<Option<Payload>> {
+        let state = self.state.read();
+        let registry = state.active.as_series()?.registry();
+        match known.series.iter().all(|series| registry.knows(*series)) {
+            true => writer.encode(known, |slot| registry.get(slot)).map(Some),
+            false => Ok(None),
+        }
     }
 
     fn count(&self, state: &State) {
         let frozen = state.frozen.as_ref().map_or(0, |(head, _)| head.bytes());
         self.head_bytes.store(state.active.bytes() + frozen, Ordering::Relaxed);
+        self.lasting_bytes.store(state.active.lasting_bytes(), Ordering::Relaxed);
     }
 
     pub(crate) fn head_bytes(&self) -> usize {
         self.head_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The same with what a flush does not free.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.head_bytes() + self.lasting_bytes.load(Ordering::Relaxed)
     }
 
     /// The last frame whose rows are in the lake, durably: a commit is durable or it is not there.
@@ -84,15 +148,17 @@ impl ShardTable {
 
     /// The head that must be written next and the log position it reaches: the one a failed flush left, else the active
     /// one, which a fresh head replaces. None when there is nothing to write. `applied_seq` is up to where *all* tables
-    /// have applied the log: an active head without newer frames reaches that far.
-    pub(crate) fn freeze(&self, applied_seq: u64) -> Result<Option<(Frozen, u64)>> {
+    /// have applied the log: an active head without newer frames reaches that far. Waits for the group that the log writes.
+    pub(crate) fn freeze(&self, applied_seq: u64, options: &ShardOptions) -> Result<Option<(Frozen, u64)>> {
+        let mut logged = self.logged.lock();
         let mut state = self.state.write();
         if let Some(seq) = state.stuck.filter(|_| state.frozen.is_none()) {
             let what = format!("cannot flush {}: frame {seq} of the log could not be taken into the head", self.table.name());
             return Err(Error::internal(what));
         }
         if state.frozen.is_none() && !state.active.is_empty() {
-            let successor = state.active.successor(self.table);
+            logged.begin();
+            let successor = state.active.successor(self.table, options);
             let seq = state.applied_seq.max(applied_seq);
             let full = std::mem::replace(&mut state.active, successor);
             state.frozen = Some((Arc::new(full), seq));
@@ -152,10 +218,12 @@ impl ShardTable {
         }
     }
 
-    /// Takes one consistent moment. `look` reads the active head under the lock and must be quick about it.
-    pub(crate) fn view<Active>(&self, look: impl FnOnce(&Head) -> Active) -> View<Active> {
+    /// Takes one consistent moment. `take` reads a head under the lock and must be quick about it: what the head calls its
+    /// series may be forgotten once it is flushed.
+    pub(crate) fn view<Taken>(&self, take: impl Fn(&Head) -> Taken) -> View<Taken> {
         let state = self.state.read();
-        View { files: state.files.clone(), frozen: state.frozen.as_ref().map(|(head, _)| head.clone()), active: look(&state.active) }
+        let heads = state.frozen.iter().map(|(head, _)| &**head).chain([&state.active]);
+        View { files: state.files.clone(), heads: heads.map(take).collect() }
     }
 
     /// Whether the active head is large or old enough to be flushed.
@@ -172,6 +240,8 @@ impl ShardTable {
             head_rows: heads().map(Head::rows).sum(),
             head_bytes: heads().map(|head| head.bytes() as u64).sum(),
             head_series: heads().map(Head::series).max().unwrap_or_default(),
+            known_series: state.active.known_series(),
+            known_series_bytes: state.active.lasting_bytes() as u64,
             lake_files: state.files.len() as u64,
             lake_bytes: state.files.iter().map(|file| file.bytes).sum(),
             lake_rows: state.files.iter().map(|file| file.stats.rows).sum(),
@@ -186,7 +256,7 @@ mod tests {
 
     #[test]
     fn nothing_passes_a_frame_that_the_head_could_not_take() {
-        let table = ShardTable::new(Table::Logs, Vec::new(), 4);
+        let table = ShardTable::new(Table::Logs, Vec::new(), 4).unwrap();
         let mut builder = LogsBuilder::default();
         builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
         let records = builder.finish();
@@ -195,6 +265,6 @@ mod tests {
         assert_eq!(table.passed_seq(6), 4, "the log keeps the frame though the head is empty");
         table.apply(7, &records, 0).unwrap();
         assert_eq!((table.passed_seq(7), table.committed_seq()), (4, 4));
-        assert!(table.freeze(7).is_err());
+        assert!(table.freeze(7, &ShardOptions::new("one", "nowhere")).is_err());
     }
 }

@@ -2,9 +2,10 @@
 //! Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 
 use model::samples::{SamplesBuilder, SeriesRow};
-use model::{Decoded, Naming, Result, Table};
+use model::{Decoded, KnownPoints, KnownSeries, Naming, Result, Table};
 
-use super::native;
+use super::{native, simple};
+use crate::memo::{Fingerprint, Known, SeriesMemo};
 use crate::outcome::{Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Read, Reader, Value};
 use crate::series::{Handle, Metric, OwnedExemplar, SeriesTable};
@@ -14,27 +15,66 @@ const KINDS: [&str; 8] = ["", "counter", "gauge", "histogram", "gaugehistogram",
 
 /// Decodes a `WriteRequest` that is not compressed any more.
 pub fn decode_remote_write(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
+    read(body, rules, None).map(|(decoded, _)| decoded)
+}
+
+/// What to remember of a request when it is stored: which labels made which row, and which known series to remember longer.
+#[derive(Default)]
+pub(super) struct Learned {
+    pub(super) rows: Vec<(Fingerprint, usize)>,
+    pub(super) known: Vec<(Fingerprint, KnownSeries)>,
+}
+
+/// The same, with what is known of series that came before. Without `known` they are all told whole.
+pub(super) fn read(body: &[u8], rules: &Rules<'_>, memo: Option<(&SeriesMemo, Option<&Known>)>) -> Result<(Decoded, Learned)> {
+    let (memo, known) = memo.unzip();
+    let known = known.flatten();
+    let catalog_version = known.map(Known::catalog_version).unwrap_or_default();
     let mut decoder = Decoder {
         rules,
+        memo,
+        known,
         table: SeriesTable::default(),
         metadata: SamplesBuilder::default(),
+        points: KnownPoints { catalog_version, ..KnownPoints::default() },
         outcome: Outcome::new(rules.limits),
         labels: Vec::new(),
+        learned: Learned::default(),
+        told_whole: Vec::new(),
     };
     decoder.request(body).map_err(|malformed| unreadable("remote write request", malformed))?;
-    let Decoder { table, metadata: mut builder, mut outcome, .. } = decoder;
-    table.finish(&mut builder, &mut outcome);
-    Ok(outcome.finish(rules, Table::Samples, Naming::Labels, builder.finish()))
+    let Decoder { table, metadata: mut builder, points, mut outcome, mut learned, told_whole, .. } = decoder;
+    let rows = table.finish(&mut builder, &mut outcome);
+    learned.rows = told_whole.into_iter().filter_map(|(fingerprint, series)| Some((fingerprint, rows.of(series)?))).collect();
+    let decoded = outcome.finish(rules, Table::Samples, Naming::Labels, builder.finish());
+    Ok((Decoded { known: points, ..decoded }, learned))
 }
+
+/// What a known series takes apart from its points, or what is remembered of one.
+const KNOWN_BYTES: usize = 48;
 
 struct Decoder<'r, 'b> {
     rules: &'r Rules<'r>,
+    memo: Option<&'r SeriesMemo>,
+    known: Option<&'r Known>,
     table: SeriesTable,
     /// Rows that hold metadata only.
     metadata: SamplesBuilder,
+    /// Of known series.
+    points: KnownPoints,
     outcome: Outcome,
     /// Of the series under construction.
     labels: Vec<(&'b str, &'b str)>,
+    learned: Learned,
+    told_whole: Vec<(Fingerprint, Handle)>,
+}
+
+/// What the bytes of a series say of it.
+enum Seen {
+    /// Its points are taken.
+    Known,
+    /// It is to be read as a whole, and remembered under its fingerprint, if it has one.
+    New(Option<Fingerprint>),
 }
 
 /// A `TimeSeries` but for its labels; histograms and exemplars still as bytes.
@@ -70,6 +110,7 @@ impl<'b> Decoder<'_, 'b> {
     }
 
     fn series(&mut self, bytes: &'b [u8], index: usize, series: &mut Series<'b>) -> Read<()> {
+        let Seen::New(fingerprint) = self.look(bytes)? else { return Ok(()) };
         self.labels.clear();
         series.floats.clear();
         series.histograms.clear();
@@ -111,7 +152,45 @@ impl<'b> Decoder<'_, 'b> {
             }
         };
         let handle = self.table.series(name, self.labels.iter().copied(), &mut self.outcome)?;
+        if let Some(fingerprint) = fingerprint {
+            self.outcome.spend(KNOWN_BYTES)?;
+            self.told_whole.push((fingerprint, handle));
+        }
         self.points(handle, index, series)
+    }
+
+    /// Takes the points of a series that is known and simple; one with a point that would be refused is not simple.
+    fn look(&mut self, bytes: &[u8]) -> Read<Seen> {
+        let Some((memo, (labels, samples))) = self.memo.zip(simple::split(bytes)) else { return Ok(Seen::New(None)) };
+        let fingerprint = memo.fingerprint(labels);
+        let Some((series, fading)) = self.known.and_then(|known| known.get(fingerprint)) else { return Ok(Seen::New(Some(fingerprint))) };
+        let Self { points, rules, outcome, .. } = self;
+        let (first, mut last_ms) = (points.len(), i64::MIN);
+        let taken = simple::samples(samples, |time_ms, value| {
+            // Of two at one time the second counts, and that it does is counted.
+            if time_ms <= last_ms || rules.time_unix_milli(time_ms).is_err() {
+                return None;
+            }
+            last_ms = time_ms;
+            points.times_ms.push(time_ms);
+            points.values.push(value);
+            Some(())
+        });
+        if taken.is_none() {
+            points.times_ms.truncate(first);
+            points.values.truncate(first);
+            return Ok(Seen::New(Some(fingerprint)));
+        }
+        if points.len() > first {
+            outcome.spend(KNOWN_BYTES + SLICE_BYTES * (points.len() - first))?;
+            points.series.push(series);
+            points.ends.push(u32::try_from(points.len()).expect("batch_bytes_max allows fewer points"));
+        }
+        if fading {
+            outcome.spend(KNOWN_BYTES)?;
+            self.learned.known.push((fingerprint, series));
+        }
+        Ok(Seen::Known)
     }
 
     /// The metric's name, taken out of the labels; the labels are checked.

@@ -8,8 +8,10 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use model::{Ack, Error, Result};
 
-use super::decode_remote_write;
-use crate::body::{self, Packing};
+use super::decode::read;
+use crate::Rules;
+use crate::body::{self, Held, Packing};
+use crate::otlp::DeltaState;
 use crate::outcome::shortened;
 use crate::state::{Receivers, count_request, http_status, plain, summary};
 
@@ -36,9 +38,38 @@ async fn take(receivers: &Receivers, request: Request) -> (usize, Result<Ack>) {
     }
     let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], &receivers.limits, &receivers.budget).await;
     match body {
-        Ok(body) => (bytes, receivers.take(PROTOCOL, body, |body, rules, _| decode_remote_write(body, rules)).await),
+        Ok(body) => (bytes, receivers.to_the_end(|receivers| store(receivers, body)).await),
         Err(error) => (bytes, Err(error)),
     }
+}
+
+/// Known series are told by their numbers. When one of them is known no more, all are told whole.
+async fn store(receivers: Receivers, body: Held) -> Result<Ack> {
+    let again = body.bytes.clone();
+    let ack = attempt(&receivers, body, true).await?;
+    if !ack.forgotten {
+        return Ok(ack);
+    }
+    metrics::counter!("tyto_receive_series_forgotten_total", "protocol" => PROTOCOL).increment(1);
+    let mut share = receivers.budget.share();
+    share.grow_to(again.len())?;
+    attempt(&receivers, Held { bytes: again, share }, false).await
+}
+
+async fn attempt(receivers: &Receivers, body: Held, known: bool) -> Result<Ack> {
+    let memo = receivers.memo.clone();
+    let read = move |body: &[u8], rules: &Rules<'_>, _: &DeltaState| {
+        let known = known.then(|| memo.known());
+        read(body, rules, Some((&memo, known.as_deref())))
+    };
+    let ((decoded, learned), share) = receivers.decode(PROTOCOL, body, read, |(decoded, _)| decoded).await?;
+    let ack = receivers.submit(decoded).await?;
+    drop(share);
+    let rows = learned.rows.into_iter().filter_map(|(fingerprint, row)| Some((fingerprint, *ack.series.get(row)?)));
+    if !ack.forgotten {
+        receivers.memo.learn(ack.catalog_version, rows.chain(learned.known));
+    }
+    Ok(ack)
 }
 
 /// No type at all is 1.0, as Prometheus has it.

@@ -1,22 +1,36 @@
 use model::NativeHistogram;
 use model::samples::Exemplar;
 
+use super::floats::Floats;
+
 /// The points of one series, by time ascending, one per instant.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
-    times_ms: Vec<i64>,
     points: Points,
-    /// What came out of order since [`Self::settle`], as it came. Each point put in its place at once would move all behind
-    /// it: a thousand late points of a long series would cost a thousand copies of it on the log's one thread.
-    late: Vec<(i64, Point)>,
-    exemplars: Vec<OwnedExemplar>,
-    bytes: usize,
+    /// What most series do not have.
+    extras: Option<Box<Extras>>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Points {
-    Floats(Vec<f64>),
-    Histograms(Vec<NativeHistogram>),
+enum Points {
+    Floats(Floats),
+    Histograms(Box<Histograms>),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histograms {
+    pub(crate) times_ms: Vec<i64>,
+    pub(crate) values: Vec<NativeHistogram>,
+    bytes: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Extras {
+    /// What came out of order since [`Chunk::settle`], as it came. Each point put in its place at once would move all behind
+    /// it: a thousand late points of a long series would cost a thousand copies of it on the log's one thread.
+    late: Vec<(i64, Point)>,
+    exemplars: Vec<OwnedExemplar>,
+    exemplar_bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -37,111 +51,139 @@ pub(crate) struct OwnedExemplar {
 impl Chunk {
     pub(crate) fn new(histograms: bool) -> Self {
         let points = match histograms {
-            true => Points::Histograms(Vec::new()),
-            false => Points::Floats(Vec::new()),
+            true => Points::Histograms(Box::default()),
+            false => Points::Floats(Floats::default()),
         };
-        Self { times_ms: Vec::new(), points, late: Vec::new(), exemplars: Vec::new(), bytes: 0 }
+        Self { points, extras: None }
     }
 
-    pub(crate) fn times_ms(&self) -> &[i64] {
-        &self.times_ms
+    /// The number of points.
+    pub(crate) fn len(&self) -> usize {
+        match &self.points {
+            Points::Floats(floats) => floats.len(),
+            Points::Histograms(histograms) => histograms.times_ms.len(),
+        }
     }
 
-    pub(crate) fn points(&self) -> &Points {
-        &self.points
+    /// The histograms of a series of histograms.
+    pub(crate) fn as_histograms(&self) -> Option<&Histograms> {
+        match &self.points {
+            Points::Floats(_) => None,
+            Points::Histograms(histograms) => Some(histograms),
+        }
+    }
+
+    /// Writes the floats of a series of floats into `times_ms` and `values`, over what was there.
+    pub(crate) fn unpack(&self, times_ms: &mut Vec<i64>, values: &mut Vec<f64>) {
+        times_ms.clear();
+        values.clear();
+        if let Points::Floats(floats) = &self.points {
+            for (time, value) in floats.iter() {
+                times_ms.push(time);
+                values.push(value);
+            }
+        }
     }
 
     pub(crate) fn exemplars(&self) -> &[OwnedExemplar] {
-        &self.exemplars
+        self.extras.as_deref().map_or(&[], |extras| &extras.exemplars)
     }
 
     /// Bytes of points and exemplars.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        let points = match &self.points {
+            Points::Floats(floats) => floats.bytes(),
+            Points::Histograms(histograms) => histograms.bytes,
+        };
+        points + self.extras.as_ref().map_or(0, |extras| size_of::<Extras>() + extras.exemplar_bytes)
     }
 
     /// The first and last instant of the points, of the exemplars where there is no point.
     pub(crate) fn range_ms(&self) -> (i64, i64) {
-        match &self.times_ms[..] {
-            [first, .., last] => (*first, *last),
-            [only] => (*only, *only),
-            [] => {
-                let time = |exemplar: Option<&OwnedExemplar>| exemplar.map_or(0, OwnedExemplar::timestamp_ms);
-                (time(self.exemplars.first()), time(self.exemplars.last()))
-            }
+        self.points_range_ms().unwrap_or_else(|| {
+            let time = |exemplar: Option<&OwnedExemplar>| exemplar.map_or(0, OwnedExemplar::timestamp_ms);
+            (time(self.exemplars().first()), time(self.exemplars().last()))
+        })
+    }
+
+    fn points_range_ms(&self) -> Option<(i64, i64)> {
+        match &self.points {
+            Points::Floats(floats) => floats.range_ms(),
+            Points::Histograms(histograms) => histograms.times_ms.first().copied().zip(histograms.times_ms.last().copied()),
         }
     }
 
-    /// Adds floats. A point at an instant that is there already replaces it; a late one goes to its place, and both only
-    /// once [`Self::settle`] is called.
-    pub(crate) fn floats(&mut self, times_ms: &[i64], values: &[f64]) {
-        let after = self.follows(times_ms);
-        let Points::Floats(held) = &mut self.points else { unreachable!("the key says which kind of points a series has") };
-        if after {
-            self.times_ms.extend_from_slice(times_ms);
-            held.extend_from_slice(values);
-            self.bytes += size_of::<(i64, f64)>() * times_ms.len();
-        } else {
-            self.late.extend(times_ms.iter().zip(values).map(|(&time, &value)| (time, Point::Float(value))));
+    /// Adds a float. One at an instant that is there already replaces it; a late one goes to its place, and both only once
+    /// [`Self::settle`] is called.
+    #[inline]
+    pub(crate) fn float(&mut self, time_ms: i64, value: f64) {
+        let Points::Floats(floats) = &mut self.points else { unreachable!("the key says which kind of points a series has") };
+        let after = floats.range_ms().is_none_or(|(_, last)| last < time_ms);
+        match &mut self.extras {
+            // While late ones wait, nothing comes after all others: of one instant the point that came last stays.
+            Some(extras) if !after || !extras.late.is_empty() => extras.late.push((time_ms, Point::Float(value))),
+            None if !after => self.extras.insert(Box::default()).late.push((time_ms, Point::Float(value))),
+            _ => floats.push(time_ms, value),
         }
     }
 
-    /// Adds histograms, as [`Self::floats`].
-    pub(crate) fn histograms(&mut self, times_ms: &[i64], histograms: Vec<NativeHistogram>) {
-        let after = self.follows(times_ms);
+    /// Adds a histogram, as [`Self::float`].
+    pub(crate) fn histogram(&mut self, time_ms: i64, histogram: NativeHistogram) {
+        let after = self.is_settled() && self.points_range_ms().is_none_or(|(_, last)| last < time_ms);
         let Points::Histograms(held) = &mut self.points else { unreachable!("the key says which kind of points a series has") };
-        if after {
-            self.times_ms.extend_from_slice(times_ms);
-            self.bytes += histograms.iter().map(histogram_bytes).sum::<usize>();
-            held.extend(histograms);
-        } else {
-            self.late.extend(times_ms.iter().zip(histograms).map(|(&time, histogram)| (time, Point::Histogram(histogram))));
+        match after {
+            true => {
+                held.times_ms.push(time_ms);
+                held.bytes += histogram_bytes(&histogram);
+                held.values.push(histogram);
+            }
+            false => self.extras.get_or_insert_default().late.push((time_ms, Point::Histogram(histogram))),
         }
-    }
-
-    /// Whether these points come strictly after all others. While late ones wait, nothing does: of one instant the point
-    /// that came last stays.
-    fn follows(&self, times_ms: &[i64]) -> bool {
-        let after = self.times_ms.last().is_none_or(|last| times_ms.first().is_none_or(|first| last < first));
-        self.late.is_empty() && after && times_ms.is_sorted_by(|a, b| a < b)
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        self.late.is_empty()
+        self.extras.as_ref().is_none_or(|extras| extras.late.is_empty())
     }
 
     /// Brings late points to their places, all in one pass.
     pub(crate) fn settle(&mut self) {
-        let mut late = std::mem::take(&mut self.late);
+        let Some(extras) = &mut self.extras else { return };
+        let mut late = std::mem::take(&mut extras.late);
         late.sort_by_key(|(time, _)| *time);
         match &mut self.points {
-            Points::Floats(held) => {
-                merge(&mut self.times_ms, held, late, |point| if let Point::Float(value) = point { Some(value) } else { None });
-                self.bytes = size_of::<(i64, f64)>() * held.len();
+            Points::Floats(floats) => {
+                let (mut times_ms, mut values): (Vec<_>, Vec<_>) = floats.iter().unzip();
+                merge(&mut times_ms, &mut values, late, |point| if let Point::Float(value) = point { Some(value) } else { None });
+                *floats = Floats::default();
+                times_ms.into_iter().zip(values).for_each(|(time, value)| floats.push(time, value));
             }
             Points::Histograms(held) => {
-                merge(&mut self.times_ms, held, late, |point| if let Point::Histogram(value) = point { Some(value) } else { None });
-                self.bytes = held.iter().map(histogram_bytes).sum();
+                let take = |point| if let Point::Histogram(value) = point { Some(value) } else { None };
+                merge(&mut held.times_ms, &mut held.values, late, take);
+                held.bytes = held.values.iter().map(histogram_bytes).sum();
             }
         }
-        self.bytes += self.exemplars.iter().map(OwnedExemplar::bytes).sum::<usize>();
+        if extras.exemplars.is_empty() {
+            self.extras = None;
+        }
     }
 
     /// Adds an exemplar unless the very same is there: scrapes repeat them until there is a newer one. False when there are
     /// as many as `max`.
     pub(crate) fn exemplar(&mut self, exemplar: &Exemplar<'_>, max: usize) -> bool {
+        let Extras { exemplars, exemplar_bytes, .. } = &mut **self.extras.get_or_insert_default();
         let time = exemplar.timestamp_ms;
-        let start = self.exemplars.partition_point(|other| other.timestamp_ms < time);
-        let same_time = self.exemplars[start..].partition_point(|other| other.timestamp_ms <= time);
-        if self.exemplars[start..start + same_time].iter().any(|other| other.is(exemplar)) {
+        let start = exemplars.partition_point(|other| other.timestamp_ms < time);
+        let same_time = exemplars[start..].partition_point(|other| other.timestamp_ms <= time);
+        if exemplars[start..start + same_time].iter().any(|other| other.is(exemplar)) {
             return true;
         }
-        if self.exemplars.len() >= max {
+        if exemplars.len() >= max {
             return false;
         }
         let exemplar = OwnedExemplar::new(exemplar);
-        self.bytes += exemplar.bytes();
-        self.exemplars.insert(start + same_time, exemplar);
+        *exemplar_bytes += exemplar.bytes();
+        exemplars.insert(start + same_time, exemplar);
         true
     }
 }
@@ -224,38 +266,37 @@ impl OwnedExemplar {
 mod tests {
     use super::*;
 
-    fn floats(chunk: &Chunk) -> &[f64] {
-        match chunk.points() {
-            Points::Floats(values) => values,
-            Points::Histograms(_) => panic!("floats"),
-        }
+    fn push(chunk: &mut Chunk, points: &[(i64, f64)]) {
+        points.iter().for_each(|&(time, value)| chunk.float(time, value));
     }
 
     #[test]
     fn late_points_find_their_place_and_the_last_of_an_instant_stays() {
         let mut chunk = Chunk::new(false);
-        chunk.floats(&[10, 20, 30], &[1.0, 2.0, 3.0]);
-        chunk.floats(&[25, 5, 30], &[2.5, 0.5, 3.5]);
-        chunk.floats(&[40, 40], &[4.0, 4.5]);
+        push(&mut chunk, &[(10, 1.0), (20, 2.0), (30, 3.0)]);
+        push(&mut chunk, &[(25, 2.5), (5, 0.5), (30, 3.5)]);
+        push(&mut chunk, &[(40, 4.0), (40, 4.5)]);
         // In order by itself, but the points of its instants that wait came before.
-        chunk.floats(&[40, 50], &[4.7, 5.0]);
+        push(&mut chunk, &[(40, 4.7), (50, 5.0)]);
         assert!(!chunk.is_settled());
         chunk.settle();
         assert!(chunk.is_settled());
-        assert_eq!(chunk.times_ms(), [5, 10, 20, 25, 30, 40, 50]);
-        assert_eq!(floats(&chunk), [0.5, 1.0, 2.0, 2.5, 3.5, 4.7, 5.0]);
-        assert_eq!((chunk.bytes(), chunk.range_ms()), (7 * 16, (5, 50)));
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        chunk.unpack(&mut times, &mut values);
+        assert_eq!(times, [5, 10, 20, 25, 30, 40, 50]);
+        assert_eq!(values, [0.5, 1.0, 2.0, 2.5, 3.5, 4.7, 5.0]);
+        assert_eq!((chunk.len(), chunk.range_ms()), (7, (5, 50)));
     }
 
     #[test]
     fn a_histogram_is_counted_by_its_buckets() {
         let mut chunk = Chunk::new(true);
         let histogram = |buckets: i32| NativeHistogram { positive: (0..buckets).map(|at| (at, 1.0)).collect(), ..Default::default() };
-        chunk.histograms(&[1], vec![histogram(160)]);
+        chunk.histogram(1, histogram(160));
         assert!(chunk.bytes() >= 160 * 16);
-        chunk.histograms(&[1], vec![histogram(1)]);
+        chunk.histogram(1, histogram(1));
         chunk.settle();
-        assert!(chunk.times_ms() == [1] && chunk.bytes() < 1000, "the smaller one has replaced it: {}", chunk.bytes());
+        assert!(chunk.len() == 1 && chunk.bytes() < 1000, "the smaller one has replaced it: {}", chunk.bytes());
     }
 
     #[test]

@@ -1,16 +1,20 @@
 use std::sync::Arc;
 
+use model::Identity;
 use model::samples::SamplesView;
 
 /// What makes a series that series: whether it holds floats or histograms, name, identity, labels; as one byte string, so
 /// that a look-up compares one slice and a million series cost one allocation each.
 ///
-/// One byte for the kind, then each text with its length in front: name, six identity fields, label names and values.
+/// One byte for the kind; the name; for each identity field a byte that says whether it is empty, the same as the label of its
+/// name, as it mostly is, or a text that follows; label names and values. Texts have their lengths in front.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SeriesKey(Arc<[u8]>);
 
-/// The number of identity fields between name and labels.
-const IDENTITY: usize = 6;
+/// What an identity field is.
+const EMPTY: u8 = 0;
+const AS_LABEL: u8 = 1;
+const OWN: u8 = 2;
 
 impl SeriesKey {
     pub(crate) fn new(encoded: &[u8]) -> Self {
@@ -30,8 +34,15 @@ impl SeriesKey {
         buffer.clear();
         buffer.push(u8::from(histograms));
         push(buffer, model::logs::text_or_empty(view.name, row));
-        for column in view.identity {
-            push(buffer, model::logs::text_or_empty(column, row));
+        for (field, column) in Identity::FIELDS.into_iter().zip(view.identity) {
+            match model::logs::text_or_empty(column, row) {
+                "" => buffer.push(EMPTY),
+                text if view.labels.get_sorted(row, field) == Some(text) => buffer.push(AS_LABEL),
+                text => {
+                    buffer.push(OWN);
+                    push(buffer, text);
+                }
+            }
         }
         for (name, value) in view.labels.iter(row) {
             push(buffer, name);
@@ -39,28 +50,65 @@ impl SeriesKey {
         }
     }
 
+    /// The key of bytes that came from outside; none when they are no key.
+    pub(crate) fn is_valid(encoded: &[u8]) -> bool {
+        let Some((kind, rest)) = encoded.split_first() else { return false };
+        let mut texts = Texts(rest);
+        let mut fields = || {
+            texts.checked()?;
+            for _ in Identity::FIELDS {
+                match texts.byte()? {
+                    EMPTY | AS_LABEL => {}
+                    OWN => texts.checked().map(|_| ())?,
+                    _ => return None,
+                }
+            }
+            while !texts.0.is_empty() {
+                texts.checked()?;
+                texts.checked()?;
+            }
+            Some(())
+        };
+        *kind <= 1 && fields().is_some()
+    }
+
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn name(&self) -> &str {
-        self.texts().next().unwrap_or_default()
+        Texts(&self.0[1..]).next().unwrap_or_default()
     }
 
     /// By its place in `Identity::FIELDS`; empty when not known.
     pub(crate) fn identity(&self, field: usize) -> &str {
-        self.texts().nth(1 + field).unwrap_or_default()
+        let mut texts = Texts(&self.0[1..]);
+        texts.next();
+        let mut found = "";
+        for at in 0..=field {
+            found = match texts.byte() {
+                Some(OWN) => texts.next().unwrap_or_default(),
+                Some(AS_LABEL) if at == field => self.label(Identity::FIELDS[field]),
+                _ => "",
+            };
+        }
+        found
     }
 
     pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let mut texts = self.texts();
-        texts.nth(IDENTITY);
+        let mut texts = Texts(&self.0[1..]);
+        texts.next();
+        for _ in Identity::FIELDS {
+            if texts.byte() == Some(OWN) {
+                texts.next();
+            }
+        }
         Pairs(texts)
     }
 
     /// The value of a label, empty when it has none.
     pub(crate) fn label(&self, name: &str) -> &str {
         self.labels().find(|(other, _)| *other == name).map_or("", |(_, value)| value)
-    }
-
-    fn texts(&self) -> Texts<'_> {
-        Texts(&self.0[1..])
     }
 }
 
@@ -77,23 +125,38 @@ fn push(buffer: &mut Vec<u8>, text: &str) {
 #[derive(Clone)]
 struct Texts<'a>(&'a [u8]);
 
-impl<'a> Iterator for Texts<'a> {
-    type Item = &'a str;
+impl<'a> Texts<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(byte)
+    }
 
-    fn next(&mut self) -> Option<&'a str> {
-        let (mut length, mut shift) = (0, 0);
+    /// The next text; none at the end, and where the bytes are no text.
+    fn checked(&mut self) -> Option<&'a str> {
+        let (mut length, mut shift) = (0_usize, 0);
         loop {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            length |= usize::from(byte & 0x7f) << shift;
+            let byte = self.byte()?;
+            length |= usize::from(byte & 0x7f).checked_shl(shift)?;
             shift += 7;
             if byte < 0x80 {
                 break;
             }
         }
-        let (text, rest) = self.0.split_at(length);
+        let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        Some(std::str::from_utf8(text).expect("a key is encoded from text"))
+        std::str::from_utf8(text).ok()
+    }
+}
+
+impl<'a> Iterator for Texts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        match self.0 {
+            [] => None,
+            _ => Some(self.checked().expect("a key is encoded from text, or was checked")),
+        }
     }
 }
 
@@ -127,5 +190,10 @@ mod tests {
         assert_eq!((key.name(), key.identity(0), key.identity(5)), ("up", "", ""));
         assert_eq!(key.labels().collect::<Vec<_>>(), [("a", "1"), ("b", long.as_str())]);
         assert_eq!((key.label("b").len(), key.label("c")), (300, ""));
+        assert!(SeriesKey::is_valid(&buffer));
+        // A shorter key may be a key all the same: one of fewer labels.
+        let shorter = (0..buffer.len()).filter(|&end| SeriesKey::is_valid(&buffer[..end]));
+        assert!(shorter.map(|end| SeriesKey::new(&buffer[..end]).labels().count()).eq([0, 1]));
+        assert!(!SeriesKey::is_valid(&[]) && !SeriesKey::is_valid(&[0, 200]) && !SeriesKey::is_valid(&[2, 0, 0, 0, 0, 0, 0, 0]));
     }
 }

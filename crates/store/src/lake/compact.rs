@@ -43,7 +43,7 @@ pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>
             let mut series = SeriesHead::unbounded();
             for file in files {
                 for records in read(file)? {
-                    series.push(&records?)?;
+                    series.push(&records?, 0)?;
                 }
             }
             write::write_head(options, table, seq, &Arc::new(Head::Series(series)))

@@ -35,7 +35,7 @@ pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &
             write_sorted(options, table, seq, &batches)
         }
         Head::Series(series) => {
-            let mut slice = series.slice(None, |_, _| true);
+            let mut slice = series.slice(None, |_, _, _| true);
             slice.sort();
             let mut files = Vec::new();
             let written = write_file(options, table, seq, slice.batches(options.chunk_points_max))

@@ -6,6 +6,7 @@ mod prune;
 mod read;
 mod work;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -135,8 +136,7 @@ pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> 
         });
         units.extend(may.then(|| Unit::File(file.clone())));
     }
-    let heads = [view.frozen.map(|frozen| take(&plan, &frozen)), Some(view.active)];
-    for taken in heads.into_iter().flatten() {
+    for taken in view.heads {
         match taken {
             Taken::Blocks(blocks) => units.extend(blocks.into_iter().map(Unit::Block)),
             Taken::Series(slice, families) => {
@@ -198,14 +198,14 @@ fn take(plan: &Plan, head: &Head) -> Taken {
             Taken::Blocks(rows.blocks().filter(|block| meets(plan.time, block.min_time, block.max_time)).cloned().collect())
         }
         Head::Series(head) => {
-            let mut looked = 0;
-            let slice = head.slice(plan.names(), |series, families| {
-                looked += 1;
-                let (first, last) = series.chunk.range_ms();
+            let looked = Cell::new(0);
+            let slice = head.slice(plan.names(), |key, chunk, families| {
+                looked.set(looked.get() + 1);
+                let (first, last) = chunk.range_ms();
                 meets(plan.time, first.saturating_mul(1_000_000), last.saturating_mul(1_000_000))
-                    && plan.filters.iter().all(|filter| filter.keeps_series(&series.key, families))
+                    && plan.filters.iter().all(|filter| filter.keeps_series(key, families))
             });
-            plan.count(|stats| stats.head_rows_scanned += looked);
+            plan.count(|stats| stats.head_rows_scanned += looked.get());
             // Rows without points lie at time 0.
             let families = meets(plan.time, 0, 0).then(|| head.family_rows()).flatten();
             Taken::Series(slice, families)

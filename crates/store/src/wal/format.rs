@@ -6,6 +6,9 @@ use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use model::{Code, Error, Result, Table};
+use zstd::bulk::Compressor;
+
+use super::points::PointsFrame;
 
 pub(crate) const MAGIC: [u8; 8] = *b"TYTOWAL\n";
 pub(crate) const VERSION: u32 = 1;
@@ -17,8 +20,18 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 28;
 /// One request is one frame, and a request is far smaller; a length beyond is a damaged header.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
+/// An Arrow IPC stream of one batch, as zstd.
 const CODEC_ZSTD: u8 = 1;
+/// Known points (`points.rs`), as zstd.
+const CODEC_POINTS: u8 = 2;
 const ZSTD_LEVEL: i32 = 1;
+
+/// What a frame holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Logged {
+    Batch(RecordBatch),
+    Points(PointsFrame),
+}
 
 pub(crate) fn segment_name(first_seq: u64) -> String {
     format!("{first_seq:020}.wal")
@@ -83,9 +96,28 @@ impl Payload {
         Ok(Self { codec: CODEC_ZSTD, bytes })
     }
 
+    /// Known points, encoded by `points.rs`.
+    pub(crate) fn points(compressor: &mut Compressor<'_>, stream: &[u8]) -> Result<Self> {
+        let bytes = compressor.compress(stream).map_err(|error| Error::internal("cannot compress points").because(error))?;
+        if bytes.len() > PAYLOAD_BYTES_MAX || stream.len() > PAYLOAD_BYTES_MAX {
+            return Err(Error::new(Code::TooLarge, "cannot log a request: its points are over 1 GiB"));
+        }
+        Ok(Self { codec: CODEC_POINTS, bytes })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Kept by who compresses often: a new one for each payload costs more than a small payload.
+pub(crate) fn compressor() -> Result<Compressor<'static>> {
+    Compressor::new(ZSTD_LEVEL).map_err(|error| Error::internal("cannot make a compressor").because(error))
 }
 
 /// Appends the frame to the buffer that one write will carry.
@@ -114,16 +146,19 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], usize)> {
     Some((header, frame, end))
 }
 
-/// The batch of a frame that [`read_frame`] gave.
-pub(crate) fn decode(frame: &[u8]) -> Result<RecordBatch> {
+/// What a frame that [`read_frame`] gave holds.
+pub(crate) fn decode(frame: &[u8]) -> Result<Logged> {
     let corrupt = || Error::new(Code::Corrupt, "cannot decode a log frame whose checksum holds");
-    if frame[25] != CODEC_ZSTD {
+    if !matches!(frame[25], CODEC_ZSTD | CODEC_POINTS) {
         return Err(corrupt().because(format!("unknown codec {}: was the log written by a newer version?", frame[25])));
     }
     let stream = zstd::stream::decode_all(&frame[FRAME_HEADER_BYTES..]).map_err(|error| corrupt().because(error))?;
+    if frame[25] == CODEC_POINTS {
+        return PointsFrame::decode(&stream).map(Logged::Points);
+    }
     let mut reader = StreamReader::try_new(Cursor::new(stream), None).map_err(|error| corrupt().because(error))?;
     let records = reader.next().ok_or_else(|| corrupt().because("it holds no batch"))?;
-    records.map_err(|error| corrupt().because(error))
+    records.map(Logged::Batch).map_err(|error| corrupt().because(error))
 }
 
 /// Sequence number and group that the bytes would have if a frame began here; the cheap part of looking for one.
@@ -164,7 +199,8 @@ mod tests {
         push_frame(&mut bytes, header, &payload);
         let (found, frame, end) = read_frame(&bytes).unwrap();
         assert_eq!((found, end, peek(&bytes)), (header, bytes.len(), Some((7, 5))));
-        assert_eq!((header.table().unwrap(), decode(frame).unwrap()), (Table::Spans, records));
+        assert_eq!(header.table().unwrap(), Table::Spans);
+        assert!(matches!(decode(frame).unwrap(), Logged::Batch(found) if found == records));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;

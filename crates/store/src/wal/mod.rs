@@ -1,5 +1,6 @@
 //! The write-ahead log: what is acknowledged and not yet in the lake. `docs/formats/wal.md` describes the bytes.
 
 pub(crate) mod format;
+pub(crate) mod points;
 pub(crate) mod read;
 pub(crate) mod write;

@@ -1,10 +1,9 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
 use model::{Code, Error, Result, Table};
 
-use super::format::{self, FrameHeader, SEGMENT_HEADER_BYTES};
+use super::format::{self, FrameHeader, Logged, SEGMENT_HEADER_BYTES};
 use crate::Disk;
 
 /// A segment as found at open.
@@ -26,14 +25,14 @@ pub(crate) struct Recovered {
     pub(crate) torn_bytes: u64,
 }
 
-/// Reads every frame in order and gives each to `apply` (sequence number, table, batch). `wanted` says for which frames
-/// the batch is worth decoding. With `repair`, the torn tail is cut off; without, nothing on disk changes.
+/// Reads every frame in order and gives each to `apply` (sequence number, table, content). `wanted` says for which frames
+/// the content is worth decoding. With `repair`, the torn tail is cut off; without, nothing on disk changes.
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
     repair: bool,
     wanted: impl Fn(Table, u64) -> bool,
-    mut apply: impl FnMut(u64, Table, RecordBatch) -> Result<()>,
+    mut apply: impl FnMut(u64, Table, Logged) -> Result<()>,
 ) -> Result<Recovered> {
     let cannot_list = |error| Error::unavailable(format!("cannot list the log in {}", dir.display())).because(error);
     let names: Vec<_> =
@@ -151,6 +150,7 @@ mod tests {
     use crate::LocalDisk;
     use crate::wal::format::{Payload, push_frame, segment_header, segment_name};
     use arrow::array::AsArray;
+    use arrow::array::RecordBatch;
     use model::Attributes;
     use model::logs::{LogRow, LogsBuilder};
 
@@ -179,7 +179,8 @@ mod tests {
             dir,
             repair,
             |_, _| true,
-            |seq, _, records| {
+            |seq, _, logged| {
+                let Logged::Batch(records) = logged else { panic!("no points were written") };
                 let body = records.column_by_name("body").unwrap().as_string::<i32>().value(0).to_owned();
                 bodies.push(format!("{seq} {body}"));
                 Ok(())

@@ -7,23 +7,34 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use model::{Code, Error, Result, Table};
-use parking_lot::{Condvar, Mutex};
+use model::{Code, Error, KnownPoints, KnownSeries, Result, Table};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::format::{self, FRAME_HEADER_BYTES, FrameHeader, Payload, SEGMENT_HEADER_BYTES};
+use super::points::PointsWriter;
 use super::read::Segment;
 use crate::{Disk, DiskFile, ShardOptions};
 
 /// A request on its way into the log.
 pub(crate) struct WriteRequest {
     pub(crate) table: Table,
-    pub(crate) records: RecordBatch,
-    pub(crate) payload: Payload,
+    /// Rows, with what they are in the log.
+    pub(crate) records: Option<(RecordBatch, Payload)>,
+    pub(crate) known: KnownPoints,
     /// What the records take in memory, counted until they are in the head or refused.
     pub(crate) held: Held,
     /// Answered when the records are durable and in the head.
-    pub(crate) done: oneshot::Sender<Result<()>>,
+    pub(crate) done: oneshot::Sender<Result<Taken>>,
+}
+
+/// What became of a request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The series of each row, where rows are series.
+    pub(crate) series: Vec<KnownSeries>,
+    /// A series of `known` is known no more, and nothing was taken.
+    pub(crate) forgotten: bool,
 }
 
 /// A share of a sum that admission looks at, given back when dropped.
@@ -46,14 +57,29 @@ impl Drop for Held {
 }
 
 impl WriteRequest {
+    /// About as many as its frames take.
+    fn frame_bytes(&self) -> usize {
+        2 * FRAME_HEADER_BYTES + self.records.as_ref().map_or(0, |(_, payload)| payload.len()) + self.known.bytes()
+    }
+
     fn bytes(&self) -> usize {
-        self.payload.len() + self.held.bytes
+        self.records.as_ref().map_or(0, |(_, payload)| payload.len()) + self.held.bytes
     }
 }
 
-/// Puts durable records where queries see them. Called in the order of sequence numbers, before the acknowledgement; an
-/// error is the request's answer.
-pub(crate) type Apply = Box<dyn FnMut(u64, Table, &RecordBatch) -> Result<()> + Send>;
+/// Where durable records become visible.
+pub(crate) trait Sink: Send + Sync {
+    /// Taken before a group is encoded and held until it is applied: no head begins between the frame that defines a
+    /// series and the frames that rely on it.
+    fn begin_group(&self) -> MutexGuard<'_, PointsWriter>;
+    /// The frame of known points; none when a series is known no more.
+    fn encode(&self, known: &KnownPoints, writer: &mut PointsWriter) -> Result<Option<Payload>>;
+    /// Puts a frame's rows where queries see them. Called in the order of sequence numbers, before the acknowledgement; an
+    /// error is the request's answer.
+    fn apply(&self, seq: u64, table: Table, records: &RecordBatch) -> Result<Vec<KnownSeries>>;
+    /// The same for a frame of known points.
+    fn apply_known(&self, seq: u64, known: &KnownPoints) -> Result<()>;
+}
 
 /// The handle of the log's one writer thread.
 ///
@@ -113,7 +139,7 @@ impl Waiting {
 }
 
 impl Wal {
-    pub(crate) fn start(options: &ShardOptions, closed: Vec<Segment>, next_seq: u64, apply: Apply) -> Result<Self> {
+    pub(crate) fn start(options: &ShardOptions, closed: Vec<Segment>, next_seq: u64, sink: Arc<dyn Sink>) -> Result<Self> {
         let (queue, gauges) = (Arc::<Queue>::default(), Arc::<Gauges>::default());
         let mut writer = Writer {
             disk: options.disk.clone(),
@@ -125,7 +151,7 @@ impl Wal {
             open: None,
             next_seq,
             last_sync: None,
-            apply,
+            sink,
             gauges: gauges.clone(),
         };
         writer.count();
@@ -228,7 +254,7 @@ struct Writer {
     open: Option<Open>,
     next_seq: u64,
     last_sync: Option<Instant>,
-    apply: Apply,
+    sink: Arc<dyn Sink>,
     gauges: Arc<Gauges>,
 }
 
@@ -276,33 +302,53 @@ impl Writer {
     }
 
     fn write_group(&mut self, requests: VecDeque<WriteRequest>) {
-        let group = self.next_seq;
-        let bytes = requests.iter().map(|request| FRAME_HEADER_BYTES + request.payload.len()).sum();
-        let mut buffer = Vec::with_capacity(bytes);
-        for (seq, request) in (group..).zip(&requests) {
-            format::push_frame(&mut buffer, FrameHeader::new(seq, group, request.table), &request.payload);
+        let sink = self.sink.clone();
+        let mut writer = sink.begin_group();
+        let (group, mut seq) = (self.next_seq, self.next_seq);
+        let mut buffer = Vec::with_capacity(requests.iter().map(WriteRequest::frame_bytes).sum());
+        let mut framed = Vec::with_capacity(requests.len());
+        for request in requests {
+            let points = match sink.encode(&request.known, &mut writer) {
+                _ if request.known.is_empty() => None,
+                Ok(Some(payload)) => Some(payload),
+                refused => {
+                    let _ = request.done.send(refused.map(|_| Taken { forgotten: true, ..Taken::default() }));
+                    continue;
+                }
+            };
+            let first_seq = seq;
+            for payload in request.records.iter().map(|(_, payload)| payload).chain(&points) {
+                format::push_frame(&mut buffer, FrameHeader::new(seq, group, request.table), payload);
+                seq += 1;
+            }
+            framed.push((first_seq, request));
         }
-        let last_seq = group + requests.len() as u64 - 1;
-        if let Err(error) = self.write(&buffer, last_seq) {
+        if framed.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(&buffer, seq - 1) {
+            // What the group has defined may be on no disk.
+            writer.begin();
             tracing::error!(shard = self.shard, %error, "cannot write the log; requests are refused until a write works");
             metrics::counter!("tyto_wal_write_errors_total", "shard" => self.shard.clone()).increment(1);
-            for request in requests {
+            for (_, request) in framed {
                 let refused = Error::unavailable("cannot write to the log").because(error.to_string());
                 // Nobody listens when the caller went away.
                 let _ = request.done.send(Err(refused));
             }
             return;
         }
-        self.next_seq = last_seq + 1;
+        self.next_seq = seq;
         metrics::counter!("tyto_wal_bytes_total", "shard" => self.shard.clone()).increment(buffer.len() as u64);
-        let mut answers = Vec::with_capacity(requests.len());
-        for (seq, request) in (group..).zip(requests) {
-            let WriteRequest { table, records, held, done, .. } = request;
-            let applied = (self.apply)(seq, table, &records);
+        let mut answers = Vec::with_capacity(framed.len());
+        for (first_seq, request) in framed {
+            let WriteRequest { table, records, known, held, done } = request;
+            let applied = apply(&*sink, first_seq, table, records.as_ref().map(|(records, _)| records), &known);
             // In the head from here on, and counted there.
             drop(held);
             answers.push((done, applied));
         }
+        drop(writer);
         // Before the acknowledgements: who has one sees the log it went into.
         self.count();
         for (done, applied) in answers {
@@ -390,6 +436,16 @@ impl Writer {
     }
 }
 
+/// Applies a request's frames: its rows, then its known points.
+fn apply(sink: &dyn Sink, first_seq: u64, table: Table, records: Option<&RecordBatch>, known: &KnownPoints) -> Result<Taken> {
+    let series = records.map_or(Ok(Vec::new()), |records| sink.apply(first_seq, table, records));
+    let points = match known.is_empty() {
+        true => Ok(()),
+        false => sink.apply_known(first_seq + u64::from(records.is_some()), known),
+    };
+    points.and(series).map(|series| Taken { series, forgotten: false })
+}
+
 impl Open {
     /// Cuts off what a failed write left behind.
     fn clean(&mut self) -> io::Result<()> {
@@ -407,23 +463,45 @@ mod tests {
     use super::*;
     use model::logs::{LogRow, LogsBuilder};
 
-    fn request() -> (WriteRequest, oneshot::Receiver<Result<()>>) {
+    /// Does with each frame what it is told.
+    struct Scripted<F: Fn() -> Result<()>>(F, Mutex<PointsWriter>);
+
+    impl<F: Fn() -> Result<()> + Send + Sync> Sink for Scripted<F> {
+        fn begin_group(&self) -> MutexGuard<'_, PointsWriter> {
+            self.1.lock()
+        }
+
+        fn encode(&self, _: &KnownPoints, _: &mut PointsWriter) -> Result<Option<Payload>> {
+            Ok(None)
+        }
+
+        fn apply(&self, _: u64, _: Table, _: &RecordBatch) -> Result<Vec<KnownSeries>> {
+            (self.0)().map(|()| Vec::new())
+        }
+
+        fn apply_known(&self, _: u64, _: &KnownPoints) -> Result<()> {
+            (self.0)()
+        }
+    }
+
+    fn request() -> (WriteRequest, oneshot::Receiver<Result<Taken>>) {
         let mut builder = LogsBuilder::default();
         builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
         let records = builder.finish();
         let (done, answer) = oneshot::channel();
         let payload = Payload::encode(&records).unwrap();
-        (WriteRequest { table: Table::Logs, records, payload, held: Held::new(&Arc::default(), 1000), done }, answer)
+        let (records, known) = (Some((records, payload)), KnownPoints::default());
+        (WriteRequest { table: Table::Logs, records, known, held: Held::new(&Arc::default(), 1000), done }, answer)
     }
 
-    fn wal(options: ShardOptions, apply: Apply) -> Wal {
-        Wal::start(&options, Vec::new(), 1, apply).unwrap()
+    fn wal(options: ShardOptions, apply: impl Fn() -> Result<()> + Send + Sync + 'static) -> Wal {
+        Wal::start(&options, Vec::new(), 1, Arc::new(Scripted(apply, Mutex::new(PointsWriter::new().unwrap())))).unwrap()
     }
 
     #[tokio::test]
     async fn a_batch_that_cannot_be_applied_is_not_acknowledged() {
         let dir = tempfile::tempdir().unwrap();
-        let wal = wal(ShardOptions::new("one", dir.path()), Box::new(|_, _, _| Err(Error::internal("cannot apply"))));
+        let wal = wal(ShardOptions::new("one", dir.path()), || Err(Error::internal("cannot apply")));
         let (request, answer) = request();
         wal.submit(request).unwrap();
         assert_eq!(answer.await.unwrap().unwrap_err().what, "cannot apply");
@@ -431,9 +509,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn points_of_a_forgotten_series_are_told_so_and_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let wal = wal(ShardOptions::new("one", dir.path()), || panic!("nothing is applied"));
+        let (mut request, answer) = request();
+        request.known = KnownPoints { values: vec![1.0], ..KnownPoints::default() };
+        wal.submit(request).unwrap();
+        assert_eq!(answer.await.unwrap().unwrap(), Taken { forgotten: true, ..Taken::default() });
+        assert_eq!(wal.bytes(), 0);
+        wal.close();
+    }
+
+    #[tokio::test]
     async fn nobody_waits_for_a_thread_that_has_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let wal = wal(ShardOptions::new("one", dir.path()), Box::new(|_, _, _| panic!("a bug of the test's")));
+        let wal = wal(ShardOptions::new("one", dir.path()), || panic!("a bug of the test's"));
         let (sent, answer) = request();
         wal.submit(sent).unwrap();
         assert!(answer.await.is_err(), "dropped unanswered");
@@ -446,10 +536,11 @@ mod tests {
     async fn the_queue_counts_records_as_they_are_in_memory() {
         let dir = tempfile::tempdir().unwrap();
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let apply: Apply = Box::new(move |_, _, _| {
-            let _ = held.recv();
+        let held = Mutex::new(held);
+        let apply = move || {
+            let _ = held.lock().recv();
             Ok(())
-        });
+        };
         let wal = wal(ShardOptions { wal_queue_bytes_max: 2500, ..ShardOptions::new("one", dir.path()) }, apply);
         let mut answers = Vec::new();
         let refused = loop {

@@ -72,7 +72,10 @@ fn identify(records: RecordBatch) -> RecordBatch {
 }
 
 pub async fn put(shard: &Shard, table: Table, records: RecordBatch) -> model::Result<u64> {
-    shard.ingest(Placed { shard: "one".to_owned(), table, records }).await.map(|ack| ack.accepted_records)
+    shard
+        .ingest(Placed { shard: "one".to_owned(), table, records, known: model::KnownPoints::default() })
+        .await
+        .map(|ack| ack.accepted_records)
 }
 
 pub async fn scan(shard: &Shard, request: ScanRequest) -> RecordBatch {
