@@ -167,6 +167,8 @@ fn push_signed(buffer: &mut Vec<u8>, value: i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::format;
+    use super::super::read::recover;
     use super::*;
     use model::KnownSeries;
 
@@ -203,5 +205,32 @@ mod tests {
         assert!(again.definitions.is_empty() && again.points == points);
         writer.begin();
         assert_eq!(PointsFrame::decode(&stream(&mut writer, &points)).unwrap(), frame);
+    }
+
+    /// Version 1 is read for ever. `UPDATE=1` writes the file anew; do so only for a version that was never released.
+    #[test]
+    fn the_golden_points_of_version_1_read() {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wal-v1-points");
+        let points = [(7, 1_700_000_000_000, 1.5), (7, 1_700_000_015_000, 1.75), (3, 1_700_000_000_000, -0.0)];
+        if std::env::var_os("UPDATE").is_some() {
+            let mut writer = PointsWriter::new().unwrap();
+            let key = SeriesKey::new(&[0, 2, b'u', b'p', 2, 1, b'x', 0, 1, 0, 0, 0, 1, b'a', 1, b'1']);
+            let payload = writer.encode(&known(&points), |slot| (&key, i64::from(slot))).unwrap();
+            let mut bytes = format::segment_header().to_vec();
+            format::push_frame(&mut bytes, format::FrameHeader::new(1, 1, model::Table::Samples), &payload);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(format::segment_name(1)), bytes).unwrap();
+        }
+        let mut frames = Vec::new();
+        let read = |_, _, logged| {
+            frames.extend(if let format::Logged::Points(frame) = logged { Some(frame) } else { None });
+            Ok(())
+        };
+        recover(&crate::LocalDisk, &dir, false, |_, _| true, read).unwrap();
+        let [frame] = &frames[..] else { panic!("one frame of points: {frames:?}") };
+        assert_eq!(frame.points, points);
+        let key = SeriesKey::new(&frame.definitions[1].key);
+        assert_eq!((frame.definitions[1].slot, frame.definitions[1].series_id), (3, 3));
+        assert_eq!((key.name(), key.identity(0), key.identity(2), key.label("a")), ("up", "x", "", "1"));
     }
 }
