@@ -69,12 +69,13 @@ struct Decoder<'r, 'b> {
     told_whole: Vec<(Fingerprint, Handle)>,
 }
 
-/// What the bytes of a series say of it.
-enum Seen {
-    /// Its points are taken.
-    Known,
-    /// It is to be read as a whole, and remembered under its fingerprint, if it has one.
-    New(Option<Fingerprint>),
+/// What the bytes of a series say of it before they are read; nothing when they are not simple.
+#[derive(Default)]
+struct Sight<'b> {
+    fingerprint: Option<Fingerprint>,
+    samples: &'b [u8],
+    /// The series, and whether it should be learnt again.
+    known: Option<(KnownSeries, bool)>,
 }
 
 /// A `TimeSeries` but for its labels; histograms and exemplars still as bytes.
@@ -88,16 +89,15 @@ struct Series<'b> {
 impl<'b> Decoder<'_, 'b> {
     fn request(&mut self, body: &'b [u8]) -> Read<()> {
         let mut reader = Reader::new(body);
-        let (mut series_index, mut metadata_index) = (0, 0);
-        let mut series = Series::default();
+        let mut metadata_index = 0;
+        let mut told = Vec::new();
         // Of its series a request says nothing but their names: what they are comes as metadata.
         self.table.begin_metric(&Metric::default(), &mut self.outcome)?;
         while let Some((number, value)) = reader.next()? {
             match number {
                 1 => {
-                    self.outcome.spend(ITEM_BYTES)?;
-                    self.series(value.bytes()?, series_index, &mut series)?;
-                    series_index += 1;
+                    self.outcome.spend(ITEM_BYTES + size_of::<Sight>())?;
+                    told.push(value.bytes()?);
                 }
                 3 => {
                     self.metadata(value.bytes()?, metadata_index)?;
@@ -106,11 +106,18 @@ impl<'b> Decoder<'_, 'b> {
                 _ => {}
             }
         }
+        // All look-ups before all else: each waits for memory, and so they wait together.
+        let sights: Vec<Sight<'b>> = told.iter().map(|bytes| self.see(bytes)).collect();
+        let mut series = Series::default();
+        for (index, (bytes, sight)) in told.into_iter().zip(sights).enumerate() {
+            if !self.take_known(&sight)? {
+                self.series(bytes, index, sight.fingerprint, &mut series)?;
+            }
+        }
         Ok(())
     }
 
-    fn series(&mut self, bytes: &'b [u8], index: usize, series: &mut Series<'b>) -> Read<()> {
-        let Seen::New(fingerprint) = self.look(bytes)? else { return Ok(()) };
+    fn series(&mut self, bytes: &'b [u8], index: usize, fingerprint: Option<Fingerprint>, series: &mut Series<'b>) -> Read<()> {
         self.labels.clear();
         series.floats.clear();
         series.histograms.clear();
@@ -159,14 +166,18 @@ impl<'b> Decoder<'_, 'b> {
         self.points(handle, index, series)
     }
 
-    /// Takes the points of a series that is known and simple; one with a point that would be refused is not simple.
-    fn look(&mut self, bytes: &[u8]) -> Read<Seen> {
-        let Some((memo, (labels, samples))) = self.memo.zip(simple::split(bytes)) else { return Ok(Seen::New(None)) };
+    fn see(&self, bytes: &'b [u8]) -> Sight<'b> {
+        let Some((memo, (labels, samples))) = self.memo.zip(simple::split(bytes)) else { return Sight::default() };
         let fingerprint = memo.fingerprint(labels);
-        let Some((series, fading)) = self.known.and_then(|known| known.get(fingerprint)) else { return Ok(Seen::New(Some(fingerprint))) };
+        Sight { fingerprint: Some(fingerprint), samples, known: self.known.and_then(|known| known.get(fingerprint)) }
+    }
+
+    /// Takes the points of a series that is known; not of one with a point that would be refused or comes twice.
+    fn take_known(&mut self, sight: &Sight<'b>) -> Read<bool> {
+        let (Some(fingerprint), Some((series, fading))) = (sight.fingerprint, sight.known) else { return Ok(false) };
         let Self { points, rules, outcome, .. } = self;
         let (first, mut last_ms) = (points.len(), i64::MIN);
-        let taken = simple::samples(samples, |time_ms, value| {
+        let taken = simple::samples(sight.samples, |time_ms, value| {
             // Of two at one time the second counts, and that it does is counted.
             if time_ms <= last_ms || rules.time_unix_milli(time_ms).is_err() {
                 return None;
@@ -179,7 +190,7 @@ impl<'b> Decoder<'_, 'b> {
         if taken.is_none() {
             points.times_ms.truncate(first);
             points.values.truncate(first);
-            return Ok(Seen::New(Some(fingerprint)));
+            return Ok(false);
         }
         if points.len() > first {
             outcome.spend(KNOWN_BYTES + SLICE_BYTES * (points.len() - first))?;
@@ -190,7 +201,7 @@ impl<'b> Decoder<'_, 'b> {
             outcome.spend(KNOWN_BYTES)?;
             self.learned.known.push((fingerprint, series));
         }
-        Ok(Seen::Known)
+        Ok(true)
     }
 
     /// The metric's name, taken out of the labels; the labels are checked.

@@ -118,7 +118,7 @@ impl Chunk {
     #[inline]
     pub(crate) fn float(&mut self, time_ms: i64, value: f64) {
         let Points::Floats(floats) = &mut self.points else { unreachable!("the key says which kind of points a series has") };
-        let after = floats.range_ms().is_none_or(|(_, last)| last < time_ms);
+        let after = floats.last_ms().is_none_or(|last| last < time_ms);
         match &mut self.extras {
             // While late ones wait, nothing comes after all others: of one instant the point that came last stays.
             Some(extras) if !after || !extras.late.is_empty() => extras.late.push((time_ms, Point::Float(value))),

@@ -8,7 +8,6 @@
 pub(crate) struct Floats {
     bytes: Vec<u8>,
     count: u32,
-    first_ms: i64,
     last: Last,
 }
 
@@ -41,7 +40,7 @@ impl Floats {
 
     /// First and last instant; none without points.
     pub(crate) fn range_ms(&self) -> Option<(i64, i64)> {
-        (self.count > 0).then_some((self.first_ms, self.last.time_ms))
+        self.iter().next().map(|(first, _)| (first, self.last.time_ms))
     }
 
     /// Adds a point behind all others.
@@ -49,10 +48,6 @@ impl Floats {
     pub(crate) fn push(&mut self, time_ms: i64, value: f64) {
         let mut point = [0; POINT_BYTES_MAX];
         let (mut control, mut end) = (0, 1);
-        if self.count == 0 {
-            self.first_ms = time_ms;
-            self.last = Last { time_ms, ..Last::default() };
-        }
         let step_ms = time_ms.wrapping_sub(self.last.time_ms);
         if step_ms != self.last.step_ms {
             control |= TIMED;
@@ -80,12 +75,17 @@ impl Floats {
         }
         self.bytes.extend_from_slice(&point[..end]);
         self.count += 1;
-        self.last = Last { time_ms, step_ms, bits };
+        self.last = Last { time_ms, step_ms: if self.count == 1 { 0 } else { step_ms }, bits };
+    }
+
+    /// The last instant; none without points.
+    pub(crate) fn last_ms(&self) -> Option<i64> {
+        (self.count > 0).then_some(self.last.time_ms)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
         let mut rest = &self.bytes[..];
-        let mut last = Last { time_ms: self.first_ms, ..Last::default() };
+        let (mut last, mut is_first) = (Last::default(), true);
         std::iter::from_fn(move || {
             let (&control, after) = rest.split_first()?;
             rest = after;
@@ -108,6 +108,10 @@ impl Floats {
             difference[..value.len()].copy_from_slice(value);
             last.bits ^= u64::from_le_bytes(difference) << (8 * ((control & !TIMED) >> SHIFT_BIT));
             last.time_ms = last.time_ms.wrapping_add(last.step_ms);
+            // The first step is from 1970, and tells nothing of the next.
+            if std::mem::take(&mut is_first) {
+                last.step_ms = 0;
+            }
             Some((last.time_ms, f64::from_bits(last.bits)))
         })
     }
