@@ -4,7 +4,7 @@
 pub(super) fn split(series: &[u8]) -> Option<(&[u8], &[u8])> {
     const LABELS: u8 = 1 << 3 | 2;
     let mut rest = series;
-    while let Some((&LABELS, after)) = rest.split_first() {
+    while let [LABELS, after @ ..] = rest {
         let (length, after) = varint(after)?;
         rest = after.get(usize::try_from(length).ok()?..)?;
     }
@@ -45,6 +45,11 @@ pub(super) fn samples(mut rest: &[u8], mut each: impl FnMut(i64, f64) -> Option<
 /// A varint of the usual length, and what follows it.
 #[inline]
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    if let Some((&byte, rest)) = bytes.split_first()
+        && byte < 0x80
+    {
+        return Some((u64::from(byte), rest));
+    }
     let mut value = 0;
     for (at, &byte) in bytes.iter().enumerate().take(9) {
         value |= u64::from(byte & 0x7f) << (7 * at);

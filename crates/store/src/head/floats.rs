@@ -70,10 +70,13 @@ impl Floats {
             end += length as usize;
         }
         point[0] = control;
-        if self.bytes.capacity() - self.bytes.len() < end {
+        let length = self.bytes.len() + end;
+        if self.bytes.capacity() - self.bytes.len() < POINT_BYTES_MAX {
             self.bytes.reserve_exact(GROWTH_BYTES_MIN.max(self.bytes.len() / 4));
         }
-        self.bytes.extend_from_slice(&point[..end]);
+        // The whole array, as its size is known when this is compiled, and then back to where the point ends.
+        self.bytes.extend_from_slice(&point);
+        self.bytes.truncate(length);
         self.count += 1;
         self.last = Last { time_ms, step_ms: if self.count == 1 { 0 } else { step_ms }, bits };
     }
