@@ -2,7 +2,7 @@
 
 usage: bench.py BINARY [--quick] [--rounds 3] [--only metrics,series,logs,spans] [--output RESULTS.md]
 
-Stores are run in turn, round after round, each time over a fresh folder; a figure is the least of its rounds. Answers are
+What must hold is in goals.py. Stores are run in turn, round after round, each time over a fresh folder; a figure is the least of its rounds. Answers are
 compared by value first. Wall time is not quoted: machines are shared.
 """
 
@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+import chart
+import goals
 import questions
 import report
 import work
@@ -182,8 +184,10 @@ def main():
             AREAS[name](figures, options)
             print(f"round {number + 1} of {rounds}: {name}, {time.monotonic() - started:.0f} s", flush=True)
     revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=pathlib.Path(__file__).parent).stdout.strip()
-    text = report.write(figures, revision, rounds, options.quick)
+    reached, picture = goals.reached(figures.areas), options.output.with_suffix(".svg")
+    text = report.write(figures, revision, rounds, options.quick, reached, picture.name)
     options.output.write_text(text)
+    picture.write_text(chart.draw(reached))
     print(text)
     sys.exit(1 if figures.notes else 0)
 

@@ -5,7 +5,7 @@ import platform
 import time
 
 
-def write(figures, revision, rounds, quick):
+def write(figures, revision, rounds, quick, goals, picture):
     how = "`make bench-quick`: a tenth of the work, one round" if quick else f"`make bench`, the least of {rounds} round{'s' * (rounds > 1)}"
     lines = [
         "# What Tyto costs, beside others",
@@ -13,6 +13,13 @@ def write(figures, revision, rounds, quick):
         f"{how}, {f'at {revision}, ' if revision else ''}{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}. Lower is better; a ratio is Tyto's figure over the "
         "peer's. Tyto's write-ahead log is fsync'd before each answer; durability of the peers is theirs. [bench/](../bench) says what is sent and asked.",
     ]
+    if goals:
+        met = sum(goal.ratio <= goal.must for goal in goals)
+        lines += ["", "## Goals", "", f"{met} of {len(goals)} are met.", "", f"![each goal as a bar]({picture})", ""]
+        lines += ["| | beside | ratio | must | |", "|---|---|---:|---:|---|"]
+        for goal in goals:
+            verdict = "met" if goal.ratio <= goal.must else "**not met**"
+            lines.append(f"| {goal.area.split(':')[0].split(',')[0]}: {goal.figure} | {goal.peer} | {goal.ratio:.2f} | {goal.must:.2f} | {verdict} |")
     for area, rows in figures.areas.items():
         stores = list(dict.fromkeys(store for row in rows.values() for store in row))
         peers = [store for store in stores if not store.startswith("tyto")]
