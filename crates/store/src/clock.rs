@@ -1,10 +1,15 @@
 use std::fmt::Debug;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The wall clock, as a value so that a simulation can replace it.
+/// The clock, as a value so that a simulation can replace it.
 pub trait Clock: Debug + Send + Sync {
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> i64;
+
+    /// What waits are measured by: it never jumps.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

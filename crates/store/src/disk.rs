@@ -26,6 +26,10 @@ pub trait Disk: Debug + Send + Sync {
     fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names that came and went in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// A part for the name of a new file that no file in the directory ever had.
+    fn fresh_name(&self, _dir: &Path) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
 }
 
 /// A file open for appending.

@@ -199,11 +199,11 @@ impl Flusher {
     }
 
     async fn attempt<R>(&self, what: &'static str, backoff: &Mutex<Backoff>, work: impl Future<Output = Result<R>>) -> Option<R> {
-        if !backoff.lock().is_over(Instant::now()) {
+        if !backoff.lock().is_over(self.options.clock.instant()) {
             return None;
         }
         let done = work.await;
-        let wait = backoff.lock().note(done.is_ok(), Instant::now());
+        let wait = backoff.lock().note(done.is_ok(), self.options.clock.instant());
         done.inspect_err(|error| {
             let table = self.table.table.name();
             let labels = [("shard", self.options.name.clone()), ("table", table.to_owned())];

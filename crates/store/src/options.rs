@@ -53,6 +53,9 @@ pub struct ShardOptions {
     pub footer_bytes_max: usize,
     /// zstd level of Parquet pages.
     pub zstd_level: i32,
+    /// Whether the shard flushes, merges and deletes by itself. Where not, only [`crate::Shard::tend`] does: a simulation decides
+    /// when.
+    pub background: bool,
     pub disk: Arc<dyn Disk>,
     pub clock: Arc<dyn Clock>,
 }
@@ -82,6 +85,7 @@ impl ShardOptions {
             scan_held_bytes_max: 512 << 20,
             footer_bytes_max: 64 << 20,
             zstd_level: 1,
+            background: true,
             disk: Arc::new(LocalDisk),
             clock: Arc::new(SystemClock),
         }

@@ -73,10 +73,11 @@ impl Shard {
         options.disk.create_dir(&options.dir).map_err(cannot_create)?;
         let lock = lock(&options.dir)?;
         options.disk.create_dir(&options.wal_dir()).map_err(cannot_create)?;
-        let opened = futures::future::try_join_all(Table::ALL.map(|table| LakeTable::open(options.clone(), table, false))).await?;
+        // All to their end: one that fails must not stop another between a write and its sync.
+        let opened = futures::future::join_all(Table::ALL.map(|table| LakeTable::open(options.clone(), table, false))).await;
         let (mut each, mut lakes) = (Vec::new(), Vec::new());
         for (table, opened) in Table::ALL.into_iter().zip(opened) {
-            let Opened { lake, files, committed_seq } = opened.expect("a table that is opened for writing is created");
+            let Opened { lake, files, committed_seq } = opened?.expect("a table that is opened for writing is created");
             each.push(Arc::new(ShardTable::new(table, files, committed_seq)?));
             lakes.push(lake);
         }
@@ -97,11 +98,13 @@ impl Shard {
         let (in_flight, wal, lock) = (Arc::default(), Some(wal), Some(lock));
         let inner = Inner { options, tables, flushers, wal, permits, footers, in_flight, wake, closed, lock };
         let shard = Arc::new(Self { inner: Arc::new(inner) });
-        shard.inner.let_log_go();
-        tokio::spawn(flush::background(shard.inner.wake.clone(), {
-            let weak = Arc::downgrade(&shard.inner);
-            move || tend(weak.clone())
-        }));
+        shard.inner.let_log_go().await;
+        if shard.inner.options.background {
+            tokio::spawn(flush::background(shard.inner.wake.clone(), {
+                let weak = Arc::downgrade(&shard.inner);
+                move || tend(weak.clone())
+            }));
+        }
         Ok(shard)
     }
 
@@ -164,6 +167,17 @@ impl Shard {
             for flusher in &inner.flushers {
                 flusher.compact().await?;
             }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Does now what the background does by itself once a second: deletes replaced files, flushes what is due, merges one run
+    /// of small files per table. What fails is tried again by a later round.
+    pub async fn tend(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        run(async move {
+            inner.tend().await;
             Ok(())
         })
         .await
@@ -287,19 +301,34 @@ impl Inner {
     async fn flush(&self) -> Result<()> {
         let applied_seq = self.tables.applied_seq();
         let flushed = futures::future::join_all(self.flushers.iter().map(|flusher| flusher.flush(applied_seq))).await;
-        self.let_log_go();
-        if let Some(wal) = &self.wal {
-            wal.barrier().await;
-        }
+        self.let_log_go().await;
         flushed.into_iter().collect()
     }
 
-    /// Tells the log what no table needs any more.
-    fn let_log_go(&self) {
+    async fn tend(&self) {
+        // Replaced files first: on a full disk everything else waits for their room. Then heads, before long merges.
+        for flusher in &self.flushers {
+            flusher.delete_replaced().await;
+        }
+        for flusher in &self.flushers {
+            flusher.flush_if_due(self.tables.applied_seq()).await;
+        }
+        self.let_log_go().await;
+        for flusher in &self.flushers {
+            if flusher.compact_if_due().await {
+                self.wake.notify_one();
+            }
+        }
+        self.gauge();
+    }
+
+    /// Tells the log what no table needs any more; returns when it has let go.
+    async fn let_log_go(&self) {
         let applied_seq = self.tables.applied_seq();
         let passed = self.tables.each.iter().map(|table| table.passed_seq(applied_seq)).min();
         if let Some((wal, seq)) = self.wal.as_ref().zip(passed) {
             wal.pass(seq);
+            wal.barrier().await;
         }
     }
 
@@ -384,20 +413,7 @@ async fn tend(inner: Weak<Inner>) -> bool {
     if inner.closed.load(Ordering::Acquire) {
         return false;
     }
-    // Replaced files first: on a full disk everything else waits for their room. Then heads, before long merges.
-    for flusher in &inner.flushers {
-        flusher.delete_replaced().await;
-    }
-    for flusher in &inner.flushers {
-        flusher.flush_if_due(inner.tables.applied_seq()).await;
-    }
-    inner.let_log_go();
-    for flusher in &inner.flushers {
-        if flusher.compact_if_due().await {
-            inner.wake.notify_one();
-        }
-    }
-    inner.gauge();
+    inner.tend().await;
     true
 }
 

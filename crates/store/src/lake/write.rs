@@ -155,8 +155,9 @@ pub(crate) fn write_file(
         Some(Ok(first)) => first.clone(),
         Some(Err(_)) => return batches.next().expect("just peeked").map(|_| None),
     };
-    let name = format!("part-{seq:020}-{}.parquet", uuid::Uuid::new_v4());
-    let path = options.table_dir(table).join(&name);
+    let dir = options.table_dir(table);
+    let name = format!("part-{seq:020}-{}.parquet", options.disk.fresh_name(&dir));
+    let path = dir.join(&name);
     let file = options.disk.create(&path).map_err(|error| cannot_write(&path, error))?;
     let written = encode(options, table, &first, file, batches);
     match written {
