@@ -16,14 +16,11 @@ pub trait Disk: Debug + Send + Sync {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Names of the files in a directory with their sizes; empty when there is no such directory.
     fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>>;
-    fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Gives a file a second name that must not exist yet.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Gives a file another name, instead of the file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Makes a file's content durable, whoever wrote it.
-    fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Makes the names that came and went in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// A part for the name of a new file that no file in the directory ever had.
@@ -97,12 +94,6 @@ impl Disk for LocalDisk {
         Ok(files)
     }
 
-    fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(bytes)?;
-        file.sync_all()
-    }
-
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -113,10 +104,6 @@ impl Disk for LocalDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -140,6 +127,8 @@ impl DiskFile for LocalFile {
         self.0.set_len(bytes)
     }
 }
+
+const STAGED: &str = "#1";
 
 /// Writes a file that is there durably and whole, or not at all: staged under another name, synced, then named.
 /// Nothing is believed that was not written anew: after a failed sync Linux calls pages clean that never reached the disk.
@@ -166,10 +155,16 @@ pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, parts: &[Bytes], replace
     written.and_then(|()| disk.sync_dir(path.parent().unwrap_or(Path::new("."))))
 }
 
+/// Removes what crashes left staged in a directory where nobody writes now.
+pub(crate) fn remove_staged(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let names = disk.list(dir)?;
+    names.iter().filter(|(name, _)| name.ends_with(STAGED)).try_for_each(|(name, _)| disk.remove(&dir.join(name)))
+}
+
 /// A name that `LocalFileSystem` of object_store takes for one of its own unfinished files, and hides.
 fn staged(path: &Path) -> PathBuf {
     let mut staged = path.as_os_str().to_owned();
-    staged.push("#1");
+    staged.push(STAGED);
     staged.into()
 }
 

@@ -89,6 +89,25 @@ async fn a_frame_that_only_memory_holds_is_synced_before_others_follow() {
     check_bodies(&options, &["one", "three", "two"], "two segments").await;
 }
 
+/// The sync of a frame failed, and the process was killed before it cut the frame off. The next one finds the frame, and no
+/// sync would ever write it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frame_whose_sync_failed_is_written_anew_before_others_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, disk) = faulty(dir.path());
+    let shard = Shard::open(options.clone()).await.unwrap();
+    put(&shard, Table::Logs, logs(&[(1, "a", "one")])).await.unwrap();
+    disk.fail_when(|call, path| matches!(call, "sync" | "truncate") && path.extension().is_some_and(|found| found == "wal"));
+    put(&shard, Table::Logs, logs(&[(2, "a", "two")])).await.unwrap_err();
+    drop(shard);
+    disk.heal();
+    let shard = Shard::open(options.clone()).await.unwrap();
+    put(&shard, Table::Logs, logs(&[(3, "a", "three")])).await.unwrap();
+    drop(shard);
+    disk.cut_power();
+    check_bodies(&options, &["one", "three", "two"], "the frame was found, so it stays").await;
+}
+
 /// Every call of a whole life, from the first open to a compaction with a checkpoint, is the last that works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_call_is_the_last_acknowledged_rows_come_back() {

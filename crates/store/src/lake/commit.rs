@@ -16,7 +16,7 @@ use url::Url;
 use super::compact::written_seq;
 use super::files::{FileStats, LakeFile};
 use super::object::DurableFiles;
-use crate::disk::write_whole;
+use crate::disk::{remove_staged, write_whole};
 use crate::{Disk, ShardOptions};
 
 /// The version of `docs/formats/lake.md` that the files follow.
@@ -64,6 +64,7 @@ impl LakeTable {
             for dir in [options.dir.join("lake"), dir.clone(), log.clone()] {
                 options.disk.create_dir(&dir).map_err(|error| Error::unavailable(what.clone()).because(error))?;
             }
+            remove_staged(&*options.disk, &log).map_err(|error| Error::unavailable(what.clone()).because(error))?;
             renew_newest_commit(&*options.disk, &log)?;
         }
         let url = Url::from_directory_path(&dir).map_err(|()| Error::invalid(what.clone()))?;

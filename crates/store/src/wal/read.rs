@@ -1,10 +1,12 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use model::{Code, Error, Result, Table};
 
 use super::format::{self, FrameHeader, Logged, SEGMENT_HEADER_BYTES};
 use crate::Disk;
+use crate::disk::{remove_staged, write_whole};
 
 /// A segment as found at open.
 #[derive(Clone, Debug)]
@@ -26,7 +28,8 @@ pub(crate) struct Recovered {
 }
 
 /// Reads every frame in order and gives each to `apply` (sequence number, table, content). `wanted` says for which frames
-/// the content is worth decoding. With `repair`, the torn tail is cut off; without, nothing on disk changes.
+/// the content is worth decoding. With `repair`, the last segment is written anew without its torn tail; without, nothing on
+/// disk changes.
 pub(crate) fn recover(
     disk: &dyn Disk,
     dir: &Path,
@@ -34,6 +37,10 @@ pub(crate) fn recover(
     wanted: impl Fn(Table, u64) -> bool,
     mut apply: impl FnMut(u64, Table, Logged) -> Result<()>,
 ) -> Result<Recovered> {
+    if repair {
+        let failed = |error| Error::unavailable(format!("cannot clean up the log in {}", dir.display())).because(error);
+        remove_staged(disk, dir).map_err(failed)?;
+    }
     let cannot_list = |error| Error::unavailable(format!("cannot list the log in {}", dir.display())).because(error);
     let names: Vec<_> =
         disk.list(dir).map_err(cannot_list)?.into_iter().filter_map(|(name, _)| Some((format::segment_seq(&name)?, name))).collect();
@@ -59,29 +66,21 @@ pub(crate) fn recover(
         recovered.torn_bytes += (bytes.len() - end) as u64;
         let last_seq = walk.next_seq - 1;
         let empty = end <= SEGMENT_HEADER_BYTES;
-        if repair && (empty || end < bytes.len()) {
-            cut(disk, dir, &path, end as u64)?;
+        if repair && empty {
+            let removed = disk.remove(&path).and_then(|()| disk.sync_dir(dir));
+            removed
+                .map_err(|error| Error::unavailable(format!("cannot remove the empty log segment {}", path.display())).because(error))?;
         } else if repair && last {
-            // Its last frames may be only in memory, if who wrote them was killed before the sync. New segments follow, and
-            // a torn one before them would be corrupt.
-            let synced = disk.sync_file(&path).and_then(|()| disk.sync_dir(dir));
-            synced.map_err(|error| Error::unavailable(format!("cannot sync log segment {}", path.display())).because(error))?;
+            // Its last frames may be only in memory, if who wrote them was killed before the sync or after one that failed, and
+            // then no sync writes them. New segments follow, and a torn one before them would be corrupt.
+            let renewed = write_whole(disk, &path, &[Bytes::from(bytes).slice(..end)], true);
+            renewed.map_err(|error| Error::unavailable(format!("cannot renew log segment {}", path.display())).because(error))?;
         }
         if !empty {
             recovered.segments.push(Segment { path, bytes: end as u64, last_seq });
         }
     }
     Ok(recovered)
-}
-
-/// Cuts a segment behind its last whole frame; one without frames goes altogether.
-fn cut(disk: &dyn Disk, dir: &Path, path: &Path, bytes: u64) -> Result<()> {
-    let cut = match bytes > SEGMENT_HEADER_BYTES as u64 {
-        true => disk.truncate(path, bytes),
-        false => disk.remove(path),
-    };
-    cut.and_then(|()| disk.sync_dir(dir))
-        .map_err(|error| Error::unavailable(format!("cannot cut the torn tail of log segment {}", path.display())).because(error))
 }
 
 fn at(path: &Path, error: Error) -> Error {

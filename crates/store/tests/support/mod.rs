@@ -136,6 +136,7 @@ pub fn options(dir: &Path) -> ShardOptions {
     ShardOptions {
         flush_interval: std::time::Duration::from_secs(3600),
         files_max_before_compaction: 1000,
+        background: false,
         wal_group_interval: std::time::Duration::ZERO,
         ..ShardOptions::new("one", dir)
     }
@@ -266,15 +267,6 @@ impl Disk for FaultyDisk {
         LocalDisk.list(dir)
     }
 
-    fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        self.check("truncate", path)?;
-        LocalDisk.truncate(path, bytes)?;
-        let mut platter = self.platter.lock();
-        platter.truncated(path, bytes);
-        platter.synced(path);
-        Ok(())
-    }
-
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.check("remove", path)?;
         LocalDisk.remove(path)?;
@@ -297,13 +289,6 @@ impl Disk for FaultyDisk {
         let mut platter = self.platter.lock();
         let file = platter.names.remove(from).unwrap();
         platter.names.insert(to.to_owned(), file);
-        Ok(())
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.check("sync_file", path).inspect_err(|_| self.platter.lock().sync_failed(path))?;
-        LocalDisk.sync_file(path)?;
-        self.platter.lock().synced(path);
         Ok(())
     }
 
