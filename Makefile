@@ -4,12 +4,14 @@
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CACHE_DIR := $(or $(TYTO_CACHE_DIR),$(HOME)/.cache/tyto)
 VENV := $(CACHE_DIR)/venv
+# Seeds of the store's simulation that `make test`, and so CI, runs.
+SEEDS ?= 10000
 # Always the whole workspace with its tests: another selection of packages would unify other features and compile the
 # big dependencies again. The integration tests of crates/tyto bring the binary.
 BUILD_DEV := cargo test --workspace --locked --no-run --quiet
 export TYTO_DATA ?= $(abspath $(CURDIR)/../shared/data)
 
-.PHONY: demo test build lint conformance bench bench-quick ui test-rust test-ui test-e2e test-browser fuzz screenshots clean help
+.PHONY: demo test build lint conformance bench bench-quick ui test-rust simulate test-ui test-e2e test-browser fuzz screenshots clean help
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -23,7 +25,7 @@ build: ui ## Build target/release/tyto with the page inside
 	@mkdir -p target/release
 	@[ "$(TARGET_DIR)" = "$(CURDIR)/target" ] || cp "$(TARGET_DIR)/release/tyto" target/release/tyto
 
-test: test-rust test-ui test-e2e test-browser ## Run every test; installs what it needs, or says what to install
+test: test-rust simulate test-ui test-e2e test-browser ## Run every test; installs what it needs, or says what to install
 
 lint: ui ## Check formatting, clippy and the UI's lint
 	@scripts/setup build
@@ -45,6 +47,9 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui/src ui/pu
 test-rust: ui ## Unit tests and the .test cases
 	@scripts/setup build
 	cargo test --workspace --locked
+
+simulate: ui ## The store under faults: SEEDS runs (10000) from FROM (1), or the one run SEED; LONG=1 makes them long
+	SEEDS=$(SEEDS) FROM=$(FROM) SEED=$(SEED) LONG=$(LONG) cargo test --workspace --locked --test simulation -- --nocapture --exact whatever_happens_no_seed_loses_doubles_or_changes_a_record
 
 test-ui: ui ## The UI's unit tests
 	cd ui && npm test

@@ -1,0 +1,174 @@
+//! Batches that name every record in them, and what a scan gave as records again.
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use futures::TryStreamExt;
+use model::logs::{LogRow, LogsBuilder};
+use model::samples::{SamplesBuilder, SamplesView, SeriesRow};
+use model::schema::column;
+use model::spans::{SpanRow, SpansBuilder};
+use model::{Attributes, KnownPoints, KnownSeries, Order, Scan, ScanRequest, Table, TimeRange};
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::Shard;
+
+use crate::ledger::{Batch, Found, Record, State};
+use crate::rng::Rng;
+
+/// The series that several batches write at the same instants.
+const CONTESTED: &str = "contested";
+const INSTANTS: u64 = 4;
+const SENDERS: u64 = 3;
+
+/// A new batch: its number `id` makes its records different from all others.
+pub fn batch(rng: &mut Rng, table: Table, id: u64, step: usize) -> Batch {
+    let sender = rng.below(SENDERS);
+    let rows = 1 + rng.below(4);
+    // Some bodies reach over many sectors.
+    let padding = if rng.in_100(15) { rng.below(3000) } else { 0 };
+    let value = |row: u64| match table {
+        Table::Samples => (id * 10 + row).to_string(),
+        _ if row == 0 => noise(rng.clone(), padding),
+        _ => String::new(),
+    };
+    let records: Vec<_> = (0..rows).map(|row| Record { key: format!("{sender}-{id}-{row}"), value: value(row) }).collect();
+    let mut contested = Vec::new();
+    if table == Table::Samples && rng.in_100(50) {
+        contested.push((rng.below(INSTANTS) as i64, id));
+    }
+    Batch { table, records, contested, state: State::Gone, step }
+}
+
+fn noise(mut rng: Rng, bytes: u64) -> String {
+    (0..bytes).map(|_| char::from(b'a' + rng.below(26) as u8)).collect()
+}
+
+/// A batch as a request: the points of series that the shard knows by their numbers, all else as rows.
+pub struct Encoded {
+    pub records: RecordBatch,
+    pub known: KnownPoints,
+    /// The series of each row, of samples only.
+    pub series: Vec<String>,
+}
+
+/// The numbers under which the shard knows series.
+pub type Known = HashMap<String, KnownSeries>;
+
+pub fn encode(batch: &Batch, known: &Known) -> Encoded {
+    let (mut points, mut series) = (KnownPoints::default(), Vec::new());
+    let records = match batch.table {
+        Table::Logs => logs(&batch.records),
+        Table::Spans => spans(&batch.records),
+        Table::Samples => samples(batch, known, &mut points, &mut series),
+    };
+    Encoded { records: identified(records), known: points, series }
+}
+
+fn logs(records: &[Record]) -> RecordBatch {
+    let mut builder = LogsBuilder::default();
+    for (record, time_unix_nano) in records.iter().zip(1..) {
+        let (service_name, trace_id, body) = (&record.key[..1], record.key.as_str(), record.value.as_str());
+        let row = LogRow { time_unix_nano, service_name, trace_id, body, ..LogRow::default() };
+        builder.push(&row, &Attributes::default(), &Attributes::default());
+    }
+    builder.finish()
+}
+
+fn spans(records: &[Record]) -> RecordBatch {
+    let mut builder = SpansBuilder::default();
+    for (record, time) in records.iter().zip(1..) {
+        let times = SpanRow { start_time_unix_nano: time, end_time_unix_nano: time + 1, ..SpanRow::default() };
+        let row = SpanRow { span_id: &record.key, name: &record.value, ..times };
+        builder.push(&row, &Attributes::default(), &Attributes::default());
+    }
+    builder.finish()
+}
+
+fn samples(batch: &Batch, known: &Known, points: &mut KnownPoints, series: &mut Vec<String>) -> RecordBatch {
+    let mut builder = SamplesBuilder::default();
+    let mut push = |name: &str, sender: &str, time: i64, value: f64| {
+        let key = format!("{name} {sender}");
+        if let Some(&known) = known.get(&key) {
+            points.series.push(known);
+            points.times_ms.push(time);
+            points.values.push(value);
+            points.ends.push(points.values.len() as u32);
+            return;
+        }
+        builder.float(time, value);
+        builder.push_series(&SeriesRow { name, kind: "gauge", ..SeriesRow::default() }, [("sender", sender)].into_iter());
+        series.push(key);
+    };
+    for record in &batch.records {
+        let (sender, time) = record.key.split_once('-').unwrap();
+        push("points", sender, point_time(time), record.value.parse().unwrap());
+    }
+    for &(time, id) in &batch.contested {
+        push(CONTESTED, "all", time, id as f64);
+    }
+    if let Some((_, id)) = batch.contested.first() {
+        // A family without a series has a row of its own.
+        builder.push_series(&SeriesRow { name: "family", help: &id.to_string(), ..SeriesRow::default() }, std::iter::empty());
+        series.push(String::new());
+    }
+    builder.finish()
+}
+
+/// `12-3` is the fourth record of the twelfth batch.
+fn point_time(text: &str) -> i64 {
+    let (id, row) = text.split_once('-').unwrap();
+    id.parse::<i64>().unwrap() * 10 + row.parse::<i64>().unwrap()
+}
+
+/// As `pipeline` leaves it: every row has a business service.
+fn identified(records: RecordBatch) -> RecordBatch {
+    let at = records.schema_ref().index_of("business_service").unwrap();
+    let mut columns = records.columns().to_vec();
+    columns[at] = Arc::new(StringArray::from(vec!["unassigned"; records.num_rows()])) as ArrayRef;
+    RecordBatch::try_new(records.schema(), columns).unwrap()
+}
+
+/// Everything that a table holds.
+pub async fn scan(shard: &Shard, table: Table, order: Order) -> model::Result<Found> {
+    let columns = match table {
+        Table::Logs => Some(["trace_id", "body"].map(str::to_owned).to_vec()),
+        Table::Spans => Some(["span_id", "name"].map(str::to_owned).to_vec()),
+        Table::Samples => None,
+    };
+    let request = ScanRequest { columns, order, ..ScanRequest::new(table, TimeRange::ALL) };
+    let batches: Vec<RecordBatch> = shard.scan(request).await?.try_collect().await?;
+    let mut found = Found::default();
+    for records in &batches {
+        match table {
+            Table::Samples => points(records, &mut found)?,
+            _ => {
+                let (keys, values) = (text(records, 0), text(records, 1));
+                found.records.extend(keys.into_iter().zip(values).map(|(key, value)| Record { key, value }));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn text(records: &RecordBatch, at: usize) -> Vec<String> {
+    let name = records.schema_ref().field(at).name().clone();
+    let values: &StringArray = column(records, &name).unwrap();
+    values.iter().map(|value| value.unwrap_or_default().to_owned()).collect()
+}
+
+fn points(records: &RecordBatch, found: &mut Found) -> model::Result<()> {
+    let view = SamplesView::of(records)?;
+    for row in 0..records.num_rows() {
+        let points = view.timestamps(row)?.iter().zip(view.floats(row)?);
+        match view.name.value(row) {
+            CONTESTED => found.contested.extend(points.map(|(&time, &value)| (time, value as u64))),
+            "points" => {
+                let sender = view.labels.get(row, "sender").unwrap_or_default();
+                found.records.extend(
+                    points.map(|(time, value)| Record { key: format!("{sender}-{}-{}", time / 10, time % 10), value: value.to_string() }),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
