@@ -227,6 +227,38 @@ async fn every_scan_sees_each_row_once_while_everything_moves() {
     assert_eq!(points(&all(&shard, Table::Samples).await).len(), ROWS);
 }
 
+/// A segment without a frame could not be removed, and the next one has its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn letting_an_empty_segment_go_does_not_take_its_successor_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (options, disk) = faulty(dir.path());
+    let shard = Shard::open(options.clone()).await.unwrap();
+    let syncs = AtomicUsize::new(0);
+    // The header is synced, the frame is not.
+    disk.fail_when(move |call, path| call == "sync" && is(path, "wal") && syncs.fetch_add(1, Ordering::Relaxed) == 1);
+    put(&shard, Table::Logs, logs(&[(1, "a", "refused")])).await.unwrap_err();
+    disk.fail_when(|call, path| call == "remove" && is(path, "wal"));
+    shard.flush().await.unwrap();
+    disk.heal();
+    put(&shard, Table::Logs, logs(&[(2, "a", "kept")])).await.unwrap();
+    shard.tend().await.unwrap();
+    drop(shard);
+    let shard = Shard::open(options).await.unwrap();
+    assert_eq!(bodies(&all(&shard, Table::Logs).await), ["kept"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_is_gone_already_does_not_keep_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(ShardOptions { wal_segment_bytes_max: 1, ..options(dir.path()) }).await.unwrap();
+    for row in 0..3 {
+        put(&shard, Table::Logs, logs(&[(row, "a", "line")])).await.unwrap();
+    }
+    std::fs::remove_file(dir.path().join("wal/00000000000000000001.wal")).unwrap();
+    shard.flush().await.unwrap();
+    assert_eq!(shard.stats().wal_segments, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn full_segments_are_kept_until_every_table_has_passed_them() {
     let dir = tempfile::tempdir().unwrap();

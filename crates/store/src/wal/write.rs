@@ -386,9 +386,10 @@ impl Writer {
             }
         }
         let opened = self.create()?;
-        if let Some(full) = self.open.replace(opened) {
-            self.closed.push_back(full.segment);
-        }
+        let path = opened.segment.path.clone();
+        self.closed.extend(self.open.replace(opened).map(|full| full.segment));
+        // One that never held a frame had the name that the new one took from it: letting it go would take the new one along.
+        self.closed.retain(|segment| segment.path != path);
         Ok(())
     }
 
@@ -416,7 +417,10 @@ impl Writer {
         let mut dropped = false;
         while self.closed.front().is_some_and(|segment| segment.last_seq <= passed) {
             let segment = self.closed.pop_front().expect("the front was just looked at");
-            if let Err(error) = self.disk.remove(&segment.path) {
+            if let Err(error) = self.disk.remove(&segment.path)
+                // A try before this one reported an error and did its work.
+                && error.kind() != io::ErrorKind::NotFound
+            {
                 tracing::warn!(shard = self.shard, path = %segment.path.display(), %error, "cannot remove a log segment; will try again");
                 self.closed.push_front(segment);
                 break;
