@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use disk::PARTS;
+use futures::FutureExt;
 use planted::Plant;
 use rng::hash;
 use start::Starts;
@@ -33,7 +34,7 @@ const SEEDS: u64 = 200;
 /// One seed in so many is a longer run, and one in so many a long one.
 const LONGER_EVERY: u64 = 50;
 const LONG_EVERY: u64 = 1000;
-const SHORT: Length = Length { lives: 1, steps: 9 };
+const SHORT: Length = Length { lives: 1, steps: 8 };
 const LONGER: Length = Length { lives: 3, steps: 16 };
 const LONG: Length = Length { lives: 8, steps: 30 };
 /// A planted bug is found by so many seeds.
@@ -66,19 +67,20 @@ fn simulate(runtime: &Runtime, starts: &Starts, seed: u64, length: Length, plant
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let mut world = World::new(dir.path().to_owned(), hash(&[seed]), plant);
     starts.begin(&mut world);
-    let found = runtime.block_on(async {
+    let run = std::panic::AssertUnwindSafe(async {
         match tokio::time::timeout(TIME_MAX, world.run(length)).await {
             Ok(found) => found,
             Err(_) => Err("it hangs".to_owned()),
         }
     });
+    let found = runtime.block_on(run.catch_unwind()).unwrap_or_else(|_| Err("it panics, as said above".to_owned()));
     Run { trace: world.disk.trace(), steps: std::mem::take(&mut world.steps), found }
 }
 
-fn report(seed: u64, run: &Run, what: &str) -> String {
+fn report(seed: u64, run: &Run, what: &str, long: &str) -> String {
     let steps: Vec<_> = run.steps.iter().enumerate().map(|(at, step)| format!("  {at:>4} {step}")).collect();
     let from = steps.len().saturating_sub(60);
-    format!("seed {seed}, step {}: {what}\n{}\nreplay: make simulate SEED={seed}\n", run.steps.len(), steps[from..].join("\n"))
+    format!("seed {seed}, step {}: {what}\n{}\nreplay: make simulate SEED={seed}{long}\n", run.steps.len(), steps[from..].join("\n"))
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -96,7 +98,8 @@ fn whatever_happens_no_seed_loses_doubles_or_changes_a_record() {
         None => (number("FROM").unwrap_or(1), number("SEEDS").unwrap_or(SEEDS)),
     };
     // All of them long, to look for what takes many steps.
-    let length = |seed| if number("LONG").is_some() { LONG } else { length(seed) };
+    let all_long = number("LONG").is_some();
+    let length = |seed| if all_long { LONG } else { length(seed) };
     let (next, failed, started) = (AtomicU64::new(from), Mutex::new(Vec::new()), Instant::now());
     let steps = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -111,12 +114,15 @@ fn whatever_happens_no_seed_loses_doubles_or_changes_a_record() {
                     }
                     let run = simulate(&runtime, &starts, seed, length(seed), None);
                     steps.fetch_add(run.steps.len() as u64, Ordering::Relaxed);
+                    if (seed - from + 1).is_multiple_of(1000) {
+                        println!("seed {seed} after {:.0} s", started.elapsed().as_secs_f64());
+                    }
                     if count == 1 {
                         println!("{}", run.trace.concat().join("\n"));
                         println!("{}", run.steps.join("\n"));
                     }
                     if let Err(what) = &run.found {
-                        failed.lock().unwrap().push(report(seed, &run, what));
+                        failed.lock().unwrap().push(report(seed, &run, what, if all_long { " LONG=1" } else { "" }));
                     }
                 }
             });
