@@ -14,7 +14,8 @@
 //! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
 //!
 //! When you change bytes on disk, also touch `docs/formats/wal.md` or `docs/formats/lake.md` and add a golden file for the
-//! new version under `tests/golden`. When you add a file system call that can fail, put it behind [`Disk`].
+//! new version under `tests/golden`. When you add a file system call that can fail, put it behind [`Disk`]: `tests/simulation/` then
+//! fails it, and holds what comes back against what was sent.
 //!
 //! This crate knows no query language, no protocol and no HTTP.
 
