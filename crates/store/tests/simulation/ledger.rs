@@ -168,10 +168,11 @@ mod tests {
     fn the_last_written_of_two_points_wins() {
         let mut ledger = Ledger::default();
         for (at, state) in [(1, State::Stored), (2, State::Stored), (3, State::Gone)] {
-            ledger.add(Batch { table: Table::Samples, records: Vec::new(), contested: vec![(0, at)], state, step: 0 });
+            let records = vec![record(&at.to_string())];
+            ledger.add(Batch { table: Table::Samples, records, contested: vec![(0, at)], state, step: 0 });
         }
         let mut check = |contested: &[(i64, u64)]| {
-            let found = Found { records: Vec::new(), contested: contested.to_vec() };
+            let found = Found { records: vec![record("1"), record("2")], contested: contested.to_vec() };
             ledger.check(Table::Samples, &found, Eyes::Own { life: 1 })
         };
         check(&[(0, 1), (0, 2)]).unwrap();
