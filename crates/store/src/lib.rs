@@ -27,6 +27,7 @@ mod head;
 mod lake;
 mod lock;
 mod options;
+mod remote;
 mod scan;
 mod shard;
 mod stats;
@@ -35,6 +36,7 @@ mod wal;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskFile, LocalDisk};
-pub use options::ShardOptions;
+pub use options::{LakePlace, ShardOptions, WalPlace};
+pub use remote::{Remote, RemoteOptions};
 pub use shard::Shard;
-pub use stats::{ShardStats, TableStats};
+pub use stats::{CacheStats, ShardStats, TableStats};
