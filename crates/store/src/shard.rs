@@ -416,9 +416,8 @@ fn replay(options: &ShardOptions, tables: &Tables, log: &dyn Segments) -> Result
     log.claim(committed).map_err(|error| Error::unavailable("cannot claim the log").because(error))?;
     let wanted = |table, seq| seq > tables.of(table).committed_seq();
     let mut slots = HashMap::new();
-    let recovered = recover(log, true, wanted, |seq, table, logged| {
-        tables.of(table).replay(seq, &logged, &mut slots, options.clock.now_ms())
-    })?;
+    let recovered =
+        recover(log, true, wanted, |seq, table, logged| tables.of(table).replay(seq, &logged, &mut slots, options.clock.now_ms()))?;
     if recovered.torn_bytes > 0 {
         tracing::warn!(shard = options.name, bytes = recovered.torn_bytes, "cut the log behind its last whole frame: a crash left it torn");
     }

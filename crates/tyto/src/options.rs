@@ -270,7 +270,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_lake_elsewhere_needs_no_more_than_its_url() {
-        let settings = options("lake = \"s3://bucket/tyto\"\nlake_endpoint = \"http://127.0.0.1:1\"\nwal = \"object\"").resolve().expect("stands");
+        let settings =
+            options("lake = \"s3://bucket/tyto\"\nlake_endpoint = \"http://127.0.0.1:1\"\nwal = \"object\"").resolve().expect("stands");
         let shard = settings.storage.shard("default", &settings.data_dir).expect("a place");
         let LakePlace::Remote(remote) = shard.lake else { panic!("the lake is local") };
         assert_eq!((remote.url(), shard.wal), ("s3://bucket/tyto/shards/default", WalPlace::Object));

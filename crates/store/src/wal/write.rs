@@ -389,7 +389,6 @@ fn apply(sink: &dyn Sink, first_seq: u64, table: Table, records: Option<&RecordB
         false => sink.apply_known(first_seq + u64::from(records.is_some()), known),
     };
     points.and(series).map(|series| Taken { series, forgotten: false })
-    }
 }
 
 #[cfg(test)]
@@ -430,7 +429,8 @@ mod tests {
     }
 
     fn wal(options: ShardOptions, apply: impl Fn() -> Result<()> + Send + Sync + 'static) -> Wal {
-        Wal::start(&options, segments(&options).journal(Vec::new()), 1, Arc::new(Scripted(apply, Mutex::new(PointsWriter::new().unwrap())))).unwrap()
+        Wal::start(&options, segments(&options).journal(Vec::new()), 1, Arc::new(Scripted(apply, Mutex::new(PointsWriter::new().unwrap()))))
+            .unwrap()
     }
 
     #[tokio::test]
