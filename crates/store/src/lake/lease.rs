@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::remote::{Put, Remote};
 
 const NAME: &str = "LOCK";
+/// Times that somebody else may be faster.
+const TRIES_MAX: usize = 10;
 /// Of `docs/formats/lake.md`.
 const VERSION: u32 = 1;
 
@@ -56,7 +58,7 @@ impl Lease {
     /// Takes the right to write, or says who has it.
     pub(crate) async fn take(remote: &Remote, candidate: Candidate) -> Result<Arc<Self>> {
         let unavailable = |error: std::io::Error| Error::unavailable(format!("cannot lock {}", remote.url())).because(error);
-        loop {
+        for _ in 0..TRIES_MAX {
             let found = read(remote).await.map_err(unavailable)?;
             if let Some((lock, _)) = &found
                 && !candidate.may_succeed(lock, remote)?
@@ -83,6 +85,7 @@ impl Lease {
                 Put::Conflict => {}
             }
         }
+        Err(Error::unavailable(format!("cannot lock {}", remote.url())).because("others try, too, or the store does not do conditional puts"))
     }
 
     pub(crate) fn epoch(&self) -> u64 {

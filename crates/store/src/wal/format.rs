@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_is_no_segment() {
+        let claim = claim("6f1d2c1e-0000-4000-8000-000000000001", 7);
+        assert_eq!(claim, b"TYTOCLAIM 6f1d2c1e-0000-4000-8000-000000000001 7\n", "version 1, read for ever");
+        assert!(is_claim(&claim) && !is_claim(&segment_header()));
+        let mut segment = segment_header().to_vec();
+        assert_eq!((last_seq(&claim), last_seq(&segment)), (0, 0));
+        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema())).unwrap();
+        [4, 5].into_iter().for_each(|seq| push_frame(&mut segment, FrameHeader::new(seq, 4, Table::Spans), &payload));
+        assert_eq!(last_seq(&segment), 5);
+    }
+
+    #[test]
     fn a_segment_is_named_by_its_first_sequence_number() {
         assert_eq!(segment_seq(&segment_name(42)), Some(42));
         assert_eq!(segment_seq("42.wal"), None);
