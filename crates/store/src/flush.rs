@@ -131,7 +131,11 @@ impl Flusher {
         let mut lake = match self.settled().await {
             Ok(lake) => lake,
             Err(error) => {
-                write::discard(&self.options, &new);
+                blocking(move || {
+                    write::discard(&new);
+                    Ok(())
+                })
+                .await?;
                 return Err(error);
             }
         };
@@ -154,15 +158,22 @@ impl Flusher {
         }
         let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
         let now = self.options.clock.now_ms();
-        lake.replaced.retain(|(file, replaced_ms)| {
-            if Arc::strong_count(file) > 1 || now.saturating_sub(*replaced_ms) < age_min {
-                return true;
+        let kept = |(file, replaced_ms): &(Arc<LakeFile>, i64)| Arc::strong_count(file) > 1 || now.saturating_sub(*replaced_ms) < age_min;
+        let (kept, mut gone): (Vec<_>, Vec<_>) = std::mem::take(&mut lake.replaced).into_iter().partition(kept);
+        lake.replaced = kept;
+        if gone.is_empty() {
+            return;
+        }
+        let rest = blocking(move || {
+            while let Some((file, _)) = gone.pop() {
+                if let Err(error) = file.remove() {
+                    tracing::warn!(path = file.address(), %error, "cannot delete a replaced lake file; the next open will");
+                    break;
+                }
             }
-            if let Err(error) = self.options.disk.remove(&file.path) {
-                tracing::warn!(path = %file.path.display(), %error, "cannot delete a replaced lake file; the next open will");
-            }
-            false
+            Ok(gone)
         });
+        lake.replaced.extend(rest.await.unwrap_or_default());
     }
 
     async fn settled(&self) -> Result<MutexGuard<'_, Lake>> {

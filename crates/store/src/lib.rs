@@ -7,6 +7,9 @@
 //! `lake/write.rs` writes it as sorted Parquet, `lake/commit.rs` commits it with the log position, durably through
 //! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files.
 //!
+//! Where bytes go: `wal/segments.rs` (the log: `wal/files.rs` on [`Disk`], `wal/objects.rs`) and `lake/folder.rs` (the tables: local on
+//! [`Disk`], `lake/remote.rs` with `lake/cache.rs` before it) over `remote.rs`, an object store; `lake/lease.rs` keeps a second writer out.
+//!
 //! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
 //! `scan/work.rs` (one unit after the other, each step on a blocking thread) > `scan/read.rs` (filter columns first, the
 //! rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
@@ -28,6 +31,7 @@ mod head;
 mod lake;
 mod lock;
 mod options;
+mod remote;
 mod scan;
 mod shard;
 mod stats;
@@ -36,6 +40,7 @@ mod wal;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskFile, LocalDisk};
-pub use options::ShardOptions;
+pub use options::{LakePlace, ShardOptions, WalPlace};
+pub use remote::{Remote, RemoteOptions};
 pub use shard::Shard;
-pub use stats::{ShardStats, TableStats};
+pub use stats::{CacheStats, ShardStats, TableStats};

@@ -2,7 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Clock, Disk, LocalDisk, SystemClock};
+use crate::lake::folder::{Folder, LocalFolder};
+use crate::lake::lease::Lease;
+use crate::lake::remote::RemoteFolder;
+use crate::{Clock, Disk, LocalDisk, Remote, SystemClock};
 
 /// How one shard stores. Start from [`ShardOptions::new`] and change what should differ.
 #[derive(Clone, Debug)]
@@ -10,8 +13,16 @@ pub struct ShardOptions {
     /// The label `shard` of its metrics, and part of the Delta transaction's app id `tyto/<name>`: a shard keeps its name
     /// as long as it lives.
     pub name: String,
-    /// Holds `LOCK`, `wal/` and `lake/`.
+    /// Holds `LOCK`; `wal/` and `lake/` where they are local; `cache/` and `lake.json` where the lake is not.
     pub dir: PathBuf,
+    pub lake: LakePlace,
+    pub wal: WalPlace,
+    /// Bytes of remote lake files that are held in memory.
+    pub cache_memory_bytes_max: u64,
+    /// Bytes of remote lake files that are held on the local disk; 0 for a node without one.
+    pub cache_disk_bytes_max: u64,
+    /// How long the holder of a shard whose log is in an object store must be silent before another takes over.
+    pub lease_silence_max: Duration,
     /// Shortest time between two fsyncs while requests keep coming; a request that finds the log idle for so long does
     /// not wait.
     pub wal_group_interval: Duration,
@@ -65,6 +76,11 @@ impl ShardOptions {
         Self {
             name: name.into(),
             dir: dir.into(),
+            lake: LakePlace::Local,
+            wal: WalPlace::Disk,
+            cache_memory_bytes_max: 64 << 20,
+            cache_disk_bytes_max: 4 << 30,
+            lease_silence_max: Duration::from_secs(15),
             wal_group_interval: Duration::from_millis(2),
             wal_segment_bytes_max: 64 << 20,
             wal_queue_bytes_max: 128 << 20,
@@ -95,7 +111,48 @@ impl ShardOptions {
         self.dir.join("wal")
     }
 
-    pub(crate) fn table_dir(&self, table: model::Table) -> PathBuf {
-        self.dir.join("lake").join(table.name())
+    pub(crate) fn lake_dir(&self) -> PathBuf {
+        self.dir.join("lake")
     }
+
+    /// Where the files of a table lie.
+    pub(crate) fn folder(&self, table: model::Table) -> Arc<dyn Folder> {
+        match &self.lake {
+            LakePlace::Local => Arc::new(LocalFolder { disk: self.disk.clone(), dir: self.lake_dir().join(table.name()) }),
+            LakePlace::Remote(remote) => Arc::new(RemoteFolder { remote: remote.within(&format!("lake/{}", table.name())) }),
+        }
+    }
+}
+
+/// Where the tables lie.
+#[derive(Clone, Debug)]
+pub enum LakePlace {
+    /// In `lake/` of the shard's directory.
+    Local,
+    /// In `lake/` of this place in an object store.
+    Remote(Remote),
+}
+
+impl LakePlace {
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::Local => None,
+            Self::Remote(remote) => Some(remote),
+        }
+    }
+
+    /// Of a remote lake that is open for writing.
+    pub(crate) fn lease(&self) -> Option<Arc<Lease>> {
+        self.remote()?.lease.clone()
+    }
+}
+
+/// Where the write-ahead log lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalPlace {
+    /// In `wal/` of the shard's directory.
+    Disk,
+    /// Beside a remote lake, so that a node without a disk loses nothing. Every group of requests is a put, which takes
+    /// longer than an fsync and costs money: give `wal_group_interval` a tenth of a second or more.
+    Object,
 }

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -14,14 +15,16 @@ use crate::flush::{self, Flusher, blocking};
 use crate::head::bytes_of;
 use crate::lake::commit::{LakeTable, Opened};
 use crate::lake::footers::Footers;
+use crate::lake::place;
 use crate::lake::write::same_schema;
 use crate::lock::lock;
 use crate::table::ShardTable;
 use crate::wal::format::Payload;
 use crate::wal::points::PointsWriter;
 use crate::wal::read::{Recovered, recover};
+use crate::wal::segments::{Segments, segments};
 use crate::wal::write::{Held, Sink, Taken, Wal, WriteRequest};
-use crate::{ShardOptions, ShardStats, scan};
+use crate::{ShardOptions, ShardStats, WalPlace, scan};
 
 /// Payloads larger than this are compressed on a blocking thread.
 const ENCODE_INLINE_BYTES_MAX: usize = 1 << 20;
@@ -68,11 +71,13 @@ impl Tables {
 impl Shard {
     /// Opens for reading and writing, after recovering what a crash left. Only one process may: the error names it.
     pub async fn open(options: ShardOptions) -> Result<Arc<Self>> {
-        let options = Arc::new(options);
         let cannot_create = |error| Error::unavailable(format!("cannot create {}", options.dir.display())).because(error);
         options.disk.create_dir(&options.dir).map_err(cannot_create)?;
         let lock = lock(&options.dir)?;
-        options.disk.create_dir(&options.wal_dir()).map_err(cannot_create)?;
+        if options.wal == WalPlace::Disk {
+            options.disk.create_dir(&options.wal_dir()).map_err(cannot_create)?;
+        }
+        let options = Arc::new(place::enter(options).await?);
         // All to their end: one that fails must not stop another between a write and its sync.
         let opened = futures::future::join_all(Table::ALL.map(|table| LakeTable::open(options.clone(), table, false))).await;
         let (mut each, mut lakes) = (Vec::new(), Vec::new());
@@ -82,8 +87,9 @@ impl Shard {
             lakes.push(lake);
         }
         let tables = Arc::new(Tables { each, applied_seq: AtomicU64::new(0) });
-        let (replayed, target) = (options.clone(), tables.clone());
-        let recovered = blocking(move || replay(&replayed, &target)).await?;
+        let log = segments(&options);
+        let (replayed, target, source) = (options.clone(), tables.clone(), log.clone());
+        let recovered = blocking(move || replay(&replayed, &target, &*source)).await?;
         let mut flushers = Vec::new();
         for (table, lake) in tables.each.iter().zip(lakes) {
             let replaced = lake.remove_orphans(&table.files(), recovered.last_seq).await?;
@@ -91,7 +97,7 @@ impl Shard {
         }
         let wake = Arc::new(Notify::new());
         let sink = Arc::new(Heads { options: options.clone(), tables: tables.clone(), wake: wake.clone() });
-        let wal = Wal::start(&options, recovered.segments, tables.applied_seq() + 1, sink)?;
+        let wal = Wal::start(&options, log.journal(recovered.segments), tables.applied_seq() + 1, sink)?;
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let closed = AtomicBool::new(false);
         let footers = Arc::new(Footers::new(options.footer_bytes_max));
@@ -105,23 +111,25 @@ impl Shard {
                 move || tend(weak.clone())
             }));
         }
+        if shard.inner.options.wal == WalPlace::Object {
+            tokio::spawn(keep_lease(Arc::downgrade(&shard.inner), shard.inner.options.lease_silence_max / 3));
+        }
         Ok(shard)
     }
 
     /// Opens for reading beside a dead or a living server: takes no lock and changes nothing on disk. Shows the lake and
     /// what the log held past it, both as they were now.
     pub async fn open_read_only(options: ShardOptions) -> Result<Arc<Self>> {
-        let options = Arc::new(options);
-        if !options.dir.is_dir() {
+        if options.lake.remote().is_none() && !options.dir.is_dir() {
             return Err(Error::new(Code::NotFound, format!("cannot open {}: there is no such directory", options.dir.display())));
         }
+        let options = Arc::new(place::enter_read_only(options)?);
         // The log first: what is flushed between the two readings is then seen twice and skipped once, not lost.
-        let log = options.clone();
+        let log = segments(&options);
         let frames = blocking(move || {
             let mut frames = Vec::new();
             recover(
-                &*log.disk,
-                &log.wal_dir(),
+                &*log,
                 false,
                 |_, _| true,
                 |seq, table, logged| {
@@ -204,6 +212,12 @@ impl Shard {
                 Ok(())
             })
             .await?;
+            // A lake that lacks rows stays this directory's.
+            if let Some(lease) = inner.options.lake.lease().filter(|_| flushed.is_ok())
+                && let Err(error) = lease.release().await
+            {
+                tracing::warn!(error = error.chain(), "cannot let go of the lake; another directory must wait for it, or may not have it");
+            }
             if let Some(Err(error)) = inner.lock.as_ref().map(File::unlock) {
                 tracing::warn!(%error, "cannot let go of the shard's lock; the end of the process will");
             }
@@ -216,6 +230,7 @@ impl Shard {
         ShardStats {
             wal_bytes: self.inner.wal.as_ref().map_or(0, Wal::bytes),
             wal_segments: self.inner.wal.as_ref().map_or(0, Wal::segments),
+            cache: self.inner.options.lake.remote().and_then(|remote| remote.cache.as_ref()).map(|cache| cache.stats()),
             tables: self.inner.tables.each.iter().map(|table| table.stats()).collect(),
         }
     }
@@ -240,6 +255,9 @@ impl Ingest<Placed> for Shard {
         let Placed { table, records, known, .. } = batch;
         if records.num_rows() == 0 && known.is_empty() {
             return Ok(Ack::default());
+        }
+        if let Some(lease) = self.inner.options.lake.lease() {
+            lease.check()?;
         }
         let held = self.inner.admit(bytes_of(&records) + known.bytes())?;
         let accepted_records = table.records_in(&records)? + known.len() as u64;
@@ -393,19 +411,31 @@ impl Sink for Heads {
 }
 
 /// Brings what the lake has not seen from the log into the heads.
-fn replay(options: &ShardOptions, tables: &Tables) -> Result<Recovered> {
+fn replay(options: &ShardOptions, tables: &Tables, log: &dyn Segments) -> Result<Recovered> {
+    let committed = tables.each.iter().map(|table| table.committed_seq()).max().unwrap_or_default();
+    log.claim(committed).map_err(|error| Error::unavailable("cannot claim the log").because(error))?;
     let wanted = |table, seq| seq > tables.of(table).committed_seq();
     let mut slots = HashMap::new();
-    let recovered = recover(&*options.disk, &options.wal_dir(), true, wanted, |seq, table, logged| {
-        tables.of(table).replay(seq, &logged, &mut slots, options.clock.now_ms())
-    })?;
+    let recovered =
+        recover(log, true, wanted, |seq, table, logged| tables.of(table).replay(seq, &logged, &mut slots, options.clock.now_ms()))?;
     if recovered.torn_bytes > 0 {
         tracing::warn!(shard = options.name, bytes = recovered.torn_bytes, "cut the log behind its last whole frame: a crash left it torn");
     }
-    let committed = tables.each.iter().map(|table| table.committed_seq()).max().unwrap_or_default();
     tables.applied_seq.store(recovered.last_seq.max(committed), Ordering::Release);
     metrics::counter!("tyto_recovered_frames_total", "shard" => options.name.clone()).increment(recovered.frames);
     Ok(recovered)
+}
+
+/// Says every so often that the holder of the shard lives, as long as it does.
+async fn keep_lease(inner: Weak<Inner>, interval: Duration) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let lease = inner.upgrade().filter(|inner| !inner.closed.load(Ordering::Acquire)).and_then(|inner| inner.options.lake.lease());
+        let Some(lease) = lease else { return };
+        if let Err(error) = lease.beat().await {
+            tracing::warn!(error = error.chain(), "cannot renew the lock of the lake");
+        }
+    }
 }
 
 async fn tend(inner: Weak<Inner>) -> bool {

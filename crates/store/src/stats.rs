@@ -5,7 +5,23 @@ use model::Table;
 pub struct ShardStats {
     pub wal_bytes: u64,
     pub wal_segments: u64,
+    /// Of the files of a remote lake; none of a local one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheStats>,
     pub tables: Vec<TableStats>,
+}
+
+/// What the cache before a remote lake holds, and what it was asked for since the shard was opened. A block is up to 1 MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CacheStats {
+    pub memory_bytes: u64,
+    pub disk_bytes: u64,
+    /// Blocks found in memory, found on disk, and fetched.
+    pub memory_hits: u64,
+    pub disk_hits: u64,
+    pub misses: u64,
+    /// Blocks thrown away because they were not what was written.
+    pub forgotten: u64,
 }
 
 /// What one table of a shard holds. A head being flushed counts as head.

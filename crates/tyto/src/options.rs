@@ -1,14 +1,18 @@
 //! What the user may write ([`ServeOptions`]: flag over environment over file), and what it comes to ([`Settings`]).
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::{Error, Result};
 use serde::Deserialize;
+use store::{LakePlace, Remote, RemoteOptions, ShardOptions, WalPlace};
 
 /// A query that nobody waits for any longer than this is not worth its memory.
 const QUERY_TIMEOUT_SECONDS_MAX: u64 = 86_400;
+
+/// Shortest time between two puts of the log: each costs money, and senders wait for one round trip anyway.
+const OBJECT_GROUP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Every option is a flag, a key of the configuration file, and an environment variable.
 #[derive(clap::Args, Clone, Debug, Default, Deserialize)]
@@ -22,6 +26,30 @@ pub(crate) struct ServeOptions {
     /// Where logs, spans and samples are kept [default: ./tyto-data]
     #[arg(long, env = "TYTO_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+
+    /// Where the lake lies, if not in the data directory: `s3://bucket/prefix`. Credentials come from the standard AWS_* variables
+    #[arg(long, env = "TYTO_LAKE", value_name = "URL")]
+    pub(crate) lake: Option<String>,
+
+    /// Endpoint of an S3-compatible store, for example http://127.0.0.1:9000 [default: AWS_ENDPOINT_URL, or Amazon's own]
+    #[arg(long, env = "TYTO_LAKE_ENDPOINT", value_name = "URL")]
+    pub(crate) lake_endpoint: Option<String>,
+
+    /// Region of the store [default: AWS_REGION]
+    #[arg(long, env = "TYTO_LAKE_REGION", value_name = "NAME")]
+    pub(crate) lake_region: Option<String>,
+
+    /// Where the write-ahead log lies: on this node's disk, or as objects beside the lake [default: disk]
+    #[arg(long, env = "TYTO_WAL", value_name = "PLACE")]
+    pub(crate) wal: Option<Wal>,
+
+    /// Bytes of remote files that are held in memory [default: 67108864]
+    #[arg(long, env = "TYTO_CACHE_MEMORY_BYTES_MAX", value_name = "BYTES")]
+    pub(crate) cache_memory_bytes_max: Option<u64>,
+
+    /// Bytes of remote files that are held in the data directory [default: 4294967296]
+    #[arg(long, env = "TYTO_CACHE_DISK_BYTES_MAX", value_name = "BYTES")]
+    pub(crate) cache_disk_bytes_max: Option<u64>,
 
     /// Address of the APIs and the page; port 0 picks a free one [default: 127.0.0.1:7070]
     #[arg(long, env = "TYTO_HTTP", value_name = "HOST:PORT")]
@@ -73,10 +101,51 @@ pub(crate) struct ServeOptions {
     pub(crate) query_memory_bytes_max: Option<usize>,
 }
 
+/// Where the write-ahead log lies.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Wal {
+    #[default]
+    Disk,
+    Object,
+}
+
+/// Where a shard is kept, as far as it is not the data directory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StorageSettings {
+    pub(crate) lake: Option<String>,
+    pub(crate) lake_endpoint: Option<String>,
+    pub(crate) lake_region: Option<String>,
+    pub(crate) wal: Wal,
+    pub(crate) cache_memory_bytes_max: Option<u64>,
+    pub(crate) cache_disk_bytes_max: Option<u64>,
+}
+
+impl StorageSettings {
+    /// How the shard of this name is kept under a data directory. Must be called in a Tokio runtime.
+    pub(crate) fn shard(&self, name: &str, data_dir: &Path) -> Result<ShardOptions> {
+        let folder = format!("shards/{name}");
+        let mut options = ShardOptions::new(name, data_dir.join(&folder));
+        options.cache_memory_bytes_max = self.cache_memory_bytes_max.unwrap_or(options.cache_memory_bytes_max);
+        options.cache_disk_bytes_max = self.cache_disk_bytes_max.unwrap_or(options.cache_disk_bytes_max);
+        if let Some(url) = &self.lake {
+            let (endpoint, region) = (self.lake_endpoint.clone(), self.lake_region.clone());
+            let remote = Remote::connect(url, &RemoteOptions { endpoint, region, ..RemoteOptions::default() })?;
+            options.lake = LakePlace::Remote(remote.within(&folder));
+        }
+        if self.wal == Wal::Object {
+            options.wal = WalPlace::Object;
+            options.wal_group_interval = OBJECT_GROUP_INTERVAL;
+        }
+        Ok(options)
+    }
+}
+
 /// The options with every default filled in and every address resolved.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
+    pub(crate) storage: StorageSettings,
     pub(crate) http: SocketAddr,
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
@@ -106,6 +175,14 @@ impl ServeOptions {
 
         let settings = Settings {
             data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "tyto-data".into()),
+            storage: StorageSettings {
+                lake: self.lake.or(file.lake),
+                lake_endpoint: self.lake_endpoint.or(file.lake_endpoint),
+                lake_region: self.lake_region.or(file.lake_region),
+                wal: self.wal.or(file.wal).unwrap_or_default(),
+                cache_memory_bytes_max: self.cache_memory_bytes_max.or(file.cache_memory_bytes_max),
+                cache_disk_bytes_max: self.cache_disk_bytes_max.or(file.cache_disk_bytes_max),
+            },
             http: address("http", self.http.or(file.http), "127.0.0.1:7070")?,
             otlp_grpc: address("otlp_grpc", self.otlp_grpc.or(file.otlp_grpc), "127.0.0.1:4317")?,
             otlp_http: address("otlp_http", self.otlp_http.or(file.otlp_http), "127.0.0.1:4318")?,
@@ -189,6 +266,19 @@ mod tests {
         std::fs::write(&path, "htpp = 1").expect("written");
         let refused = flags.resolve().expect_err("unknown key");
         assert!(refused.chain().contains("htpp"), "{}", refused.chain());
+    }
+
+    #[tokio::test]
+    async fn a_lake_elsewhere_needs_no_more_than_its_url() {
+        let settings =
+            options("lake = \"s3://bucket/tyto\"\nlake_endpoint = \"http://127.0.0.1:1\"\nwal = \"object\"").resolve().expect("stands");
+        let shard = settings.storage.shard("default", &settings.data_dir).expect("a place");
+        let LakePlace::Remote(remote) = shard.lake else { panic!("the lake is local") };
+        assert_eq!((remote.url(), shard.wal), ("s3://bucket/tyto/shards/default", WalPlace::Object));
+        assert!(shard.wal_group_interval >= Duration::from_millis(100));
+        let nowhere = options("lake = \"bucket\"").resolve().expect("stands").storage.shard("default", Path::new("data"));
+        assert!(nowhere.expect_err("no URL").what.contains("\"bucket\""));
+        assert!(toml::from_str::<ServeOptions>("wal = \"tape\"").is_err());
     }
 
     #[test]

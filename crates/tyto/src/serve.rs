@@ -9,7 +9,7 @@ use std::time::Duration;
 use catalog::Live;
 use model::{Code, Error, Result};
 use present::Admin as _;
-use store::{Shard, ShardOptions};
+use store::Shard;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::watch;
@@ -80,7 +80,7 @@ impl Server {
 
         let metrics = Metrics::install();
         let catalog = Arc::new(Live::load(settings.catalog.clone()).map_err(|problems| wiring::unusable(&problems))?);
-        let shard = Shard::open(ShardOptions::new("default", settings.data_dir.join("shards/default"))).await?;
+        let shard = Shard::open(settings.storage.shard("default", &settings.data_dir)?).await?;
         let (stop, stopping) = watch::channel(false);
         let wired = wiring::wire(&settings, catalog, shard, metrics.clone(), stopping.clone());
 

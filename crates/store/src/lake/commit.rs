@@ -1,37 +1,39 @@
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::table::builder::DeltaTableBuilder;
 use deltalake_core::{DeltaTable, DeltaTableError, checkpoints};
 use futures::TryStreamExt;
 use model::{Code, Error, Result, Table};
-use url::Url;
+use object_store::ObjectMeta;
 
 use super::compact::written_seq;
 use super::files::{FileStats, LakeFile};
-use super::object::DurableFiles;
-use crate::disk::{remove_staged, write_whole};
-use crate::{Disk, ShardOptions};
+use super::folder::Folder;
+use super::lease::Lease;
+use crate::ShardOptions;
+use crate::flush::blocking;
 
 /// The version of `docs/formats/lake.md` that the files follow.
 const FORMAT_VERSION: u32 = 1;
 const FORMAT_KEY: &str = "tyto.formatVersion";
+/// Other writers that a claim meets at most; after the first the lock is ours, so there is hardly a second.
+const CLAIMS_MAX: usize = 10;
 
-/// The Delta log of one table. This process is its only writer: the shard's lock sees to that.
+/// The Delta log of one table. This process is its only writer: the shard's lock sees to that, and in an object store
+/// [`Lease`] with the claims below.
 pub(crate) struct LakeTable {
     options: Arc<ShardOptions>,
     table: Table,
-    dir: PathBuf,
+    folder: Arc<dyn Folder>,
     app_id: String,
     delta: DeltaTable,
     /// The files of a commit that reported an error; the log may hold them all the same.
-    doubtful: Option<Vec<PathBuf>>,
+    doubtful: Option<Vec<String>>,
     commits_since_checkpoint: u64,
 }
 
@@ -46,32 +48,17 @@ pub(crate) struct Opened {
 impl LakeTable {
     /// Opens the table, or creates it. None when only reading and there is no table.
     pub(crate) async fn open(options: Arc<ShardOptions>, table: Table, read_only: bool) -> Result<Option<Opened>> {
-        let dir = std::path::absolute(options.table_dir(table))
-            .map_err(|error| Error::invalid("cannot resolve the data directory").because(error))?;
-        let what = format!("cannot open table {} in {}", table.name(), dir.display());
+        let folder = options.folder(table);
+        let what = format!("cannot open table {} in {}", table.name(), folder.address(""));
         let failed = |error: DeltaTableError| {
             // Bytes that came and make no sense are damage; bytes that did not come are not.
             let mut causes = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source());
-            let code = if causes.any(|cause| cause.is::<std::io::Error>()) { Code::Unavailable } else { Code::Corrupt };
+            let unread = |cause: &(dyn std::error::Error + 'static)| cause.is::<std::io::Error>() || is_unanswered(cause);
+            let code = if causes.any(unread) { Code::Unavailable } else { Code::Corrupt };
             Error::new(code, what.clone()).because(error)
         };
-        let log = dir.join("_delta_log");
-        if read_only && !log.is_dir() {
-            return Ok(None);
-        }
-        if !read_only {
-            // From the top, so that every directory's own entry is durable.
-            for dir in [options.dir.join("lake"), dir.clone(), log.clone()] {
-                options.disk.create_dir(&dir).map_err(|error| Error::unavailable(what.clone()).because(error))?;
-            }
-            remove_staged(&*options.disk, &log).map_err(|error| Error::unavailable(what.clone()).because(error))?;
-            renew_newest_commit(&*options.disk, &log)?;
-        }
-        let url = Url::from_directory_path(&dir).map_err(|()| Error::invalid(what.clone()))?;
-        let store = Arc::new(DurableFiles::new(options.disk.clone()));
-        let mut delta = DeltaTableBuilder::from_url(url.clone())
-            .and_then(|builder| builder.with_storage_backend(store, url).build())
-            .map_err(failed)?;
+        let Some(log) = folder.log(read_only)? else { return Ok(None) };
+        let mut delta = DeltaTable::new(log);
         let exists = delta.verify_deltatable_existence().await.map_err(failed)?;
         match exists {
             true => delta.load().await.map_err(failed)?,
@@ -79,9 +66,12 @@ impl LakeTable {
             false => delta = create(&delta, table).await.map_err(failed)?,
         }
         let mut lake =
-            Self { app_id: format!("tyto/{}", options.name), options, table, dir, delta, doubtful: None, commits_since_checkpoint: 0 };
+            Self { app_id: format!("tyto/{}", options.name), options, table, folder, delta, doubtful: None, commits_since_checkpoint: 0 };
         lake.check_format()?;
-        lake.commits_since_checkpoint = lake.version().saturating_sub(newest_checkpoint(&*lake.options.disk, &log)?);
+        if let Some(lease) = lake.lease().filter(|_| !read_only) {
+            lake.claim(&lease).await?;
+        }
+        lake.commits_since_checkpoint = lake.version().saturating_sub(lake.newest_checkpoint().await.map_err(failed)?);
         let (files, committed_seq) = (lake.files().map_err(failed)?, lake.committed_seq().await.map_err(failed)?);
         Ok(Some(Opened { lake, files, committed_seq }))
     }
@@ -112,23 +102,64 @@ impl LakeTable {
         new: &[LakeFile],
     ) -> Result<()> {
         assert!(self.doubtful.is_none(), "a doubtful commit is resolved before the next");
-        let failed = |error: DeltaTableError| Error::unavailable("cannot commit to the Delta log").because(error);
+        if let Some(lease) = self.lease() {
+            lease.check()?;
+        }
+        self.doubtful = Some(new.iter().map(|file| file.name.clone()).collect());
+        let committed = self.try_commit(actions, operation, transaction).await;
+        committed.map_err(|error| self.cannot("commit to", error))?;
+        self.doubtful = None;
+        Ok(())
+    }
+
+    fn cannot(&self, verb: &str, error: DeltaTableError) -> Error {
+        Error::unavailable(format!("cannot {verb} the Delta log of {}", self.folder.address(""))).because(error)
+    }
+
+    async fn try_commit(
+        &mut self,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        transaction: Option<Transaction>,
+    ) -> Result<(), DeltaTableError> {
         let mut properties =
             CommitProperties::default().with_max_retries(0).with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
         if let Some(transaction) = transaction {
             properties = properties.with_application_transaction(transaction);
         }
-        let state = self.delta.snapshot().map_err(failed)?.clone();
-        self.doubtful = Some(new.iter().map(|file| file.path.clone()).collect());
+        let state = self.delta.snapshot()?.clone();
         let commit = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&state as &dyn TableReference), self.delta.log_store(), operation)
-            .await
-            .map_err(failed)?;
+            .await?;
         self.delta.state = Some(commit.snapshot());
-        self.doubtful = None;
         self.commits_since_checkpoint += 1;
         Ok(())
+    }
+
+    fn lease(&self) -> Option<Arc<Lease>> {
+        self.options.lake.lease()
+    }
+
+    /// Takes the next version of the log with a commit that adds nothing, and learns all before it: a commit still under way,
+    /// of ours that nobody answered or of an owner before us, can land no more.
+    async fn claim(&mut self, lease: &Lease) -> Result<()> {
+        let epoch = i64::try_from(lease.epoch()).unwrap_or(i64::MAX);
+        for _ in 0..CLAIMS_MAX {
+            self.delta.update_state().await.map_err(|error| self.cannot("read", error))?;
+            let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+            let owner = Transaction::new_with_last_update(format!("{}/owner", self.app_id), epoch, Some(self.options.clock.now_ms()));
+            match self.try_commit(Vec::new(), operation, Some(owner)).await {
+                Err(
+                    DeltaTableError::VersionAlreadyExists(_)
+                    | DeltaTableError::Transaction {
+                        source: TransactionError::VersionAlreadyExists(_) | TransactionError::MaxCommitAttempts(_),
+                    },
+                ) => lease.verify().await?,
+                claimed => return claimed.map_err(|error| self.cannot("claim", error)),
+            }
+        }
+        Err(Error::unavailable(format!("cannot claim the Delta log of {}: others write to it", self.folder.address(""))))
     }
 
     /// After a commit that reported an error: what the table holds by its own log, and none when there was no doubt.
@@ -136,15 +167,27 @@ impl LakeTable {
     pub(crate) async fn resolve(&mut self) -> Result<Option<(Vec<Arc<LakeFile>>, u64)>> {
         let Some(new) = self.doubtful.clone() else { return Ok(None) };
         let failed = |error: DeltaTableError| Error::unavailable("cannot read the Delta log again").because(error);
-        self.delta.update_state().await.map_err(failed)?;
-        let (files, committed_seq) = (self.files().map_err(failed)?, self.committed_seq().await.map_err(failed)?);
-        renew_newest_commit(&*self.options.disk, &self.dir.join("_delta_log"))?;
-        self.doubtful = None;
-        for path in new.iter().filter(|path| !files.iter().any(|file| file.path == **path)) {
-            if let Err(error) = self.options.disk.remove(path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove a file whose commit failed; the next open will");
+        match self.lease() {
+            Some(lease) => {
+                lease.verify().await?;
+                self.claim(&lease).await?;
             }
+            None => self.delta.update_state().await.map_err(failed)?,
         }
+        let (files, committed_seq) = (self.files().map_err(failed)?, self.committed_seq().await.map_err(failed)?);
+        self.folder.renew_newest_commit()?;
+        self.doubtful = None;
+        let gone: Vec<_> = new.into_iter().filter(|name| !files.iter().any(|file| file.name == *name)).collect();
+        let folder = self.folder.clone();
+        blocking(move || {
+            for name in gone {
+                if let Err(error) = folder.remove(&name) {
+                    tracing::warn!(path = folder.address(&name), %error, "cannot remove a file whose commit failed; the next open will");
+                }
+            }
+            Ok(())
+        })
+        .await?;
         Ok(Some((files, committed_seq)))
     }
 
@@ -217,7 +260,7 @@ impl LakeTable {
             .map(|view| {
                 let name = view.path().into_owned();
                 let stats = view.stats().and_then(|text| FileStats::from_json(self.table, &text)).unwrap_or_default();
-                Arc::new(LakeFile::new(self.dir.join(&name), name, u64::try_from(view.size()).unwrap_or_default(), stats))
+                Arc::new(LakeFile::new(self.folder.clone(), name, u64::try_from(view.size()).unwrap_or_default(), stats))
             })
             .collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -230,7 +273,7 @@ impl LakeTable {
     }
 
     fn check_format(&self) -> Result<()> {
-        let cannot = || Error::new(Code::Unsupported, format!("cannot read table {} in {}", self.table.name(), self.dir.display()));
+        let cannot = || Error::new(Code::Unsupported, format!("cannot read table {} in {}", self.table.name(), self.folder.address("")));
         let state = self.delta.snapshot().map_err(|error| cannot().because(error))?;
         let found = state.metadata().configuration().get(FORMAT_KEY).cloned().unwrap_or_default();
         match found.parse::<u32>() {
@@ -245,13 +288,13 @@ impl LakeTable {
     /// `logged_seq` is the last frame of the write-ahead log. A flush writes no row before its frame is durable, so a file
     /// that reaches beyond both log and table holds rows that are nowhere else: something took a commit away.
     pub(crate) async fn remove_orphans(&self, files: &[Arc<LakeFile>], logged_seq: u64) -> Result<Vec<(Arc<LakeFile>, i64)>> {
-        let what = format!("cannot clean up {}", self.dir.display());
+        let what = format!("cannot clean up {}", self.folder.address(""));
         let failed = |error: std::io::Error| Error::unavailable(what.clone()).because(error);
         let unread = |error: DeltaTableError| Error::unavailable(what.clone()).because(error);
-        let disk = &self.options.disk;
         let known: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let held_seq = self.committed_seq().await.map_err(unread)?.max(logged_seq);
-        let listed = disk.list(&self.dir).map_err(failed)?;
+        let folder = self.folder.clone();
+        let listed = blocking(move || Ok(folder.list())).await?.map_err(failed)?;
         let orphans: Vec<_> = listed.into_iter().filter(|(name, _)| name.ends_with(".parquet") && !known.contains(name.as_str())).collect();
         if let Some((name, _)) = orphans.iter().find(|(name, _)| written_seq(name).is_some_and(|seq| seq > held_seq)) {
             let why = format!(
@@ -259,7 +302,7 @@ impl LakeTable {
                 written_seq(name).unwrap_or_default()
             );
             return Err(
-                Error::new(Code::Corrupt, format!("cannot open table {} in {}", self.table.name(), self.dir.display())).because(why)
+                Error::new(Code::Corrupt, format!("cannot open table {} in {}", self.table.name(), self.folder.address(""))).because(why)
             );
         }
         if orphans.is_empty() {
@@ -268,20 +311,30 @@ impl LakeTable {
         let replaced = self.replaced_at_ms().await.map_err(unread)?;
         let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
         let now = self.options.clock.now_ms();
-        let mut kept = Vec::new();
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
         for (name, bytes) in orphans {
-            let path = self.dir.join(&name);
             match replaced.get(&name) {
                 Some(&at) if now.saturating_sub(at) < age_min => {
-                    kept.push((Arc::new(LakeFile::new(path, name, bytes, FileStats::default())), at));
+                    kept.push((Arc::new(LakeFile::new(self.folder.clone(), name, bytes, FileStats::default())), at));
                 }
                 _ => {
                     tracing::info!(table = self.table.name(), file = name, bytes, "removing a lake file that no commit names");
-                    disk.remove(&path).map_err(failed)?;
+                    gone.push(name);
                 }
             }
         }
+        let folder = self.folder.clone();
+        blocking(move || Ok(gone.iter().try_for_each(|name| folder.remove(name)))).await?.map_err(failed)?;
         Ok(kept)
+    }
+
+    /// The version of the newest checkpoint, 0 without one.
+    async fn newest_checkpoint(&self) -> Result<u64, DeltaTableError> {
+        let log = self.delta.log_store();
+        let version = |meta: ObjectMeta| meta.location.filename()?.split_once(".checkpoint")?.0.parse().ok();
+        let versions = log.object_store(None).list(Some(log.log_path())).map_ok(version);
+        let newest = versions.try_fold(0, |newest, version: Option<u64>| std::future::ready(Ok(newest.max(version.unwrap_or_default()))));
+        Ok(newest.await?)
     }
 
     /// Files that a compaction replaced, by name, and when.
@@ -303,27 +356,7 @@ async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, DeltaTab
         .await
 }
 
-/// Writes the newest commit once more, durably: whoever wrote it may have been killed, or may have seen an error, before its
-/// name was synced. Every older one was durable before the next began.
-fn renew_newest_commit(disk: &dyn Disk, log: &std::path::Path) -> Result<()> {
-    let failed = |error: std::io::Error| Error::unavailable(format!("cannot renew the newest commit of {}", log.display())).because(error);
-    let names = disk.list(log).map_err(failed)?;
-    let Some((newest, _)) = names.iter().rfind(|(name, _)| name.len() == 25 && name.ends_with(".json")) else { return Ok(()) };
-    let path = log.join(newest);
-    let bytes = disk.read(&path).map_err(failed)?;
-    // An empty file would pass for a commit that did nothing.
-    let whole = !bytes.is_empty()
-        && bytes.split(|&byte| byte == b'\n').all(|line| line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok());
-    if !whole {
-        let what = format!("cannot read commit {}", path.display());
-        return Err(Error::new(Code::Corrupt, what).because("it was whole when it was written and is not any more"));
-    }
-    write_whole(disk, &path, &[bytes.into()], true).map_err(failed)
-}
-
-/// The version of the newest checkpoint, 0 without one.
-fn newest_checkpoint(disk: &dyn Disk, log: &std::path::Path) -> Result<u64> {
-    let names = disk.list(log).map_err(|error| Error::unavailable(format!("cannot list {}", log.display())).because(error))?;
-    let version = |name: &str| name.split_once(".checkpoint")?.0.parse().ok();
-    Ok(names.iter().filter_map(|(name, _)| version(name)).max().unwrap_or_default())
+/// A store that said no, or nothing, and not that something is missing or makes no sense.
+fn is_unanswered(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(object_store::Error::Generic { .. } | object_store::Error::PermissionDenied { .. }))
 }

@@ -87,7 +87,7 @@ mod tests {
             ..ShardOptions::new("one", "nowhere")
         };
         let file = |(at, &bytes): (usize, &u64)| {
-            let file = LakeFile::new("nowhere".into(), at.to_string(), bytes, FileStats::default());
+            let file = LakeFile::new(ShardOptions::new("one", "nowhere").folder(Table::Logs), at.to_string(), bytes, FileStats::default());
             file.set_memory_bytes(bytes << 22);
             Arc::new(file)
         };
@@ -110,7 +110,7 @@ mod tests {
         let options = ShardOptions { compaction_memory_bytes_max: 3, ..ShardOptions::new("one", "nowhere") };
         let files: Vec<_> = (0..9)
             .map(|at| {
-                let file = LakeFile::new("nowhere".into(), at.to_string(), 1, FileStats::default());
+                let file = LakeFile::new(ShardOptions::new("one", "nowhere").folder(Table::Logs), at.to_string(), 1, FileStats::default());
                 file.set_memory_bytes(1);
                 Arc::new(file)
             })

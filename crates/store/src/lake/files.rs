@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{max, max_string, min, min_string};
@@ -11,7 +10,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use serde_json::{Map, Value, json};
 
+use super::folder::Folder;
 use super::handle::Handle;
+use crate::remote::Unreachable;
 
 /// A bound longer than this is not kept: statistics are read at every open.
 const BOUND_BYTES_MAX: usize = 256;
@@ -24,7 +25,7 @@ const MEMORY_FACTOR: u64 = 16;
 /// A Parquet file of the table as it is now. Files never change; who holds one can read it.
 #[derive(Debug)]
 pub(crate) struct LakeFile {
-    pub(crate) path: PathBuf,
+    folder: Arc<dyn Folder>,
     /// Relative to the table, as the Delta log has it.
     pub(crate) name: String,
     pub(crate) bytes: u64,
@@ -33,15 +34,25 @@ pub(crate) struct LakeFile {
 }
 
 impl LakeFile {
-    pub(crate) fn new(path: PathBuf, name: String, bytes: u64, stats: FileStats) -> Self {
-        Self { path, name, bytes, stats, memory_bytes: OnceLock::new() }
+    pub(crate) fn new(folder: Arc<dyn Folder>, name: String, bytes: u64, stats: FileStats) -> Self {
+        Self { folder, name, bytes, stats, memory_bytes: OnceLock::new() }
+    }
+
+    /// Where it lies, for people.
+    pub(crate) fn address(&self) -> String {
+        self.folder.address(&self.name)
+    }
+
+    /// Deletes it; blocks.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.folder.remove(&self.name)
     }
 
     /// Opens the file for reading, every byte checked. `known` is its footer, where somebody remembers it.
     pub(crate) fn open(&self, known: Option<ArrowReaderMetadata>) -> Result<(Handle, ArrowReaderMetadata)> {
-        let handle = File::open(&self.path)
-            .and_then(Handle::new)
-            .map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.path.display())).because(error))?;
+        let file = self.folder.open(&self.name, self.bytes);
+        let handle =
+            Handle::new(file.map_err(|error| Error::unavailable(format!("cannot open lake file {}", self.address())).because(error))?);
         let footer = known.map_or_else(|| self.footer(&handle), Ok)?;
         let handle = handle.checked(footer.metadata()).map_err(|error| self.corrupt(error))?;
         Ok((handle, footer))
@@ -72,8 +83,11 @@ impl LakeFile {
         let _ = self.memory_bytes.set(bytes);
     }
 
+    /// What reading it failed with: bytes that came and make no sense are damage, bytes that did not come are not.
     pub(crate) fn corrupt(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::new(Code::Corrupt, format!("cannot read lake file {}", self.path.display())).because(error)
+        let error = error.into();
+        let code = if Unreachable::is_told_by(&*error) { Code::Unavailable } else { Code::Corrupt };
+        Error::new(code, format!("cannot read lake file {}", self.address())).because(error)
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
     fn the_least_recently_used_footers_go_first() {
         let dir = tempfile::tempdir().unwrap();
         let options = ShardOptions::new("one", dir.path());
-        std::fs::create_dir_all(options.table_dir(Table::Logs)).unwrap();
+        std::fs::create_dir_all(options.lake_dir().join("logs")).unwrap();
         let files: Vec<_> = (0..3)
             .map(|seq| {
                 let mut builder = LogsBuilder::default();

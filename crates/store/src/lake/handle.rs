@@ -1,6 +1,5 @@
-use std::fs::File;
+use std::cell::Cell;
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,22 +7,20 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::folder::ReadAt;
 use super::sums::{Sums, check_footer};
 
-/// An open lake file that several threads may read at once. `std::fs::File` is no such thing: its clones share one
-/// position, and the Parquet reader seeks.
+/// An open lake file that several threads may read at once, every byte checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
-    file: Arc<File>,
-    bytes: u64,
+    file: Arc<dyn ReadAt>,
     /// None while the footer is being read.
     sums: Option<Arc<Sums>>,
 }
 
 impl Handle {
-    pub(crate) fn new(file: File) -> io::Result<Self> {
-        let bytes = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), bytes, sums: None })
+    pub(crate) fn new(file: Arc<dyn ReadAt>) -> Self {
+        Self { file, sums: None }
     }
 
     /// The handle that checks what it reads against the sums of the footer.
@@ -32,19 +29,30 @@ impl Handle {
     }
 
     pub(crate) fn check_footer(&self) -> Result<()> {
-        check_footer(self.bytes, |start, end| self.read(start, end))
+        self.twice(|read| check_footer(self.file.bytes(), read))
     }
 
-    fn read(&self, start: u64, end: u64) -> Result<Vec<u8>> {
-        let mut buffer = vec![0; usize::try_from(end - start)?];
-        self.file.read_exact_at(&mut buffer, start)?;
-        Ok(buffer)
+    /// What fails its check may be a damaged copy, and then it is read once more from where it was copied from.
+    fn twice<R>(&self, check: impl Fn(&dyn Fn(u64, u64) -> Result<Vec<u8>>) -> Result<R>) -> Result<R> {
+        let looked = Cell::new((u64::MAX, 0));
+        let read = |start: u64, end: u64| {
+            let (first, last) = looked.get();
+            looked.set((first.min(start), last.max(end)));
+            Ok(self.file.read(start, end)?)
+        };
+        let checked = check(&read);
+        let (first, last) = looked.get();
+        let unread = matches!(&checked, Err(ParquetError::External(_)));
+        match checked.is_err() && !unread && first < last && self.file.forget(first, last) {
+            true => check(&read),
+            false => checked,
+        }
     }
 }
 
 impl Length for Handle {
     fn len(&self) -> u64 {
-        self.bytes
+        self.file.bytes()
     }
 }
 
@@ -56,12 +64,12 @@ impl ChunkReader for Handle {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let Some(end) = start.checked_add(length as u64).filter(|end| *end <= self.bytes) else {
-            return Err(ParquetError::EOF(format!("the file has {} bytes and {length} at {start} are wanted", self.bytes)));
+        let Some(end) = start.checked_add(length as u64).filter(|end| *end <= self.file.bytes()) else {
+            return Err(ParquetError::EOF(format!("the file has {} bytes and {length} at {start} are wanted", self.file.bytes())));
         };
         match &self.sums {
-            Some(sums) => sums.read(start, end, |start, end| self.read(start, end)),
-            None => Ok(self.read(start, end)?.into()),
+            Some(sums) => self.twice(|read| sums.read(start, end, read)),
+            None => Ok(self.file.read(start, end)?.into()),
         }
     }
 }
@@ -77,7 +85,7 @@ pub(crate) struct At {
 
 impl Read for At {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = buffer.len().min(usize::try_from(self.handle.bytes.saturating_sub(self.position)).unwrap_or(usize::MAX));
+        let length = buffer.len().min(usize::try_from(self.handle.file.bytes().saturating_sub(self.position)).unwrap_or(usize::MAX));
         let bytes = self.handle.get_bytes(self.position, length).map_err(io::Error::other)?;
         buffer[..length].copy_from_slice(&bytes);
         self.position += length as u64;

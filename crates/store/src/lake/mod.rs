@@ -1,10 +1,15 @@
 //! The tables at rest: Delta Lake over Parquet files. `docs/formats/lake.md` describes them to people without Tyto.
 
+pub(crate) mod cache;
 pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod files;
+pub(crate) mod folder;
 pub(crate) mod footers;
 pub(crate) mod handle;
+pub(crate) mod lease;
 pub(crate) mod object;
+pub(crate) mod place;
+pub(crate) mod remote;
 pub(crate) mod sums;
 pub(crate) mod write;

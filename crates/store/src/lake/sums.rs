@@ -195,7 +195,7 @@ mod tests {
     /// A file of several blocks.
     fn written(dir: &std::path::Path) -> LakeFile {
         let options = ShardOptions::new("one", dir);
-        std::fs::create_dir_all(options.table_dir(Table::Logs)).unwrap();
+        std::fs::create_dir_all(options.lake_dir().join("logs")).unwrap();
         let mut builder = LogsBuilder::default();
         for index in 0..400_i64 {
             let body: String = (0..20).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
@@ -215,14 +215,14 @@ mod tests {
     fn no_flipped_bit_is_read_as_an_answer() {
         let dir = tempfile::tempdir().unwrap();
         let file = written(dir.path());
-        let whole = std::fs::read(&file.path).unwrap();
+        let whole = std::fs::read(file.address()).unwrap();
         assert!(whole.len() > 3 * BLOCK_BYTES && file.bytes == whole.len() as u64);
         assert_eq!(read(&file).unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 400);
         let footer = whole.len() - 4000;
         for at in (0..footer).step_by(997).chain(footer..whole.len()) {
             let mut damaged = whole.clone();
             damaged[at] ^= 1 << (at % 8);
-            std::fs::write(&file.path, &damaged).unwrap();
+            std::fs::write(file.address(), &damaged).unwrap();
             match read(&file) {
                 Err(error) => assert_eq!(error.code, model::Code::Corrupt, "byte {at}: {}", error.chain()),
                 Ok(_) => panic!("byte {at} of {} was flipped and nobody saw it", whole.len()),
@@ -234,7 +234,7 @@ mod tests {
     fn a_range_is_cut_from_whole_blocks() {
         let dir = tempfile::tempdir().unwrap();
         let file = written(dir.path());
-        let whole = std::fs::read(&file.path).unwrap();
+        let whole = std::fs::read(file.address()).unwrap();
         let (handle, _) = file.open(None).unwrap();
         use parquet::file::reader::ChunkReader;
         for (start, end) in [

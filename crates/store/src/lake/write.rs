@@ -1,5 +1,4 @@
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
@@ -56,25 +55,25 @@ pub(crate) fn write_sorted(options: &ShardOptions, table: Table, seq: u64, batch
 
 /// Makes the names of new files durable; after an error none of them stays.
 fn finish(options: &ShardOptions, table: Table, files: Vec<LakeFile>, written: Result<()>) -> Result<Vec<LakeFile>> {
-    let dir = options.table_dir(table);
+    let folder = options.folder(table);
     let synced = written.and_then(|()| match files.is_empty() {
         true => Ok(()),
-        false => options.disk.sync_dir(&dir).map_err(|error| cannot_write(&dir, error)),
+        false => folder.sync().map_err(|error| cannot_write(&folder.address(""), error)),
     });
     match synced {
         Ok(()) => Ok(files),
         Err(error) => {
-            discard(options, &files);
+            discard(&files);
             Err(error)
         }
     }
 }
 
 /// Removes files that no commit will name. One that stays does no harm: the next open removes it.
-pub(crate) fn discard(options: &ShardOptions, files: &[LakeFile]) {
+pub(crate) fn discard(files: &[LakeFile]) {
     for file in files {
-        if let Err(error) = options.disk.remove(&file.path) {
-            tracing::warn!(path = %file.path.display(), %error, "cannot remove an unfinished lake file; the next open will");
+        if let Err(error) = file.remove() {
+            tracing::warn!(path = file.address(), %error, "cannot remove an unfinished lake file; the next open will");
         }
     }
 }
@@ -155,21 +154,20 @@ pub(crate) fn write_file(
         Some(Ok(first)) => first.clone(),
         Some(Err(_)) => return batches.next().expect("just peeked").map(|_| None),
     };
-    let dir = options.table_dir(table);
-    let name = format!("part-{seq:020}-{}.parquet", options.disk.fresh_name(&dir));
-    let path = dir.join(&name);
-    let file = options.disk.create(&path).map_err(|error| cannot_write(&path, error))?;
+    let folder = options.folder(table);
+    let name = format!("part-{seq:020}-{}.parquet", options.disk.fresh_name(&options.lake_dir().join(table.name())));
+    let file = folder.create(&name).map_err(|error| cannot_write(&folder.address(&name), error))?;
     let written = encode(options, table, &first, file, batches);
     match written {
         Ok(Written { bytes, memory_bytes, stats }) => {
-            let file = LakeFile::new(path, name, bytes, stats);
+            let file = LakeFile::new(folder, name, bytes, stats);
             file.set_memory_bytes(memory_bytes);
             Ok(Some(file))
         }
         Err(error) => {
             // An orphan does no harm; the next open removes it if this fails.
-            let _ = options.disk.remove(&path);
-            Err(Error { what: format!("{} {}", error.what, path.display()), ..error })
+            let _ = folder.remove(&name);
+            Err(Error { what: format!("{} {}", error.what, folder.address(&name)), ..error })
         }
     }
 }
@@ -208,8 +206,8 @@ fn encode(
     Ok(Written { bytes, memory_bytes, stats })
 }
 
-fn cannot_write(path: &Path, error: io::Error) -> Error {
-    Error::unavailable(format!("cannot write {}", path.display())).because(error)
+fn cannot_write(address: &str, error: io::Error) -> Error {
+    Error::unavailable(format!("cannot write {address}")).because(error)
 }
 
 fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Result<WriterProperties> {

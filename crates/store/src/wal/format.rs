@@ -20,6 +20,9 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 28;
 /// One request is one frame, and a request is far smaller; a length beyond is a damaged header.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
+/// What a claim begins with; no segment does.
+const CLAIM: &str = "TYTOCLAIM";
+
 /// An Arrow IPC stream of one batch, as zstd.
 const CODEC_ZSTD: u8 = 1;
 /// Known points (`points.rs`), as zstd.
@@ -49,6 +52,25 @@ pub(crate) fn segment_header() -> [u8; SEGMENT_HEADER_BYTES] {
     let crc = crc32c::crc32c(&header[..12]);
     header[12..].copy_from_slice(&crc.to_le_bytes());
     header
+}
+
+/// An object that holds no frame and takes a place in the log: see `docs/formats/wal.md`. No two opens write the same one.
+pub(crate) fn claim(open: &str, epoch: u64) -> Vec<u8> {
+    format!("{CLAIM} {open} {epoch}\n").into_bytes()
+}
+
+pub(crate) fn is_claim(segment: &[u8]) -> bool {
+    segment.starts_with(CLAIM.as_bytes())
+}
+
+/// The sequence number of a whole segment's last frame, 0 without one.
+pub(crate) fn last_seq(segment: &[u8]) -> u64 {
+    let mut rest = segment.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
+    let mut last = 0;
+    while let Some((header, _, length)) = read_frame(rest) {
+        (last, rest) = (header.seq, &rest[length..]);
+    }
+    last
 }
 
 /// What stands in front of a payload, as read back.
@@ -216,6 +238,18 @@ mod tests {
         push_frame(&mut bytes, FrameHeader { seq: 1, group: 1, table_code: 9 }, &payload);
         let error = read_frame(&bytes).unwrap().0.table().unwrap_err();
         assert!(error.code == Code::Corrupt && error.chain().contains("unknown table 9"), "{}", error.chain());
+    }
+
+    #[test]
+    fn a_claim_is_no_segment() {
+        let claim = claim("6f1d2c1e-0000-4000-8000-000000000001", 7);
+        assert_eq!(claim, b"TYTOCLAIM 6f1d2c1e-0000-4000-8000-000000000001 7\n", "version 1, read for ever");
+        assert!(is_claim(&claim) && !is_claim(&segment_header()));
+        let mut segment = segment_header().to_vec();
+        assert_eq!((last_seq(&claim), last_seq(&segment)), (0, 0));
+        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema())).unwrap();
+        [4, 5].into_iter().for_each(|seq| push_frame(&mut segment, FrameHeader::new(seq, 4, Table::Spans), &payload));
+        assert_eq!(last_seq(&segment), 5);
     }
 
     #[test]

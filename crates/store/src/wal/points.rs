@@ -167,6 +167,7 @@ fn push_signed(buffer: &mut Vec<u8>, value: i64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::FileSegments;
     use super::super::format;
     use super::super::read::recover;
     use super::*;
@@ -226,7 +227,7 @@ mod tests {
             frames.extend(if let format::Logged::Points(frame) = logged { Some(frame) } else { None });
             Ok(())
         };
-        recover(&crate::LocalDisk, &dir, false, |_, _| true, read).unwrap();
+        recover(&FileSegments::of(&dir), false, |_, _| true, read).unwrap();
         let [frame] = &frames[..] else { panic!("one frame of points: {frames:?}") };
         assert_eq!(frame.points, points);
         let key = SeriesKey::new(&frame.definitions[1].key);

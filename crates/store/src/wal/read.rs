@@ -1,17 +1,15 @@
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use model::{Code, Error, Result, Table};
 
 use super::format::{self, FrameHeader, Logged, SEGMENT_HEADER_BYTES};
-use crate::Disk;
-use crate::disk::{remove_staged, write_whole};
+use super::segments::Segments;
 
 /// A segment as found at open.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
-    pub(crate) path: PathBuf,
+    pub(crate) name: String,
     pub(crate) bytes: u64,
     /// The sequence number of its last frame; one before its name's when it holds none.
     pub(crate) last_seq: u64,
@@ -31,29 +29,33 @@ pub(crate) struct Recovered {
 /// the content is worth decoding. With `repair`, the last segment is written anew without its torn tail; without, nothing on
 /// disk changes.
 pub(crate) fn recover(
-    disk: &dyn Disk,
-    dir: &Path,
+    log: &dyn Segments,
     repair: bool,
     wanted: impl Fn(Table, u64) -> bool,
     mut apply: impl FnMut(u64, Table, Logged) -> Result<()>,
 ) -> Result<Recovered> {
     if repair {
-        let failed = |error| Error::unavailable(format!("cannot clean up the log in {}", dir.display())).because(error);
-        remove_staged(disk, dir).map_err(failed)?;
+        log.tidy().map_err(|error| Error::unavailable(format!("cannot clean up the log in {}", log.address(""))).because(error))?;
     }
-    let cannot_list = |error| Error::unavailable(format!("cannot list the log in {}", dir.display())).because(error);
-    let names: Vec<_> =
-        disk.list(dir).map_err(cannot_list)?.into_iter().filter_map(|(name, _)| Some((format::segment_seq(&name)?, name))).collect();
+    let failed =
+        |verb: &str, name: &str, error| Error::unavailable(format!("cannot {verb} log segment {}", log.address(name))).because(error);
+    let names = log.list().map_err(|error| Error::unavailable(format!("cannot list the log in {}", log.address(""))).because(error))?;
     let mut recovered = Recovered::default();
-    for (index, (first_seq, name)) in names.iter().enumerate() {
-        let path = dir.join(name);
-        let bytes = match disk.read(&path) {
+    for ((index, name), bytes) in names.iter().enumerate().zip(log.read(&names)) {
+        let bytes = match bytes {
             // Only a living server drops segments under a reader, and only those whose rows are in the lake.
             Err(error) if error.kind() == ErrorKind::NotFound && !repair => continue,
-            bytes => bytes.map_err(|error| Error::unavailable(format!("cannot read log segment {}", path.display())).because(error))?,
+            bytes => bytes.map_err(|error| failed("read", name, error))?,
         };
-        let last = index + 1 == names.len();
-        let mut walk = Walk { path: &path, bytes: &bytes, next_seq: (*first_seq).max(recovered.last_seq + 1), last };
+        let first_seq = format::segment_seq(name).unwrap_or_default();
+        if format::is_claim(&bytes) {
+            recovered.last_seq = recovered.last_seq.max(first_seq);
+            recovered.segments.push(Segment { name: name.clone(), bytes: bytes.len() as u64, last_seq: first_seq });
+            continue;
+        }
+        let (path, last) = (log.address(name), index + 1 == names.len());
+        let torn = last && log.may_be_torn();
+        let mut walk = Walk { path: &path, bytes: &bytes, next_seq: first_seq.max(recovered.last_seq + 1), last: torn };
         let end = walk.frames(|header, frame| {
             recovered.frames += 1;
             let table = header.table().map_err(|error| at(&path, error))?;
@@ -67,28 +69,25 @@ pub(crate) fn recover(
         let last_seq = walk.next_seq - 1;
         let empty = end <= SEGMENT_HEADER_BYTES;
         if repair && empty {
-            let removed = disk.remove(&path).and_then(|()| disk.sync_dir(dir));
-            removed
-                .map_err(|error| Error::unavailable(format!("cannot remove the empty log segment {}", path.display())).because(error))?;
+            log.remove(name).map_err(|error| failed("remove the empty", name, error))?;
         } else if repair && last {
             // Its last frames may be only in memory, if who wrote them was killed before the sync or after one that failed, and
             // then no sync writes them. New segments follow, and a torn one before them would be corrupt.
-            let renewed = write_whole(disk, &path, &[Bytes::from(bytes).slice(..end)], true);
-            renewed.map_err(|error| Error::unavailable(format!("cannot renew log segment {}", path.display())).because(error))?;
+            log.renew(name, Bytes::from(bytes).slice(..end)).map_err(|error| failed("renew", name, error))?;
         }
         if !empty {
-            recovered.segments.push(Segment { path, bytes: end as u64, last_seq });
+            recovered.segments.push(Segment { name: name.clone(), bytes: end as u64, last_seq });
         }
     }
     Ok(recovered)
 }
 
-fn at(path: &Path, error: Error) -> Error {
-    Error { what: format!("{} in {}", error.what, path.display()), ..error }
+fn at(path: &str, error: Error) -> Error {
+    Error { what: format!("{} in {path}", error.what), ..error }
 }
 
 struct Walk<'a> {
-    path: &'a Path,
+    path: &'a str,
     bytes: &'a [u8],
     next_seq: u64,
     last: bool,
@@ -139,19 +138,21 @@ impl Walk<'_> {
     }
 
     fn corrupt(&self, offset: usize, why: &str) -> Error {
-        Error::new(Code::Corrupt, format!("cannot read log segment {} at byte {offset}: {why}", self.path.display()))
+        Error::new(Code::Corrupt, format!("cannot read log segment {} at byte {offset}: {why}", self.path))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LocalDisk;
+    use crate::wal::files::FileSegments;
     use crate::wal::format::{Payload, push_frame, segment_header, segment_name};
+    use crate::{Disk, LocalDisk};
     use arrow::array::AsArray;
     use arrow::array::RecordBatch;
     use model::Attributes;
     use model::logs::{LogRow, LogsBuilder};
+    use std::path::Path;
 
     fn records(body: &str) -> RecordBatch {
         let mut builder = LogsBuilder::default();
@@ -174,8 +175,7 @@ mod tests {
     fn recovered(dir: &Path, repair: bool) -> Result<(Recovered, Vec<String>)> {
         let mut bodies = Vec::new();
         let recovered = recover(
-            &LocalDisk,
-            dir,
+            &FileSegments::of(dir),
             repair,
             |_, _| true,
             |seq, _, logged| {

@@ -1,6 +1,5 @@
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -11,10 +10,13 @@ use model::{Code, Error, KnownPoints, KnownSeries, Result, Table};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::format::{self, FRAME_HEADER_BYTES, FrameHeader, Payload, SEGMENT_HEADER_BYTES};
+use super::format::{self, FRAME_HEADER_BYTES, FrameHeader, Payload};
 use super::points::PointsWriter;
-use super::read::Segment;
-use crate::{Disk, DiskFile, ShardOptions};
+use super::segments::Journal;
+use crate::{ShardOptions, WalPlace};
+
+/// Payload bytes of one write where each is an object: one put, and what recovery reads at once.
+const OBJECT_BYTES_MAX: usize = 16 << 20;
 
 /// A request on its way into the log.
 pub(crate) struct WriteRequest {
@@ -136,19 +138,30 @@ impl Waiting {
     fn is_idle(&self) -> bool {
         self.requests.is_empty() && self.passed.is_none() && self.barriers.is_empty()
     }
+
+    /// The requests of the next write: as many as fit, and one at least.
+    fn take_group(&mut self, bytes_max: usize) -> VecDeque<WriteRequest> {
+        let mut bytes = 0;
+        let fitting = self.requests.iter().take_while(|request| {
+            bytes += request.frame_bytes();
+            bytes <= bytes_max
+        });
+        let count = fitting.count().max(1).min(self.requests.len());
+        let rest = self.requests.split_off(count);
+        let group = std::mem::replace(&mut self.requests, rest);
+        self.bytes -= group.iter().map(WriteRequest::bytes).sum::<usize>();
+        group
+    }
 }
 
 impl Wal {
-    pub(crate) fn start(options: &ShardOptions, closed: Vec<Segment>, next_seq: u64, sink: Arc<dyn Sink>) -> Result<Self> {
+    pub(crate) fn start(options: &ShardOptions, journal: Box<dyn Journal>, next_seq: u64, sink: Arc<dyn Sink>) -> Result<Self> {
         let (queue, gauges) = (Arc::<Queue>::default(), Arc::<Gauges>::default());
         let mut writer = Writer {
-            disk: options.disk.clone(),
-            dir: options.wal_dir(),
+            journal,
             shard: options.name.clone(),
-            segment_bytes_max: options.wal_segment_bytes_max,
             group_interval: options.wal_group_interval,
-            closed: closed.into(),
-            open: None,
+            group_bytes_max: if options.wal == WalPlace::Object { OBJECT_BYTES_MAX } else { usize::MAX },
             next_seq,
             last_sync: None,
             sink,
@@ -244,25 +257,14 @@ impl Wal {
 }
 
 struct Writer {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
+    journal: Box<dyn Journal>,
     shard: String,
-    segment_bytes_max: u64,
     group_interval: Duration,
-    closed: VecDeque<Segment>,
-    /// Made by the first write, so that opening a shard writes nothing here.
-    open: Option<Open>,
+    group_bytes_max: usize,
     next_seq: u64,
     last_sync: Option<Instant>,
     sink: Arc<dyn Sink>,
     gauges: Arc<Gauges>,
-}
-
-struct Open {
-    file: Box<dyn DiskFile>,
-    segment: Segment,
-    /// A write failed: bytes of unknown worth lie behind `segment.bytes`.
-    dirty: bool,
 }
 
 impl Writer {
@@ -276,15 +278,16 @@ impl Writer {
             if waiting.is_idle() {
                 return;
             }
-            waiting.bytes = 0;
-            let (requests, passed) = (std::mem::take(&mut waiting.requests), waiting.passed.take());
-            let barriers = std::mem::take(&mut waiting.barriers);
+            let requests = waiting.take_group(self.group_bytes_max);
+            let passed = waiting.passed.take();
+            // Who waits for everything waits until nothing is left.
+            let barriers = if waiting.requests.is_empty() { std::mem::take(&mut waiting.barriers) } else { Vec::new() };
             drop(waiting);
             if !requests.is_empty() {
                 self.write_group(requests);
             }
             if let Some(seq) = passed {
-                self.drop_segments(seq);
+                self.journal.let_go(seq);
             }
             self.count();
             for barrier in barriers {
@@ -302,6 +305,10 @@ impl Writer {
     }
 
     fn write_group(&mut self, requests: VecDeque<WriteRequest>) {
+        match self.journal.ready(self.next_seq) {
+            Ok(next_seq) => self.next_seq = next_seq,
+            Err(error) => return self.refuse(requests, &error),
+        }
         let sink = self.sink.clone();
         let mut writer = sink.begin_group();
         let (group, mut seq) = (self.next_seq, self.next_seq);
@@ -326,17 +333,10 @@ impl Writer {
         if framed.is_empty() {
             return;
         }
-        if let Err(error) = self.write(&buffer, seq - 1) {
+        if let Err(error) = self.write(&buffer, group, seq - 1) {
             // What the group has defined may be on no disk.
             writer.begin();
-            tracing::error!(shard = self.shard, %error, "cannot write the log; requests are refused until a write works");
-            metrics::counter!("tyto_wal_write_errors_total", "shard" => self.shard.clone()).increment(1);
-            for (_, request) in framed {
-                let refused = Error::unavailable("cannot write to the log").because(error.to_string());
-                // Nobody listens when the caller went away.
-                let _ = request.done.send(Err(refused));
-            }
-            return;
+            return self.refuse(framed.into_iter().map(|(_, request)| request), &error);
         }
         self.next_seq = seq;
         metrics::counter!("tyto_wal_bytes_total", "shard" => self.shard.clone()).increment(buffer.len() as u64);
@@ -356,87 +356,28 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, buffer: &[u8], last_seq: u64) -> io::Result<()> {
-        self.ensure_open()?;
-        let open = self.open.as_mut().expect("ensure_open has just opened a segment");
+    fn refuse(&self, requests: impl IntoIterator<Item = WriteRequest>, error: &io::Error) {
+        tracing::error!(shard = self.shard, %error, "cannot write the log; requests are refused until a write works");
+        metrics::counter!("tyto_wal_write_errors_total", "shard" => self.shard.clone()).increment(1);
+        for request in requests {
+            let refused = Error::unavailable("cannot write to the log").because(error.to_string());
+            // Nobody listens when the caller went away.
+            let _ = request.done.send(Err(refused));
+        }
+    }
+
+    fn write(&mut self, buffer: &[u8], group: u64, last_seq: u64) -> io::Result<()> {
         self.last_sync = Some(Instant::now());
-        let written = open.file.append(buffer).and_then(|()| open.file.sync());
+        let written = self.journal.append(buffer, group, last_seq);
         metrics::histogram!("tyto_wal_fsync_seconds", "shard" => self.shard.clone())
             .record(self.last_sync.map_or(0.0, |start| start.elapsed().as_secs_f64()));
-        match written {
-            Ok(()) => {
-                open.segment.bytes += buffer.len() as u64;
-                open.segment.last_seq = last_seq;
-                Ok(())
-            }
-            Err(error) => {
-                open.dirty = true;
-                // Tried again before the next write when the disk refuses this too.
-                let _ = open.clean();
-                Err(error)
-            }
-        }
-    }
-
-    fn ensure_open(&mut self) -> io::Result<()> {
-        if let Some(open) = &mut self.open {
-            open.clean()?;
-            if open.segment.bytes < self.segment_bytes_max {
-                return Ok(());
-            }
-        }
-        let opened = self.create()?;
-        let path = opened.segment.path.clone();
-        self.closed.extend(self.open.replace(opened).map(|full| full.segment));
-        // One that never held a frame had the name that the new one took from it: letting it go would take the new one along.
-        self.closed.retain(|segment| segment.path != path);
-        Ok(())
-    }
-
-    fn create(&self) -> io::Result<Open> {
-        self.disk.create_dir(&self.dir)?;
-        let path = self.dir.join(format::segment_name(self.next_seq));
-        let mut file = match self.disk.create(&path) {
-            // A file of this name holds nothing acknowledged: its first frame would be the next one to be written.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.disk.remove(&path)?;
-                self.disk.create(&path)?
-            }
-            file => file?,
-        };
-        file.append(&format::segment_header())?;
-        file.sync()?;
-        self.disk.sync_dir(&self.dir)?;
-        Ok(Open { file, segment: Segment { path, bytes: SEGMENT_HEADER_BYTES as u64, last_seq: self.next_seq - 1 }, dirty: false })
-    }
-
-    fn drop_segments(&mut self, passed: u64) {
-        if self.open.as_ref().is_some_and(|open| !open.dirty && open.segment.last_seq <= passed) {
-            self.closed.extend(self.open.take().map(|open| open.segment));
-        }
-        let mut dropped = false;
-        while self.closed.front().is_some_and(|segment| segment.last_seq <= passed) {
-            let segment = self.closed.pop_front().expect("the front was just looked at");
-            if let Err(error) = self.disk.remove(&segment.path)
-                // A try before this one reported an error and did its work.
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                tracing::warn!(shard = self.shard, path = %segment.path.display(), %error, "cannot remove a log segment; will try again");
-                self.closed.push_front(segment);
-                break;
-            }
-            dropped = true;
-        }
-        if dropped && let Err(error) = self.disk.sync_dir(&self.dir) {
-            tracing::warn!(shard = self.shard, %error, "cannot sync the log's directory");
-        }
+        written
     }
 
     fn count(&self) {
-        let open = self.open.iter().map(|open| &open.segment);
-        let bytes = self.closed.iter().chain(open.clone()).map(|segment| segment.bytes).sum();
+        let (bytes, segments) = self.journal.size();
         self.gauges.bytes.store(bytes, Ordering::Relaxed);
-        self.gauges.segments.store((self.closed.len() + open.count()) as u64, Ordering::Relaxed);
+        self.gauges.segments.store(segments, Ordering::Relaxed);
     }
 }
 
@@ -450,21 +391,10 @@ fn apply(sink: &dyn Sink, first_seq: u64, table: Table, records: Option<&RecordB
     points.and(series).map(|series| Taken { series, forgotten: false })
 }
 
-impl Open {
-    /// Cuts off what a failed write left behind.
-    fn clean(&mut self) -> io::Result<()> {
-        if self.dirty {
-            self.file.truncate(self.segment.bytes)?;
-            self.file.sync()?;
-            self.dirty = false;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wal::segments::segments;
     use model::logs::{LogRow, LogsBuilder};
 
     /// Does with each frame what it is told.
@@ -499,7 +429,8 @@ mod tests {
     }
 
     fn wal(options: ShardOptions, apply: impl Fn() -> Result<()> + Send + Sync + 'static) -> Wal {
-        Wal::start(&options, Vec::new(), 1, Arc::new(Scripted(apply, Mutex::new(PointsWriter::new().unwrap())))).unwrap()
+        Wal::start(&options, segments(&options).journal(Vec::new()), 1, Arc::new(Scripted(apply, Mutex::new(PointsWriter::new().unwrap()))))
+            .unwrap()
     }
 
     #[tokio::test]
