@@ -3,8 +3,10 @@
 pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod files;
+pub(crate) mod filter;
 pub(crate) mod footers;
 pub(crate) mod handle;
+pub(crate) mod keys;
 pub(crate) mod object;
 pub(crate) mod sums;
 pub(crate) mod write;
