@@ -115,7 +115,17 @@ class Tyto(Store):
         self.request("POST", "/-/flush")
 
     def lake_bytes(self, table):
-        return self.disk_bytes(self.folder / "data" / "shards" / "default" / "lake" / table)
+        """The files of the table as it is now, and its log. What a compaction replaced is deleted after ten minutes and is not counted, as with
+        ClickHouse's parts."""
+        folder = self.folder / "data" / "shards" / "default" / "lake" / table
+        files = set()
+        for commit in sorted((folder / "_delta_log").glob("*.json")):
+            for action in map(json.loads, commit.read_text().splitlines()):
+                if "remove" in action:
+                    files.discard(action["remove"]["path"])
+                if "add" in action:
+                    files.add(action["add"]["path"])
+        return sum((folder / name).stat().st_size for name in files) + self.disk_bytes(folder / "_delta_log")
 
     def sql(self, text):
         return json.loads(self.request("POST", "/api/tyto/v1/sql", json.dumps({"sql": text}), {"content-type": "application/json"}))["rows"]

@@ -121,3 +121,6 @@ plant("loki_json", loki_json())
 plant("promql", queries("promql"))
 plant("logql", queries("logql"))
 plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_bytes()])
+# One block: a compressed map of grams, all of them there, and one lane of values.
+GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")
+plant("block_filter", [b"\x01" + b"".join(n.to_bytes(4, "little") for n in (1, len(GRAMS), 32)) + GRAMS + b"\x55" * 32])

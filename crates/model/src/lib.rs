@@ -41,7 +41,7 @@ pub use query::{
     Answer, Answered, Ask, Direction, InstantSample, LogEntry, LogStream, MetricFamily, Query, QueryStats, RangeSeries, Request,
     TraceSummary,
 };
-pub use scan::{Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test};
+pub use scan::{Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};
 pub use schema::Table;
 pub use time::TimeRange;
 pub use usage::{Usage, UsageMeter};

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +16,13 @@ pub enum Subject {
     Column(String),
     /// A key of a map column; a missing key is the empty text.
     Entry { column: String, key: String },
-    /// The first of these that is not empty.
+    /// The first of these columns and entries that is not empty.
     FirstOf(Vec<Subject>),
+    /// Every entry of a map column whose key becomes this name by [`legal_name`]: the row is kept when one of them passes.
+    /// None is the empty text.
+    Label { column: String, name: String },
+    /// The row is kept when one of these passes.
+    AnyOf(Vec<Subject>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +78,21 @@ impl ScanRequest {
     }
 }
 
+/// The name as Prometheus and Loki accept it: letters, digits and `_`, no digit first.
+pub fn legal_name(name: &str) -> Cow<'_, str> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let digit_first = name.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    if !digit_first && name.bytes().all(legal) {
+        return Cow::Borrowed(name);
+    }
+    let mut out = String::with_capacity(name.len() + 1);
+    if digit_first {
+        out.push('_');
+    }
+    out.extend(name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }));
+    Cow::Owned(out)
+}
+
 /// What a scan read and what it could skip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ScanStats {
@@ -79,6 +100,9 @@ pub struct ScanStats {
     pub files_skipped: u64,
     pub row_groups_total: u64,
     pub row_groups_skipped: u64,
+    /// Blocks of rows in the row groups that were not skipped, and those of them that were.
+    pub blocks_total: u64,
+    pub blocks_skipped: u64,
     pub bytes_scanned: u64,
     pub rows_scanned: u64,
     pub rows_returned: u64,
@@ -95,4 +119,19 @@ pub trait Scan: Send + Sync {
 
     /// Streams; dropping the stream stops the work.
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_legal() {
+        let check = |key: &str, name: &str| assert_eq!(legal_name(key), name);
+        check("service.name", "service_name");
+        check("k8s.pod/uid", "k8s_pod_uid");
+        check("3scale", "_3scale");
+        check("größe", "gr__e");
+        check("plain_1", "plain_1");
+    }
 }

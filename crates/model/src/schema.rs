@@ -50,8 +50,8 @@ impl Table {
     /// The columns by which a file of the lake is sorted.
     pub fn sort_columns(self) -> &'static [&'static str] {
         match self {
-            Self::Logs => &["business_service", "service_name", "time_unix_nano"],
-            Self::Spans => &["business_service", "service_name", "start_time_unix_nano"],
+            Self::Logs => &["business_service", "time_unix_nano"],
+            Self::Spans => &["business_service", "start_time_unix_nano"],
             Self::Samples => &["name", "series_id", "min_time_unix_nano"],
         }
     }

@@ -12,7 +12,7 @@ use model::{
 };
 
 use crate::guard::Guard;
-use crate::logql::{STREAM_COLUMNS, StreamCache, exact_subject};
+use crate::logql::{STREAM_COLUMNS, StreamCache, exact_subject, implied_filter};
 use crate::selector::{Compiled, scan_test};
 
 /// The warning of a list that was cut at its limit.
@@ -198,7 +198,11 @@ async fn find_streams(scan: &dyn Scan, selector: &[Matcher], range: TimeRange, l
         let compiled = Compiled::new(matcher)?;
         match exact_subject(&matcher.name) {
             Some(subject) => request.filters.push(Filter { subject, test: scan_test(matcher.op, &matcher.value) }),
-            None => matchers.push(compiled),
+            None => {
+                let test = scan_test(matcher.op, &matcher.value);
+                request.filters.extend(implied_filter(&matcher.name, compiled.accepts(""), test));
+                matchers.push(compiled);
+            }
         }
     }
     request.columns = Some(STREAM_COLUMNS.map(str::to_owned).to_vec());

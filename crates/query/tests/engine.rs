@@ -201,7 +201,9 @@ async fn what_a_matcher_says_reaches_the_scan() {
     assert_eq!(names, [Filter { subject: column("service_name"), test: Test::Equal("player".to_owned()) }]);
     let entry = Subject::Entry { column: "resource_attributes".to_owned(), key: "team".to_owned() };
     let teams = filters(r#"{team="blue", host_id="x"}"#).await;
-    assert_eq!(teams, [Filter { subject: Subject::FirstOf(vec![column("team"), entry]), test: Test::Equal("blue".to_owned()) }]);
+    let host = Subject::Label { column: "resource_attributes".to_owned(), name: "host_id".to_owned() };
+    let expect = [(Subject::FirstOf(vec![column("team"), entry]), "blue"), (host, "x")];
+    assert_eq!(teams, expect.map(|(subject, text)| Filter { subject, test: Test::Equal(text.to_owned()) }));
 }
 
 #[tokio::test]

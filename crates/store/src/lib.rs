@@ -11,8 +11,9 @@
 //! [`Disk`], `lake/remote.rs` with `lake/cache.rs` before it) over `remote.rs`, an object store; `lake/lease.rs` keeps a second writer out.
 //!
 //! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
-//! `scan/work.rs` (one unit after the other, each step on a blocking thread) > `scan/read.rs` (filter columns first, the
-//! rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
+//! `scan/blocks.rs` (skips blocks by page statistics and by the file's own filter, `lake/filter`; `scan/bind.rs` says where a name is,
+//! `scan/probe.rs` and `scan/literals.rs` what a block must hold) > `scan/work.rs` (one unit after the other, each step on a blocking thread) >
+//! `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
 //!
 //! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
 //!
@@ -44,3 +45,9 @@ pub use options::{LakePlace, ShardOptions, WalPlace};
 pub use remote::{Remote, RemoteOptions};
 pub use shard::Shard;
 pub use stats::{CacheStats, ShardStats, TableStats};
+
+/// Decoders of what lies on disk, for the fuzzer.
+#[cfg(fuzzing)]
+pub mod fuzzed {
+    pub use crate::lake::filter::read_and_ask as block_filter;
+}

@@ -112,6 +112,20 @@ impl<'a> Compiled<'a> {
         Ok(Self { filter, regex: pattern.map(compile).transpose()? })
     }
 
+    fn keeps(&self, batch: &RecordBatch, subject: &Subject, row: usize) -> Result<bool> {
+        Ok(match subject {
+            Subject::AnyOf(subjects) => {
+                subjects.iter().map(|subject| self.keeps(batch, subject, row)).collect::<Result<Vec<_>>>()?.contains(&true)
+            }
+            Subject::Label { column: map, name } => {
+                let view = AttributesView::of_map(column::<MapArray>(batch, map)?, None);
+                let named: Vec<_> = view.iter(row).filter(|(key, _)| model::legal_name(key) == *name).collect();
+                named.iter().any(|(_, value)| self.passes(value)) || named.is_empty() && self.passes("")
+            }
+            subject => self.passes(text(batch, subject, row)?),
+        })
+    }
+
     fn passes(&self, value: &str) -> bool {
         let found = || self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
         match &self.filter.test {
@@ -133,7 +147,7 @@ fn filtered(batch: &RecordBatch, table: Table, time: &TimeRange, filters: &[Comp
     for row in 0..batch.num_rows() {
         let mut kept = !time.is_empty() && time.overlaps(first.value(row), last.value(row));
         for filter in filters {
-            kept = kept && filter.passes(subject(batch, &filter.filter.subject, row)?);
+            kept = kept && filter.keeps(batch, &filter.filter.subject, row)?;
         }
         keep.push(kept);
     }
@@ -141,7 +155,7 @@ fn filtered(batch: &RecordBatch, table: Table, time: &TimeRange, filters: &[Comp
 }
 
 /// The text that a filter looks at; empty for null and for a missing key.
-fn subject<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<&'a str> {
+fn text<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<&'a str> {
     match subject {
         Subject::Column(name) => {
             let texts: &StringArray = column(batch, name)?;
@@ -153,13 +167,14 @@ fn subject<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<
         }
         Subject::FirstOf(subjects) => {
             for inner in subjects {
-                let text = self::subject(batch, inner, row)?;
+                let text = self::text(batch, inner, row)?;
                 if !text.is_empty() {
                     return Ok(text);
                 }
             }
             Ok("")
         }
+        Subject::Label { .. } | Subject::AnyOf(_) => Err(Error::invalid("cannot take one text of several")),
     }
 }
 

@@ -79,11 +79,12 @@ fn tail(stats: &QueryStats, entries: usize) -> String {
     format!(
         "],\"stats\":{{\"summary\":{{\"bytesProcessedPerSecond\":{},\"linesProcessedPerSecond\":{},\"totalBytesProcessed\":{},\
          \"totalLinesProcessed\":{lines},\"execTime\":{seconds:?},\"queueTime\":0,\"subqueries\":0,\"totalEntriesReturned\":{entries},\
-         \"splits\":0,\"shards\":0,\"totalPostFilterLines\":{},\"totalStructuredMetadataBytesProcessed\":0}}}}}}}}",
+         \"splits\":0,\"shards\":0,\"totalPostFilterLines\":{},\"totalStructuredMetadataBytesProcessed\":0}},\"tyto\":{}}}}}}}",
         per_second(scan.bytes_scanned),
         per_second(lines),
         scan.bytes_scanned,
-        scan.rows_returned
+        scan.rows_returned,
+        serde_json::to_string(scan).expect("a struct of numbers is JSON")
     )
 }
 

@@ -31,7 +31,17 @@ impl Watch {
         }
         metrics::histogram!("tyto_query_seconds", "language" => self.language).record(self.started.elapsed().as_secs_f64());
         metrics::counter!("tyto_queries_total", "language" => self.language, "code" => code).increment(1);
-        metrics::counter!("tyto_query_scanned_bytes_total", "language" => self.language).increment(self.scan.stats().bytes_scanned);
+        let scan = self.scan.stats();
+        metrics::counter!("tyto_query_scanned_bytes_total", "language" => self.language).increment(scan.bytes_scanned);
+        for (what, total, skipped) in [
+            ("file", scan.files_total, scan.files_skipped),
+            ("row_group", scan.row_groups_total, scan.row_groups_skipped),
+            ("block", scan.blocks_total, scan.blocks_skipped),
+        ] {
+            let labels = [("language", self.language), ("what", what)];
+            metrics::counter!("tyto_query_scan_considered_total", &labels).increment(total);
+            metrics::counter!("tyto_query_scan_skipped_total", &labels).increment(skipped);
+        }
     }
 }
 

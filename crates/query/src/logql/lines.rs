@@ -20,7 +20,7 @@ pub(super) async fn answer(scan: &dyn Scan, log: LogExpr, window: Window, lines:
         return Ok(Answered::Streams(Vec::new()));
     }
     let scan_limit = plan.is_exact().then_some(limit);
-    let needs = Needs { line: true, metadata: Wanted::All };
+    let needs = Needs { stream: true, line: true, metadata: Wanted::All };
     let reader = Reader::new(plan, needs, guard);
     let rows = scan.scan(reader.request(time, order, scan_limit)).await?;
     let found = Found { streams: Vec::new(), by_labels: HashMap::new(), entries: 0, limit, guard: guard.clone(), charge: guard.charge(0) };

@@ -30,7 +30,7 @@ use lang::logql::{Expr, MetricExpr};
 use model::{Answer, Ask, Code, Direction, Error, QueryLimits, Result, Scan};
 
 use self::matrix::{Steps, Value};
-pub(crate) use self::source::exact_subject;
+pub(crate) use self::source::{exact_subject, implied_filter};
 pub(crate) use self::streams::{COLUMNS as STREAM_COLUMNS, StreamCache};
 use crate::guard::{Guard, blocking};
 

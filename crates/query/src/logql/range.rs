@@ -44,6 +44,7 @@ impl Leaf {
     fn new(aggregation: RangeAggregation, grouping: Option<Grouping>, steps: Steps, series_max: usize, guard: &Guard) -> Result<Self> {
         let plan = Plan::new(&aggregation.log)?;
         let needs = Needs {
+            stream: !(plan.pipeline.is_empty() && has_no_labels(&aggregation, grouping.as_ref())),
             line: counts_bytes(aggregation.op) || plan.pipeline.reads_line(),
             metadata: wanted_metadata(&aggregation, grouping.as_ref(), &plan),
         };
@@ -68,12 +69,16 @@ fn counts_bytes(op: RangeOp) -> bool {
     matches!(op, RangeOp::BytesOverTime | RangeOp::BytesRate)
 }
 
+/// Whether no label of a line is one of the answer.
+fn has_no_labels(aggregation: &RangeAggregation, grouping: Option<&Grouping>) -> bool {
+    aggregation.op == RangeOp::AbsentOverTime || grouping.is_some_and(|by| !by.without && by.labels.is_empty())
+}
+
 /// Of a line's metadata only what can become a label of the answer, when no stage looks at it before.
 fn wanted_metadata(aggregation: &RangeAggregation, grouping: Option<&Grouping>, plan: &Plan) -> Wanted {
     match grouping {
         _ if !plan.pipeline.is_empty() => Wanted::All,
-        _ if aggregation.op == RangeOp::AbsentOverTime => Wanted::Nothing,
-        Some(by) if !by.without && by.labels.is_empty() => Wanted::Nothing,
+        grouping if has_no_labels(aggregation, grouping) => Wanted::Nothing,
         // The loser of a clash has another name than in its record.
         Some(by) if !by.without && !by.labels.iter().any(|label| label.ends_with("_extracted")) => Wanted::Names(by.labels.clone()),
         _ => Wanted::All,

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
-use model::Labels;
-
-use super::streams::legal_name;
+use model::{Labels, legal_name};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {

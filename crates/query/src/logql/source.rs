@@ -6,15 +6,15 @@
 use std::borrow::Cow;
 
 use arrow::array::{Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use lang::logql::{LineFilter, LineOp, LineTerm, LogExpr, StageKind};
+use lang::logql::{LabelFilter, LabelFilterKind, LineFilter, LineOp, LineTerm, LogExpr, MatchOp, StageKind};
 use model::logs::text_or_empty;
 use model::schema::column;
-use model::{AttributesView, Filter, Identity, Labels, Order, Result, ScanRequest, Subject, Table, Test, TimeRange};
+use model::{AttributesView, Filter, Identity, Labels, Order, Result, ScanRequest, Subject, Table, Test, TimeRange, legal_name};
 
 use super::filters::{LineFilterStep, text_test};
 use super::pipeline::Pipeline;
 use super::row::Row;
-use super::streams::{self, BUSINESS_SERVICE, SERVICE_NAME, StreamCache, legal_name};
+use super::streams::{self, BUSINESS_SERVICE, SERVICE_NAME, StreamCache};
 use crate::guard::Guard;
 use crate::selector::{TextTest, scan_test};
 
@@ -35,10 +35,14 @@ impl Plan {
         for matcher in &log.selector {
             match exact_subject(&matcher.name) {
                 Some(subject) => plan.filters.push(Filter { subject, test: scan_test(matcher.op, &matcher.value) }),
-                None => plan.matchers.push((matcher.name.clone(), text_test(matcher.op, &matcher.value)?)),
+                None => {
+                    let test = text_test(matcher.op, &matcher.value)?;
+                    plan.filters.extend(implied_filter(&matcher.name, test.passes(""), scan_test(matcher.op, &matcher.value)));
+                    plan.matchers.push((matcher.name.clone(), test));
+                }
             }
         }
-        let mut line_is_stored = true;
+        let (mut line_is_stored, mut labels_are_stored) = (true, true);
         let mut stages = Vec::new();
         for stage in &log.stages {
             if let StageKind::Line(filter) = &stage.kind {
@@ -47,8 +51,12 @@ impl Plan {
             }
             match &stage.kind {
                 StageKind::Line(filter) if line_is_stored && push_line_filter(filter, &mut plan.filters) => continue,
-                StageKind::LineFormat(_) | StageKind::Decolorize | StageKind::Unpack => line_is_stored = false,
-                _ => {}
+                StageKind::Line(_) => {}
+                StageKind::Label(filter) if labels_are_stored => push_label_filter(filter, &mut plan.filters)?,
+                StageKind::LineFormat(_) | StageKind::Decolorize | StageKind::Unpack => {
+                    (line_is_stored, labels_are_stored) = (false, false)
+                }
+                _ => labels_are_stored = false,
             }
             stages.push(stage);
         }
@@ -62,8 +70,10 @@ impl Plan {
     }
 
     fn request(&self, time: TimeRange, needs: &Needs) -> ScanRequest {
-        let mut columns: Vec<String> = streams::COLUMNS.iter().map(|&name| name.to_owned()).collect();
-        columns.push("time_unix_nano".to_owned());
+        let mut columns = vec!["time_unix_nano".to_owned()];
+        if needs.stream || !self.matchers.is_empty() {
+            columns.extend(streams::COLUMNS.map(str::to_owned));
+        }
         if needs.line {
             columns.push("body".to_owned());
         }
@@ -78,9 +88,11 @@ impl Plan {
     }
 }
 
-/// What a query looks at beside the stream and the time.
+/// What a query looks at beside the time.
 #[derive(Debug)]
 pub(super) struct Needs {
+    /// The labels of the stream, not only to select by them.
+    pub(super) stream: bool,
     pub(super) line: bool,
     pub(super) metadata: Wanted,
 }
@@ -119,6 +131,49 @@ pub(crate) fn exact_subject(name: &str) -> Option<Subject> {
         false => entry,
     })
 }
+
+/// What a row must have whose stream label, of a name that [`exact_subject`] does not know, passes a test: when a stream without
+/// the label does not, a resource attribute that passes.
+pub(crate) fn implied_filter(name: &str, passes_empty: bool, test: Test) -> Option<Filter> {
+    (!passes_empty).then(|| Filter { subject: resource_label(name), test })
+}
+
+/// The resource attributes that become this label.
+fn resource_label(name: &str) -> Subject {
+    Subject::Label { column: "resource_attributes".to_owned(), name: name.to_owned() }
+}
+
+/// Pushes down what a line must have to pass a filter on labels that no stage has touched. The filter stays: of several
+/// places that have the name the scan does not know which one wins.
+fn push_label_filter(filter: &LabelFilter, filters: &mut Vec<Filter>) -> Result<()> {
+    match &filter.kind {
+        LabelFilterKind::And(left, right) => {
+            push_label_filter(left, filters)?;
+            push_label_filter(right, filters)
+        }
+        LabelFilterKind::Text { name, op: op @ (MatchOp::Equal | MatchOp::Regex), value } => {
+            // Labels of a failure and the losers of a clash are stored under no such name; the severity's number is no text.
+            let elsewhere = name.starts_with("__") || name.ends_with("_extracted") || name == "severity_number";
+            if !elsewhere && !text_test(*op, value)?.passes("") {
+                filters.push(Filter { subject: stored_label(name), test: scan_test(*op, value) });
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Every place where the label of a line can come from.
+fn stored_label(name: &str) -> Subject {
+    let attribute = Subject::Label { column: "attributes".to_owned(), name: name.to_owned() };
+    let mut places = vec![resource_label(name), attribute];
+    let is_column = METADATA_COLUMNS.contains(&name) || name == SERVICE_NAME || Identity::FIELDS.contains(&name);
+    places.extend(is_column.then(|| Subject::Column(name.to_owned())));
+    Subject::AnyOf(places)
+}
+
+/// Columns of text that are a line's metadata.
+const METADATA_COLUMNS: [&str; 3] = ["trace_id", "span_id", "severity_text"];
 
 /// Pushes a line filter down; says no when the scan has no test for it.
 fn push_line_filter(filter: &LineFilter, filters: &mut Vec<Filter>) -> bool {
@@ -166,7 +221,8 @@ impl Reader {
     /// Calls `each` with every line of the batch that stays and the index of its stream, until it says no.
     pub(super) fn lines(&mut self, batch: &RecordBatch, mut each: impl FnMut(&Plan, &mut Row<'_>, usize) -> Result<bool>) -> Result<bool> {
         self.guard.check()?;
-        let streams = self.streams.rows(batch)?;
+        let has_streams = self.needs.stream || !self.plan.matchers.is_empty();
+        let streams = if has_streams { self.streams.rows(batch)? } else { self.streams.one(batch.num_rows()) };
         let plan = &self.plan;
         self.selected.extend(self.streams.labels[self.selected.len()..].iter().map(|labels| plan.selects(labels)));
         let times: &Int64Array = column(batch, "time_unix_nano")?;
@@ -238,4 +294,55 @@ fn severity(number: i32) -> Cow<'static, str> {
     ];
     let defined = usize::try_from(number).ok().and_then(|number| NUMBERS.get(number));
     defined.map_or_else(|| number.to_string().into(), |text| (*text).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use lang::logql::{Expr, parse};
+
+    use super::*;
+
+    fn pushed(query: &str) -> Vec<Filter> {
+        let Ok(Expr::Log(log)) = parse(query) else { panic!("{query} asks for lines") };
+        let plan = Plan::new(&log).unwrap_or_else(|error| panic!("{query}: {error:?}"));
+        // The first is the selector's.
+        plan.filters[1..].to_vec()
+    }
+
+    fn equal(subject: Subject, value: &str) -> Filter {
+        Filter { subject, test: Test::Equal(value.to_owned()) }
+    }
+
+    #[test]
+    fn label_filters_go_down_until_a_stage_makes_labels() {
+        let label = |column: &str, name: &str| Subject::Label { column: column.to_owned(), name: name.to_owned() };
+        let places = |name: &str| vec![label("resource_attributes", name), label("attributes", name)];
+        let trace = || {
+            let mut places = places("trace_id");
+            places.push(Subject::Column("trace_id".to_owned()));
+            equal(Subject::AnyOf(places), "x")
+        };
+        let pod = || equal(Subject::AnyOf(places("k8s_pod")), "p");
+        let check = |query: &str, expect: &[Filter]| assert_eq!(pushed(&format!(r#"{{service_name="s"}} {query}"#)), expect, "{query}");
+        check(r#"| trace_id="x""#, &[trace()]);
+        check(r#"| trace_id="x" and k8s_pod="p""#, &[trace(), pod()]);
+        check(r#"| k8s_pod="p" | trace_id="x""#, &[pod(), trace()]);
+        check(r#"| trace_id="x" or k8s_pod="p""#, &[]);
+        check(r#"| trace_id!="x" | trace_id="" | trace_id=~"x|" | size > 5"#, &[]);
+        check(r#"| trace_id_extracted="x" | __error__="x" | severity_number="9""#, &[]);
+        for stage in ["json", "logfmt", r#"label_format trace_id=span_id"#, "drop trace_id", r#"line_format "x""#, "unpack"] {
+            check(&format!(r#"| {stage} | trace_id="x""#), &[]);
+        }
+    }
+
+    #[test]
+    fn a_matcher_that_a_missing_label_does_not_pass_asks_for_the_attribute() {
+        let label = Subject::Label { column: "resource_attributes".to_owned(), name: "k8s_pod".to_owned() };
+        let check =
+            |matcher: &str, expect: &[Filter]| assert_eq!(pushed(&format!(r#"{{service_name="s", {matcher}}}"#)), expect, "{matcher}");
+        check(r#"k8s_pod="p""#, &[equal(label.clone(), "p")]);
+        check(r#"k8s_pod=~"p.+""#, &[Filter { subject: label, test: Test::Regex("p.+".to_owned()) }]);
+        check(r#"k8s_pod!="p""#, &[]);
+        check(r#"k8s_pod=~"p|""#, &[]);
+    }
 }

@@ -6,7 +6,7 @@ use arrow::array::{RecordBatch, StringArray};
 use hashbrown::HashMap;
 use model::logs::text_or_empty;
 use model::schema::column;
-use model::{AttributesView, Code, Error, Identity, Labels, Result, UNASSIGNED};
+use model::{AttributesView, Code, Error, Identity, Labels, Result, UNASSIGNED, legal_name};
 
 use crate::guard::{Charge, Guard, label_bytes};
 
@@ -19,21 +19,6 @@ pub(crate) const COLUMNS: [&str; 8] =
 
 /// Distinct streams that one query may meet.
 const STREAMS_MAX: usize = 1_000_000;
-
-/// The name as Prometheus and Loki accept it: letters, digits and `_`, no digit first.
-pub(crate) fn legal_name(name: &str) -> Cow<'_, str> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let digit_first = name.as_bytes().first().is_some_and(u8::is_ascii_digit);
-    if !digit_first && name.bytes().all(legal) {
-        return Cow::Borrowed(name);
-    }
-    let mut out = String::with_capacity(name.len() + 1);
-    if digit_first {
-        out.push('_');
-    }
-    out.extend(name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }));
-    Cow::Owned(out)
-}
 
 /// Label sets met so far: rows of one resource share theirs, in all batches of a scan.
 ///
@@ -76,6 +61,14 @@ impl StreamCache {
             rows.push(index);
         }
         Ok(rows)
+    }
+
+    /// All rows as if they were of one stream without labels.
+    pub(crate) fn one(&mut self, rows: usize) -> Vec<u32> {
+        if self.labels.is_empty() {
+            self.labels.push(Labels::empty());
+        }
+        vec![0; rows]
     }
 
     fn index(&mut self, columns: &Columns<'_>, row: usize, key: &[u8]) -> Result<u32> {
@@ -154,16 +147,6 @@ mod tests {
         let mut cache = StreamCache::new(&Guard::new(&model::QueryLimits::default()));
         let of_row = cache.rows(batch).unwrap();
         (cache.labels.iter().map(ToString::to_string).collect(), of_row)
-    }
-
-    #[test]
-    fn names_become_legal() {
-        let check = |key: &str, name: &str| assert_eq!(legal_name(key), name);
-        check("service.name", "service_name");
-        check("k8s.pod/uid", "k8s_pod_uid");
-        check("3scale", "_3scale");
-        check("größe", "gr__e");
-        check("plain_1", "plain_1");
     }
 
     #[test]

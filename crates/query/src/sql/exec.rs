@@ -155,6 +155,8 @@ fn subject(subject: &Subject) -> String {
         Subject::Column(column) => column.clone(),
         Subject::Entry { column, key } => format!("{column}[{key}]"),
         Subject::FirstOf(subjects) => subjects.iter().map(self::subject).collect::<Vec<_>>().join(" or else "),
+        Subject::Label { column, name } => format!("{column}[~{name}]"),
+        Subject::AnyOf(subjects) => subjects.iter().map(self::subject).collect::<Vec<_>>().join(" or "),
     }
 }
 

@@ -60,8 +60,7 @@ impl LakeFile {
 
     fn footer(&self, file: &Handle) -> Result<ArrowReaderMetadata> {
         file.check_footer().map_err(|error| self.corrupt(error))?;
-        let options =
-            ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional).with_column_index_policy(PageIndexPolicy::Skip);
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))
     }
 

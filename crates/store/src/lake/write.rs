@@ -1,13 +1,13 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::array::{Array, Float64Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use model::schema::column;
-use model::{Error, Result, Table};
+use model::{AttributesView, Error, Result, Table};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -15,6 +15,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
+use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::sums::SumWriter;
 use crate::head::{Frozen, Head, bytes_of};
 use crate::{DiskFile, ShardOptions};
@@ -190,18 +191,23 @@ fn encode(
     let properties = properties(options, table, first)?;
     let mut writer = ArrowWriter::try_new(SumWriter::new(file), table.schema(), Some(properties)).map_err(failed)?;
     let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
+    let mut filter = FilterWriter::new(table, options.row_group_rows);
     for batch in batches {
         let batch = batch?;
         stats.add(table, &batch)?;
+        filter.add(&batch)?;
         memory_bytes += bytes_of(&batch) as u64;
         writer.write(&batch).map_err(failed)?;
     }
     let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
-    writer.flush().map_err(failed)?;
-    writer.sync().map_err(io)?;
+    let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
+    let (filter, places) = filter.finish(writer.bytes_written() as u64)?;
+    writer.write_all(&filter).map_err(io)?;
+    writer.flush().map_err(io)?;
     let sums = writer.inner_mut().begin_footer();
     let memory = KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string());
-    sums.into_iter().chain([memory]).for_each(|pair| writer.append_key_value_metadata(pair));
+    // The checksum's key stays behind whatever users named.
+    places.into_iter().chain(sums).chain([memory]).for_each(|pair| writer.append_key_value_metadata(pair));
     let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
     Ok(Written { bytes, memory_bytes, stats })
 }
@@ -223,23 +229,29 @@ fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Resu
     for name in long_columns(&table.schema()) {
         builder = packed(builder, path(&name));
     }
-    // A dictionary of values that hardly repeat is built, found too large, and thrown away.
-    let unique: &[&str] = match table {
-        Table::Logs => &["body", "trace_id", "span_id"],
-        Table::Spans => &["trace_id", "span_id", "parent_span_id"],
-        Table::Samples => &["series_id"],
-    };
-    for name in unique {
-        builder = builder.set_column_dictionary_enabled(path(name), false);
-    }
     match table {
         Table::Logs | Table::Spans => {
+            builder = builder.set_data_page_row_count_limit(BLOCK_ROWS);
+            // Without a dictionary, which of values that hardly repeat is built, found too large, and thrown away. Lengths apart
+            // from the texts, which are then nothing but digits; of rows in order of time, neighbours share their trace.
+            let texts = ["body", "span_id", "parent_span_id"].map(|name| (name, Encoding::DELTA_LENGTH_BYTE_ARRAY));
+            for (name, encoding) in texts.into_iter().chain([("trace_id", Encoding::DELTA_BYTE_ARRAY)]) {
+                builder = builder.set_column_dictionary_enabled(path(name), false).set_column_encoding(path(name), encoding);
+            }
+            if hardly_repeats(first)? {
+                let values = nested(&["attributes", "key_value", "value"]);
+                builder = builder
+                    .set_column_dictionary_enabled(values.clone(), false)
+                    .set_column_encoding(values, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+            }
             let trace = path("trace_id");
             builder = builder.set_column_bloom_filter_enabled(trace.clone(), true).set_column_bloom_filter_fpp(trace.clone(), 0.01);
             builder = builder.set_column_bloom_filter_max_ndv(trace, options.row_group_rows as u64);
         }
         Table::Samples => {
-            builder = builder.set_max_row_group_bytes(Some(SAMPLES_GROUP_BYTES)).set_column_encoding(path("series_id"), Encoding::PLAIN);
+            builder = builder.set_max_row_group_bytes(Some(SAMPLES_GROUP_BYTES));
+            builder =
+                builder.set_column_dictionary_enabled(path("series_id"), false).set_column_encoding(path("series_id"), Encoding::PLAIN);
             let values = nested(&["values", "list", "element"]);
             if splits_well(first)? {
                 builder =
@@ -272,6 +284,15 @@ fn long_columns(schema: &SchemaRef) -> Vec<String> {
         .filter(|field| *field.data_type() == DataType::Int64 && is_time(field.name()))
         .map(|field| field.name().clone())
         .collect()
+}
+
+/// Whether most values of the records' attributes come once: tried on the first rows.
+fn hardly_repeats(first: &RecordBatch) -> Result<bool> {
+    let map: &MapArray = column(first, "attributes")?;
+    let view = AttributesView::of_map(map, None);
+    let mut seen = hashbrown::HashSet::new();
+    let values = (0..map.len()).flat_map(|row| view.iter(row)).map(|(_, value)| seen.insert(value)).count();
+    Ok(seen.len() * 2 > values)
 }
 
 /// Whether the values of this file come out smaller split by byte than plain or in a dictionary: tried on a sample.

@@ -1,10 +1,12 @@
-use arrow::array::{Array, BooleanArray, Int64Array, MapArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int64Array, MapArray, RecordBatch, StringArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, Int32Type, Schema};
 use memchr::memmem::Finder;
 use model::schema::column;
-use model::{AttributesView, Error, Filter, Identity, Result, Subject, Table, Test, TimeRange};
+use model::{AttributesView, Error, Filter, Identity, Result, Subject, Table, Test, TimeRange, legal_name};
 use regex::Regex;
 
+use super::literals;
 use crate::head::{Families, SeriesKey};
 
 /// Bytes that a compiled expression may take: it comes from a user.
@@ -17,6 +19,8 @@ pub(crate) struct CompiledFilter {
     pub(crate) test: CompiledTest,
     /// The opposite is asked for.
     pub(crate) negated: bool,
+    /// Of each list one is in every text that the test finds.
+    pub(crate) literals: Vec<Vec<Vec<u8>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,21 +40,41 @@ impl CompiledFilter {
             texts.dedup();
             CompiledTest::OneOf(texts)
         };
+        let mut required = Vec::new();
         let (test, negated) = match &filter.test {
             Test::Equal(text) => (exactly(std::slice::from_ref(text)), false),
             Test::NotEqual(text) => (exactly(std::slice::from_ref(text)), true),
             Test::OneOf(texts) => (exactly(texts), false),
-            Test::Regex(pattern) => (anchored(pattern)?, false),
+            Test::Regex(pattern) => {
+                required = literals::required(pattern);
+                (anchored(pattern)?, false)
+            }
             Test::NotRegex(pattern) => (anchored(pattern)?, true),
-            Test::Contains(text) => (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), false),
+            Test::Contains(text) => {
+                required.push(vec![text.as_bytes().to_vec()]);
+                (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), false)
+            }
             Test::NotContains(text) => (CompiledTest::Contains(Box::new(Finder::new(text).into_owned())), true),
-            Test::Search(pattern) => (CompiledTest::Matches(regex(pattern)?), false),
+            Test::Search(pattern) => {
+                required = literals::required(pattern);
+                (CompiledTest::Matches(regex(pattern)?), false)
+            }
             Test::NotSearch(pattern) => (CompiledTest::Matches(regex(pattern)?), true),
         };
-        Ok(Self { subject: filter.subject.clone(), test, negated })
+        Ok(Self { subject: filter.subject.clone(), test, negated, literals: required })
     }
 
-    fn keeps(&self, text: &str) -> bool {
+    /// The same test on another subject.
+    pub(crate) fn on(&self, subject: Subject) -> Self {
+        Self { subject, ..self.clone() }
+    }
+
+    /// Cheap columns first: what they refuse, maps and bodies need not be decoded for.
+    pub(crate) fn cost(&self) -> Option<u8> {
+        self.columns().into_iter().map(cost).max()
+    }
+
+    pub(crate) fn keeps(&self, text: &str) -> bool {
         let found = match &self.test {
             CompiledTest::OneOf(texts) => match &texts[..] {
                 [one] => one == text,
@@ -71,7 +95,81 @@ impl CompiledFilter {
 
     /// Which rows it keeps.
     pub(crate) fn mask(&self, records: &RecordBatch) -> Result<BooleanArray> {
-        let texts = Texts::of(&self.subject, records)?;
+        self.mask_of(&self.subject, records)
+    }
+
+    fn mask_of(&self, subject: &Subject, records: &RecordBatch) -> Result<BooleanArray> {
+        match subject {
+            Subject::AnyOf(each) => {
+                let none = BooleanArray::from(vec![false; records.num_rows()]);
+                each.iter().try_fold(none, |kept, subject| Ok(arrow::compute::or(&kept, &self.mask_of(subject, records)?)?))
+            }
+            Subject::Label { column: map, name } => Ok(self.label_mask(column(records, map)?, name)),
+            Subject::Column(name) => {
+                let array = records.column_by_name(name).map(|array| array.as_any());
+                if let Some(dictionary) = array.and_then(|array| array.downcast_ref::<DictionaryArray<Int32Type>>()) {
+                    return self.dictionary_mask(dictionary);
+                }
+                match &self.test {
+                    CompiledTest::Contains(finder) => Ok(self.contains_mask(finder, column(records, name)?)),
+                    _ => self.mask_by_row(subject, records),
+                }
+            }
+            Subject::Entry { .. } | Subject::FirstOf(_) => self.mask_by_row(subject, records),
+        }
+    }
+
+    /// Tests every text once, however many rows have it.
+    fn dictionary_mask(&self, dictionary: &DictionaryArray<Int32Type>) -> Result<BooleanArray> {
+        let texts = dictionary.values().as_any().downcast_ref::<StringArray>();
+        let texts = texts.ok_or_else(|| Error::internal("cannot filter a dictionary of what is no text"))?;
+        let kept: Vec<bool> = texts.iter().map(|text| self.keeps(text.unwrap_or_default())).collect();
+        let (keys, of_null) = (dictionary.keys(), self.keeps(""));
+        let keep = |row: usize| match keys.is_valid(row) {
+            true => usize::try_from(keys.value(row)).ok().and_then(|key| kept.get(key)).copied().unwrap_or(of_null),
+            false => of_null,
+        };
+        Ok(BooleanArray::from(BooleanBuffer::collect_bool(keys.len(), keep)))
+    }
+
+    /// Looks through the texts of all rows at once, as they lie one behind the other.
+    fn contains_mask(&self, finder: &Finder<'_>, texts: &StringArray) -> BooleanArray {
+        let (rows, length) = (texts.len(), finder.needle().len());
+        if length == 0 {
+            return BooleanArray::from(vec![!self.negated; rows]);
+        }
+        let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
+        let end = offsets[rows] as usize;
+        let mut found = BooleanBufferBuilder::new(rows);
+        found.append_n(rows, false);
+        let (mut row, mut from) = (0, offsets[0] as usize);
+        while let Some(at) = finder.find(&bytes[from..end]).map(|at| from + at) {
+            while offsets[row + 1] as usize <= at {
+                row += 1;
+            }
+            let row_end = offsets[row + 1] as usize;
+            // One that begins in a row and ends in the next is none.
+            let inside = at + length <= row_end;
+            if inside && texts.is_valid(row) {
+                found.set_bit(row, true);
+            }
+            from = if inside { row_end } else { at + 1 };
+        }
+        let found = found.finish();
+        BooleanArray::from(if self.negated { !&found } else { found })
+    }
+
+    fn label_mask(&self, map: &MapArray, name: &str) -> BooleanArray {
+        let view = AttributesView::of_map(map, None);
+        let keep = |row: usize| {
+            let mut named = view.iter(row).filter(|(key, _)| legal_name(key) == name).peekable();
+            (named.peek().is_none() && self.keeps("")) || named.any(|(_, text)| self.keeps(text))
+        };
+        BooleanArray::from(BooleanBuffer::collect_bool(map.len(), keep))
+    }
+
+    fn mask_by_row(&self, subject: &Subject, records: &RecordBatch) -> Result<BooleanArray> {
+        let texts = Texts::of(subject, records)?;
         // Files are sorted by what is filtered most: runs of one value are tested once.
         let mut last: Option<(&str, bool)> = None;
         Ok((0..records.num_rows())
@@ -89,7 +187,14 @@ impl CompiledFilter {
 
     /// Whether it keeps a series of the head, whose key is no column.
     pub(crate) fn keeps_series(&self, key: &SeriesKey, families: &Families) -> bool {
-        self.keeps(series_text(&self.subject, key, families))
+        self.keeps_series_by(&self.subject, key, families)
+    }
+
+    fn keeps_series_by(&self, subject: &Subject, key: &SeriesKey, families: &Families) -> bool {
+        match subject {
+            Subject::AnyOf(each) => each.iter().any(|subject| self.keeps_series_by(subject, key, families)),
+            subject => self.keeps(series_text(subject, key, families)),
+        }
     }
 }
 
@@ -133,18 +238,30 @@ fn check(subject: &Subject, schema: &Schema) -> Result<()> {
     match subject {
         Subject::Column(name) => wants(name, "text", |kind| *kind == DataType::Utf8),
         Subject::Entry { column, .. } => wants(column, "map", |kind| matches!(kind, DataType::Map(..))),
-        Subject::FirstOf(subjects) => subjects.iter().try_for_each(|subject| check(subject, schema)),
+        Subject::Label { column, .. } => wants(column, "map", |kind| matches!(kind, DataType::Map(..))),
+        Subject::FirstOf(subjects) if subjects.iter().any(|subject| !matches!(subject, Subject::Column(_) | Subject::Entry { .. })) => {
+            Err(Error::invalid("cannot filter on the first of several: each must be a column or an entry"))
+        }
+        Subject::FirstOf(subjects) | Subject::AnyOf(subjects) => subjects.iter().try_for_each(|subject| check(subject, schema)),
+    }
+}
+
+fn cost(column: &str) -> u8 {
+    match column {
+        "body" | "help" | "status_message" => 1,
+        name if name.ends_with("attributes") || name == "labels" => 2,
+        _ => 0,
     }
 }
 
 fn collect<'a>(subject: &'a Subject, names: &mut Vec<&'a str>) {
     match subject {
-        Subject::Column(name) | Subject::Entry { column: name, .. } => {
+        Subject::Column(name) | Subject::Entry { column: name, .. } | Subject::Label { column: name, .. } => {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
         }
-        Subject::FirstOf(subjects) => subjects.iter().for_each(|subject| collect(subject, names)),
+        Subject::FirstOf(subjects) | Subject::AnyOf(subjects) => subjects.iter().for_each(|subject| collect(subject, names)),
     }
 }
 
@@ -161,6 +278,7 @@ impl<'a> Texts<'a> {
             Subject::Column(name) => Self::Column(column(records, name)?),
             Subject::Entry { column: name, key } => Self::Entry(AttributesView::of_map(column::<MapArray>(records, name)?, None), key),
             Subject::FirstOf(subjects) => Self::FirstOf(subjects.iter().map(|subject| Self::of(subject, records)).collect::<Result<_>>()?),
+            Subject::Label { .. } | Subject::AnyOf(_) => return Err(Error::internal("cannot take one text of several")),
         })
     }
 
@@ -189,9 +307,9 @@ fn series_text<'a>(subject: &'a Subject, key: &'a SeriesKey, families: &'a Famil
             "help" => family().map_or("", |family| &family.help),
             name => Identity::FIELDS.iter().position(|field| *field == name).map_or("", |field| key.identity(field)),
         },
-        // The only map of samples is their labels.
-        Subject::Entry { key: label, .. } => key.label(label),
-        Subject::FirstOf(each) => {
+        // The only map of samples is their labels, whose names are legal.
+        Subject::Entry { key: label, .. } | Subject::Label { name: label, .. } => key.label(label),
+        Subject::FirstOf(each) | Subject::AnyOf(each) => {
             each.iter().map(|subject| series_text(subject, key, families)).find(|text| !text.is_empty()).unwrap_or_default()
         }
     }

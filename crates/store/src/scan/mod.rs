@@ -1,7 +1,11 @@
 //! Reads a table at one moment: head and files together, each row once.
 
+mod bind;
+mod blocks;
 mod filter;
+mod literals;
 mod merge;
+mod probe;
 mod prune;
 mod read;
 mod work;
@@ -56,8 +60,7 @@ impl Plan {
         let ScanRequest { table, time, filters, columns, order, limit, stats } = request;
         let schema = table.schema();
         let mut filters = filters.iter().map(|filter| CompiledFilter::compile(filter, &schema)).collect::<Result<Vec<_>>>()?;
-        // Cheap columns first: what they refuse, maps and bodies need not be decoded for.
-        filters.sort_by_key(|filter| filter.columns().iter().map(|name| cost(name)).max());
+        filters.sort_by_key(CompiledFilter::cost);
         let mut read_columns = match columns {
             Some(columns) => columns,
             None => schema.fields().iter().map(|field| field.name().clone()).collect(),
@@ -104,14 +107,6 @@ impl Plan {
 fn order_column(table: Table, order: Order) -> &'static str {
     let (first, last) = table.time_columns();
     if order == Order::NewestFirst { last } else { first }
-}
-
-fn cost(column: &str) -> u8 {
-    match column {
-        "body" | "help" | "status_message" => 1,
-        name if name.ends_with("attributes") || name == "labels" => 2,
-        _ => 0,
-    }
 }
 
 /// What of the head a scan took under the table's lock.

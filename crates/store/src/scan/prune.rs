@@ -1,22 +1,22 @@
 //! What need not be read: files by the Delta log's statistics, row groups by the footer's, and by bloom filter.
 
 use model::{Result, Subject};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::Plan;
+use super::blocks::OpenFile;
 use super::filter::{CompiledFilter, CompiledTest, meets};
-use crate::lake::files::{FileStats, LakeFile};
-use crate::lake::handle::Handle;
+use crate::lake::files::FileStats;
 
 /// What is known of a text column in a block of rows.
-struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// None when all are null.
-    range: Option<(&'a [u8], &'a [u8])>,
-    has_nulls: bool,
+    pub(crate) range: Option<(&'a [u8], &'a [u8])>,
+    pub(crate) has_nulls: bool,
     /// The bounds are values of the column, not cut short.
-    exact: bool,
+    pub(crate) exact: bool,
 }
 
 /// Whether a file can hold a row of the answer.
@@ -25,26 +25,38 @@ pub(crate) fn file_may_match(plan: &Plan, stats: &FileStats) -> bool {
         return false;
     }
     plan.filters.iter().all(|filter| {
-        let Subject::Column(name) = &filter.subject else { return true };
-        let Some(bounds) = stats.texts.get(name).filter(|bounds| !bounds.unknown) else { return true };
-        let range = bounds.range.as_ref().map(|(low, high)| (low.as_bytes(), high.as_bytes()));
-        may_match(filter, &Known { range, has_nulls: bounds.nulls > 0, exact: true })
+        subject_may_match(filter, &filter.subject, &|name| {
+            let bounds = stats.texts.get(name).filter(|bounds| !bounds.unknown)?;
+            let range = bounds.range.as_ref().map(|(low, high)| (low.as_bytes(), high.as_bytes()));
+            Some(Known { range, has_nulls: bounds.nulls > 0, exact: true })
+        })
     })
 }
 
+/// Of several places one may have the text.
+fn subject_may_match<'k>(filter: &CompiledFilter, subject: &Subject, known: &impl Fn(&str) -> Option<Known<'k>>) -> bool {
+    match subject {
+        Subject::Column(name) => known(name).is_none_or(|known| may_match(filter, &known)),
+        Subject::Entry { .. } | Subject::Label { .. } => true,
+        Subject::AnyOf(each) => each.iter().any(|subject| subject_may_match(filter, subject, known)),
+        Subject::FirstOf(each) => filter.keeps("") || each.iter().any(|subject| subject_may_match(filter, subject, known)),
+    }
+}
+
 /// Whether a row group can hold a row of the answer.
-pub(crate) fn group_may_match(plan: &Plan, file: &LakeFile, handle: &Handle, footer: &ArrowReaderMetadata, group: usize) -> Result<bool> {
-    let metadata = footer.metadata().row_group(group);
+pub(crate) fn group_may_match(file: &OpenFile<'_>, group: usize) -> Result<bool> {
+    let (plan, metadata) = (file.plan, file.footer.metadata().row_group(group));
     if let Some((first, last)) = group_time(plan, metadata)
         && !meets(plan.time, first, last)
     {
         return Ok(false);
     }
-    for filter in &plan.filters {
-        let Subject::Column(name) = &filter.subject else { continue };
-        let Some(leaf) = leaf(metadata, name) else { continue };
-        let known = metadata.column(leaf).statistics().and_then(|stats| known(stats, metadata.num_rows()));
-        if known.is_some_and(|known| !may_match(filter, &known)) || bloom_excludes(filter, file, handle, footer, group, leaf)? {
+    let of_column = |name: &str| {
+        let stats = metadata.column(leaf(metadata, name)?).statistics()?;
+        known(stats, metadata.num_rows())
+    };
+    for filter in &file.filters {
+        if !subject_may_match(filter, &filter.subject, &of_column) || bloom_excludes(filter, file, group)? {
             return Ok(false);
         }
     }
@@ -62,7 +74,7 @@ pub(crate) fn group_time(plan: &Plan, metadata: &RowGroupMetaData) -> Option<(i6
 }
 
 /// The leaf that holds a top-level column without children.
-fn leaf(metadata: &RowGroupMetaData, name: &str) -> Option<usize> {
+pub(crate) fn leaf(metadata: &RowGroupMetaData, name: &str) -> Option<usize> {
     metadata.columns().iter().position(|column| matches!(column.column_path().parts(), [only] if only == name))
 }
 
@@ -75,7 +87,7 @@ fn known(stats: &Statistics, rows: i64) -> Option<Known<'_>> {
 }
 
 /// Null counts as the empty text, as everywhere in a scan.
-fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
+pub(crate) fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
     let CompiledTest::OneOf(texts) = &filter.test else { return true };
     match filter.negated {
         false => texts.iter().any(|text| {
@@ -93,21 +105,16 @@ fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
     }
 }
 
-fn bloom_excludes(
-    filter: &CompiledFilter,
-    file: &LakeFile,
-    handle: &Handle,
-    footer: &ArrowReaderMetadata,
-    group: usize,
-    leaf: usize,
-) -> Result<bool> {
-    let CompiledTest::OneOf(texts) = &filter.test else { return Ok(false) };
-    let without = footer.metadata().row_group(group).column(leaf).bloom_filter_offset().is_none();
-    // A filter holds no nulls, and null is the empty text.
+fn bloom_excludes(filter: &CompiledFilter, file: &OpenFile<'_>, group: usize) -> Result<bool> {
+    let (CompiledTest::OneOf(texts), Subject::Column(name)) = (&filter.test, &filter.subject) else { return Ok(false) };
+    let metadata = file.footer.metadata().row_group(group);
+    let Some(leaf) = leaf(metadata, name) else { return Ok(false) };
+    // The file's own filter says more. And a filter holds no nulls, which are the empty text.
+    let without = file.filter.is_some() || metadata.column(leaf).bloom_filter_offset().is_none();
     if filter.negated || without || texts.iter().any(String::is_empty) {
         return Ok(false);
     }
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(handle.clone(), footer.clone());
-    let bloom = builder.get_row_group_column_bloom_filter(group, leaf).map_err(|error| file.corrupt(error))?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.handle.clone(), file.footer.clone());
+    let bloom = builder.get_row_group_column_bloom_filter(group, leaf).map_err(|error| file.file.corrupt(error))?;
     Ok(bloom.is_some_and(|bloom| !texts.iter().any(|text| bloom.check(text.as_str()))))
 }

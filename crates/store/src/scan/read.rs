@@ -1,15 +1,17 @@
-//! Reads one row group: the columns of the filters first, one filter after the other on what the last one left, then the
+//! Reads rows of one row group: the columns of the filters first, one filter after the other on what the last one left, then the
 //! wanted columns of the rows that remain.
 
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
 use model::schema::column;
-use model::{Order, Result};
+use model::{Order, Result, Subject};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
 
-use super::filter::time_mask;
+use super::blocks::Part;
+use super::filter::{CompiledFilter, time_mask};
 use super::merge::Key;
 use super::{Plan, prune};
 use crate::lake::files::LakeFile;
@@ -24,6 +26,8 @@ pub(crate) struct Group {
     handle: Handle,
     footer: ArrowReaderMetadata,
     group: usize,
+    part: Part,
+    filters: Arc<Vec<CompiledFilter>>,
 }
 
 /// The rows of a group that the answer wants; without a selection all of them.
@@ -33,27 +37,32 @@ pub(crate) struct Chosen {
 }
 
 impl Group {
-    pub(crate) fn open(plan: Arc<Plan>, file: Arc<LakeFile>, group: usize) -> Result<Self> {
+    pub(crate) fn open(plan: Arc<Plan>, file: Arc<LakeFile>, group: usize, part: Part, filters: Arc<Vec<CompiledFilter>>) -> Result<Self> {
         let (handle, footer) = plan.shared.footers.open(&file)?;
-        Ok(Self { plan, file, handle, footer, group })
+        Ok(Self { plan, file, handle, footer, group, part, filters })
     }
 
     /// Applies the time range and every filter. With `top`, keeps only the first so many rows in the plan's order, those
     /// after `bound` not among them.
     pub(crate) fn choose(&self, top: Option<usize>, bound: Option<Key>) -> Result<Chosen> {
         let metadata = self.footer.metadata().row_group(self.group);
-        let rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
-        let mut chosen = Chosen { selection: None, rows };
+        let group_rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
+        let rows = self.part.rows.iter().map(ExactSizeIterator::len).sum();
+        let selection = (rows < group_rows).then(|| RowSelection::from_consecutive_ranges(self.part.rows.iter().cloned(), group_rows));
+        let mut chosen = Chosen { selection, rows };
         self.plan.count(|stats| stats.rows_scanned += rows as u64);
         let range = self.plan.time;
-        let inside = prune::group_time(&self.plan, metadata)
-            .is_some_and(|(first, last)| range.contains(first) && range.contains(last) && self.plan.is_instant());
+        let (first, last) = self.part.time;
+        let inside = range.contains(first) && range.contains(last) && self.plan.is_instant();
         if !inside {
             let (first, last) = self.plan.table.time_columns();
-            self.refine(&mut chosen, &[first, last], |records| time_mask(self.plan.table, records, range))?;
+            self.refine(&mut chosen, &self.footer, &[first, last], |records| time_mask(self.plan.table, records, range))?;
         }
-        for filter in &self.plan.filters {
-            self.refine(&mut chosen, &filter.columns(), |records| filter.mask(records))?;
+        for filter in self.filters.iter() {
+            match self.dictionary(filter)? {
+                Some(footer) => self.refine(&mut chosen, &footer, &filter.columns(), |records| filter.mask(records))?,
+                None => self.refine(&mut chosen, &self.footer, &filter.columns(), |records| filter.mask(records))?,
+            }
         }
         if let Some(top) = top {
             self.keep_top(&mut chosen, top, bound)?;
@@ -61,11 +70,36 @@ impl Group {
         Ok(chosen)
     }
 
-    fn refine(&self, chosen: &mut Chosen, columns: &[&str], mask: impl Fn(&RecordBatch) -> Result<BooleanArray>) -> Result<()> {
+    /// For a column that lies in the file as a dictionary: the footer by which it is read as one, so that each text of it is
+    /// tested once.
+    fn dictionary(&self, filter: &CompiledFilter) -> Result<Option<ArrowReaderMetadata>> {
+        let Subject::Column(name) = &filter.subject else { return Ok(None) };
+        let metadata = self.footer.metadata();
+        let leaf = prune::leaf(metadata.row_group(self.group), name);
+        if leaf.is_none_or(|leaf| metadata.row_group(self.group).column(leaf).dictionary_page_offset().is_none()) {
+            return Ok(None);
+        }
+        let kind = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let fields = self.footer.schema().fields().iter().map(|field| match field.name() == name && *field.data_type() == DataType::Utf8 {
+            true => Arc::new(field.as_ref().clone().with_data_type(kind())),
+            false => field.clone(),
+        });
+        let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.footer.schema().metadata().clone()));
+        let read = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new().with_schema(schema));
+        read.map(Some).map_err(|error| self.file.corrupt(error))
+    }
+
+    fn refine(
+        &self,
+        chosen: &mut Chosen,
+        footer: &ArrowReaderMetadata,
+        columns: &[&str],
+        mask: impl Fn(&RecordBatch) -> Result<BooleanArray>,
+    ) -> Result<()> {
         if chosen.rows == 0 {
             return Ok(());
         }
-        let masks = self.batches(columns, chosen)?.map(|records| mask(&records?)).collect::<Result<Vec<_>>>()?;
+        let masks = self.batches(footer, columns, chosen)?.map(|records| mask(&records?)).collect::<Result<Vec<_>>>()?;
         chosen.narrow(&masks);
         Ok(())
     }
@@ -76,7 +110,7 @@ impl Group {
         let name = self.plan.order_column();
         let mut keys: Vec<(Key, usize)> = Vec::with_capacity(chosen.rows);
         if chosen.rows > 0 {
-            for records in self.batches(&[name], chosen)? {
+            for records in self.batches(&self.footer, &[name], chosen)? {
                 let records = records?;
                 let times: &Int64Array = column(&records, name)?;
                 let start = keys.len();
@@ -101,7 +135,7 @@ impl Group {
         }
         let names: Vec<&str> = self.plan.read_columns.iter().map(String::as_str).collect();
         let schema = self.plan.read_schema.clone();
-        let batches = self.batches(&names, chosen)?;
+        let batches = self.batches(&self.footer, &names, chosen)?;
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
             let records = records?;
@@ -114,8 +148,13 @@ impl Group {
         })))
     }
 
-    fn batches(&self, columns: &[&str], chosen: &Chosen) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
-        let (file, footer) = (self.file.clone(), self.footer.clone());
+    fn batches(
+        &self,
+        footer: &ArrowReaderMetadata,
+        columns: &[&str],
+        chosen: &Chosen,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+        let (file, footer) = (self.file.clone(), footer.clone());
         let roots: Vec<usize> =
             (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);

@@ -7,6 +7,8 @@ use arrow::array::RecordBatch;
 use model::{Error, Order, Result};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::blocks::{OpenFile, Part};
+use super::filter::CompiledFilter;
 use super::merge::{Key, Merge};
 use super::read::Group;
 use super::{Plan, prune, read};
@@ -27,7 +29,9 @@ pub(crate) enum Unit {
     Group {
         file: Arc<LakeFile>,
         group: usize,
-        time: (i64, i64),
+        part: Part,
+        /// Bound to the file.
+        filters: Arc<Vec<CompiledFilter>>,
     },
 }
 
@@ -38,7 +42,7 @@ impl Unit {
     fn first_key(&self, plan: &Plan) -> Key {
         let (first, last) = match self {
             Self::Block(block) => (block.min_time, block.max_time),
-            Self::Group { time, .. } => *time,
+            Self::Group { part, .. } => part.time,
             Self::File(file) => file.stats.time(plan.table).unwrap_or((i64::MIN, i64::MAX)),
             Self::Series(_) | Self::Families(_) => (i64::MIN, i64::MAX),
         };
@@ -60,8 +64,8 @@ impl Unit {
                 let batches = slice.batches(plan.shared.options.chunk_points_max);
                 Ok(Box::new(batches.map(move |records| read::in_time(&plan, &records?))))
             }
-            Self::Group { file, group, .. } => {
-                let group = Group::open(plan, file, group)?;
+            Self::Group { file, group, part, filters } => {
+                let group = Group::open(plan, file, group, part, filters)?;
                 let chosen = group.choose(top, bound)?;
                 group.read(&chosen)
             }
@@ -72,18 +76,25 @@ impl Unit {
 
 /// The row groups of a file that may hold rows of the answer.
 fn groups(plan: &Plan, file: &Arc<LakeFile>) -> Result<Vec<Unit>> {
-    let (handle, footer) = plan.shared.footers.open(file)?;
-    let mut groups = Vec::new();
-    for group in 0..footer.metadata().num_row_groups() {
-        let may = prune::group_may_match(plan, file, &handle, &footer, group)?;
+    let mut units = Vec::new();
+    let Some(open) = OpenFile::open(plan, file)? else {
+        plan.count(|stats| stats.files_skipped += 1);
+        return Ok(units);
+    };
+    let filters = Arc::new(open.filters.clone());
+    for group in 0..open.footer.metadata().num_row_groups() {
+        let parts = match prune::group_may_match(&open, group)? {
+            true => open.parts(group)?,
+            false => Vec::new(),
+        };
         plan.count(|stats| {
             stats.row_groups_total += 1;
-            stats.row_groups_skipped += u64::from(!may);
+            stats.row_groups_skipped += u64::from(parts.is_empty());
         });
-        let time = prune::group_time(plan, footer.metadata().row_group(group)).unwrap_or((i64::MIN, i64::MAX));
-        groups.extend(may.then(|| Unit::Group { file: file.clone(), group, time }));
+        let unit = |part| Unit::Group { file: file.clone(), group, part, filters: filters.clone() };
+        units.extend(parts.into_iter().map(unit));
     }
-    Ok(groups)
+    Ok(units)
 }
 
 /// Runs one step on a blocking thread, of which all scans together have `scan_threads`. Nobody holds a thread, nor the right

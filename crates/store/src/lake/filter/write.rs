@@ -1,0 +1,181 @@
+use arrow::array::{Array, MapArray, RecordBatch, StringArray};
+use model::schema::column;
+use model::{AttributeType, AttributesView, Error, Result, Table};
+use parquet::file::metadata::KeyValue;
+
+use super::format::{
+    BITS_PER_VALUE, BLOCK_ROWS, GRAM_BITS, LANE_BYTES, SALTS, VERSION, WORD_BYTES_MIN, bit, gram, lane, map_columns, text_column, value,
+    value_columns, value_seed, word, words,
+};
+use crate::lake::keys::{self, KeysWriter};
+
+/// Hashes of a block that are held, before it is known how many differ.
+const PENDING_MAX: usize = 256 << 10;
+/// Slots for the hashes seen last, a power of two: what is in every line goes into the block's set a few times and not
+/// thousands of times.
+const RECENT: usize = 4096;
+
+/// Builds the filter of a file while its rows are written, and the lists of its keys.
+pub(crate) struct FilterWriter {
+    table: Table,
+    group_rows: usize,
+    /// Rows in the row group, and in the block, so far.
+    rows_in_group: usize,
+    rows_in_block: usize,
+    grams: Vec<u8>,
+    values: Values,
+    keys: Vec<KeysWriter>,
+    blocks: Vec<Block>,
+}
+
+struct Block {
+    grams: Vec<u8>,
+    values: Vec<u8>,
+}
+
+/// The hashes of a block.
+struct Values {
+    hashes: Vec<u64>,
+    /// As many are held until they are sorted and each is kept once.
+    pending_max: usize,
+    recent: Vec<u64>,
+}
+
+impl FilterWriter {
+    /// `group_rows` is where row groups end, and with them blocks.
+    pub(crate) fn new(table: Table, group_rows: usize) -> Self {
+        Self {
+            table,
+            group_rows: group_rows.max(1),
+            rows_in_group: 0,
+            rows_in_block: 0,
+            grams: vec![0; GRAM_BITS / 8],
+            values: Values { hashes: Vec::new(), pending_max: PENDING_MAX, recent: vec![0; RECENT] },
+            keys: map_columns(table).iter().map(|_| KeysWriter::default()).collect(),
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Takes in the next rows of the file.
+    pub(crate) fn add(&mut self, records: &RecordBatch) -> Result<()> {
+        let mut from = 0;
+        while from < records.num_rows() {
+            let room = (BLOCK_ROWS - self.rows_in_block).min(self.group_rows - self.rows_in_group);
+            let rows = room.min(records.num_rows() - from);
+            self.add_rows(&records.slice(from, rows))?;
+            from += rows;
+            self.rows_in_block += rows;
+            self.rows_in_group += rows;
+            if self.rows_in_block == BLOCK_ROWS || self.rows_in_group == self.group_rows {
+                self.end_block()?;
+                self.rows_in_group %= self.group_rows;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_rows(&mut self, records: &RecordBatch) -> Result<()> {
+        if let Some(name) = text_column(self.table) {
+            self.add_texts(value_seed(name, None), column(records, name)?);
+        }
+        for name in value_columns(self.table) {
+            let (seed, texts): (u64, &StringArray) = (value_seed(name, None), column(records, name)?);
+            texts.iter().flatten().filter(|text| !text.is_empty()).for_each(|text| self.values.push(value(seed, text)));
+        }
+        for (index, (name, types)) in map_columns(self.table).iter().enumerate() {
+            self.add_map(index, name, column(records, name)?, column(records, types)?);
+        }
+        Ok(())
+    }
+
+    fn add_texts(&mut self, seed: u64, texts: &StringArray) {
+        for text in texts.iter().flatten().map(str::as_bytes) {
+            for window in text.windows(3) {
+                let at = usize::from(gram([window[0], window[1], window[2]]));
+                self.grams[at / 8] |= 1 << (at % 8);
+            }
+            for (start, end) in words(text).filter(|(start, end)| end - start >= WORD_BYTES_MIN) {
+                self.values.push(word(seed, &text[start..end]));
+            }
+        }
+    }
+
+    fn add_map(&mut self, index: usize, name: &str, map: &MapArray, types: &StringArray) {
+        let view = AttributesView::of_map(map, Some(types));
+        for row in 0..map.len() {
+            for (key, kind, text) in view.iter_typed(row) {
+                // Nobody asks for a measured value by its digits, and hardly one comes twice.
+                let is_double = kind == AttributeType::Double;
+                let seed = self.keys[index].add(name, key, is_double);
+                if !is_double && !text.is_empty() {
+                    self.values.push(value(seed, text));
+                }
+            }
+        }
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        let grams = match text_column(self.table) {
+            Some(_) => zstd::bulk::compress(&self.grams, 1).map_err(|error| Error::internal("cannot compress a filter").because(error))?,
+            None => Vec::new(),
+        };
+        self.grams.fill(0);
+        self.blocks.push(Block { grams, values: self.values.finish() });
+        self.rows_in_block = 0;
+        Ok(())
+    }
+
+    /// The filter's bytes; none of a table without filters, or without rows. `start` is where in the file they will lie.
+    pub(crate) fn finish(mut self, start: u64) -> Result<(Vec<u8>, Vec<KeyValue>)> {
+        if self.rows_in_block > 0 {
+            self.end_block()?;
+        }
+        let maps = map_columns(self.table);
+        if maps.is_empty() || self.blocks.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let mut bytes = Vec::new();
+        let mut number = |number: usize| u32::try_from(number).map(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        let fits = number(self.blocks.len())
+            .and_then(|()| self.blocks.iter().try_for_each(|block| number(block.grams.len()).and_then(|()| number(block.values.len()))));
+        fits.map_err(|error| Error::internal("cannot write a filter of more than 4 GiB").because(error))?;
+        self.blocks.iter().for_each(|block| bytes.extend_from_slice(&block.grams));
+        self.blocks.iter().for_each(|block| bytes.extend_from_slice(&block.values));
+        let place = format!("{VERSION} {BLOCK_ROWS} {start} {}", bytes.len());
+        let keys = keys::pair(maps.iter().map(|(name, _)| *name).zip(self.keys));
+        Ok((bytes, vec![KeyValue::new(super::format::FILTER_KEY.to_owned(), place), keys]))
+    }
+}
+
+impl Values {
+    fn push(&mut self, hash: u64) {
+        let recent = &mut self.recent[hash as usize % RECENT];
+        if *recent == hash {
+            return;
+        }
+        *recent = hash;
+        if self.hashes.len() >= self.pending_max {
+            self.hashes.sort_unstable();
+            self.hashes.dedup();
+            // Else a block of more would be sorted again for each.
+            self.pending_max = PENDING_MAX.max(2 * self.hashes.len());
+        }
+        self.hashes.push(hash);
+    }
+
+    /// The filter of what was pushed; empty again.
+    fn finish(&mut self) -> Vec<u8> {
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        let lanes = (self.hashes.len() * BITS_PER_VALUE).div_ceil(8 * LANE_BYTES).max(1);
+        let mut words = vec![0_u32; lanes * SALTS.len()];
+        for &hash in &self.hashes {
+            let lane = &mut words[lane(hash, lanes) * SALTS.len()..][..SALTS.len()];
+            lane.iter_mut().zip(SALTS).for_each(|(word, salt)| *word |= bit(hash, salt));
+        }
+        self.hashes.clear();
+        self.pending_max = PENDING_MAX;
+        self.recent.fill(0);
+        words.into_iter().flat_map(u32::to_le_bytes).collect()
+    }
+}
