@@ -5,7 +5,10 @@
 //! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
 //! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
 //! `lake/write.rs` writes it as sorted Parquet, `lake/commit.rs` commits it with the log position, durably through
-//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files.
+//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files of one window of time (`lake/window.rs`).
+//!
+//! The way out: `hidden/` says which rows nobody shall see any more, and every scan leaves them out at once; `lake/retain.rs`
+//! says which files retention takes, and `erase.rs` carries out the orders that `erasures.rs` keeps.
 //!
 //! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
 //! `scan/work.rs` (one unit after the other, each step on a blocking thread) > `scan/read.rs` (filter columns first, the
@@ -23,8 +26,11 @@
 
 mod clock;
 mod disk;
+mod erase;
+mod erasures;
 mod flush;
 mod head;
+mod hidden;
 mod lake;
 mod lock;
 mod options;

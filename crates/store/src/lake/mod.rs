@@ -6,5 +6,7 @@ pub(crate) mod files;
 pub(crate) mod footers;
 pub(crate) mod handle;
 pub(crate) mod object;
+pub(crate) mod retain;
 pub(crate) mod sums;
+pub(crate) mod window;
 pub(crate) mod write;

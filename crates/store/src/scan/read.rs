@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use model::schema::column;
-use model::{Order, Result};
+use model::{Order, Result, Table};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder, RowSelection};
 
@@ -51,6 +51,10 @@ impl Group {
         if !inside {
             let (first, last) = self.plan.table.time_columns();
             self.refine(&mut chosen, &[first, last], |records| time_mask(self.plan.table, records, range))?;
+        }
+        let hidden = &self.plan.hidden;
+        if hidden.touches(&self.file.stats) {
+            self.refine(&mut chosen, &hidden.columns(), |records| hidden.kept(records))?;
         }
         for filter in &self.plan.filters {
             self.refine(&mut chosen, &filter.columns(), |records| filter.mask(records))?;
@@ -99,12 +103,17 @@ impl Group {
         if chosen.rows == 0 {
             return Ok(Box::new(std::iter::empty()));
         }
-        let names: Vec<&str> = self.plan.read_columns.iter().map(String::as_str).collect();
-        let schema = self.plan.read_schema.clone();
+        let plan = self.plan.clone();
+        let mut names: Vec<&str> = plan.read_columns.iter().map(String::as_str).collect();
+        let trims = plan.table == Table::Samples && plan.hidden.touches(&self.file.stats);
+        if trims {
+            names.extend(plan.hidden.columns());
+        }
+        let schema = plan.read_schema.clone();
         let batches = self.batches(&names, chosen)?;
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
-            let records = records?;
+            let records = if trims { plan.hidden.trim(records?)?.0 } else { records? };
             let columns = schema.fields().iter().map(|field| {
                 let array = records.column_by_name(field.name()).cloned();
                 array.ok_or_else(|| model::Error::internal(format!("cannot find column {:?} in a lake file", field.name())))

@@ -105,6 +105,8 @@ struct Waiting {
     bytes: usize,
     /// Every table's lake holds what it needs up to here.
     passed: Option<u64>,
+    /// What follows goes into a new segment.
+    turn: bool,
     /// Answered when everything that waits now is done.
     barriers: Vec<oneshot::Sender<()>>,
     /// No request is taken any more.
@@ -130,11 +132,13 @@ impl Drop for Ending<'_> {
 struct Gauges {
     bytes: AtomicU64,
     segments: AtomicU64,
+    /// The last frame of the oldest segment, `u64::MAX` without one.
+    oldest_seq: AtomicU64,
 }
 
 impl Waiting {
     fn is_idle(&self) -> bool {
-        self.requests.is_empty() && self.passed.is_none() && self.barriers.is_empty()
+        self.requests.is_empty() && self.passed.is_none() && !self.turn && self.barriers.is_empty()
     }
 }
 
@@ -200,6 +204,17 @@ impl Wal {
         let mut waiting = self.queue.state.lock();
         waiting.passed = waiting.passed.max(Some(seq));
         self.queue.arrived.notify_one();
+    }
+
+    /// Closes the segment that is being written, so that it can go without waiting to be full.
+    pub(crate) fn turn(&self) {
+        self.queue.state.lock().turn = true;
+        self.queue.arrived.notify_one();
+    }
+
+    /// Whether a segment may hold a frame up to `seq`, when [`Self::turn`] was called at or after it.
+    pub(crate) fn holds(&self, seq: u64) -> bool {
+        self.gauges.oldest_seq.load(Ordering::Acquire) <= seq
     }
 
     /// Takes no request from now on; what waits is still written.
@@ -278,10 +293,13 @@ impl Writer {
             }
             waiting.bytes = 0;
             let (requests, passed) = (std::mem::take(&mut waiting.requests), waiting.passed.take());
-            let barriers = std::mem::take(&mut waiting.barriers);
+            let (turn, barriers) = (std::mem::take(&mut waiting.turn), std::mem::take(&mut waiting.barriers));
             drop(waiting);
             if !requests.is_empty() {
                 self.write_group(requests);
+            }
+            if turn && let Some(open) = self.open.take_if(|open| !open.dirty && open.segment.holds_frames()) {
+                self.closed.push_back(open.segment);
             }
             if let Some(seq) = passed {
                 self.drop_segments(seq);
@@ -436,6 +454,9 @@ impl Writer {
         let open = self.open.iter().map(|open| &open.segment);
         let bytes = self.closed.iter().chain(open.clone()).map(|segment| segment.bytes).sum();
         self.gauges.bytes.store(bytes, Ordering::Relaxed);
+        let oldest =
+            self.closed.iter().chain(open.clone()).find(|segment| segment.holds_frames()).map_or(u64::MAX, |segment| segment.last_seq);
+        self.gauges.oldest_seq.store(oldest, Ordering::Release);
         self.gauges.segments.store((self.closed.len() + open.count()) as u64, Ordering::Relaxed);
     }
 }
