@@ -11,7 +11,7 @@ SEEDS ?= 10000
 BUILD_DEV := cargo test --workspace --locked --no-run --quiet
 export TYTO_DATA ?= $(abspath $(CURDIR)/../shared/data)
 
-.PHONY: demo test build lint conformance bench bench-quick ui test-rust simulate test-ui test-e2e test-browser fuzz screenshots clean help
+.PHONY: demo test build lint conformance bench bench-quick soak ui test-rust simulate test-ui test-e2e test-browser fuzz screenshots clean help
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -88,6 +88,10 @@ bench: build $(VENV)/bench-installed ## Cost beside Prometheus, VictoriaMetrics 
 
 bench-quick: build $(VENV)/bench-installed ## A tenth of the work, once, in under five minutes
 	$(VENV)/bin/python bench/bench.py target/release/tyto --quick --output bench/quick.md
+
+soak: ui ## A simulated week with retention, erasures and kills, its clock compressed; writes bench/SOAK.md
+	@scripts/setup build
+	TYTO_SOAK_HOURS=168 TYTO_SOAK_REPORT="$(CURDIR)/bench/SOAK.md" cargo test --workspace --locked --test soak -- --nocapture
 
 fuzz: $(VENV)/installed ## Fuzz every decoder and parser for FUZZ_SECONDS each (300)
 	fuzz/run.sh $(or $(FUZZ_SECONDS),300) $(VENV)/bin/python

@@ -1,7 +1,7 @@
 //! What have the teams declared about their systems?
 //!
 //! Today one kind of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
-//! and by which attributes their telemetry is recognised. The user's page is `docs/catalogue.md`.
+//! by which attributes their telemetry is recognised, and how long it is kept. The user's page is `docs/catalogue.md`.
 //!
 //! Path: `yaml.rs` (text to a tree that knows its lines) > `omd.rs` (tree to declarations, strictly, every problem at
 //! once) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
@@ -22,10 +22,11 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use live::Live;
-pub use omd::{BusinessService, Component, Match, Owner, Pattern, Service};
+pub use omd::{BusinessService, Component, Keep, Match, Owner, Pattern, Service};
 pub use problem::Problem;
 
-use model::{Identity, UNASSIGNED};
+use model::{Identity, Retention, Table, UNASSIGNED, parse_keep};
+use omd::Declared;
 use rules::Rules;
 
 /// Of one file.
@@ -34,6 +35,9 @@ pub const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Everything declared, and the rules compiled from it. Serialises as the API shows it.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Catalog {
+    /// Of everybody for whom nothing more specific is declared.
+    #[serde(skip_serializing_if = "Keep::is_empty")]
+    pub retention: Keep,
     pub business_services: Vec<BusinessService>,
     #[serde(skip)]
     rules: Rules,
@@ -60,9 +64,9 @@ impl Catalog {
 
     /// The same from texts, each with the name that its problems carry.
     pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
-        let business_services = omd::read(texts)?;
+        let Declared { business_services, retention } = omd::read(texts)?;
         let rules = Rules::compile(&business_services);
-        Ok(Self { business_services, rules })
+        Ok(Self { retention, business_services, rules })
     }
 
     /// Whose is the record that has these attributes or labels? A rule for `service.name` also looks at `service_name`,
@@ -85,6 +89,28 @@ impl Catalog {
         declared.component = component.map(|component| component.name.clone()).unwrap_or_default();
         declared.team = owner.map(|owner| owner.team.clone()).unwrap_or_default();
         Some(declared)
+    }
+
+    /// How long everybody's rows are kept: what is declared, over `otherwise`.
+    pub fn retention(&self, mut otherwise: Retention) -> Retention {
+        let mut keep = |scope: [&str; 3], declared: &Keep| {
+            for table in Table::ALL {
+                if let Some(time) = declared.of(table).and_then(|text| parse_keep(text).ok()) {
+                    otherwise.keep(table, scope, time);
+                }
+            }
+        };
+        keep([""; 3], &self.retention);
+        for business in &self.business_services {
+            keep([&business.name, "", ""], &business.retention);
+            for service in &business.services {
+                keep([&business.name, &service.name, ""], &service.retention);
+                for component in &service.components {
+                    keep([&business.name, &service.name, &component.name], &component.retention);
+                }
+            }
+        }
+        otherwise
     }
 
     /// Without a rule nothing can match, so nothing need be looked up.

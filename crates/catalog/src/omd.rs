@@ -1,7 +1,9 @@
-//! `omd.yaml`: business services, their services and components, owners, and the rules that recognise their telemetry.
+//! `omd.yaml`: business services, their services and components, owners, the rules that recognise their telemetry, and how
+//! long it is kept.
 
 use std::collections::HashMap;
 
+use model::{Table, parse_keep};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::Problem;
@@ -14,6 +16,8 @@ pub struct BusinessService {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     pub owners: Vec<Owner>,
+    #[serde(skip_serializing_if = "Keep::is_empty")]
+    pub retention: Keep,
     pub services: Vec<Service>,
 }
 
@@ -29,6 +33,8 @@ pub struct Owner {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Service {
     pub name: String,
+    #[serde(skip_serializing_if = "Keep::is_empty")]
+    pub retention: Keep,
     pub components: Vec<Component>,
 }
 
@@ -39,8 +45,43 @@ pub struct Component {
     pub owners: Vec<Owner>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tier: String,
+    #[serde(skip_serializing_if = "Keep::is_empty")]
+    pub retention: Keep,
     #[serde(rename = "match")]
     pub matches: Vec<Match>,
+}
+
+/// How long rows are kept, as it is written in the file; a table that is not named is left to the level above.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Keep {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spans: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<String>,
+}
+
+impl Keep {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn of(&self, table: Table) -> Option<&str> {
+        match table {
+            Table::Logs => self.logs.as_deref(),
+            Table::Spans => self.spans.as_deref(),
+            Table::Samples => self.samples.as_deref(),
+        }
+    }
+}
+
+/// What all files together declare.
+#[derive(Debug, Default)]
+pub(crate) struct Declared {
+    pub(crate) business_services: Vec<BusinessService>,
+    /// Of everybody for whom nothing more specific is declared.
+    pub(crate) retention: Keep,
 }
 
 /// All of these must hold, sorted by attribute. Serialises as it is written in the file.
@@ -76,14 +117,14 @@ impl Serialize for Pattern {
 }
 
 /// Reads every text to its end, so that one run shows all there is to fix.
-pub(crate) fn read(texts: &[(&str, &str)]) -> Result<Vec<BusinessService>, Vec<Problem>> {
+pub(crate) fn read(texts: &[(&str, &str)]) -> Result<Declared, Vec<Problem>> {
     let mut reader = Reader::default();
-    let mut all = Vec::new();
+    let mut all = Declared::default();
     let mut names = Names::new("business service");
     for (file, text) in texts {
         reader.file = (*file).to_owned();
         match yaml::parse(text) {
-            Ok(root) => all.extend(reader.root(&root, &mut names)),
+            Ok(root) => reader.root(&root, &mut names, &mut all),
             Err((place, what)) => reader.problem(place, what),
         }
     }
@@ -99,6 +140,8 @@ struct Reader {
     problems: Vec<Problem>,
     /// Who already claims exactly these attributes, and where.
     claims: HashMap<Match, String>,
+    /// Where everybody's retention is declared.
+    retention: Option<String>,
 }
 
 /// Names that must be unique among siblings, each with the place that has it.
@@ -124,38 +167,50 @@ impl Reader {
         format!("{}:{}:{}", self.file, place.line, place.column)
     }
 
-    fn root(&mut self, root: &Node, names: &mut Names) -> Vec<BusinessService> {
-        let Some(fields) = self.fields(root, "the file", &["business_services"]) else { return Vec::new() };
-        let Some(node) = self.required(&fields, root, "the file", "business_services") else { return Vec::new() };
-        self.list(node, "business_services").iter().filter_map(|item| self.business_service(item, names)).collect()
+    fn root(&mut self, root: &Node, names: &mut Names, all: &mut Declared) {
+        let Some(fields) = self.fields(root, "the file", &["business_services", "retention"]) else { return };
+        if let Some(node) = fields.get("retention") {
+            let place = self.place(node.place);
+            match self.retention.replace(place) {
+                Some(other) => self.problem(node.place, format!("cannot declare retention for everybody twice: it stands at {other}")),
+                None => all.retention = self.keep(&fields),
+            }
+        } else {
+            self.required(&fields, root, "the file", "business_services");
+        }
+        let items = self.optional_list(&fields, "business_services");
+        all.business_services.extend(items.iter().filter_map(|item| self.business_service(item, names)));
     }
 
     fn business_service(&mut self, node: &Node, names: &mut Names) -> Option<BusinessService> {
-        let fields = self.fields(node, "a business service", &["name", "description", "owners", "services"])?;
+        let fields = self.fields(node, "a business service", &["name", "description", "owners", "retention", "services"])?;
         let name = self.name(&fields, node, "a business service", names);
         let description = self.optional_text(&fields, "description");
         let owners = self.owners(&fields);
+        let retention = self.keep(&fields);
         let mut services = Names::new("service");
         let services =
             self.optional_list(&fields, "services").iter().filter_map(|item| self.service(item, &mut services, name.as_deref())).collect();
-        Some(BusinessService { name: name?, description, owners, services })
+        Some(BusinessService { name: name?, description, owners, retention, services })
     }
 
     fn service(&mut self, node: &Node, names: &mut Names, business: Option<&str>) -> Option<Service> {
-        let fields = self.fields(node, "a service", &["name", "components"])?;
+        let fields = self.fields(node, "a service", &["name", "retention", "components"])?;
         let name = self.name(&fields, node, "a service", names);
+        let retention = self.keep(&fields);
         let path = format!("{}/{}", business.unwrap_or_default(), name.as_deref().unwrap_or_default());
         let mut components = Names::new("component");
         let components =
             self.optional_list(&fields, "components").iter().filter_map(|item| self.component(item, &mut components, &path)).collect();
-        Some(Service { name: name?, components })
+        Some(Service { name: name?, retention, components })
     }
 
     fn component(&mut self, node: &Node, names: &mut Names, path: &str) -> Option<Component> {
-        let fields = self.fields(node, "a component", &["name", "owners", "tier", "match"])?;
+        let fields = self.fields(node, "a component", &["name", "owners", "tier", "retention", "match"])?;
         let name = self.name(&fields, node, "a component", names);
         let owners = self.owners(&fields);
         let tier = self.optional_text(&fields, "tier");
+        let retention = self.keep(&fields);
         let path = format!("{path}/{}", name.as_deref().unwrap_or_default());
         let mut matches = Vec::new();
         if let Some(&node) = fields.get("match") {
@@ -170,7 +225,7 @@ impl Reader {
                 }
             }
         }
-        Some(Component { name: name?, owners, tier, matches })
+        Some(Component { name: name?, owners, tier, retention, matches })
     }
 
     /// Two components that claim the very same attributes would be told apart by file order alone.
@@ -242,6 +297,26 @@ impl Reader {
                 None
             }
         }
+    }
+
+    fn keep(&mut self, fields: &Fields<'_>) -> Keep {
+        let Some(node) = fields.get("retention") else { return Keep::default() };
+        let Some(fields) = self.fields(node, "retention", &Table::ALL.map(Table::name)) else { return Keep::default() };
+        if fields.is_empty() && matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
+            self.problem(node.place, "cannot use an empty retention: name logs, spans or samples, or leave it out");
+        }
+        let mut time = |name| {
+            let node = *fields.get(name)?;
+            let text = self.text(node, name)?;
+            match parse_keep(&text) {
+                Ok(_) => Some(text),
+                Err(why) => {
+                    self.problem(node.place, why);
+                    None
+                }
+            }
+        };
+        Keep { logs: time("logs"), spans: time("spans"), samples: time("samples") }
     }
 
     fn owners(&mut self, fields: &Fields<'_>) -> Vec<Owner> {

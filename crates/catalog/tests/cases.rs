@@ -1,5 +1,6 @@
 //! Runs `tests/cases/catalog/*.test`. A case is `# name`, the file, then `---- problems` with what must be said (nothing
-//! for a good file), or `---- identify` with lines `attribute=value ... -> business/service/component team`.
+//! for a good file), `---- identify` with lines `attribute=value ... -> business/service/component team`, or `---- retention`
+//! with lines `table business/service/component -> hours`.
 //! `UPDATE=1` rewrites the expectations.
 
 #![allow(clippy::unwrap_used)]
@@ -23,6 +24,17 @@ fn answer(yaml: &str, kind: &str, expected: &str) -> String {
                     format!("{}/{}/{} {}", identity.business_service, identity.service, identity.component, identity.team)
                 });
                 writeln!(out, "{attributes} -> {}", found.trim_end()).unwrap();
+            }
+        }
+        ("retention", Ok(catalog)) => {
+            let retention = catalog.retention(model::Retention::default());
+            for line in expected.lines() {
+                let (asked, _) = line.split_once(" ->").expect("a line is `table business/service/component -> expectation`");
+                let (table, path) = asked.split_once(' ').expect("a table and a path");
+                let mut path = path.split('/');
+                let scope = std::array::from_fn(|_| path.next().unwrap_or_default());
+                let hours = retention.of(table.parse().unwrap(), scope).map(|time| format!("{} h", time.as_secs() / 3600));
+                writeln!(out, "{asked} -> {}", hours.as_deref().unwrap_or("for ever")).unwrap();
             }
         }
         (other, Ok(_)) => panic!("no such section: {other}"),

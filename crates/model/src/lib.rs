@@ -14,6 +14,7 @@
 
 mod attributes;
 mod batch;
+mod erasure;
 mod error;
 mod histogram;
 mod identity;
@@ -22,6 +23,7 @@ mod limits;
 pub mod logs;
 mod matcher;
 mod query;
+mod retention;
 pub mod samples;
 mod scan;
 pub mod schema;
@@ -31,6 +33,7 @@ mod usage;
 
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
 pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, Rejection, Tally};
+pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};
 pub use error::{Code, Error, Result};
 pub use histogram::NativeHistogram;
 pub use identity::{Identity, UNASSIGNED};
@@ -41,6 +44,7 @@ pub use query::{
     Answer, Answered, Ask, Direction, InstantSample, LogEntry, LogStream, MetricFamily, Query, QueryStats, RangeSeries, Request,
     TraceSummary,
 };
+pub use retention::{Retention, Scope, parse_keep};
 pub use scan::{Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};
 pub use schema::Table;
 pub use time::TimeRange;

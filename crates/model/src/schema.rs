@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use crate::{Error, Identity, Result};
 
 /// A table of the lake, one per signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Table {
     Logs,
     Spans,

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use catalog::Live;
-use model::{Answer, Ask, Code, Error, Query, QueryLimits, Request, Result, UsageMeter};
+use model::{Answer, Ask, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, UsageMeter};
 
 /// What the operator may do and see; the wiring implements it.
 #[async_trait]
@@ -17,6 +17,10 @@ pub trait Admin: Send + Sync {
     fn reload(&self) -> Result<()>;
     /// Tyto about itself, in Prometheus's text format.
     fn metrics_text(&self) -> String;
+    /// Takes an order to erase: durable, and hidden from every question, when this returns.
+    async fn erase(&self, order: ErasureOrder) -> Result<Erasure>;
+    /// Every erasure, the newest first.
+    fn erasures(&self) -> Vec<Erasure>;
     /// Sizes and positions of each shard.
     fn shards(&self) -> serde_json::Value;
 }

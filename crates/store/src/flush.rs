@@ -12,8 +12,12 @@ use tokio::sync::{MutexGuard, Notify};
 
 use crate::ShardOptions;
 use crate::head::Frozen;
+use crate::hidden::Gone;
 use crate::lake::commit::LakeTable;
+use crate::lake::compact::Merged;
 use crate::lake::files::LakeFile;
+use crate::lake::footers::Footers;
+use crate::lake::retain::{Due, Ripeness};
 use crate::lake::{compact, write};
 use crate::table::ShardTable;
 
@@ -22,6 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Time between two rounds however often the background is woken: every request wakes it once a head is large.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often files are looked at for what is past its retention.
+const RETAIN_EVERY_MS: i64 = 60_000;
 /// Longest time between two tries of what keeps failing.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
@@ -42,8 +48,9 @@ pub(crate) struct Flusher {
     pub(crate) options: Arc<ShardOptions>,
     pub(crate) table: Arc<ShardTable>,
     lake: Arc<tokio::sync::Mutex<Lake>>,
-    /// Held for a whole merge, during which flushes go on.
-    compacting: Arc<tokio::sync::Mutex<()>>,
+    /// Held for as long as files are written anew, during which flushes go on.
+    pub(crate) compacting: Arc<tokio::sync::Mutex<()>>,
+    retaining: Arc<Mutex<Retaining>>,
     backoffs: Arc<Backoffs>,
 }
 
@@ -51,12 +58,26 @@ pub(crate) struct Flusher {
 struct Backoffs {
     flush: Mutex<Backoff>,
     compact: Mutex<Backoff>,
+    retain: Mutex<Backoff>,
+}
+
+#[derive(Default)]
+struct Retaining {
+    ripeness: Ripeness,
+    next_ms: i64,
 }
 
 impl Flusher {
     pub(crate) fn new(options: Arc<ShardOptions>, table: Arc<ShardTable>, lake: LakeTable, replaced: Vec<(Arc<LakeFile>, i64)>) -> Self {
         let lake = Lake { table: lake, replaced, choked_on: None, closed: false };
-        Self { options, table, lake: Arc::new(tokio::sync::Mutex::new(lake)), compacting: Arc::default(), backoffs: Arc::default() }
+        Self {
+            options,
+            table,
+            lake: Arc::new(tokio::sync::Mutex::new(lake)),
+            compacting: Arc::default(),
+            retaining: Arc::default(),
+            backoffs: Arc::default(),
+        }
     }
 
     /// No commit follows; returns once none is under way.
@@ -106,69 +127,173 @@ impl Flusher {
 
     /// Merges small files while there are enough of them.
     pub(crate) async fn compact(&self) -> Result<()> {
-        while self.compact_once().await? {}
-        Ok(())
+        loop {
+            let _only_one = self.compacting.lock().await;
+            if !self.compact_once().await? {
+                return Ok(());
+            }
+        }
     }
 
     /// Merges one run of small files; says whether another may follow. The lake's lock is not held meanwhile: the files of
     /// the run are changed by nobody else, and a flush must not wait for a merge.
     async fn compact_once(&self) -> Result<bool> {
-        let _only_one = self.compacting.lock().await;
         let leave_out = self.settled().await?.choked_on.take();
         let (options, table) = (self.options.clone(), self.table.clone());
-        let old = blocking(move || Ok(compact::choose(&options, &table.files(), leave_out.as_deref()))).await?;
+        let old = blocking(move || Ok(compact::choose(&options, table.table, &table.files(), leave_out.as_deref()))).await?;
         if old.is_empty() {
             return Ok(false);
         }
-        let (options, table, inputs) = (self.options.clone(), self.table.table, old.clone());
-        let new = match blocking(move || compact::merge(&options, table, &inputs)).await {
+        let (new, _) = match self.without_past(&old).await {
             Ok(new) => new,
             Err(error) => {
                 self.lake().await?.choked_on = Some(old[0].name.clone());
                 return Err(error);
             }
         };
+        self.count("tyto_compacted_files_total", old.len() as u64);
+        self.replace(old, new).await
+    }
+
+    /// Takes away what is past its retention while there is enough of it.
+    pub(crate) async fn retain(&self) -> Result<()> {
+        let _only_one = self.compacting.lock().await;
+        while self.retain_once().await? {}
+        Ok(())
+    }
+
+    /// The rows of these files that are not past their retention, in new ones.
+    async fn without_past(&self, old: &[Arc<LakeFile>]) -> Result<(Merged, Gone)> {
+        let hidden = self.table.hidden(self.options.clock.now_ms()).past();
+        let (options, table, inputs) = (self.options.clone(), self.table.table, old.to_vec());
+        let new = blocking(move || compact::merge(&options, table, &inputs, &[hidden])).await?;
+        let gone = new.gone[0];
+        self.count("tyto_expired_records_total", gone.records);
+        Ok((new, gone))
+    }
+
+    /// Commits and shows new files instead of others; says whether they are fewer.
+    pub(crate) async fn replace(&self, old: Vec<Arc<LakeFile>>, new: Merged) -> Result<bool> {
         let mut lake = match self.settled().await {
             Ok(lake) => lake,
             Err(error) => {
                 blocking(move || {
-                    write::discard(&new);
+                    write::discard(&new.files);
                     Ok(())
                 })
                 .await?;
                 return Err(error);
             }
         };
-        let progress = new.len() < old.len();
-        lake.table.replace(&old, &new).await?;
-        self.table.replace(&old, new);
+        let fewer = new.files.len() < old.len();
+        let rows_went = new.files.is_empty() || new.gone.iter().any(|gone| gone.any);
+        lake.table.replace(&old, &new.files, rows_went).await?;
+        self.table.replace(&old, new.files);
         lake.table.checkpoint().await;
         let now = self.options.clock.now_ms();
-        metrics::counter!("tyto_compacted_files_total", "shard" => self.options.name.clone(), "table" => table.name())
-            .increment(old.len() as u64);
         lake.replaced.extend(old.into_iter().map(|file| (file, now)));
-        Ok(progress)
+        Ok(fewer)
+    }
+
+    /// Removes files that are past their retention as a whole, or writes one anew that is past enough; says whether there
+    /// may be more to do.
+    async fn retain_once(&self) -> Result<bool> {
+        drop(self.settled().await?);
+        let now_ms = self.options.clock.now_ms();
+        let hidden = self.table.hidden(now_ms).past();
+        if hidden.is_empty() {
+            return Ok(false);
+        }
+        let (table, retaining) = (self.table.clone(), self.retaining.clone());
+        let due = blocking(move || {
+            let files = table.files();
+            retaining.lock().ripeness.due(table.table, &files, &hidden, now_ms.saturating_mul(1_000_000))
+        });
+        match due.await? {
+            None => Ok(false),
+            Some(Due::Remove(files)) => {
+                let (count, bytes) = (files.len(), files.iter().map(|file| file.bytes).sum::<u64>());
+                self.replace(files, Merged { files: Vec::new(), gone: Vec::new() }).await?;
+                self.count("tyto_expired_files_total", count as u64);
+                tracing::info!(table = self.table.table.name(), files = count, bytes, "removed what is past its retention");
+                Ok(true)
+            }
+            Some(Due::Rewrite(file)) => {
+                let (new, gone) = self.without_past(std::slice::from_ref(&file)).await?;
+                if !gone.any {
+                    write::discard(&new.files);
+                    return Err(Error::internal(format!("cannot find what is past in {}, which was found before", file.name)));
+                }
+                self.replace(vec![file], new).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Another retention is in force.
+    pub(crate) fn retain_anew(&self) {
+        *self.retaining.lock() = Retaining::default();
+    }
+
+    /// Enforces retention when it is time to; says whether there may be more to do.
+    pub(crate) async fn retain_if_due(&self) -> bool {
+        let now_ms = self.options.clock.now_ms();
+        if now_ms < self.retaining.lock().next_ms {
+            return false;
+        }
+        // Erasing takes long; retention comes again.
+        let Ok(_only_one) = self.compacting.try_lock() else { return false };
+        let more = self.attempt("enforce retention", &self.backoffs.retain, self.retain_once()).await;
+        if more == Some(false) {
+            self.retaining.lock().next_ms = now_ms.saturating_add(RETAIN_EVERY_MS);
+        }
+        more == Some(true)
+    }
+
+    fn count(&self, counter: &'static str, add: u64) {
+        metrics::counter!(counter, "shard" => self.options.name.clone(), "table" => self.table.table.name()).increment(add);
     }
 
     /// Deletes replaced files that no scan of this process holds and that are old enough for everybody else.
-    pub(crate) async fn delete_replaced(&self) {
+    pub(crate) async fn delete_replaced(&self, footers: &Footers) {
         let Ok(mut lake) = self.lake.try_lock() else { return };
+        let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
+        self.delete(&mut lake, age_min, footers).await;
+    }
+
+    /// Deletes every replaced file that no scan of this process holds, however young, durably; gives how many are left.
+    pub(crate) async fn delete_all_replaced(&self, footers: &Footers) -> Result<usize> {
+        let mut lake = self.lake().await?;
+        self.delete(&mut lake, 0, footers).await;
+        let folder = self.options.folder(self.table.table);
+        let address = folder.address("");
+        let synced = blocking(move || Ok(folder.sync())).await?;
+        synced.map_err(|error| Error::unavailable(format!("cannot sync {address}")).because(error))?;
+        Ok(lake.replaced.len())
+    }
+
+    async fn delete(&self, lake: &mut Lake, age_min_ms: i64, footers: &Footers) {
         if lake.closed {
             return;
         }
-        let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
         let now = self.options.clock.now_ms();
-        let kept = |(file, replaced_ms): &(Arc<LakeFile>, i64)| Arc::strong_count(file) > 1 || now.saturating_sub(*replaced_ms) < age_min;
+        let kept =
+            |(file, replaced_ms): &(Arc<LakeFile>, i64)| Arc::strong_count(file) > 1 || now.saturating_sub(*replaced_ms) < age_min_ms;
         let (kept, mut gone): (Vec<_>, Vec<_>) = std::mem::take(&mut lake.replaced).into_iter().partition(kept);
         lake.replaced = kept;
         if gone.is_empty() {
             return;
         }
+        gone.iter().for_each(|(file, _)| footers.forget(&file.name));
         let rest = blocking(move || {
-            while let Some((file, _)) = gone.pop() {
-                if let Err(error) = file.remove() {
-                    tracing::warn!(path = file.address(), %error, "cannot delete a replaced lake file; the next open will");
-                    break;
+            while let Some((file, _)) = gone.last() {
+                match file.remove() {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(path = file.address(), %error, "cannot delete a replaced lake file; will try again");
+                        gone.iter_mut().for_each(|(_, replaced_ms)| *replaced_ms = now);
+                        break;
+                    }
+                    _ => drop(gone.pop()),
                 }
             }
             Ok(gone)
@@ -176,7 +301,12 @@ impl Flusher {
         lake.replaced.extend(rest.await.unwrap_or_default());
     }
 
-    async fn settled(&self) -> Result<MutexGuard<'_, Lake>> {
+    /// Leaves nothing in the table's log of the files it once had.
+    pub(crate) async fn forget_past(&self) -> Result<()> {
+        self.settled().await?.table.forget_past().await
+    }
+
+    pub(crate) async fn settled(&self) -> Result<MutexGuard<'_, Lake>> {
         let mut lake = self.lake().await?;
         self.settle(&mut lake).await?;
         Ok(lake)
@@ -206,6 +336,8 @@ impl Flusher {
 
     /// Merges one run of small files; says whether there may be more to do. One, because due flushes come between.
     pub(crate) async fn compact_if_due(&self) -> bool {
+        // Erasing takes long, and flushes must not wait for it.
+        let Ok(_only_one) = self.compacting.try_lock() else { return false };
         self.attempt("compact", &self.backoffs.compact, self.compact_once()).await == Some(true)
     }
 
@@ -227,18 +359,18 @@ impl Flusher {
 
 /// When to try again what failed: after a tick, and each time after twice as long.
 #[derive(Debug, Default)]
-struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Backoff {
-    fn is_over(&self, now: Instant) -> bool {
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| until <= now)
     }
 
     /// Gives the time to wait.
-    fn note(&mut self, worked: bool, now: Instant) -> Duration {
+    pub(crate) fn note(&mut self, worked: bool, now: Instant) -> Duration {
         self.failures = if worked { 0 } else { self.failures + 1 };
         let wait = match self.failures {
             0 => Duration::ZERO,

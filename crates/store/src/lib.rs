@@ -5,7 +5,10 @@
 //! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
 //! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
 //! `lake/write.rs` writes it as sorted Parquet, `lake/commit.rs` commits it with the log position, durably through
-//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files.
+//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files of one window of time (`lake/window.rs`).
+//!
+//! The way out: `hidden/` says which rows nobody shall see any more, and every scan leaves them out at once; `lake/retain.rs`
+//! says which files retention takes, and `erase.rs` carries out the orders that `erasures.rs` keeps.
 //!
 //! Where bytes go: `wal/segments.rs` (the log: `wal/files.rs` on [`Disk`], `wal/objects.rs`) and `lake/folder.rs` (the tables: local on
 //! [`Disk`], `lake/remote.rs` with `lake/cache.rs` before it) over `remote.rs`, an object store; `lake/lease.rs` keeps a second writer out.
@@ -27,8 +30,11 @@
 
 mod clock;
 mod disk;
+mod erase;
+mod erasures;
 mod flush;
 mod head;
+mod hidden;
 mod lake;
 mod lock;
 mod options;

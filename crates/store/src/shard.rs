@@ -7,11 +7,15 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use hashbrown::HashMap;
-use model::{Ack, Code, Error, Ingest, KnownPoints, KnownSeries, Placed, Result, Scan, ScanRequest, ScanStream, Table};
+use model::{
+    Ack, Code, Erasure, ErasureOrder, Error, Ingest, KnownPoints, KnownSeries, Placed, Result, Retention, Scan, ScanRequest, ScanStream,
+    Table,
+};
 use parking_lot::MutexGuard;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use crate::flush::{self, Flusher, blocking};
+use crate::erasures::Erasures;
+use crate::flush::{self, Backoff, Flusher, blocking};
 use crate::head::bytes_of;
 use crate::lake::commit::{LakeTable, Opened};
 use crate::lake::footers::Footers;
@@ -36,14 +40,17 @@ pub struct Shard {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    options: Arc<ShardOptions>,
-    tables: Arc<Tables>,
+pub(crate) struct Inner {
+    pub(crate) options: Arc<ShardOptions>,
+    pub(crate) tables: Arc<Tables>,
     /// One per table, in the order of `Table::ALL`; none when reading only.
-    flushers: Vec<Flusher>,
-    wal: Option<Wal>,
+    pub(crate) flushers: Vec<Flusher>,
+    pub(crate) wal: Option<Wal>,
     permits: Arc<Semaphore>,
-    footers: Arc<Footers>,
+    pub(crate) footers: Arc<Footers>,
+    pub(crate) erasures: Arc<Erasures>,
+    /// Held while erasures are carried out.
+    pub(crate) erasing: Arc<tokio::sync::Mutex<Backoff>>,
     /// Bytes of requests that are not in a head yet.
     in_flight: Arc<AtomicUsize>,
     wake: Arc<Notify>,
@@ -52,8 +59,8 @@ struct Inner {
     lock: Option<File>,
 }
 
-struct Tables {
-    each: Vec<Arc<ShardTable>>,
+pub(crate) struct Tables {
+    pub(crate) each: Vec<Arc<ShardTable>>,
     /// Every frame up to here is in its head.
     applied_seq: AtomicU64,
 }
@@ -63,7 +70,7 @@ impl Tables {
         self.each.iter().find(|held| held.table == table).expect("a shard has every table")
     }
 
-    fn applied_seq(&self) -> u64 {
+    pub(crate) fn applied_seq(&self) -> u64 {
         self.applied_seq.load(Ordering::Acquire)
     }
 }
@@ -95,15 +102,18 @@ impl Shard {
             let replaced = lake.remove_orphans(&table.files(), recovered.last_seq).await?;
             flushers.push(Flusher::new(options.clone(), table.clone(), lake, replaced));
         }
+        let of = options.clone();
+        let erasures = Arc::new(blocking(move || Erasures::open(&of, false)).await?);
         let wake = Arc::new(Notify::new());
         let sink = Arc::new(Heads { options: options.clone(), tables: tables.clone(), wake: wake.clone() });
         let wal = Wal::start(&options, log.journal(recovered.segments), tables.applied_seq() + 1, sink)?;
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let closed = AtomicBool::new(false);
         let footers = Arc::new(Footers::new(options.footer_bytes_max));
-        let (in_flight, wal, lock) = (Arc::default(), Some(wal), Some(lock));
-        let inner = Inner { options, tables, flushers, wal, permits, footers, in_flight, wake, closed, lock };
+        let (in_flight, erasing, wal, lock) = (Arc::default(), Arc::default(), Some(wal), Some(lock));
+        let inner = Inner { options, tables, flushers, wal, permits, footers, erasures, erasing, in_flight, wake, closed, lock };
         let shard = Arc::new(Self { inner: Arc::new(inner) });
+        shard.inner.hide_orders();
         shard.inner.let_log_go().await;
         if shard.inner.options.background {
             tokio::spawn(flush::background(shard.inner.wake.clone(), {
@@ -156,8 +166,11 @@ impl Shard {
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let footers = Arc::new(Footers::new(options.footer_bytes_max));
+        let erasures = Arc::new(Erasures::open(&options, true)?);
         let (tables, in_flight, wake, closed) = (Arc::new(tables), Arc::default(), Arc::default(), AtomicBool::new(false));
-        let inner = Inner { options, tables, flushers: Vec::new(), wal: None, permits, footers, in_flight, wake, closed, lock: None };
+        let (flushers, wal, erasing, lock) = (Vec::new(), None, Arc::default(), None);
+        let inner = Inner { options, tables, flushers, wal, permits, footers, erasures, erasing, in_flight, wake, closed, lock };
+        inner.hide_orders();
         Ok(Arc::new(Self { inner: Arc::new(inner) }))
     }
 
@@ -180,8 +193,8 @@ impl Shard {
         .await
     }
 
-    /// Does now what the background does by itself once a second: deletes replaced files, flushes what is due, merges one run
-    /// of small files per table. What fails is tried again by a later round.
+    /// Does now what the background does by itself once a second: deletes replaced files, flushes what is due, begins what is
+    /// to be erased, takes away what is past its retention, merges one run of small files per table. What fails is tried again by a later round.
     pub async fn tend(&self) -> Result<()> {
         let inner = self.inner.clone();
         run(async move {
@@ -189,6 +202,53 @@ impl Shard {
             Ok(())
         })
         .await
+    }
+
+    /// Enforces retention on every table now; the background does so by itself every minute.
+    pub async fn retain(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        run(async move {
+            for flusher in &inner.flushers {
+                flusher.retain().await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// How long rows are kept from now on. What is past is in no answer at once; its bytes go in the background.
+    pub fn set_retention(&self, retention: Retention) {
+        let retention = Arc::new(retention);
+        self.inner.tables.each.iter().for_each(|table| table.hide(|hiding| hiding.retention = retention.clone()));
+        self.inner.flushers.iter().for_each(Flusher::retain_anew);
+        self.inner.wake.notify_one();
+    }
+
+    /// Takes an order to erase. When this returns it is durable, and no scan that begins later shows its rows; their bytes
+    /// go in the background, and [`Self::erasures`] says when they are gone.
+    ///
+    /// Erased is what matches and was acknowledged before. What matches and comes while it runs is hidden until it is done,
+    /// and may be erased with it.
+    pub async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {
+        if self.inner.wal.is_none() {
+            return Err(Error::unsupported("cannot erase: the shard is open for reading only"));
+        }
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(Error::unavailable("cannot erase: the shard is shut down"));
+        }
+        let inner = self.inner.clone();
+        blocking(move || {
+            let erasure = inner.erasures.accept(order, inner.options.clock.now_ms())?;
+            inner.hide_orders();
+            inner.wake.notify_one();
+            Ok(erasure)
+        })
+        .await
+    }
+
+    /// Every erasure, the newest first: how far it is, and afterwards the proof.
+    pub fn erasures(&self) -> Vec<Erasure> {
+        self.inner.erasures.all()
     }
 
     /// Refuses new requests, brings everything into the lake, closes the log, lets go of the lock.
@@ -316,24 +376,26 @@ impl Inner {
         ))
     }
 
-    async fn flush(&self) -> Result<()> {
+    pub(crate) async fn flush(&self) -> Result<()> {
         let applied_seq = self.tables.applied_seq();
         let flushed = futures::future::join_all(self.flushers.iter().map(|flusher| flusher.flush(applied_seq))).await;
         self.let_log_go().await;
         flushed.into_iter().collect()
     }
 
-    async fn tend(&self) {
+    async fn tend(self: &Arc<Self>) {
         // Replaced files first: on a full disk everything else waits for their room. Then heads, before long merges.
         for flusher in &self.flushers {
-            flusher.delete_replaced().await;
+            flusher.delete_replaced(&self.footers).await;
         }
         for flusher in &self.flushers {
             flusher.flush_if_due(self.tables.applied_seq()).await;
         }
         self.let_log_go().await;
+        self.erase_if_due();
         for flusher in &self.flushers {
-            if flusher.compact_if_due().await {
+            // What is past need not be merged first.
+            if flusher.retain_if_due().await | flusher.compact_if_due().await {
                 self.wake.notify_one();
             }
         }
@@ -341,7 +403,7 @@ impl Inner {
     }
 
     /// Tells the log what no table needs any more; returns when it has let go.
-    async fn let_log_go(&self) {
+    pub(crate) async fn let_log_go(&self) {
         let applied_seq = self.tables.applied_seq();
         let passed = self.tables.each.iter().map(|table| table.passed_seq(applied_seq)).min();
         if let Some((wal, seq)) = self.wal.as_ref().zip(passed) {

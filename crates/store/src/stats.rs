@@ -27,7 +27,6 @@ pub struct CacheStats {
 /// What one table of a shard holds. A head being flushed counts as head.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct TableStats {
-    #[serde(serialize_with = "table_name")]
     pub table: Table,
     /// Log records or spans; for samples, points.
     pub head_rows: u64,
@@ -41,8 +40,4 @@ pub struct TableStats {
     pub lake_bytes: u64,
     /// Rows of the files: log records, spans, or series chunks.
     pub lake_rows: u64,
-}
-
-fn table_name<S: serde::Serializer>(table: &Table, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(table.name())
 }

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::ShardOptions;
 use crate::head::{Frozen, Head};
+use crate::hidden::{Hidden, Hiding};
 use crate::lake::files::LakeFile;
 use crate::lake::write::Files;
 use crate::stats::TableStats;
@@ -19,6 +20,7 @@ use crate::wal::points::{Definition, PointsFrame, PointsWriter};
 pub(crate) struct ShardTable {
     pub(crate) table: Table,
     state: RwLock<State>,
+    hiding: RwLock<Hiding>,
     /// Bytes of both heads, and of what lasts from head to head, read without the lock by every request.
     head_bytes: AtomicUsize,
     lasting_bytes: AtomicUsize,
@@ -61,7 +63,17 @@ impl ShardTable {
             files: Arc::new(files),
         };
         let logged = Mutex::new(PointsWriter::new()?);
-        Ok(Self { table, state: RwLock::new(state), head_bytes: AtomicUsize::new(0), lasting_bytes: AtomicUsize::new(0), logged })
+        let (head_bytes, lasting_bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Ok(Self { table, state: RwLock::new(state), hiding: RwLock::default(), head_bytes, lasting_bytes, logged })
+    }
+
+    /// Changes what nobody shall see, from the next scan on.
+    pub(crate) fn hide(&self, change: impl FnOnce(&mut Hiding)) {
+        change(&mut self.hiding.write());
+    }
+
+    pub(crate) fn hidden(&self, now_ms: i64) -> Hidden {
+        self.hiding.read().at(self.table, now_ms)
     }
 
     /// Shows a durable batch to queries; gives the series of each row, where rows are series. After an error the table takes

@@ -75,7 +75,7 @@ pub(crate) async fn run(language: Language, options: AskOptions) -> Result<()> {
         Some(folder) => ask_folder(folder, &call).await?,
         None => {
             let exported = || std::env::var("TYTO_SERVER").ok().filter(|server| !server.is_empty());
-            ask_server(options.server.or_else(exported).as_deref().unwrap_or(DEFAULT_SERVER), &call).await?
+            ask_server(server(options.server.or_else(exported).as_deref()), &call).await?
         }
     };
     for warning in answer["warnings"].as_array().into_iter().flatten() {
@@ -153,7 +153,7 @@ fn is_metric(query: &str) -> bool {
 }
 
 /// Seconds since the Unix epoch.
-fn instant(option: &str, text: &str, now: f64) -> Result<f64> {
+pub(crate) fn instant(option: &str, text: &str, now: f64) -> Result<f64> {
     let not_an_instant =
         || Error::invalid(format!("cannot read --{option} {text:?}: write RFC 3339 (2026-01-31T12:00:00Z), Unix seconds, now, or now-1h"));
     if let Some(back) = text.strip_prefix("now") {
@@ -176,8 +176,13 @@ fn instant(option: &str, text: &str, now: f64) -> Result<f64> {
     Ok(parsed.timestamp_micros() as f64 / 1e6)
 }
 
+/// The server that is meant, without a slash at its end.
+pub(crate) fn server(given: Option<&str>) -> &str {
+    given.filter(|server| !server.is_empty()).unwrap_or(DEFAULT_SERVER).trim_end_matches('/')
+}
+
 async fn ask_server(server: &str, call: &Call) -> Result<Value> {
-    let url = format!("{}{}", server.trim_end_matches('/'), call.path_and_query());
+    let url = format!("{server}{}", call.path_and_query());
     let client = reqwest::Client::new();
     let request = match &call.body {
         Some(body) => client.post(&url).json(body),
@@ -210,7 +215,7 @@ async fn ask_folder(folder: &std::path::Path, call: &Call) -> Result<Value> {
     read_answer(success, &body)
 }
 
-fn read_answer(success: bool, body: &[u8]) -> Result<Value> {
+pub(crate) fn read_answer(success: bool, body: &[u8]) -> Result<Value> {
     let parsed = serde_json::from_slice::<Value>(body);
     if !success {
         // Prometheus's and our own errors are JSON objects, Loki's are plain text.

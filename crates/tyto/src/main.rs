@@ -2,13 +2,14 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `telemetry.rs` (Tyto about itself).
+//! under limits), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
 
 mod ask;
 mod demo;
+mod erase;
 mod http;
 mod options;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Promql(ask::AskOptions),
     /// Ask in LogQL.
     Logql(ask::AskOptions),
+    /// Erase rows for good, by what they hold; prints the proof.
+    Erase(erase::EraseOptions),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
             Command::Sql(options) => ask::run(ask::Language::Sql, options).await,
             Command::Promql(options) => ask::run(ask::Language::Promql, options).await,
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
+            Command::Erase(options) => erase::run(options).await,
         }
     });
     // A query that still runs must not keep the process alive.

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::{Error, Result};
+use model::{Error, Result, Retention, Table};
 use serde::Deserialize;
 use store::{LakePlace, Remote, RemoteOptions, ShardOptions, WalPlace};
 
@@ -84,6 +84,18 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_RECORD_AGE_MAX_SECONDS", value_name = "SECONDS")]
     pub(crate) record_age_max_seconds: Option<u64>,
 
+    /// How long logs are kept where the catalogue does not say: 36h, 30d, 2w, 10y [default: for ever]
+    #[arg(long, env = "TYTO_RETENTION_LOGS", value_name = "TIME")]
+    pub(crate) retention_logs: Option<String>,
+
+    /// How long spans are kept where the catalogue does not say [default: for ever]
+    #[arg(long, env = "TYTO_RETENTION_SPANS", value_name = "TIME")]
+    pub(crate) retention_spans: Option<String>,
+
+    /// How long samples are kept where the catalogue does not say [default: for ever]
+    #[arg(long, env = "TYTO_RETENTION_SAMPLES", value_name = "TIME")]
+    pub(crate) retention_samples: Option<String>,
+
     /// Largest request body, as it comes over the wire [default: 67108864]
     #[arg(long, env = "TYTO_REQUEST_BODY_BYTES_MAX", value_name = "BYTES")]
     pub(crate) request_body_bytes_max: Option<usize>,
@@ -152,6 +164,8 @@ pub(crate) struct Settings {
     pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
     pub(crate) self_telemetry: bool,
+    /// Where the catalogue does not say.
+    pub(crate) retention: Retention,
     pub(crate) receive: model::ReceiveLimits,
     pub(crate) query: model::QueryLimits,
 }
@@ -173,6 +187,18 @@ impl ServeOptions {
         }
         query.memory_bytes_max = self.query_memory_bytes_max.or(file.query_memory_bytes_max).unwrap_or(query.memory_bytes_max);
 
+        let mut retention = Retention::default();
+        for (table, given, of_file) in [
+            (Table::Logs, self.retention_logs, file.retention_logs),
+            (Table::Spans, self.retention_spans, file.retention_spans),
+            (Table::Samples, self.retention_samples, file.retention_samples),
+        ] {
+            if let Some(text) = given.or(of_file) {
+                let wrong = |why: String| Error::invalid(format!("cannot use retention_{}={text:?}", table.name())).because(why);
+                retention.keep(table, [""; 3], model::parse_keep(&text).map_err(wrong)?);
+            }
+        }
+
         let settings = Settings {
             data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "tyto-data".into()),
             storage: StorageSettings {
@@ -189,6 +215,7 @@ impl ServeOptions {
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
             self_telemetry: self.self_telemetry.or(file.self_telemetry).unwrap_or(false),
+            retention,
             receive,
             query,
         };
@@ -288,6 +315,15 @@ mod tests {
             let refused = options.resolve().expect_err("out of bounds");
             assert!(refused.what.contains("query_timeout_seconds") && refused.what.contains("86400"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_time_to_keep_names_its_option() {
+        let settings = options("retention_logs = \"30d\"").resolve().expect("a time");
+        assert_eq!(settings.retention.of(Table::Logs, ["a", "", ""]), Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(settings.retention.of(Table::Spans, ["a", "", ""]), None);
+        let refused = options("retention_spans = \"a week\"").resolve().expect_err("no time");
+        assert!(refused.chain().contains("retention_spans=\"a week\"") && refused.chain().contains("30d"), "{}", refused.chain());
     }
 
     #[test]

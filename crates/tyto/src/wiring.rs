@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use axum::Router;
 use catalog::{Live, Problem};
-use model::{Error, Ingest, Query, ReceiveLimits, Result, Scan};
+use model::{Erasure, ErasureOrder, Error, Ingest, Query, ReceiveLimits, Result, Retention, Scan};
 use pipeline::Pipeline;
 use present::{Hosts, PresentState};
 use receive::Receivers;
@@ -38,7 +38,9 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
     let pipeline = write_path(catalog.clone(), shard.clone());
     let query = read_path(shard.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
-    let admin = Arc::new(Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), stopping });
+    let admin = Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), retention: settings.retention.clone(), stopping };
+    admin.retain();
+    let admin = Arc::new(admin);
     let present = PresentState {
         query,
         admin: admin.clone(),
@@ -89,7 +91,13 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
     present::router(PresentState {
         query: read_path(shard.clone()),
         usage: write_path(catalog.clone(), shard.clone()).usage(),
-        admin: Arc::new(Admin { shard, metrics, catalog: catalog.clone(), stopping: watch::channel(false).1 }),
+        admin: Arc::new(Admin {
+            shard,
+            metrics,
+            catalog: catalog.clone(),
+            retention: Retention::default(),
+            stopping: watch::channel(false).1,
+        }),
         catalog,
         limits: model::QueryLimits::default(),
         started: SystemTime::now(),
@@ -100,7 +108,16 @@ pub(crate) struct Admin {
     shard: Arc<Shard>,
     metrics: Metrics,
     catalog: Arc<Live>,
+    /// Where the catalogue does not say.
+    retention: Retention,
     stopping: watch::Receiver<bool>,
+}
+
+impl Admin {
+    /// Rows are kept for as long as the catalogue in force says.
+    fn retain(&self) {
+        self.shard.set_retention(self.catalog.get().retention(self.retention.clone()));
+    }
 }
 
 #[async_trait]
@@ -118,7 +135,17 @@ impl present::Admin for Admin {
         let read = self.catalog.reload().map_err(|problems| unusable(&problems));
         let result = if read.is_ok() { "ok" } else { "refused" };
         metrics::counter!("tyto_catalog_reloads_total", "result" => result).increment(1);
-        read.map(drop)
+        read?;
+        self.retain();
+        Ok(())
+    }
+
+    async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {
+        self.shard.erase(order).await
+    }
+
+    fn erasures(&self) -> Vec<Erasure> {
+        self.shard.erasures()
     }
 
     fn metrics_text(&self) -> String {

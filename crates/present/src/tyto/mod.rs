@@ -1,5 +1,6 @@
 //! Tyto's own API; `openapi.json` describes it to machines, `docs/api.md` to people.
 
+mod erasures;
 mod overview;
 mod sql;
 mod usage;
@@ -23,6 +24,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/overview", get(overview::overview))
         .route("/catalog", get(catalog))
         .route("/usage", get(usage::usage))
+        .route("/erasures", get(erasures::all))
+        .route("/erasures", post(erasures::accept))
+        .route("/erasures/{id}", get(erasures::one))
         .route("/shards", get(shards))
         .route("/openapi.json", get(async || respond::json(StatusCode::OK, OPENAPI)))
 }

@@ -14,8 +14,9 @@ use futures::StreamExt;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Code, Error, Identity, InstantSample, Labels, LogEntry, LogStream,
-    MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result, Table, TraceSummary, Usage, UsageMeter,
+    Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Code, Erased, Erasure, ErasureOrder, ErasureState, Error, FieldTest,
+    Identity, InstantSample, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result,
+    Table, TraceSummary, Usage, UsageMeter,
 };
 use present::{Admin, PresentState};
 
@@ -356,12 +357,48 @@ impl Admin for Operator {
         }
     }
 
+    async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {
+        match order.tests.is_empty() {
+            true => Err(Error::invalid("cannot erase: \"match\" has 0 tests; write 1 to 16")),
+            false => Ok(erasure("8", order)),
+        }
+    }
+
+    fn erasures(&self) -> Vec<Erasure> {
+        let order = ErasureOrder {
+            tables: vec![Table::Logs],
+            tests: vec![FieldTest { field: "body".to_owned(), equals: Some("secret".to_owned()), contains: None }],
+            start_unix_nano: None,
+            end_unix_nano: None,
+            reference: "case 7".to_owned(),
+        };
+        let erased = Erased { logs: 3, ..Erased::default() };
+        vec![Erasure { state: ErasureState::Done, done_unix_ms: Some(9), erased, files_rewritten: 2, ..erasure("7", order) }]
+    }
+
     fn metrics_text(&self) -> String {
         "tyto_build_info 1\n".to_owned()
     }
 
     fn shards(&self) -> serde_json::Value {
         serde_json::json!({"shards": [{"name": "default"}]})
+    }
+}
+
+fn erasure(id: &str, order: ErasureOrder) -> Erasure {
+    Erasure {
+        id: id.to_owned(),
+        state: ErasureState::Pending,
+        reference: order.reference,
+        tables: order.tables,
+        fields: order.tests.into_iter().map(|test| test.field).collect(),
+        start_unix_nano: order.start_unix_nano,
+        end_unix_nano: order.end_unix_nano,
+        accepted_unix_ms: 5,
+        done_unix_ms: None,
+        erased: Erased::default(),
+        files_rewritten: 0,
+        hindered_by: None,
     }
 }
 

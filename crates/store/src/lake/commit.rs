@@ -86,12 +86,31 @@ impl LakeTable {
         self.commit(adds, operation, Some(transaction), files).await
     }
 
-    /// Commits that `new` holds the rows of `old`, durably. After an error ask [`Self::resolve`] what became of it.
-    pub(crate) async fn replace(&mut self, old: &[Arc<LakeFile>], new: &[LakeFile]) -> Result<()> {
-        let removes = old.iter().map(|file| Action::Remove(self.remove(file)));
-        let actions = removes.chain(new.iter().map(|file| Action::Add(self.add(file, self.merging_changes_rows())))).collect();
+    /// Commits that `new` holds the rows of `old`, but for those that went, durably. After an error ask [`Self::resolve`]
+    /// what became of it.
+    pub(crate) async fn replace(&mut self, old: &[Arc<LakeFile>], new: &[LakeFile], rows_went: bool) -> Result<()> {
+        // For readers that follow the table's changes: in a merge of samples the chunks of one series become one row.
+        let data_change = rows_went || self.table == Table::Samples;
+        let removes = old.iter().map(|file| Action::Remove(self.remove(file, data_change)));
+        let actions = removes.chain(new.iter().map(|file| Action::Add(self.add(file, data_change)))).collect();
         let target_size = i64::try_from(self.options.compaction_bytes_max).unwrap_or(i64::MAX);
-        self.commit(actions, DeltaOperation::Optimize { predicate: None, target_size }, None, new).await
+        // What went is not said: it would stand in the log.
+        let operation = match rows_went {
+            true => DeltaOperation::Delete { predicate: None },
+            false => DeltaOperation::Optimize { predicate: None, target_size },
+        };
+        self.commit(actions, operation, None, new).await
+    }
+
+    /// Leaves nothing of the table's past in its log: a checkpoint, and no commit before it. Old commits have statistics of
+    /// files that are gone, and those quote their rows.
+    pub(crate) async fn forget_past(&mut self) -> Result<()> {
+        self.write_checkpoint().await?;
+        self.commits_since_checkpoint = 0;
+        let (folder, version) = (self.folder.clone(), self.version());
+        let forgotten = blocking(move || Ok(folder.forget_commits(version))).await?;
+        forgotten
+            .map_err(|error| Error::unavailable(format!("cannot clean up the Delta log of {}", self.folder.address(""))).because(error))
     }
 
     async fn commit(
@@ -203,16 +222,15 @@ impl LakeTable {
     }
 
     async fn try_checkpoint(&self) -> Result<()> {
-        let failed = |error: DeltaTableError| Error::unavailable("cannot write a Delta checkpoint").because(error);
-        checkpoints::create_checkpoint(&self.delta, None).await.map_err(failed)?;
+        self.write_checkpoint().await?;
+        let failed = |error: DeltaTableError| Error::unavailable("cannot let go of expired log files").because(error);
         checkpoints::cleanup_metadata(&self.delta, None).await.map_err(failed)?;
         Ok(())
     }
 
-    /// Whether a compaction's rows differ from those it replaces, for readers that follow the table's changes: the chunks of
-    /// one series become one row.
-    fn merging_changes_rows(&self) -> bool {
-        self.table == Table::Samples
+    async fn write_checkpoint(&self) -> Result<()> {
+        let failed = |error: DeltaTableError| Error::unavailable("cannot write a Delta checkpoint").because(error);
+        checkpoints::create_checkpoint(&self.delta, None).await.map_err(failed)
     }
 
     fn version(&self) -> u64 {
@@ -235,10 +253,10 @@ impl LakeTable {
         }
     }
 
-    fn remove(&self, file: &LakeFile) -> Remove {
+    fn remove(&self, file: &LakeFile, data_change: bool) -> Remove {
         Remove {
             path: file.name.clone(),
-            data_change: self.merging_changes_rows(),
+            data_change,
             deletion_timestamp: Some(self.options.clock.now_ms()),
             extended_file_metadata: Some(true),
             partition_values: Some(HashMap::new()),

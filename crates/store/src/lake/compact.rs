@@ -1,26 +1,65 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use model::{Result, Table};
+use arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
+use model::schema::column;
+use model::{Result, Table, TimeRange};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::files::LakeFile;
+use super::window::{is_over, time_of, window, windows};
 use super::write;
 use crate::ShardOptions;
 use crate::head::{Head, SeriesHead};
+use crate::hidden::{self, Gone, Hidden};
 
 /// Files worth a merge once a run of small ones is long enough; two would be written again and again for little.
 const MERGED_FILES_MIN: usize = 3;
+/// In a window that gets no more rows a run of so many times fewer files is merged.
+const OVER_FACTOR: usize = 3;
 
-/// The files that one compaction should merge: of the first long enough run of small ones the oldest, as many as fit into
-/// memory. Only neighbours in time of writing are merged, because of two points at one instant the later written stays.
-/// `leave_out` names a file that the last try choked on.
-pub(crate) fn choose(options: &ShardOptions, files: &[Arc<LakeFile>], leave_out: Option<&str>) -> Vec<Arc<LakeFile>> {
+/// The files that one compaction should merge: of the first window of time with enough small ones the oldest, as many as fit
+/// into memory. `leave_out` names a file that the last try choked on.
+pub(crate) fn choose(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], leave_out: Option<&str>) -> Vec<Arc<LakeFile>> {
     let run_min = options.files_max_before_compaction.max(2);
-    let small = |file: &LakeFile| file.bytes < options.small_file_bytes && leave_out != Some(&file.name);
-    let runs = files.chunk_by(|a, b| small(a) && small(b)).filter(|run| small(&run[0]) && run.len() >= run_min);
-    let merges = runs.flat_map(|run| (0..run.len()).map(|start| fitting(options, &run[start..])));
-    merges.into_iter().find(|files| files.len() >= MERGED_FILES_MIN.min(run_min)).unwrap_or_default().to_vec()
+    let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
+    let is_small = |file: &LakeFile| file.bytes < options.small_file_bytes && leave_out != Some(&file.name);
+    let ends = files.iter().filter(|file| is_small(file)).map(|file| time_of(table, file).1);
+    let all: BTreeSet<(i64, i64)> = ends.map(|end| window(now_ns, end)).map(|range| (range.start_ns, range.end_ns)).collect();
+    for (start_ns, end_ns) in all {
+        let range = TimeRange::new(start_ns, end_ns);
+        let over_min = run_min.div_ceil(OVER_FACTOR).max(MERGED_FILES_MIN).min(run_min);
+        let run_min = if is_over(now_ns, range) { over_min } else { run_min };
+        for run in runs(table, files, range, is_small).into_iter().filter(|run| run.len() >= run_min) {
+            let merges = (0..run.len()).map(|start| fitting(options, &run[start..]));
+            if let Some(merge) = merges.into_iter().find(|merge| merge.len() >= MERGED_FILES_MIN.min(run_min)) {
+                return merge.to_vec();
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Small files with rows of a window, in the order of writing. Of two points at one instant the later written stays: a file
+/// of samples that stands between two others and shares time with the first ends their run.
+fn runs(table: Table, files: &[Arc<LakeFile>], range: TimeRange, is_small: impl Fn(&LakeFile) -> bool) -> Vec<Vec<Arc<LakeFile>>> {
+    let mut runs = vec![Vec::new()];
+    // The time of all files of the last run together.
+    let mut taken = (i64::MAX, i64::MIN);
+    for file in files {
+        let (first, last) = time_of(table, file);
+        let run = runs.last_mut().expect("there is always a run");
+        if is_small(file) && range.overlaps(first, last) {
+            run.push(file.clone());
+            taken = (taken.0.min(first), taken.1.max(last));
+        } else if table == Table::Samples && first <= taken.1 && taken.0 <= last {
+            runs.push(Vec::new());
+            taken = (i64::MAX, i64::MIN);
+        }
+    }
+    runs
 }
 
 /// The first of these files, as many as one compaction may read.
@@ -35,29 +74,102 @@ fn fitting<'a>(options: &ShardOptions, files: &'a [Arc<LakeFile>]) -> &'a [Arc<L
     &files[..count.count()]
 }
 
-/// Writes the rows of `files` as one sorted file. Samples of one series become one row, an instant one point.
-pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>]) -> Result<Vec<LakeFile>> {
+/// Files with the rows of others.
+pub(crate) struct Merged {
+    pub(crate) files: Vec<LakeFile>,
+    /// What was hidden, and is in no file any more; as many as there were reasons to hide.
+    pub(crate) gone: Vec<Gone>,
+}
+
+/// Writes the rows of `files` that are not hidden as sorted files, one per window of time. Samples of one series become one
+/// row, an instant one point.
+pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden]) -> Result<Merged> {
     let seq = files.iter().filter_map(|file| written_seq(&file.name)).max().unwrap_or_default();
-    match table {
-        Table::Samples => {
-            let mut series = SeriesHead::unbounded();
-            for file in files {
-                for records in read(file)? {
-                    series.push(&records?, 0)?;
+    let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
+    let mut parts: BTreeMap<(i64, i64), Part> = BTreeMap::new();
+    let mut gone = vec![Gone::default(); hidden.len()];
+    for file in files {
+        for records in read(file, None)? {
+            let records = clear(hidden, &mut gone, file, records?)?;
+            let Some((first, last)) = span(table, &records)? else { continue };
+            for range in windows(now_ns, first, last) {
+                let part = parts.entry((range.start_ns, range.end_ns)).or_insert_with(|| Part::new(table));
+                match range.contains(first) && range.contains(last) {
+                    true => part.push(records.clone())?,
+                    false => part.push(of_window(table, &records, range)?)?,
                 }
             }
-            write::write_head(options, table, seq, &Arc::new(Head::Series(series)))
-        }
-        Table::Logs | Table::Spans => {
-            let mut batches = Vec::new();
-            for file in files {
-                for records in read(file)? {
-                    batches.push(records?);
-                }
-            }
-            write::write_sorted(options, table, seq, &batches)
         }
     }
+    let mut written = Vec::new();
+    for part in parts.into_values() {
+        match part.write(options, table, seq) {
+            Ok(files) => written.extend(files),
+            Err(error) => {
+                write::discard(&written);
+                return Err(error);
+            }
+        }
+    }
+    Ok(Merged { files: written, gone })
+}
+
+/// Takes out what is hidden; what two would take is counted by the first.
+pub(crate) fn clear(hidden: &[Hidden], gone: &mut [Gone], file: &LakeFile, mut records: RecordBatch) -> Result<RecordBatch> {
+    for (hidden, gone) in hidden.iter().zip(gone).filter(|(hidden, _)| hidden.touches(&file.stats)) {
+        let (left, went) = hidden.clear(records)?;
+        records = left;
+        gone.add(went);
+    }
+    Ok(records)
+}
+
+/// The rows of one window.
+enum Part {
+    Rows(Vec<RecordBatch>),
+    Series(Box<SeriesHead>),
+}
+
+impl Part {
+    fn new(table: Table) -> Self {
+        match table {
+            Table::Samples => Self::Series(Box::new(SeriesHead::unbounded())),
+            Table::Logs | Table::Spans => Self::Rows(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, records: RecordBatch) -> Result<()> {
+        match self {
+            Self::Series(series) => series.push(&records, 0).map(drop),
+            Self::Rows(batches) => {
+                batches.extend((records.num_rows() > 0).then_some(records));
+                Ok(())
+            }
+        }
+    }
+
+    fn write(self, options: &ShardOptions, table: Table, seq: u64) -> Result<Vec<LakeFile>> {
+        match self {
+            Self::Series(series) => write::write_head(options, table, seq, &Arc::new(Head::Series(*series))),
+            Self::Rows(batches) => write::write_sorted(options, table, seq, &batches),
+        }
+    }
+}
+
+/// First and last instant of some rows.
+fn span(table: Table, records: &RecordBatch) -> Result<Option<(i64, i64)>> {
+    let (first, last) = table.time_columns();
+    let (first, last): (&Int64Array, &Int64Array) = (column(records, first)?, column(records, last)?);
+    Ok(arrow::compute::min(first).zip(arrow::compute::max(last)))
+}
+
+fn of_window(table: Table, records: &RecordBatch, range: TimeRange) -> Result<RecordBatch> {
+    if table == Table::Samples {
+        return hidden::within(records, range);
+    }
+    let times: &Int64Array = column(records, table.time_columns().0)?;
+    let rows: BooleanArray = times.values().iter().map(|&time| Some(range.contains(time))).collect();
+    Ok(filter_record_batch(records, &rows)?)
 }
 
 /// The log position in a file's name; files sort by it.
@@ -65,9 +177,18 @@ pub(crate) fn written_seq(name: &str) -> Option<u64> {
     name.strip_prefix("part-")?.get(..20)?.parse().ok()
 }
 
-fn read(file: &LakeFile) -> Result<impl Iterator<Item = Result<RecordBatch>> + '_> {
+/// The rows of a file, with these columns or all.
+pub(crate) fn read<'a>(file: &'a LakeFile, columns: Option<&[&str]>) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
     let (handle, footer) = file.open(None)?;
+    let mask = match columns {
+        None => ProjectionMask::all(),
+        Some(names) => ProjectionMask::roots(
+            footer.parquet_schema(),
+            (0..footer.schema().fields().len()).filter(|&at| names.contains(&footer.schema().field(at).name().as_str())),
+        ),
+    };
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer)
+        .with_projection(mask)
         .with_batch_size(8192)
         .build()
         .map_err(|error| file.corrupt(error))?;
@@ -77,7 +198,7 @@ fn read(file: &LakeFile) -> Result<impl Iterator<Item = Result<RecordBatch>> + '
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::files::FileStats;
+    use crate::lake::files::{Bounds, FileStats};
 
     fn chosen(sizes: &[u64], leave_out: Option<&str>) -> Vec<String> {
         let options = ShardOptions {
@@ -92,7 +213,7 @@ mod tests {
             Arc::new(file)
         };
         let files: Vec<_> = sizes.iter().enumerate().map(file).collect();
-        choose(&options, &files, leave_out).iter().map(|file| file.name.clone()).collect()
+        choose(&options, Table::Samples, &files, leave_out).iter().map(|file| file.name.clone()).collect()
     }
 
     #[test]
@@ -115,12 +236,62 @@ mod tests {
                 Arc::new(file)
             })
             .collect();
-        assert_eq!(choose(&options, &files, None).len(), 3);
+        assert_eq!(choose(&options, Table::Samples, &files, None).len(), 3);
     }
 
     #[test]
     fn a_file_that_a_merge_choked_on_ends_its_run() {
         assert_eq!(chosen(&[1, 1, 1, 1, 1], Some("0")), ["1", "2", "3", "4"]);
         assert_eq!(chosen(&[1, 1, 1, 1, 1], Some("2")), [""; 0]);
+    }
+
+    #[derive(Debug)]
+    struct At(i64);
+
+    impl crate::Clock for At {
+        fn now_ms(&self) -> i64 {
+            self.0
+        }
+    }
+
+    /// Names of the files that are merged, of files written one after the other with rows of these hours.
+    fn chosen_of(table: Table, now_hour: i64, hours: &[(i64, i64)]) -> Vec<String> {
+        const HOUR_MS: i64 = 3_600_000;
+        let options =
+            ShardOptions { files_max_before_compaction: 4, clock: Arc::new(At(now_hour * HOUR_MS)), ..ShardOptions::new("one", "nowhere") };
+        let (first, last) = table.time_columns();
+        let file = |(at, (start, end)): (usize, &(i64, i64))| {
+            let mut stats = FileStats::default();
+            for (name, hour) in [(last, end), (first, start)] {
+                let nanos = hour * HOUR_MS * 1_000_000;
+                let range =
+                    stats.longs.get(name).and_then(|bounds: &Bounds<i64>| bounds.range).map_or((nanos, nanos), |held| (nanos, held.1));
+                stats.longs.insert(name.to_owned(), Bounds { range: Some(range), nulls: 0, unknown: false });
+            }
+            let file = LakeFile::new(options.folder(table), at.to_string(), 1, stats);
+            file.set_memory_bytes(1);
+            Arc::new(file)
+        };
+        let files: Vec<_> = hours.iter().enumerate().map(file).collect();
+        choose(&options, table, &files, None).iter().map(|file| file.name.clone()).collect()
+    }
+
+    #[test]
+    fn rows_of_two_days_stay_apart() {
+        for table in [Table::Logs, Table::Samples] {
+            assert_eq!(chosen_of(table, 30, &[(1, 2), (2, 3), (25, 26), (26, 27), (27, 28)]), [""; 0], "today has too few");
+            assert_eq!(chosen_of(table, 30, &[(1, 2), (2, 3), (25, 26), (3, 4), (26, 27)]), ["0", "1", "3"], "yesterday is over");
+            assert_eq!(chosen_of(table, 24, &[(1, 2), (2, 3), (22, 23)]), [""; 0], "yesterday may still get late rows");
+            let midnight = [(20, 25), (23, 26), (23, 27), (23, 28)];
+            assert_eq!(chosen_of(table, 30, &midnight), ["0", "1", "2", "3"], "what lies in two days is merged and cut");
+        }
+    }
+
+    #[test]
+    fn of_samples_the_later_written_stays_later() {
+        // The second file has points of the first one's time, and of a day that is not merged.
+        let hours = [(1, 30), (29, 31), (2, 3), (3, 4), (4, 5)];
+        assert_eq!(chosen_of(Table::Logs, 40, &hours), ["0", "2", "3", "4"]);
+        assert_eq!(chosen_of(Table::Samples, 40, &hours), ["2", "3", "4"]);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) trait Folder: Debug + Send + Sync {
     fn address(&self, name: &str) -> String;
     /// The Delta log, whose commits are durable once they are reported. None when only reading and there is none.
     fn log(&self, read_only: bool) -> Result<Option<LogStoreRef>>;
+    /// Deletes what the Delta log holds of versions before that one, durably.
+    fn forget_commits(&self, before: u64) -> io::Result<()>;
     /// Makes the newest commit durable, whoever wrote it.
     fn renew_newest_commit(&self) -> Result<()>;
 }
@@ -103,6 +105,14 @@ impl Folder for LocalFolder {
         Ok(Some(log))
     }
 
+    fn forget_commits(&self, before: u64) -> io::Result<()> {
+        let log = self.log_dir();
+        for (name, _) in self.disk.list(&log)?.into_iter().filter(|(name, _)| version_of(name).is_some_and(|version| version < before)) {
+            self.disk.remove(&log.join(name))?;
+        }
+        self.disk.sync_dir(&log)
+    }
+
     /// Writes the newest commit once more, durably: whoever wrote it may have been killed, or may have seen an error, before
     /// its name was synced. Every older one was durable before the next began.
     fn renew_newest_commit(&self) -> Result<()> {
@@ -115,6 +125,11 @@ impl Folder for LocalFolder {
         check_commit(&path, &bytes)?;
         write_whole(&*self.disk, &path, &[bytes.into()], true).map_err(failed)
     }
+}
+
+/// The version of the table that a file of the Delta log is about: a commit, or a checkpoint.
+pub(crate) fn version_of(name: &str) -> Option<u64> {
+    name.get(..20).filter(|_| name.as_bytes().get(20) == Some(&b'.'))?.parse().ok()
 }
 
 /// An empty file would pass for a commit that did nothing.

@@ -46,6 +46,13 @@ impl Footers {
         Ok((handle, footer))
     }
 
+    /// A footer quotes its rows, which may be erased.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut state = self.state.lock();
+        let bytes = state.held.remove(name).map_or(0, |held| held.bytes);
+        state.bytes -= bytes;
+    }
+
     fn held(&self, name: &str) -> Option<ArrowReaderMetadata> {
         let mut state = self.state.lock();
         state.uses += 1;

@@ -13,5 +13,7 @@ pub(crate) mod lease;
 pub(crate) mod object;
 pub(crate) mod place;
 pub(crate) mod remote;
+pub(crate) mod retain;
 pub(crate) mod sums;
+pub(crate) mod window;
 pub(crate) mod write;

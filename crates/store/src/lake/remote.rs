@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::cache::BLOCK_BYTES;
-use super::folder::{Folder, ReadAt};
+use super::folder::{Folder, ReadAt, version_of};
 use crate::DiskFile;
 use crate::remote::Remote;
 
@@ -73,6 +73,13 @@ impl Folder for RemoteFolder {
         let (root, prefix) = (self.remote.store().clone(), self.remote.prefix().clone());
         let table = Arc::new(PrefixStore::new(root.clone(), prefix));
         Ok(Some(default_logstore(table, root, &url, &StorageConfig::default())))
+    }
+
+    fn forget_commits(&self, before: u64) -> io::Result<()> {
+        let log = self.remote.within("_delta_log");
+        let names = self.remote.wait(log.list())?.into_iter().map(|(name, _)| name);
+        let past = names.filter(|name| version_of(name).is_some_and(|version| version < before));
+        self.remote.wait(log.remove(past.collect()))
     }
 
     fn renew_newest_commit(&self) -> Result<()> {

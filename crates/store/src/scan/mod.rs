@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::ShardOptions;
 use crate::head::{Block, Head, SeriesSlice};
+use crate::hidden::Hidden;
 use crate::lake::footers::Footers;
 use crate::table::ShardTable;
 use filter::{CompiledFilter, CompiledTest, meets};
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) table: Table,
     pub(crate) time: TimeRange,
     pub(crate) filters: Vec<CompiledFilter>,
+    /// Rows that are in no answer.
+    pub(crate) hidden: Hidden,
     pub(crate) order: Order,
     pub(crate) limit: Option<usize>,
     /// The wanted columns, and behind them the column of the order if it is not among them.
@@ -56,7 +59,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn of(request: ScanRequest, shared: Shared) -> Result<Self> {
+    fn of(request: ScanRequest, hidden: Hidden, shared: Shared) -> Result<Self> {
         let ScanRequest { table, time, filters, columns, order, limit, stats } = request;
         let schema = table.schema();
         let mut filters = filters.iter().map(|filter| CompiledFilter::compile(filter, &schema)).collect::<Result<Vec<_>>>()?;
@@ -76,7 +79,7 @@ impl Plan {
         });
         let fields: Vec<_> = fields.collect::<Result<_>>()?;
         let read_schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Ok(Self { table, time, filters, order, limit, read_columns, read_schema, output, shared, stats })
+        Ok(Self { table, time, filters, hidden, order, limit, read_columns, read_schema, output, shared, stats })
     }
 
     pub(crate) fn count(&self, add: impl FnOnce(&mut ScanStats)) {
@@ -116,7 +119,8 @@ enum Taken {
 }
 
 pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> Result<ScanStream> {
-    let plan = Arc::new(Plan::of(request, shared)?);
+    let hidden = table.hidden(shared.options.clock.now_ms());
+    let plan = Arc::new(Plan::of(request, hidden, shared)?);
     if plan.time.is_empty() || plan.limit == Some(0) {
         return Ok(futures::stream::empty().boxed());
     }
@@ -124,7 +128,7 @@ pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> 
     // In the order of writing: of two points at one instant the reader keeps the last it sees.
     let mut units = VecDeque::new();
     for file in view.files.iter() {
-        let may = prune::file_may_match(&plan, &file.stats);
+        let may = prune::file_may_match(&plan, &file.stats) && !plan.hidden.is_past(&file.stats);
         plan.count(|stats| {
             stats.files_total += 1;
             stats.files_skipped += u64::from(!may);

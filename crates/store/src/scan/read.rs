@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use model::schema::column;
-use model::{Order, Result, Subject};
+use model::{Order, Result, Subject, Table};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
 
@@ -57,6 +57,10 @@ impl Group {
         if !inside {
             let (first, last) = self.plan.table.time_columns();
             self.refine(&mut chosen, &self.footer, &[first, last], |records| time_mask(self.plan.table, records, range))?;
+        }
+        let hidden = &self.plan.hidden;
+        if hidden.touches(&self.file.stats) {
+            self.refine(&mut chosen, &self.footer, &hidden.columns(), |records| hidden.kept(records))?;
         }
         for filter in self.filters.iter() {
             match self.dictionary(filter)? {
@@ -133,12 +137,17 @@ impl Group {
         if chosen.rows == 0 {
             return Ok(Box::new(std::iter::empty()));
         }
-        let names: Vec<&str> = self.plan.read_columns.iter().map(String::as_str).collect();
-        let schema = self.plan.read_schema.clone();
+        let plan = self.plan.clone();
+        let mut names: Vec<&str> = plan.read_columns.iter().map(String::as_str).collect();
+        let trims = plan.table == Table::Samples && plan.hidden.touches(&self.file.stats);
+        if trims {
+            names.extend(plan.hidden.columns());
+        }
+        let schema = plan.read_schema.clone();
         let batches = self.batches(&self.footer, &names, chosen)?;
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
-            let records = records?;
+            let records = if trims { plan.hidden.trim(records?)?.0 } else { records? };
             let columns = schema.fields().iter().map(|field| {
                 let array = records.column_by_name(field.name()).cloned();
                 array.ok_or_else(|| model::Error::internal(format!("cannot find column {:?} in a lake file", field.name())))

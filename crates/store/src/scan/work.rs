@@ -56,13 +56,18 @@ impl Unit {
         match self {
             Self::Block(block) => {
                 plan.count(|stats| stats.head_rows_scanned += block.records.num_rows() as u64);
-                Ok(Box::new(std::iter::once_with(move || read::filter_batch(&plan, &block.records))))
+                Ok(Box::new(std::iter::once_with(move || match plan.hidden.may_touch(block.min_time, block.max_time) {
+                    true => read::filter_batch(&plan, &plan.hidden.clear(block.records.clone())?.0),
+                    false => read::filter_batch(&plan, &block.records),
+                })))
             }
-            Self::Families(records) => Ok(Box::new(std::iter::once_with(move || read::filter_batch(&plan, &records)))),
+            Self::Families(records) => {
+                Ok(Box::new(std::iter::once_with(move || read::filter_batch(&plan, &plan.hidden.clear(records)?.0))))
+            }
             // The series were filtered when they were taken; only a row of a long series may lie outside the range.
             Self::Series(slice) => {
                 let batches = slice.batches(plan.shared.options.chunk_points_max);
-                Ok(Box::new(batches.map(move |records| read::in_time(&plan, &records?))))
+                Ok(Box::new(batches.map(move |records| read::in_time(&plan, &plan.hidden.clear(records?)?.0))))
             }
             Self::Group { file, group, part, filters } => {
                 let group = Group::open(plan, file, group, part, filters)?;

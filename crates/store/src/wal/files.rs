@@ -121,6 +121,12 @@ impl Journal for FileJournal {
         }
     }
 
+    fn turn(&mut self, next_seq: u64) -> io::Result<u64> {
+        let full = self.open.take_if(|open| !open.dirty && open.segment.holds_frames());
+        self.closed.extend(full.map(|open| open.segment));
+        Ok(next_seq)
+    }
+
     fn let_go(&mut self, seq: u64) {
         if self.open.as_ref().is_some_and(|open| !open.dirty && open.segment.last_seq <= seq) {
             self.closed.extend(self.open.take().map(|open| open.segment));
@@ -141,6 +147,11 @@ impl Journal for FileJournal {
         if dropped && let Err(error) = disk.sync_dir(dir) {
             tracing::warn!(shard, %error, "cannot sync the log's directory");
         }
+    }
+
+    fn oldest_seq(&self) -> u64 {
+        let open = self.open.iter().map(|open| &open.segment);
+        self.closed.iter().chain(open).find(|segment| segment.holds_frames()).map_or(u64::MAX, |segment| segment.last_seq)
     }
 
     fn size(&self) -> (u64, u64) {

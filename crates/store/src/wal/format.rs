@@ -1,5 +1,6 @@
 //! The bytes of a segment, version 1. A golden file under `tests/golden` keeps them as they are.
 
+use std::cell::RefCell;
 use std::io::Cursor;
 
 use arrow::array::RecordBatch;
@@ -111,7 +112,7 @@ impl Payload {
         writer.write(records)?;
         writer.finish()?;
         drop(writer);
-        let bytes = zstd::bulk::compress(&stream, ZSTD_LEVEL).map_err(|error| Error::internal("cannot compress a batch").because(error))?;
+        let bytes = compress(&stream)?;
         if bytes.len() > PAYLOAD_BYTES_MAX || stream.len() > PAYLOAD_BYTES_MAX {
             return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
         }
@@ -135,6 +136,20 @@ impl Payload {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Compresses by the thread's own compressor.
+fn compress(stream: &[u8]) -> Result<Vec<u8>> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            none => none.insert(compressor()?),
+        };
+        compressor.compress(stream).map_err(|error| Error::internal("cannot compress a batch").because(error))
+    })
 }
 
 /// Kept by who compresses often: a new one for each payload costs more than a small payload.

@@ -182,6 +182,18 @@ impl Journal for ObjectJournal {
         }
     }
 
+    /// The last object stays until another follows, and it may be the one to go: so a claim follows it.
+    fn turn(&mut self, next_seq: u64) -> io::Result<u64> {
+        let next_seq = self.ready(next_seq)?;
+        match self.place.put_new(next_seq, self.place.claim.clone())? {
+            true => {
+                self.hold(next_seq, next_seq, self.place.claim.len());
+                Ok(next_seq + 1)
+            }
+            false => Err(self.place.taken_over(next_seq)),
+        }
+    }
+
     fn let_go(&mut self, seq: u64) {
         let count = self.held.iter().take(self.held.len().saturating_sub(1)).take_while(|segment| segment.last_seq <= seq).count();
         let names: Vec<_> = self.held.iter().take(count).map(|segment| segment.name.clone()).collect();
@@ -190,6 +202,10 @@ impl Journal for ObjectJournal {
             Ok(()) => drop(self.held.drain(..count)),
             Err(error) => tracing::warn!(shard, %error, "cannot remove segments of the log; will try again"),
         }
+    }
+
+    fn oldest_seq(&self) -> u64 {
+        self.held.iter().map(|segment| segment.last_seq).min().unwrap_or(u64::MAX)
     }
 
     fn size(&self) -> (u64, u64) {

@@ -15,6 +15,12 @@ pub(crate) struct Segment {
     pub(crate) last_seq: u64,
 }
 
+impl Segment {
+    pub(crate) fn holds_frames(&self) -> bool {
+        self.bytes > SEGMENT_HEADER_BYTES as u64
+    }
+}
+
 /// What reading the log found.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {

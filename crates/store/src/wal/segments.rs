@@ -39,10 +39,15 @@ pub(crate) trait Journal: Send {
     /// Adds the frames with these numbers, durably. After an error they are not there, or no reader takes them for
     /// acknowledged ones once [`Self::ready`] has worked.
     fn append(&mut self, frames: &[u8], first_seq: u64, last_seq: u64) -> io::Result<()>;
+    /// What follows goes into a new segment, so that the one before can go without waiting to be full; gives the number to go
+    /// on with.
+    fn turn(&mut self, next_seq: u64) -> io::Result<u64>;
     /// Lets go of every segment whose frames are all at or before `seq`, as far as that works.
     fn let_go(&mut self, seq: u64);
     /// Bytes of the log, and its segments.
     fn size(&self) -> (u64, u64);
+    /// The last frame of the oldest segment that holds frames, `u64::MAX` without one.
+    fn oldest_seq(&self) -> u64;
 }
 
 pub(crate) fn segments(options: &ShardOptions) -> Arc<dyn Segments> {

@@ -107,6 +107,8 @@ struct Waiting {
     bytes: usize,
     /// Every table's lake holds what it needs up to here.
     passed: Option<u64>,
+    /// What follows goes into a new segment.
+    turn: bool,
     /// Answered when everything that waits now is done.
     barriers: Vec<oneshot::Sender<()>>,
     /// No request is taken any more.
@@ -132,11 +134,13 @@ impl Drop for Ending<'_> {
 struct Gauges {
     bytes: AtomicU64,
     segments: AtomicU64,
+    /// The last frame of the oldest segment, `u64::MAX` without one.
+    oldest_seq: AtomicU64,
 }
 
 impl Waiting {
     fn is_idle(&self) -> bool {
-        self.requests.is_empty() && self.passed.is_none() && self.barriers.is_empty()
+        self.requests.is_empty() && self.passed.is_none() && !self.turn && self.barriers.is_empty()
     }
 
     /// The requests of the next write: as many as fit, and one at least.
@@ -215,6 +219,17 @@ impl Wal {
         self.queue.arrived.notify_one();
     }
 
+    /// Closes the segment that is being written, so that it can go without waiting to be full.
+    pub(crate) fn turn(&self) {
+        self.queue.state.lock().turn = true;
+        self.queue.arrived.notify_one();
+    }
+
+    /// Whether a segment may hold a frame up to `seq`, when [`Self::turn`] was called at or after it.
+    pub(crate) fn holds(&self, seq: u64) -> bool {
+        self.gauges.oldest_seq.load(Ordering::Acquire) <= seq
+    }
+
     /// Takes no request from now on; what waits is still written.
     pub(crate) fn refuse(&self) {
         self.queue.state.lock().refusing = true;
@@ -281,10 +296,15 @@ impl Writer {
             let requests = waiting.take_group(self.group_bytes_max);
             let passed = waiting.passed.take();
             // Who waits for everything waits until nothing is left.
-            let barriers = if waiting.requests.is_empty() { std::mem::take(&mut waiting.barriers) } else { Vec::new() };
+            let is_last = waiting.requests.is_empty();
+            let turn = is_last && std::mem::take(&mut waiting.turn);
+            let barriers = if is_last { std::mem::take(&mut waiting.barriers) } else { Vec::new() };
             drop(waiting);
             if !requests.is_empty() {
                 self.write_group(requests);
+            }
+            if turn {
+                self.turn();
             }
             if let Some(seq) = passed {
                 self.journal.let_go(seq);
@@ -374,9 +394,18 @@ impl Writer {
         written
     }
 
+    fn turn(&mut self) {
+        match self.journal.turn(self.next_seq) {
+            Ok(next_seq) => self.next_seq = next_seq,
+            // Who asked for it asks again.
+            Err(error) => tracing::warn!(shard = self.shard, %error, "cannot begin a new segment of the log"),
+        }
+    }
+
     fn count(&self) {
         let (bytes, segments) = self.journal.size();
         self.gauges.bytes.store(bytes, Ordering::Relaxed);
+        self.gauges.oldest_seq.store(self.journal.oldest_seq(), Ordering::Release);
         self.gauges.segments.store(segments, Ordering::Relaxed);
     }
 }
