@@ -2,6 +2,7 @@
 //!
 //! The file of an order that is done holds no value any more, so that the proof is not itself what it proves gone.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::write_whole;
 use crate::hidden::{Target, targets};
-use crate::{Disk, ShardOptions};
+use crate::{Disk, Remote, ShardOptions, WalPlace};
 
+const FOLDER: &str = "erasures";
 /// The version of the files, in `docs/formats/lake.md`.
 const FORMAT_VERSION: u32 = 1;
 /// Orders that may wait to be carried out: each scan tests them all.
@@ -22,8 +24,7 @@ const DONE_MAX: usize = 10_000;
 const REFERENCE_BYTES_MAX: usize = 256;
 
 pub(crate) struct Erasures {
-    disk: Arc<dyn Disk>,
-    dir: PathBuf,
+    shelf: Shelf,
     /// Oldest first.
     entries: Mutex<Vec<Entry>>,
 }
@@ -33,6 +34,61 @@ struct Entry {
     /// None once it is done.
     order: Option<ErasureOrder>,
     targets: Vec<(Table, Arc<Target>)>,
+}
+
+/// Where the orders lie: beside the log, because an order must outlive what the log outlives.
+struct Shelf {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    remote: Option<Remote>,
+}
+
+impl Shelf {
+    fn of(options: &ShardOptions) -> Self {
+        let remote = options.lake.remote().filter(|_| options.wal == WalPlace::Object).map(|remote| remote.within(FOLDER));
+        Self { disk: options.disk.clone(), dir: options.dir.join(FOLDER), remote }
+    }
+
+    fn address(&self, name: &str) -> String {
+        self.remote.as_ref().map_or_else(|| self.dir.join(name).display().to_string(), |remote| remote.address(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let listed = match &self.remote {
+            Some(remote) => remote.wait(remote.list()),
+            None => self.disk.list(&self.dir),
+        };
+        Ok(listed?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        match &self.remote {
+            Some(remote) => Ok(remote.wait(remote.get(name))?.0.to_vec()),
+            None => self.disk.read(&self.dir.join(name)),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: Vec<u8>) -> io::Result<()> {
+        match &self.remote {
+            Some(remote) => remote.wait(remote.put(name, bytes.into())),
+            None => {
+                self.disk.create_dir(&self.dir)?;
+                write_whole(&*self.disk, &self.dir.join(name), &[bytes.into()], true)
+            }
+        }
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match &self.remote {
+            Some(remote) => remote.wait(remote.remove(vec![name.to_owned()])),
+            None => self.disk.remove(&self.dir.join(name)),
+        }
+    }
+
+    /// A name that no order had.
+    fn fresh_id(&self) -> String {
+        self.disk.fresh_name(&self.dir)
+    }
 }
 
 /// An order that is to be carried out.
@@ -53,23 +109,20 @@ struct Stored {
 impl Erasures {
     /// Reads what is there; without `read_only` also removes what a crash left half written.
     pub(crate) fn open(options: &ShardOptions, read_only: bool) -> Result<Self> {
-        let (disk, dir) = (options.disk.clone(), options.dir.join("erasures"));
-        let failed = |error: std::io::Error| Error::unavailable(format!("cannot read the erasures in {}", dir.display())).because(error);
+        let shelf = Shelf::of(options);
+        let failed = |error: io::Error| Error::unavailable(format!("cannot read the erasures in {}", shelf.address(""))).because(error);
         let mut entries = Vec::new();
-        for (name, _) in disk.list(&dir).map_err(failed)? {
+        for name in shelf.list().map_err(failed)? {
             if name.ends_with(".json") {
-                let bytes = disk.read(&dir.join(&name)).map_err(failed)?;
-                entries.push(
-                    Entry::read(&bytes)
-                        .map_err(|error| Error { what: format!("{} {}", error.what, dir.join(&name).display()), ..error })?,
-                );
+                let entry = Entry::read(&shelf.read(&name).map_err(failed)?);
+                entries.push(entry.map_err(|error| Error { what: format!("{} {}", error.what, shelf.address(&name)), ..error })?);
             } else if !read_only {
                 // An order that nobody was told is accepted.
-                disk.remove(&dir.join(&name)).map_err(failed)?;
+                shelf.remove(&name).map_err(failed)?;
             }
         }
         entries.sort_by(|a, b| (a.erasure.accepted_unix_ms, &a.erasure.id).cmp(&(b.erasure.accepted_unix_ms, &b.erasure.id)));
-        Ok(Self { disk, dir, entries: Mutex::new(entries) })
+        Ok(Self { shelf, entries: Mutex::new(entries) })
     }
 
     /// Takes an order; it is durable when this returns. Blocks.
@@ -84,7 +137,7 @@ impl Erasures {
             return Err(Error::new(Code::Overloaded { retry_after_seconds: 60 }, what));
         }
         let erasure = Erasure {
-            id: self.disk.fresh_name(&self.dir),
+            id: self.shelf.fresh_id(),
             state: ErasureState::Pending,
             reference: order.reference.clone(),
             tables: targets.iter().map(|(table, _)| *table).collect(),
@@ -98,7 +151,6 @@ impl Erasures {
             hindered_by: None,
         };
         let entry = Entry { erasure: erasure.clone(), order: Some(order), targets };
-        self.disk.create_dir(&self.dir).map_err(|error| self.cannot_write(error))?;
         self.write(&entry)?;
         entries.push(entry);
         Ok(erasure)
@@ -134,7 +186,7 @@ impl Erasures {
         while entries.iter().filter(|entry| entry.order.is_none()).count() > DONE_MAX
             && let Some(oldest) = entries.iter().position(|entry| entry.order.is_none())
         {
-            self.disk.remove(&self.path(&entries[oldest].erasure.id)).map_err(|error| self.cannot_write(error))?;
+            self.shelf.remove(&file_name(&entries[oldest].erasure.id)).map_err(|error| self.cannot_write(error))?;
             entries.remove(oldest);
         }
         Ok(())
@@ -155,16 +207,16 @@ impl Erasures {
     fn write(&self, entry: &Entry) -> Result<()> {
         let stored = Stored { version: FORMAT_VERSION, erasure: entry.erasure.clone(), order: entry.order.clone() };
         let bytes = serde_json::to_vec(&stored).map_err(|error| Error::internal("cannot write an erasure as JSON").because(error))?;
-        write_whole(&*self.disk, &self.path(&entry.erasure.id), &[bytes.into()], true).map_err(|error| self.cannot_write(error))
+        self.shelf.write(&file_name(&entry.erasure.id), bytes).map_err(|error| self.cannot_write(error))
     }
 
-    fn path(&self, id: &str) -> PathBuf {
-        self.dir.join(format!("{id}.json"))
+    fn cannot_write(&self, error: io::Error) -> Error {
+        Error::unavailable(format!("cannot write an erasure to {}", self.shelf.address(""))).because(error)
     }
+}
 
-    fn cannot_write(&self, error: std::io::Error) -> Error {
-        Error::unavailable(format!("cannot write an erasure to {}", self.dir.display())).because(error)
-    }
+fn file_name(id: &str) -> String {
+    format!("{id}.json")
 }
 
 impl Entry {

@@ -166,7 +166,8 @@ impl Shard {
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let footers = Arc::new(Footers::new(options.footer_bytes_max));
-        let erasures = Arc::new(Erasures::open(&options, true)?);
+        let of = options.clone();
+        let erasures = Arc::new(blocking(move || Erasures::open(&of, true)).await?);
         let (tables, in_flight, wake, closed) = (Arc::new(tables), Arc::default(), Arc::default(), AtomicBool::new(false));
         let (flushers, wal, erasing, lock) = (Vec::new(), None, Arc::default(), None);
         let inner = Inner { options, tables, flushers, wal, permits, footers, erasures, erasing, in_flight, wake, closed, lock };

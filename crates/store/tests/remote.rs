@@ -469,3 +469,52 @@ async fn options_that_forget_where_rows_are_open_nothing() {
     let shard = open(remote.path(), &store, WalPlace::Disk).await;
     assert_eq!(logged(&shard).await, ["one"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_outlives_a_node_without_a_disk_and_reaches_every_object() {
+    const SECRET: &str = "mallory-4711@example.com";
+    let store = FaultyStore::default();
+    let dir = tempfile::tempdir().unwrap();
+    let shard = open(dir.path(), &store, WalPlace::Object).await;
+    for round in 0..3 {
+        put(&shard, Table::Logs, logs(&[(round, SECRET, "a"), (round, "s", SECRET), (round, "s", "stays")])).await.unwrap();
+        if round < 2 {
+            shard.flush().await.unwrap();
+        }
+    }
+    let order = |field: &str| model::ErasureOrder {
+        tables: vec![Table::Logs],
+        tests: vec![model::FieldTest { field: field.to_owned(), equals: Some(SECRET.to_owned()), contains: None }],
+        start_unix_nano: None,
+        end_unix_nano: None,
+        reference: String::new(),
+    };
+    shard.erase(order("body")).await.unwrap();
+    shard.erase(order("service_name")).await.unwrap();
+    drop((shard, dir));
+
+    let dir = tempfile::tempdir().unwrap();
+    let options = ShardOptions { background: true, ..remote_options(dir.path(), &store, WalPlace::Object) };
+    let shard = Shard::open(options).await.unwrap();
+    assert_eq!(logged(&shard).await, ["stays"; 3], "hidden before it goes on");
+    let done = async {
+        while shard.erasures().iter().any(|erasure| erasure.state != model::ErasureState::Done) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
+    assert_eq!(shard.erasures().iter().map(|erasure| erasure.erased.logs).collect::<Vec<_>>(), [3, 3]);
+    assert_eq!(logged(&shard).await, ["stays"; 3]);
+    let log = store.names("wal").await;
+    assert_eq!(log.len(), 1, "the newest place in the log, which holds no frame");
+    for name in store.names("").await {
+        let bytes = store.objects.get(&ObjectPath::from(name.as_str())).await.unwrap().bytes().await.unwrap();
+        assert!(memchr::memmem::find(&bytes, SECRET.as_bytes()).is_none(), "{name}");
+        assert!(!log.contains(&name) || bytes.len() < 100, "a claim and no batch: {} bytes", bytes.len());
+        if name.ends_with(".parquet") && !name.contains("_delta_log") {
+            let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+            let held: Vec<String> = reader.flat_map(|records| rows(&records.unwrap())).collect();
+            assert!(!held.iter().any(|row| row.contains(SECRET)), "{name}");
+        }
+    }
+}
