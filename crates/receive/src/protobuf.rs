@@ -195,6 +195,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A varint and what follows it.
+#[inline]
+pub(crate) fn varint(bytes: &[u8]) -> Read<(u64, &[u8])> {
+    let mut reader = Reader::new(bytes);
+    Ok((reader.varint()?, reader.rest))
+}
+
 /// Writes the messages that we answer with, and those that JSON is turned into.
 #[derive(Default)]
 pub(crate) struct Writer {

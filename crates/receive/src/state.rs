@@ -97,10 +97,10 @@ impl Receivers {
         // Kept here: whoever ingests answers for what it refuses itself, and nothing is told twice or forgotten.
         let (mut rejections, tally) = (std::mem::take(&mut decoded.rejections), std::mem::take(&mut decoded.tally));
         let (protocol, table) = (decoded.protocol, decoded.table);
-        let (records, is_empty) = (table.records_in(&decoded.records)? + decoded.known.len() as u64, decoded.known.is_empty());
+        let records = table.records_in(&decoded.records)? + decoded.known.len() as u64;
         // What was refused whole has nothing to make durable.
         let mut ack = match decoded.records.num_rows() {
-            0 if is_empty => Ack::default(),
+            0 if decoded.known.is_empty() => Ack::default(),
             _ => self.ingest.ingest(decoded).await?,
         };
         if ack.forgotten {

@@ -285,6 +285,7 @@ impl Flusher {
             return;
         }
         gone.iter().for_each(|(file, _)| footers.forget(&file.name));
+        let all = gone.clone();
         let rest = blocking(move || {
             while let Some((file, _)) = gone.last() {
                 match file.remove() {
@@ -298,7 +299,11 @@ impl Flusher {
             }
             Ok(gone)
         });
-        lake.replaced.extend(rest.await.unwrap_or_default());
+        // After a panic they are all still to be deleted: an erasure must not take them for gone.
+        lake.replaced.extend(rest.await.unwrap_or_else(|error| {
+            tracing::error!(error = error.chain(), "cannot delete replaced lake files; will try again");
+            all
+        }));
     }
 
     /// Leaves nothing in the table's log of the files it once had.

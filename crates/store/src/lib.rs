@@ -43,6 +43,7 @@ mod scan;
 mod shard;
 mod stats;
 mod table;
+mod varint;
 mod wal;
 
 pub use clock::{Clock, SystemClock};

@@ -1,5 +1,7 @@
 //! A `TimeSeries` as every sender writes it: labels, then samples, and nothing else. Anything else is left to `decode.rs`.
 
+use crate::protobuf;
+
 /// The bytes of the labels and of the samples; none when the message is not of that shape.
 pub(super) fn split(series: &[u8]) -> Option<(&[u8], &[u8])> {
     const LABELS: u8 = 1 << 3 | 2;
@@ -42,22 +44,9 @@ pub(super) fn samples(mut rest: &[u8], mut each: impl FnMut(i64, f64) -> Option<
     Some(())
 }
 
-/// A varint of the usual length, and what follows it.
 #[inline]
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    if let Some((&byte, rest)) = bytes.split_first()
-        && byte < 0x80
-    {
-        return Some((u64::from(byte), rest));
-    }
-    let mut value = 0;
-    for (at, &byte) in bytes.iter().enumerate().take(9) {
-        value |= u64::from(byte & 0x7f) << (7 * at);
-        if byte < 0x80 {
-            return Some((value, &bytes[at + 1..]));
-        }
-    }
-    None
+    protobuf::varint(bytes).ok()
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use crate::varint::{self, unzigzag, zigzag};
+
 /// The floats of one series as bytes: about five a point where they are counters or gauges of a scrape, and less where they
 /// repeat.
 ///
@@ -93,17 +95,7 @@ impl Floats {
             let (&control, after) = rest.split_first()?;
             rest = after;
             if control & TIMED != 0 {
-                let (mut told, mut shift) = (0, 0);
-                loop {
-                    let (&byte, after) = rest.split_first()?;
-                    rest = after;
-                    told |= u64::from(byte & 0x7f) << shift;
-                    shift += 7;
-                    if byte < 0x80 {
-                        break;
-                    }
-                }
-                last.step_ms = last.step_ms.wrapping_add(unzigzag(told));
+                last.step_ms = last.step_ms.wrapping_add(unzigzag(varint::take(&mut rest)?));
             }
             let (value, after) = rest.split_at(usize::from(control & LENGTH));
             rest = after;
@@ -118,14 +110,6 @@ impl Floats {
             Some((last.time_ms, f64::from_bits(last.bits)))
         })
     }
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use model::Identity;
 use model::samples::SamplesView;
 
+use crate::varint;
+
 /// What makes a series that series: whether it holds floats or histograms, name, identity, labels; as one byte string, so
 /// that a look-up compares one slice and a million series cost one allocation each.
 ///
@@ -113,12 +115,7 @@ impl SeriesKey {
 }
 
 fn push(buffer: &mut Vec<u8>, text: &str) {
-    let mut length = text.len();
-    while length >= 0x80 {
-        buffer.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    buffer.push(length as u8);
+    varint::push(buffer, text.len() as u64);
     buffer.extend_from_slice(text.as_bytes());
 }
 
@@ -134,15 +131,7 @@ impl<'a> Texts<'a> {
 
     /// The next text; none at the end, and where the bytes are no text.
     fn checked(&mut self) -> Option<&'a str> {
-        let (mut length, mut shift) = (0_usize, 0);
-        loop {
-            let byte = self.byte()?;
-            length |= usize::from(byte & 0x7f).checked_shl(shift)?;
-            shift += 7;
-            if byte < 0x80 {
-                break;
-            }
-        }
+        let length = usize::try_from(varint::take(&mut self.0)?).ok()?;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         std::str::from_utf8(text).ok()

@@ -5,6 +5,7 @@ use model::{Code, Error, KnownPoints, Result};
 
 use super::format::Payload;
 use crate::head::SeriesKey;
+use crate::varint::{self, push, unzigzag, zigzag};
 
 /// What a slot stands for in the frames from here on.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,34 +136,16 @@ impl<'a> Reader<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let (mut value, mut shift) = (0_u64, 0);
-        loop {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value |= u64::from(byte & 0x7f).checked_shl(shift)?;
-            shift += 7;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
+        varint::take(&mut self.0)
     }
 
     fn signed(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+        self.varint().map(unzigzag)
     }
-}
-
-fn push(buffer: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        buffer.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    buffer.push(value as u8);
 }
 
 fn push_signed(buffer: &mut Vec<u8>, value: i64) {
-    push(buffer, ((value << 1) ^ (value >> 63)).cast_unsigned());
+    push(buffer, zigzag(value));
 }
 
 #[cfg(test)]
