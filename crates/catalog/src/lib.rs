@@ -75,6 +75,11 @@ impl Catalog {
         self.rules.first_match(&lookup)
     }
 
+    /// Whether [`Self::identify`] may ask for the attribute or label.
+    pub fn looks_at(&self, name: &str) -> bool {
+        self.rules.names.contains(name)
+    }
+
     /// As much of an identity as is declared, with the team that owns that; `unassigned` is declared by everybody.
     pub fn declared(&self, identity: &Identity) -> Option<Identity> {
         let mut declared = Identity { business_service: identity.business_service.clone(), ..Identity::default() };

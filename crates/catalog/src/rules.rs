@@ -2,7 +2,7 @@
 //! more exact values, then more literal characters in globs, then the order of the files.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use model::Identity;
 use regex::Regex;
@@ -17,6 +17,8 @@ pub(crate) struct Rules {
     exact: HashMap<String, (String, HashMap<String, Vec<usize>>)>,
     /// The rules without an exact test.
     open: Vec<usize>,
+    /// All attributes and labels that a test looks at.
+    pub(crate) names: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,8 @@ impl Rules {
         ranked.sort_by_key(|(rank, _)| Reverse(*rank));
         let mut rules = Self { rules: ranked.into_iter().map(|(_, rule)| rule).collect(), ..Self::default() };
         rules.index();
+        let tests = || rules.rules.iter().flat_map(|rule| &rule.tests);
+        rules.names = tests().flat_map(|test| [&test.key, &test.label]).filter(|name| !name.is_empty()).cloned().collect();
         rules
     }
 

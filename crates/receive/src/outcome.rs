@@ -222,7 +222,7 @@ impl Outcome {
     pub(crate) fn finish(self, rules: &Rules<'_>, table: Table, naming: Naming, records: RecordBatch) -> Decoded {
         Decoded {
             table,
-            records,
+            records: fitted(records),
             rejections: self.rejections,
             protocol: rules.protocol,
             naming,
@@ -230,6 +230,13 @@ impl Outcome {
             known: KnownPoints::default(),
         }
     }
+}
+
+/// Gives back what builders reserved beyond the rows, as much again: a batch stays in memory until it is flushed.
+fn fitted(records: RecordBatch) -> RecordBatch {
+    let (schema, mut columns, _) = records.into_parts();
+    columns.iter_mut().for_each(arrow::array::Array::shrink_to_fit);
+    RecordBatch::try_new(schema, columns).expect("columns keep their rows")
 }
 
 #[cfg(test)]

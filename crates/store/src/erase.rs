@@ -9,8 +9,9 @@ use crate::ShardOptions;
 use crate::erasures::Open;
 use crate::flush::{Flusher, blocking};
 use crate::hidden::{Gone, Hidden, Target};
-use crate::lake::compact::{Merged, clear, merge, read};
+use crate::lake::compact::read;
 use crate::lake::files::LakeFile;
+use crate::lake::merge::{Merged, clear, merge};
 use crate::lake::write;
 use crate::shard::Inner;
 

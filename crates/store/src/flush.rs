@@ -14,9 +14,9 @@ use crate::ShardOptions;
 use crate::head::Frozen;
 use crate::hidden::Gone;
 use crate::lake::commit::LakeTable;
-use crate::lake::compact::Merged;
 use crate::lake::files::LakeFile;
 use crate::lake::footers::Footers;
+use crate::lake::merge::{Merged, merge};
 use crate::lake::retain::{Due, Ripeness};
 use crate::lake::{compact, write};
 use crate::table::ShardTable;
@@ -166,7 +166,7 @@ impl Flusher {
     async fn without_past(&self, old: &[Arc<LakeFile>]) -> Result<(Merged, Gone)> {
         let hidden = self.table.hidden(self.options.clock.now_ms()).past();
         let (options, table, inputs) = (self.options.clone(), self.table.table, old.to_vec());
-        let new = blocking(move || compact::merge(&options, table, &inputs, &[hidden])).await?;
+        let new = blocking(move || merge(&options, table, &inputs, &[hidden])).await?;
         let gone = new.gone[0];
         self.count("tyto_expired_records_total", gone.records);
         Ok((new, gone))

@@ -51,9 +51,11 @@ impl Found {
     }
 
     fn column(&self, field: usize) -> ArrayRef {
-        let mut builder = StringBuilder::new();
-        for &index in &self.rows {
-            match self.distinct[index].values()[field] {
+        let texts: Vec<&str> = self.distinct.iter().map(|identity| identity.values()[field]).collect();
+        let texts = || self.rows.iter().map(|&index| texts[index]);
+        let mut builder = StringBuilder::with_capacity(self.rows.len(), texts().map(str::len).sum());
+        for text in texts() {
+            match text {
                 "" => builder.append_null(),
                 text => builder.append_value(text),
             }
@@ -62,11 +64,13 @@ impl Found {
     }
 }
 
-/// Logs and spans: rows of one resource follow each other, so the row before is asked first, then the resources seen.
+/// Logs and spans: rows of one resource follow each other, so the row before is asked first, then what was decided for the
+/// attributes that can decide it. A batch from many pods has nearly as many resources as rows, and few services.
 fn of_resources(records: &RecordBatch, catalog: &Catalog, naming: Naming) -> Result<Found> {
     let resources = Entries::of(column(records, "resource_attributes")?);
     let own = Entries::of(column(records, "attributes")?);
     let own_states_identity = naming == Naming::Attributes && own.some_key_contains("omd.");
+    let mut deciding: HashMap<&str, bool> = HashMap::new();
     let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut key = Vec::new();
     let mut found = Found::default();
@@ -78,7 +82,15 @@ fn of_resources(records: &RecordBatch, catalog: &Catalog, naming: Naming) -> Res
         } else if row > 0 && !own_states_identity && resources.same(row - 1, row) {
             found.rows[row - 1]
         } else {
-            resources.write_key(row, &mut key);
+            key.clear();
+            for (name, value) in resources.view.iter(row) {
+                if *deciding.entry(name).or_insert_with(|| sources::can_decide(name, catalog)) {
+                    for text in [name, value] {
+                        key.extend_from_slice(&text.len().to_le_bytes());
+                        key.extend_from_slice(text.as_bytes());
+                    }
+                }
+            }
             match seen.get(&key) {
                 Some(&index) => index,
                 None => {
@@ -162,14 +174,5 @@ impl<'a> Entries<'a> {
             let lengths = |ends: &'a [i32]| ends.iter().map(move |end| end - ends[0]);
             bytes_a == bytes_b && ends_a.len() == ends_b.len() && lengths(ends_a).eq(lengths(ends_b))
         })
-    }
-
-    fn write_key(&self, row: usize, key: &mut Vec<u8>) {
-        key.clear();
-        for column in self.columns {
-            let (bytes, ends) = self.stretch(column, row);
-            ends.iter().for_each(|end| key.extend_from_slice(&(end - ends[0]).to_le_bytes()));
-            key.extend_from_slice(bytes);
-        }
     }
 }

@@ -28,6 +28,12 @@ const REGION: [&str; 2] = ["cloud.region", "cloud_region"];
 const ENVIRONMENT: [&str; 4] =
     ["deployment.environment.name", "deployment_environment_name", "deployment.environment", "deployment_environment"];
 
+/// Whether [`decide`] looks at the attribute.
+pub(super) fn can_decide(name: &str, catalog: &Catalog) -> bool {
+    let ours = || STATED.as_flattened().iter().chain(&REGION).chain(&ENVIRONMENT).any(|known| *known == name);
+    ours() || catalog.looks_at(name)
+}
+
 pub(super) fn decide<'a>(lookup: impl Fn(&str) -> Option<&'a str>, catalog: &Catalog, naming: Naming) -> Identity {
     let first = |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|value| is_usable(value))).unwrap_or_default();
     let [business_names, others @ ..] = &STATED;

@@ -83,7 +83,7 @@ impl Signal for Logs<'_> {
     /// Everything that can refuse the record is looked at before the first attribute is taken: builders do not shrink.
     fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()> {
         let Self { rules, builder, outcome, encoder } = self;
-        let field = |name: &str| format!("{}.logRecords[{index}].{name}", origin.path);
+        let field = |name: &str| format!("{}.logRecords[{index}].{name}", origin.place);
         let record = Record::read(bytes)?;
         let (time_unix_nano, observed_time_unix_nano) = match record.times(rules) {
             Ok(times) => times,

@@ -8,7 +8,7 @@ use super::labels::{LabelSet, Rank};
 use super::names::{self, Shape};
 use super::point::{Kind, Point, Temporality, read_exemplar};
 use super::value::{Encoder, Owner};
-use super::walk::{Origin, Signal, each, walk};
+use super::walk::{Origin, Place, Signal, each, walk};
 use crate::outcome::{Fault, ITEM_BYTES, Outcome, Rules, shortened};
 use crate::protobuf::{Read, Reader};
 use crate::series::{Handle, Metric as Described, SeriesTable};
@@ -131,7 +131,7 @@ impl Signal for Metrics<'_> {
 
     fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()> {
         let metric = Metric::read(bytes)?;
-        let field = |name: &str| format!("{}.metrics[{index}]{name}", origin.path);
+        let field = |name: &str| format!("{}.metrics[{index}]{name}", origin.place);
         let family = match self.family(&metric)? {
             Ok(family) => family,
             Err((fault, at)) => {
@@ -156,7 +156,7 @@ impl Signal for Metrics<'_> {
     }
 
     /// `target_info`, as the specification has it: 1 at the time of the resource's last point.
-    fn end_resource(&mut self, path: &str) -> Read<()> {
+    fn end_resource(&mut self, place: Place) -> Read<()> {
         let resource = std::mem::take(&mut self.resource);
         let Some(latest_ms) = resource.latest_ms else { return Ok(()) };
         if resource.described.is_empty() || (resource.job.is_empty() && resource.instance.is_empty()) {
@@ -167,7 +167,7 @@ impl Signal for Metrics<'_> {
         let pushed = self.labels.push_texts(&resource.described, self.rules);
         if let Err(fault) = pushed.and_then(|()| self.labels.settle(self.rules)) {
             let fault = Fault::new(fault.reason, format!("target_info is left out: {}", fault.why));
-            self.outcome.reject(0, fault, || format!("{path}.resource.attributes"));
+            self.outcome.reject(0, fault, || format!("{place}.resource.attributes"));
             return Ok(());
         }
         let described = Described { kind: "gauge", help: "Target metadata", ..Described::default() };

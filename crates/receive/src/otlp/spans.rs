@@ -132,7 +132,7 @@ impl Signal for Spans<'_> {
     /// Everything that can refuse the span is looked at before its first part is taken: builders do not shrink.
     fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()> {
         let span = Span::read(bytes)?;
-        let field = |name: &str| format!("{}.spans[{index}].{name}", origin.path);
+        let field = |name: &str| format!("{}.spans[{index}].{name}", origin.place);
         let checked = match span.check(self.rules) {
             Ok(checked) => checked,
             Err((fault, at)) => {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use base64::Engine;
 use model::{AttributeType, AttributeValue, Attributes, AttributesBuilder, ReceiveLimits};
 
+use super::walk::Place;
 use crate::outcome::{ENTRY_BYTES, Fault, Outcome, Rules, shortened};
 use crate::protobuf::{Malformed, Read, Reader};
 
@@ -317,37 +318,45 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Reads the message of that field number out of its container, wherever among the other fields it stands.
+    /// Becomes the message of that field number in its container, wherever among the other fields it stands.
     pub(super) fn read(
+        &mut self,
         container: &[u8],
         kind: OwnerKind,
         rules: &Rules<'_>,
         outcome: &mut Outcome,
         encoder: &mut Encoder,
-        path: &str,
-    ) -> Read<Self> {
-        let mut owner = Self::default();
+        place: Place,
+    ) -> Read<()> {
+        self.clear();
         let mut attributes = AttributeReader::new(rules, outcome, encoder);
         let mut reader = Reader::new(container);
         while let Some((number, value)) = reader.next()? {
             if number == 1 {
-                owner.merge(value.bytes()?, kind, &mut attributes, path)?;
+                self.merge(value.bytes()?, kind, &mut attributes, place)?;
             }
         }
-        Ok(owner)
+        Ok(())
     }
 
-    fn merge(&mut self, bytes: &[u8], kind: OwnerKind, attributes: &mut AttributeReader<'_, '_>, path: &str) -> Read<()> {
+    fn clear(&mut self) {
+        self.attributes.clear();
+        self.name.clear();
+        self.version.clear();
+        self.bytes = 0;
+    }
+
+    fn merge(&mut self, bytes: &[u8], kind: OwnerKind, attributes: &mut AttributeReader<'_, '_>, place: Place) -> Read<()> {
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
             match (kind, number) {
                 (OwnerKind::Resource, 1) => {
-                    attributes.read_aside(value.bytes()?, &mut self.attributes, || format!("{path}.resource.attributes"))?;
+                    attributes.read_aside(value.bytes()?, &mut self.attributes, || format!("{place}.resource.attributes"))?;
                 }
-                (OwnerKind::Scope, 1) => self.name = attributes.outcome.text(value.bytes()?).into_owned(),
-                (OwnerKind::Scope, 2) => self.version = attributes.outcome.text(value.bytes()?).into_owned(),
+                (OwnerKind::Scope, 1) => attributes.outcome.text(value.bytes()?).as_ref().clone_into(&mut self.name),
+                (OwnerKind::Scope, 2) => attributes.outcome.text(value.bytes()?).as_ref().clone_into(&mut self.version),
                 (OwnerKind::Scope, 3) => {
-                    attributes.read_aside(value.bytes()?, &mut self.attributes, || format!("{path}.scope.attributes"))?;
+                    attributes.read_aside(value.bytes()?, &mut self.attributes, || format!("{place}.scope.attributes"))?;
                 }
                 _ => {}
             }

@@ -1,5 +1,7 @@
 //! The shape that all three OTLP requests share: resources hold scopes, scopes hold items.
 
+use std::fmt;
+
 use super::value::{Encoder, Owner, OwnerKind};
 use crate::outcome::{ITEM_BYTES, Outcome, Rules};
 use crate::protobuf::{Read, Reader};
@@ -8,8 +10,23 @@ use crate::protobuf::{Read, Reader};
 pub(super) struct Origin {
     pub(super) resource: Owner,
     pub(super) scope: Owner,
-    /// `resourceLogs[0].scopeLogs[2]`, for messages.
-    pub(super) path: String,
+    pub(super) place: Place,
+}
+
+/// `resourceLogs[0].scopeLogs[2]`, for messages: written when there is one.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    levels: [&'static str; 2],
+    resource: usize,
+    scope: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [resource_level, scope_level] = self.levels;
+        write!(f, "{resource_level}[{}]", self.resource)?;
+        self.scope.map_or(Ok(()), |scope| write!(f, ".{scope_level}[{scope}]"))
+    }
 }
 
 impl Origin {
@@ -30,36 +47,33 @@ pub(super) trait Signal {
 
     fn item(&mut self, index: usize, bytes: &[u8], origin: &Origin) -> Read<()>;
 
-    fn end_resource(&mut self, _path: &str) -> Read<()> {
+    fn end_resource(&mut self, _place: Place) -> Read<()> {
         Ok(())
     }
 }
 
 /// A resource may stand after its scopes on the wire, so each level is walked once for its owner and once for its content.
 pub(super) fn walk<S: Signal>(body: &[u8], rules: &Rules<'_>, signal: &mut S) -> Read<()> {
-    let [resource_level, scope_level] = S::LEVELS;
-    each(body, 1, |resource_index, container| {
+    let place = Place { levels: S::LEVELS, resource: 0, scope: None };
+    let mut origin = Origin { resource: Owner::default(), scope: Owner::default(), place };
+    each(body, 1, |resource, container| {
         signal.tools().0.spend(ITEM_BYTES)?;
-        let path = format!("{resource_level}[{resource_index}]");
-        let resource = owner(container, OwnerKind::Resource, rules, signal, &path)?;
-        signal.begin_resource(&resource);
-        let mut origin = Origin { resource, scope: Owner::default(), path: String::new() };
-        each(container, 2, |scope_index, container| {
+        origin.place = Place { resource, ..place };
+        let (outcome, encoder) = signal.tools();
+        origin.resource.read(container, OwnerKind::Resource, rules, outcome, encoder, origin.place)?;
+        signal.begin_resource(&origin.resource);
+        each(container, 2, |scope, container| {
             signal.tools().0.spend(ITEM_BYTES)?;
-            origin.path = format!("{path}.{scope_level}[{scope_index}]");
-            origin.scope = owner(container, OwnerKind::Scope, rules, signal, &origin.path)?;
+            origin.place = Place { resource, scope: Some(scope), ..place };
+            let (outcome, encoder) = signal.tools();
+            origin.scope.read(container, OwnerKind::Scope, rules, outcome, encoder, origin.place)?;
             each(container, 2, |index, item| {
                 signal.tools().0.spend(ITEM_BYTES)?;
                 signal.item(index, item, &origin)
             })
         })?;
-        signal.end_resource(&path)
+        signal.end_resource(Place { resource, ..place })
     })
-}
-
-fn owner<S: Signal>(container: &[u8], kind: OwnerKind, rules: &Rules<'_>, signal: &mut S, path: &str) -> Read<Owner> {
-    let (outcome, encoder) = signal.tools();
-    Owner::read(container, kind, rules, outcome, encoder, path)
 }
 
 /// Calls `take` with the index and bytes of every message of that field number.

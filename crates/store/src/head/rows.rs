@@ -5,10 +5,11 @@ use arrow::compute::{concat_batches, max, min};
 use model::schema::column;
 use model::{Result, Table};
 
-/// Rows from which on a batch stays as it came.
-const BLOCK_ROWS_MIN: usize = 4096;
+/// Rows from which on a batch stays as it came: its headers are a hundredth of it, and joining it would cost more than all
+/// else that the head does.
+const BLOCK_ROWS_MIN: usize = 512;
 /// Bytes from which on it does, too: joining large rows copies much to save little.
-const BLOCK_BYTES_MIN: usize = 1 << 20;
+const BLOCK_BYTES_MIN: usize = 256 << 10;
 /// Small batches that may wait to be joined: a scan looks at each.
 const TAIL_BATCHES_MAX: usize = 64;
 

@@ -1,19 +1,14 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::filter_record_batch;
-use model::schema::column;
+use arrow::array::RecordBatch;
 use model::{Result, Table, TimeRange};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::files::LakeFile;
-use super::window::{is_over, time_of, window, windows};
-use super::write;
+use super::window::{is_over, time_of, window};
 use crate::ShardOptions;
-use crate::head::{Head, SeriesHead};
-use crate::hidden::{self, Gone, Hidden};
 
 /// Files worth a merge once a run of small ones is long enough; two would be written again and again for little.
 const MERGED_FILES_MIN: usize = 3;
@@ -72,104 +67,6 @@ fn fitting<'a>(options: &ShardOptions, files: &'a [Arc<LakeFile>]) -> &'a [Arc<L
         bytes <= options.compaction_bytes_max && memory <= options.compaction_memory_bytes_max
     });
     &files[..count.count()]
-}
-
-/// Files with the rows of others.
-pub(crate) struct Merged {
-    pub(crate) files: Vec<LakeFile>,
-    /// What was hidden, and is in no file any more; as many as there were reasons to hide.
-    pub(crate) gone: Vec<Gone>,
-}
-
-/// Writes the rows of `files` that are not hidden as sorted files, one per window of time. Samples of one series become one
-/// row, an instant one point.
-pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden]) -> Result<Merged> {
-    let seq = files.iter().filter_map(|file| written_seq(&file.name)).max().unwrap_or_default();
-    let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
-    let mut parts: BTreeMap<(i64, i64), Part> = BTreeMap::new();
-    let mut gone = vec![Gone::default(); hidden.len()];
-    for file in files {
-        for records in read(file, None)? {
-            let records = clear(hidden, &mut gone, file, records?)?;
-            let Some((first, last)) = span(table, &records)? else { continue };
-            for range in windows(now_ns, first, last) {
-                let part = parts.entry((range.start_ns, range.end_ns)).or_insert_with(|| Part::new(table));
-                match range.contains(first) && range.contains(last) {
-                    true => part.push(records.clone())?,
-                    false => part.push(of_window(table, &records, range)?)?,
-                }
-            }
-        }
-    }
-    let mut written = Vec::new();
-    for part in parts.into_values() {
-        match part.write(options, table, seq) {
-            Ok(files) => written.extend(files),
-            Err(error) => {
-                write::discard(&written);
-                return Err(error);
-            }
-        }
-    }
-    Ok(Merged { files: written, gone })
-}
-
-/// Takes out what is hidden; what two would take is counted by the first.
-pub(crate) fn clear(hidden: &[Hidden], gone: &mut [Gone], file: &LakeFile, mut records: RecordBatch) -> Result<RecordBatch> {
-    for (hidden, gone) in hidden.iter().zip(gone).filter(|(hidden, _)| hidden.touches(&file.stats)) {
-        let (left, went) = hidden.clear(records)?;
-        records = left;
-        gone.add(went);
-    }
-    Ok(records)
-}
-
-/// The rows of one window.
-enum Part {
-    Rows(Vec<RecordBatch>),
-    Series(Box<SeriesHead>),
-}
-
-impl Part {
-    fn new(table: Table) -> Self {
-        match table {
-            Table::Samples => Self::Series(Box::new(SeriesHead::unbounded())),
-            Table::Logs | Table::Spans => Self::Rows(Vec::new()),
-        }
-    }
-
-    fn push(&mut self, records: RecordBatch) -> Result<()> {
-        match self {
-            Self::Series(series) => series.push(&records, 0).map(drop),
-            Self::Rows(batches) => {
-                batches.extend((records.num_rows() > 0).then_some(records));
-                Ok(())
-            }
-        }
-    }
-
-    fn write(self, options: &ShardOptions, table: Table, seq: u64) -> Result<Vec<LakeFile>> {
-        match self {
-            Self::Series(series) => write::write_head(options, table, seq, &Arc::new(Head::Series(*series))),
-            Self::Rows(batches) => write::write_sorted(options, table, seq, &batches),
-        }
-    }
-}
-
-/// First and last instant of some rows.
-fn span(table: Table, records: &RecordBatch) -> Result<Option<(i64, i64)>> {
-    let (first, last) = table.time_columns();
-    let (first, last): (&Int64Array, &Int64Array) = (column(records, first)?, column(records, last)?);
-    Ok(arrow::compute::min(first).zip(arrow::compute::max(last)))
-}
-
-fn of_window(table: Table, records: &RecordBatch, range: TimeRange) -> Result<RecordBatch> {
-    if table == Table::Samples {
-        return hidden::within(records, range);
-    }
-    let times: &Int64Array = column(records, table.time_columns().0)?;
-    let rows: BooleanArray = times.values().iter().map(|&time| Some(range.contains(time))).collect();
-    Ok(filter_record_batch(records, &rows)?)
 }
 
 /// The log position in a file's name; files sort by it.

@@ -10,6 +10,7 @@ pub(crate) mod footers;
 pub(crate) mod handle;
 pub(crate) mod keys;
 pub(crate) mod lease;
+pub(crate) mod merge;
 pub(crate) mod object;
 pub(crate) mod place;
 pub(crate) mod remote;

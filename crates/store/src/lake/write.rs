@@ -33,7 +33,7 @@ pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &
     match &**head {
         Head::Rows(rows) => {
             let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-            write_sorted(options, table, seq, &batches)
+            write_batches(options, table, seq, sorted(table, &batches)?)
         }
         Head::Series(series) => {
             let mut slice = series.slice(None, |_, _, _| true);
@@ -48,9 +48,14 @@ pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &
     }
 }
 
-/// Writes the rows of these batches as one sorted file, durable when this returns.
-pub(crate) fn write_sorted(options: &ShardOptions, table: Table, seq: u64, batches: &[RecordBatch]) -> Result<Vec<LakeFile>> {
-    let written = sorted(table, batches).and_then(|batches| write_file(options, table, seq, batches))?;
+/// Writes rows that come in the table's order as one file, durable when this returns.
+pub(crate) fn write_batches(
+    options: &ShardOptions,
+    table: Table,
+    seq: u64,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+) -> Result<Vec<LakeFile>> {
+    let written = write_file(options, table, seq, batches)?;
     finish(options, table, written.into_iter().collect(), Ok(()))
 }
 
@@ -80,7 +85,7 @@ pub(crate) fn discard(files: &[LakeFile]) {
 }
 
 /// The rows of all batches in the table's order, in slices, gathered slice by slice.
-pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
     let order = order(table, batches)?;
     let slices: Vec<Vec<(usize, usize)>> = order.chunks(SLICE_ROWS).map(<[_]>::to_vec).collect();
     let batches: Vec<RecordBatch> = batches.to_vec();

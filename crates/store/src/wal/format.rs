@@ -28,7 +28,8 @@ const CLAIM: &str = "TYTOCLAIM";
 const CODEC_ZSTD: u8 = 1;
 /// Known points (`points.rs`), as zstd.
 const CODEC_POINTS: u8 = 2;
-const ZSTD_LEVEL: i32 = 1;
+/// Below 1 zstd trades bytes for time, as LZ4 does.
+const ZSTD_LEVEL: i32 = -5;
 
 /// What a frame holds.
 #[derive(Clone, Debug)]
