@@ -1,12 +1,16 @@
 """With Tyto off, DuckDB reads the Parquet files and ClickHouse reads the Delta tables, and they agree with Tyto's SQL."""
 
 import json
+import re
 import time
 
 import chdb
 import duckdb
+import pytest
 import requests
+from chdb.session import Session
 
+from server import ROOT
 from test_serve import push
 from test_otel_sdk import exporters, RESOURCE
 
@@ -31,9 +35,11 @@ def fill(server):
     reader = PeriodicExportingMetricReader(metric_exporter(), export_interval_millis=3_600_000)
     meters = MeterProvider([reader], resource=RESOURCE)
     counter, histogram = meters.get_meter("lake").create_counter("hits"), meters.get_meter("lake").create_histogram("took")
+    share = meters.get_meter("lake").create_counter("share")
     for index in range(20):
         counter.add(index, {"path": f"/{index % 3}"})
         histogram.record(index)
+        share.add(index / 7)
         meters.force_flush()
     meters.shutdown()
 
@@ -51,7 +57,21 @@ def lake_files(table):
     return [str(table / path) for path in live]
 
 
-def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch):
+def sql_of_the_docs():
+    """The statements that docs/formats/lake.md shows for sample values, by engine."""
+    text = (ROOT / "docs" / "formats" / "lake.md").read_text().split("### Values")[1]
+    blocks = [block.split("```")[0] for block in text.split("```sql\n-- ")[1:]]
+    return {re.match(r"\w+", block)[0]: block.split("\n", 1)[1] for block in blocks}
+
+
+def check_points(found, expect):
+    """Names and counts are the same, and sums but for the order of adding."""
+    found = sorted(map(tuple, found))
+    assert [row[:2] for row in found] == [row[:2] for row in expect]
+    assert [row[2] for row in found] == pytest.approx([row[2] for row in expect], rel=1e-13)
+
+
+def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch, tmp_path):
     # chdb reads files under the folder it stands in.
     monkeypatch.chdir(tyto.data_dir)
     fill(tyto)
@@ -61,8 +81,8 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch):
         "spans": tyto.sql("select count(*), sum(duration_nano % 1000003), sum(length(name)) from spans")[0],
         "samples": tyto.sql("select count(*), sum(min_time_unix_nano % 1000003), sum(length(name)) from samples")[0],
     }
-    points = tyto.sql("select count(*), sum(value) from points")[0]
-    assert ours["logs"][0] == 1500 and ours["spans"][0] == 200 and points[0] > 100
+    by_name = sorted(map(tuple, tyto.sql("select name, count(*), sum(value) from points group by name")))
+    assert ours["logs"][0] == 1500 and ours["spans"][0] == 200 and sum(count for _, count, _ in by_name) > 100
     assert tyto.stop() == 0
 
     lake = tyto.data_dir / "shards" / "default" / "lake"
@@ -75,9 +95,19 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch):
         assert list(by_duckdb) == list(ours[table]), table
         assert by_clickhouse == list(ours[table]), table
 
-    [(count, total)] = duckdb.sql(
-        f"select sum(len(values)), sum(list_sum(values)) from read_parquet({lake_files(lake / 'samples')!r})").fetchall()
-    assert (count, total) == tuple(points)
+    documented = sql_of_the_docs()
+    files = lake_files(lake / "samples")
+    create, select = documented["DuckDB"].replace("['part-1.parquet', 'part-2.parquet']", repr(files)).split(";")[:2]
+    with duckdb.connect() as connection:
+        connection.sql(create)
+        check_points(connection.sql(select).fetchall(), by_name)
+        [(packed, plain)] = connection.sql(f"select count(value_deltas), count(values) from read_parquet({files!r})").fetchall()
+        assert packed > 9 and plain > 0
+    create, select = documented["ClickHouse"].replace("tyto-data/shards/default/lake", str(lake)).split(";")[:2]
+    with Session(str(tmp_path / "clickhouse")) as session:
+        session.query(create)
+        answer = json.loads(str(session.query(select + " SETTINGS output_format_json_quote_64bit_integers = 0", "JSONCompact")))
+    check_points(answer["data"], by_name)
     [(found,)] = duckdb.sql(
         f"select count(*) from read_parquet({lake_files(lake / 'logs')!r}) where resource_attributes['second'] = 'yes'").fetchall()
     assert found == 500

@@ -5,9 +5,26 @@
 
 mod support;
 
+use std::path::Path;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::compute::concat_batches;
 use model::Table;
+use model::samples::SamplesView;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use store::{Shard, ShardOptions};
 use support::*;
+
+/// What DuckDB and ClickHouse both find, where there is a Python that has them.
+fn agree(lake: &Path) -> Option<serde_json::Value> {
+    let python = std::env::var_os("TYTO_LAKE_PYTHON")?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open_lake.py");
+    let output = std::process::Command::new(python).arg(script).arg(lake).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["duckdb"], answer["clickhouse"]);
+    Some(answer)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_engines_count_what_tyto_counts() {
@@ -31,17 +48,117 @@ async fn other_engines_count_what_tyto_counts() {
     shard.shutdown().await.unwrap();
     assert_eq!(lake_rows[..2], [350, 14]);
 
-    let Some(python) = std::env::var_os("TYTO_LAKE_PYTHON") else { return };
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/open_lake.py");
-    let output = std::process::Command::new(python).arg(script).arg(dir.path().join("lake")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(answer["duckdb"], answer["clickhouse"]);
+    let Some(answer) = agree(&dir.path().join("lake")) else { return };
     for (table, rows) in Table::ALL.iter().zip(lake_rows) {
         assert_eq!(answer["duckdb"][table.name()]["rows"].as_u64(), Some(rows), "{answer:#}");
     }
     assert_eq!(answer["duckdb"]["logs"]["body_characters"].as_f64(), Some(350.0 * 6.0));
     // 140 floats and 7 histograms; each of the two series sums 0 + 0.5 + ... + 4.5 seven times.
     assert_eq!(answer["duckdb"]["samples"]["points"].as_f64(), Some(147.0));
-    assert_eq!(answer["duckdb"]["samples"]["value_sum"].as_f64(), Some(2.0 * 7.0 * 22.5));
+    assert_eq!(answer["duckdb"]["samples"]["value_millionths_sum"].as_f64(), Some(2.0 * 7.0 * 22.5e6));
+}
+
+/// What a golden lake of samples got in this round: numbers of every kind.
+fn golden_samples(round: i64) -> Vec<RecordBatch> {
+    const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+    const WHOLE_MAX: f64 = ((1_i64 << 53) - 1) as f64;
+    let whole = |at: i64| (round * 1000 + at * at) as f64;
+    let series = |name: &str, value: &dyn Fn(i64) -> f64| {
+        let points: Vec<_> = (0..20).map(|at| (1_700_000_000_000 + (round * 20 + at) * 15_000, value(at))).collect();
+        floats(name, "x", &points)
+    };
+    vec![
+        series("ended", &|at| if at < 19 { whole(at) } else { STALE }),
+        series("large", &|at| [WHOLE_MAX, -WHOLE_MAX, 9e15, 1e300, -1e22][((at + round) % 5) as usize]),
+        series("odd", &|at| [-0.0, f64::INFINITY, f64::NEG_INFINITY, f64::from_bits(0xfff8_0000_0000_0007), 5e-324][(at % 5) as usize]),
+        series("requests", &whole),
+        series("share", &|at| whole(at) / 7.0),
+        series("temperature", &|at| (whole(at) - 100.0) / 1000.0),
+        histogram("latency", 1_700_000_000_000 + round * 300_000),
+    ]
+}
+
+/// Name, milliseconds and the value's bits of every point.
+fn exact_points(records: &RecordBatch) -> Vec<(String, i64, u64)> {
+    let view = SamplesView::of(records).unwrap();
+    let of_row = |row: usize| {
+        let points = view.timestamps(row).unwrap().iter().zip(view.floats(row).unwrap());
+        points.map(move |(time, value)| (view.name.value(row).to_owned(), *time, value.to_bits())).collect::<Vec<_>>()
+    };
+    let mut points: Vec<_> = (0..records.num_rows()).flat_map(of_row).collect();
+    points.sort();
+    points
+}
+
+/// Rows of the newest file of a table that have something in this column.
+fn valid_rows(table: &Path, column: &str) -> usize {
+    let files = std::fs::read_dir(table).unwrap().map(|entry| entry.unwrap());
+    let files = files.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "parquet"));
+    let newest = files.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(newest.path()).unwrap()).unwrap().build().unwrap();
+    let valid = |records: RecordBatch| records.num_rows() - records.column_by_name(column).unwrap().null_count();
+    reader.map(|records| valid(records.unwrap())).sum()
+}
+
+/// Samples from before values were packed, and since. An older Tyto's table gets the columns when it is opened for writing, and
+/// what is written then lies beside its files, and after a compaction in place of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_of_every_version_are_read_and_written_on() {
+    let options = |dir: &Path| ShardOptions { name: "default".to_owned(), files_max_before_compaction: 3, ..options(dir) };
+    for golden in ["lake-v1", "lake-v2"] {
+        let dir = tempfile::tempdir().unwrap();
+        copied(&Path::new("tests/golden").join(golden).join("lake/samples"), &dir.path().join("lake/samples"));
+        let mut expect: Vec<RecordBatch> = (0..2).flat_map(golden_samples).collect();
+        let check = async |shard: &Shard, expect: &[RecordBatch], moment: &str| {
+            let found = all(shard, Table::Samples).await;
+            let expect = concat_batches(&Table::Samples.schema(), expect).unwrap();
+            assert_eq!(exact_points(&found), exact_points(&expect), "{golden} {moment}");
+            let histograms = |records: &RecordBatch| records.num_rows() - records.column_by_name("histograms").unwrap().null_count();
+            assert!(histograms(&found) > 0, "{golden} {moment}");
+        };
+        check(&Shard::open_read_only(options(dir.path())).await.unwrap(), &expect, "read only").await;
+        let shard = Shard::open(options(dir.path())).await.unwrap();
+        check(&shard, &expect, "opened").await;
+        for records in golden_samples(2) {
+            put(&shard, Table::Samples, records.clone()).await.unwrap();
+            expect.push(records);
+        }
+        shard.flush().await.unwrap();
+        check(&shard, &expect, "with a file of our own").await;
+        agree(&dir.path().join("lake"));
+        shard.compact().await.unwrap();
+        assert_eq!(shard.stats().tables[2].lake_files, 1);
+        // Of each of the two series of decimals one row; the others stay doubles.
+        assert_eq!(valid_rows(&dir.path().join("lake/samples"), "value_deltas"), 2, "{golden}");
+        check(&shard, &expect, "compacted").await;
+        shard.shutdown().await.unwrap();
+        check(&Shard::open(options(dir.path())).await.unwrap(), &expect, "opened again").await;
+        agree(&dir.path().join("lake"));
+    }
+}
+
+/// Whether a commit of the table of samples brought it up to date.
+fn is_upgrade(dir: &Path, version: u64) -> bool {
+    let commit = std::fs::read_to_string(dir.join(format!("lake/samples/_delta_log/{version:020}.json"))).unwrap();
+    commit.contains("value_deltas") && commit.contains(r#""tyto.formatVersion":"2""#)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_is_done_once_and_again_after_it_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    copied(Path::new("tests/golden/lake-v1/lake"), &dir.path().join("lake"));
+    let (options, disk) = faulty(dir.path());
+    let options = ShardOptions { name: "default".to_owned(), ..options };
+    disk.fail_when(|_, path| path.ends_with("00000000000000000003.json"));
+    assert!(Shard::open(options.clone()).await.is_err());
+    disk.heal();
+    for round in 0..2 {
+        let shard = Shard::open(options.clone()).await.unwrap();
+        assert_eq!(exact_points(&all(&shard, Table::Samples).await).len(), 240 + round as usize);
+        put(&shard, Table::Samples, floats("up", "x", &[(round, 0.5)])).await.unwrap();
+        shard.shutdown().await.unwrap();
+    }
+    assert_eq!([3, 4, 5].map(|version| is_upgrade(dir.path(), version)), [true, false, false]);
+    let logs = std::fs::read_dir(dir.path().join("lake/logs/_delta_log")).unwrap().count();
+    assert_eq!(logs, 2, "tables whose columns are as they were are left alone");
 }

@@ -212,18 +212,6 @@ async fn a_needle_reads_one_block() {
     assert!(stats.rows_scanned < 60_000, "{stats:?}");
 }
 
-fn copied(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copied(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
-}
-
 /// Files from before there were filters and lists of keys, sorted by service, with a dictionary here and none there.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_the_first_version_are_read() {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
-use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError, checkpoints};
@@ -15,11 +15,10 @@ use super::compact::written_seq;
 use super::files::{FileStats, LakeFile};
 use super::folder::Folder;
 use super::lease::Lease;
+use super::values::file_schema;
 use crate::ShardOptions;
 use crate::flush::blocking;
 
-/// The version of `docs/formats/lake.md` that the files follow.
-const FORMAT_VERSION: u32 = 1;
 const FORMAT_KEY: &str = "tyto.formatVersion";
 /// Other writers that a claim meets at most; after the first the lock is ours, so there is hardly a second.
 const CLAIMS_MAX: usize = 10;
@@ -71,9 +70,33 @@ impl LakeTable {
         if let Some(lease) = lake.lease().filter(|_| !read_only) {
             lake.claim(&lease).await?;
         }
+        if !read_only {
+            lake.upgrade().await?;
+        }
         lake.commits_since_checkpoint = lake.version().saturating_sub(lake.newest_checkpoint().await.map_err(failed)?);
         let (files, committed_seq) = (lake.files().map_err(failed)?, lake.committed_seq().await.map_err(failed)?);
         Ok(Some(Opened { lake, files, committed_seq }))
+    }
+
+    /// Brings the columns of a table that an older Tyto made up to date, before files have them. From then on an older Tyto
+    /// refuses the table: it would take packed values for none.
+    async fn upgrade(&mut self) -> Result<()> {
+        let version = format_version(self.table);
+        if self.found_format() == Some(version) {
+            return Ok(());
+        }
+        let (metadata, operation) = self.upgraded(version).map_err(|error| self.cannot("upgrade", error))?;
+        tracing::info!(table = self.table.name(), version, "bringing a table's columns up to date");
+        self.commit(vec![Action::Metadata(metadata)], operation, None, &[]).await
+    }
+
+    fn upgraded(&self, version: u32) -> Result<(Metadata, DeltaOperation), DeltaTableError> {
+        let metadata = self.delta.snapshot()?.metadata().clone();
+        let held = metadata.parse_schema()?;
+        let schema: StructType = file_schema(self.table).as_ref().try_into_kernel()?;
+        let fields = schema.fields().filter(|field| held.field(field.name()).is_none()).cloned().collect();
+        let metadata = metadata.with_schema(&schema)?.add_config_key(FORMAT_KEY.to_owned(), version.to_string())?;
+        Ok((metadata, DeltaOperation::AddColumn { fields }))
     }
 
     /// Commits new files with the log position they reach, durably. After an error ask [`Self::resolve`] what became of it.
@@ -292,12 +315,15 @@ impl LakeTable {
 
     fn check_format(&self) -> Result<()> {
         let cannot = || Error::new(Code::Unsupported, format!("cannot read table {} in {}", self.table.name(), self.folder.address("")));
-        let state = self.delta.snapshot().map_err(|error| cannot().because(error))?;
-        let found = state.metadata().configuration().get(FORMAT_KEY).cloned().unwrap_or_default();
-        match found.parse::<u32>() {
-            Ok(version) if version <= FORMAT_VERSION => Ok(()),
-            _ => Err(cannot().because(format!("its {FORMAT_KEY} is {found:?} and this version of Tyto knows {FORMAT_VERSION}"))),
+        let (found, known) = (self.found_format(), format_version(self.table));
+        match found.is_some_and(|found| found <= known) {
+            true => Ok(()),
+            false => Err(cannot().because(format!("its {FORMAT_KEY} is {found:?} and this version of Tyto knows {known}"))),
         }
+    }
+
+    fn found_format(&self) -> Option<u32> {
+        self.delta.snapshot().ok()?.metadata().configuration().get(FORMAT_KEY)?.parse().ok()
     }
 
     /// Removes Parquet files that no commit names: a crash came between writing and committing, or before replaced files
@@ -363,14 +389,22 @@ impl LakeTable {
     }
 }
 
+/// The version of `docs/formats/lake.md` that a table's files follow.
+fn format_version(table: Table) -> u32 {
+    match table {
+        Table::Logs | Table::Spans => 1,
+        Table::Samples => 2,
+    }
+}
+
 async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, DeltaTableError> {
-    let schema: StructType = table.schema().as_ref().try_into_kernel()?;
+    let schema: StructType = file_schema(table).as_ref().try_into_kernel()?;
     CreateBuilder::new()
         .with_log_store(delta.log_store())
         .with_table_name(table.name())
         .with_columns(schema.fields().cloned())
         .with_raise_if_key_not_exists(false)
-        .with_configuration([(FORMAT_KEY, Some(FORMAT_VERSION.to_string()))])
+        .with_configuration([(FORMAT_KEY, Some(format_version(table).to_string()))])
         .await
 }
 

@@ -7,6 +7,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::files::LakeFile;
+use super::values;
 use super::window::{is_over, time_of, window};
 use crate::ShardOptions;
 
@@ -79,17 +80,18 @@ pub(crate) fn read<'a>(file: &'a LakeFile, columns: Option<&[&str]>) -> Result<i
     let (handle, footer) = file.open(None)?;
     let mask = match columns {
         None => ProjectionMask::all(),
-        Some(names) => ProjectionMask::roots(
-            footer.parquet_schema(),
-            (0..footer.schema().fields().len()).filter(|&at| names.contains(&footer.schema().field(at).name().as_str())),
-        ),
+        Some(names) => {
+            let names = values::file_columns(names);
+            let is_read = |&at: &usize| names.contains(&footer.schema().field(at).name().as_str());
+            ProjectionMask::roots(footer.parquet_schema(), (0..footer.schema().fields().len()).filter(is_read))
+        }
     };
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer)
         .with_projection(mask)
         .with_batch_size(8192)
         .build()
         .map_err(|error| file.corrupt(error))?;
-    Ok(reader.map(|records| records.map_err(|error| file.corrupt(error))))
+    Ok(reader.map(|records| file.unpacked(records)))
 }
 
 #[cfg(test)]

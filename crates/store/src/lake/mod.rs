@@ -16,5 +16,6 @@ pub(crate) mod place;
 pub(crate) mod remote;
 pub(crate) mod retain;
 pub(crate) mod sums;
+pub(crate) mod values;
 pub(crate) mod window;
 pub(crate) mod write;

@@ -16,6 +16,7 @@ use super::merge::Key;
 use super::{Plan, prune};
 use crate::lake::files::LakeFile;
 use crate::lake::handle::Handle;
+use crate::lake::values::file_columns;
 
 const BATCH_ROWS: usize = 8192;
 
@@ -164,6 +165,7 @@ impl Group {
         chosen: &Chosen,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
         let (file, footer) = (self.file.clone(), footer.clone());
+        let columns = file_columns(columns);
         let roots: Vec<usize> =
             (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
@@ -176,7 +178,7 @@ impl Group {
             builder = builder.with_row_selection(selection.clone());
         }
         let reader = builder.build().map_err(|error| file.corrupt(error))?;
-        Ok(reader.map(move |records| records.map_err(|error| file.corrupt(error))))
+        Ok(reader.map(move |records| file.unpacked(records)))
     }
 
     /// Compressed bytes of the columns, as far as the rows left reach into them: pages without a row are not read.

@@ -142,6 +142,19 @@ pub fn options(dir: &Path) -> ShardOptions {
     }
 }
 
+/// Copies a folder: a test that writes leaves the golden one as it is.
+pub fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copied(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
 /// Names of a table's Parquet files on disk, live or not.
 pub fn parquet_files(dir: &Path, table: &str) -> Vec<String> {
     let names = std::fs::read_dir(dir.join("lake").join(table)).unwrap().map(|entry| entry.unwrap().file_name());
