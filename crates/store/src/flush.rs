@@ -329,7 +329,7 @@ impl Flusher {
 
     fn is_due(&self) -> bool {
         let age = i64::try_from(self.options.flush_interval.as_millis()).unwrap_or(i64::MAX);
-        self.table.is_due(self.options.flush_bytes, self.options.clock.now_ms().saturating_sub(age))
+        self.table.is_due(self.options.flush_bytes(self.table.table), self.options.clock.now_ms().saturating_sub(age))
     }
 
     /// Flushes when it is time to.

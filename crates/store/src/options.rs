@@ -32,8 +32,10 @@ pub struct ShardOptions {
     pub wal_queue_bytes_max: usize,
     /// Requests that may wait for the log.
     pub wal_queue_requests_max: usize,
-    /// Bytes in a table's head that start a flush.
-    pub flush_bytes: usize,
+    /// Bytes in the head of logs, or of spans, that start a flush: rows as they came.
+    pub flush_rows_bytes: usize,
+    /// Bytes in the head of samples that start one: they are packed, and a flush ends the chunk of every series.
+    pub flush_samples_bytes: usize,
     /// Age of the oldest row in a table's head that starts a flush.
     pub flush_interval: Duration,
     /// Bytes in all heads and in requests on their way there, from which on requests are refused as overload.
@@ -85,7 +87,8 @@ impl ShardOptions {
             wal_segment_bytes_max: 64 << 20,
             wal_queue_bytes_max: 128 << 20,
             wal_queue_requests_max: 4096,
-            flush_bytes: 64 << 20,
+            flush_rows_bytes: 32 << 20,
+            flush_samples_bytes: 64 << 20,
             flush_interval: Duration::from_secs(120),
             head_bytes_max: 512 << 20,
             row_group_rows: 128 << 10,
@@ -113,6 +116,13 @@ impl ShardOptions {
 
     pub(crate) fn lake_dir(&self) -> PathBuf {
         self.dir.join("lake")
+    }
+
+    pub(crate) fn flush_bytes(&self, table: model::Table) -> usize {
+        match table {
+            model::Table::Logs | model::Table::Spans => self.flush_rows_bytes,
+            model::Table::Samples => self.flush_samples_bytes,
+        }
     }
 
     /// Where the files of a table lie.

@@ -446,7 +446,7 @@ impl Heads {
             tracing::error!(seq, table, error = error.chain(), "cannot show a logged batch; the table is flushed no more");
         }
         self.tables.applied_seq.store(seq, Ordering::Release);
-        if table.head_bytes() >= self.options.flush_bytes {
+        if table.head_bytes() >= self.options.flush_bytes(table.table) {
             self.wake.notify_one();
         }
         applied

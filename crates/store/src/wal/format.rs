@@ -108,16 +108,10 @@ impl Payload {
     /// The batch as an Arrow IPC stream, compressed as a whole. Refused: Arrow's own compression, buffer by buffer: a
     /// request of a hundred records has a hundred tiny buffers and a schema of four kilobytes that it leaves alone.
     pub(crate) fn encode(records: &RecordBatch) -> Result<Self> {
-        let mut stream = Vec::with_capacity(records.get_array_memory_size().min(16 << 20));
-        let mut writer = StreamWriter::try_new(&mut stream, records.schema_ref())?;
-        writer.write(records)?;
-        writer.finish()?;
-        drop(writer);
-        let bytes = compress(&stream)?;
-        if bytes.len() > PAYLOAD_BYTES_MAX || stream.len() > PAYLOAD_BYTES_MAX {
-            return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
+        thread_local! {
+            static TOOLS: RefCell<Tools> = const { RefCell::new(Tools { compressor: None, stream: Vec::new() }) };
         }
-        Ok(Self { codec: CODEC_ZSTD, bytes })
+        TOOLS.with_borrow_mut(|tools| tools.encode(records))
     }
 
     /// Known points, encoded by `points.rs`.
@@ -139,18 +133,37 @@ impl Payload {
     }
 }
 
-/// Compresses by the thread's own compressor.
-fn compress(stream: &[u8]) -> Result<Vec<u8>> {
-    thread_local! {
-        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-    }
-    COMPRESSOR.with_borrow_mut(|kept| {
-        let compressor = match kept {
+/// What a thread keeps from one batch to the next.
+struct Tools {
+    compressor: Option<Compressor<'static>>,
+    /// The batch before it is compressed: pages that were touched before.
+    stream: Vec<u8>,
+}
+
+/// A stream that took more is not kept.
+const STREAM_KEPT_BYTES_MAX: usize = 4 << 20;
+
+impl Tools {
+    fn encode(&mut self, records: &RecordBatch) -> Result<Payload> {
+        self.stream.clear();
+        let mut writer = StreamWriter::try_new(&mut self.stream, records.schema_ref())?;
+        writer.write(records)?;
+        writer.finish()?;
+        drop(writer);
+        let compressor = match &mut self.compressor {
             Some(compressor) => compressor,
             none => none.insert(compressor()?),
         };
-        compressor.compress(stream).map_err(|error| Error::internal("cannot compress a batch").because(error))
-    })
+        let bytes = compressor.compress(&self.stream).map_err(|error| Error::internal("cannot compress a batch").because(error))?;
+        let stream_bytes = self.stream.len();
+        if stream_bytes > STREAM_KEPT_BYTES_MAX {
+            self.stream = Vec::new();
+        }
+        if bytes.len() > PAYLOAD_BYTES_MAX || stream_bytes > PAYLOAD_BYTES_MAX {
+            return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
+        }
+        Ok(Payload { codec: CODEC_ZSTD, bytes })
+    }
 }
 
 /// Kept by who compresses often: a new one for each payload costs more than a small payload.

@@ -80,10 +80,13 @@ impl World {
         let mut rng = Rng::new(seed);
         let disk = SimDisk::new(&dir, seed, plant);
         let clock = Arc::new(SimClock { now_ms: AtomicI64::new(1_000_000), latest_ms: AtomicI64::new(1_000_000), start: Instant::now() });
+        let segment_bytes_max = rng.pick(&[1, 6000, 64 << 20]);
+        let flush_bytes = rng.pick(&[4000, 64 << 20]);
         let options = ShardOptions {
             wal_group_interval: Duration::ZERO,
-            wal_segment_bytes_max: rng.pick(&[1, 6000, 64 << 20]),
-            flush_bytes: rng.pick(&[4000, 64 << 20]),
+            wal_segment_bytes_max: segment_bytes_max,
+            flush_rows_bytes: flush_bytes,
+            flush_samples_bytes: flush_bytes,
             flush_interval: Duration::from_secs(120),
             head_bytes_max: rng.pick(&[12_000, 512 << 20, 512 << 20]),
             row_group_rows: rng.pick(&[2, 64, 64, 64, 64, 64]),

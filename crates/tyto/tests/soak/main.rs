@@ -18,6 +18,10 @@ use report::{Look, Report};
 use sim::{Lane, Load, Telemetry, World, WorldOptions, pack};
 use system::System;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SEED: u64 = 7;
 /// A Monday, midnight.
 const START_UNIX_SECONDS: u64 = 1_759_708_800;

@@ -50,7 +50,8 @@ pub(crate) type Compared = Vec<(Table, u64, u64)>;
 fn options(dir: &Path, clock: &StoryClock) -> ShardOptions {
     ShardOptions {
         // A second of the background is half an hour of the story.
-        flush_bytes: 16 << 20,
+        flush_rows_bytes: 16 << 20,
+        flush_samples_bytes: 16 << 20,
         flush_interval: Duration::from_secs(1800),
         clock: Arc::new(clock.clone()),
         ..ShardOptions::new("soak", dir)
