@@ -5,7 +5,8 @@
 //! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
 //! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
 //! `lake/write.rs` writes it as sorted Parquet, sample values as `lake/values.rs` packs them, `lake/commit.rs` commits it with the log position, durably through
-//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` merges small files of one window of time (`lake/window.rs`).
+//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` chooses small files of one window of time (`lake/window.rs`),
+//! `lake/merge.rs` makes one of them.
 //!
 //! The way out: `hidden/` says which rows nobody shall see any more, and every scan leaves them out at once; `lake/retain.rs`
 //! says which files retention takes, and `erase.rs` carries out the orders that `erasures.rs` keeps.
