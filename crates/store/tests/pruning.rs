@@ -28,6 +28,19 @@ fn text(random: &mut StdRng) -> String {
     (0..random.random_range(0..6)).map(|_| one(random, &PIECES)).collect()
 }
 
+/// In every third file most come from a few templates.
+fn body(random: &mut StdRng, file: usize) -> String {
+    let (number, id) = (random.random_range(0..6_000), random.random_range(0..1 << 20));
+    match (file % 3, random.random_range(0..8)) {
+        (1, 0 | 1) => format!("error {number} of disk"),
+        (1, 2) => format!("user={id:x} größe_{number} DISK"),
+        (1, 3 | 4) => format!("Error-{number}-4711 {id:x}error user"),
+        (1, 5) => "user-error größe".to_owned(),
+        (1, 6) => format!("4711\u{1a}{number} disk"),
+        _ => text(random),
+    }
+}
+
 /// A name or a value is in some files only, a key in few, so that there is something to skip.
 fn random_rows(random: &mut StdRng, rows: usize, file: usize) -> RecordBatch {
     let mut builder = LogsBuilder::default();
@@ -44,7 +57,7 @@ fn random_rows(random: &mut StdRng, rows: usize, file: usize) -> RecordBatch {
         if file.is_multiple_of(2) {
             resource.set(one(random, &KEYS), AttributeValue::Text(one(random, &VALUES)));
         }
-        let (body, trace_id) = (text(random), format!("{:032x}", random.random_range(0..60) + file * 50));
+        let (body, trace_id) = (body(random, file), format!("{:032x}", random.random_range(0..60) + file * 50));
         let row = LogRow {
             time_unix_nano: random.random_range(0..1_000) + 500 * file as i64,
             service_name: one(random, &["", "login", "player"]),
@@ -87,7 +100,12 @@ fn random_test(random: &mut StdRng) -> Test {
     let (piece, value) = (one(random, &PIECES).to_owned(), one(random, &VALUES).to_owned());
     let some = if random.random_bool(0.5) { id } else { value.clone() };
     let two = format!("{piece}{}", one(random, &PIECES));
-    match random.random_range(0..14) {
+    let digits = random.random_range(0..100).to_string();
+    match random.random_range(0..18) {
+        14 => Test::Contains(digits),
+        15 => Test::Contains(format!("{two}{digits}")),
+        16 => Test::Contains(format!("{digits}{two}")),
+        17 => Test::NotContains(format!("{piece}{digits}")),
         0 | 1 => Test::Equal(some),
         2 => Test::NotEqual(some),
         3 => Test::OneOf(vec![some, piece]),
@@ -210,6 +228,47 @@ async fn a_needle_reads_one_block() {
     let newest = ScanRequest { order: Order::NewestFirst, limit: Some(10), ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
     let (_, stats) = check(&shard, &memory, newest).await;
     assert!(stats.rows_scanned < 60_000, "{stats:?}");
+}
+
+/// What templates decide is not read from the variables, nor are bodies that nobody asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_answer_for_bodies() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    let lines: Vec<String> = (0..20_000_i64)
+        .map(|at| match at % 4 {
+            0 => format!("connection {at} reset by peer"),
+            1 => format!("session {:x} opened by {at}", at * 7919),
+            2 => format!("session {at} closed"),
+            _ => "idle".to_owned(),
+        })
+        .collect();
+    let rows: Vec<_> = lines.iter().enumerate().map(|(at, line)| (at as i64, "login", line.as_str())).collect();
+    put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+    shard.flush().await.unwrap();
+    let count = async |test: Option<Test>, columns: &[&str]| {
+        let filters = test.map(|test| Filter { subject: Subject::Column("body".to_owned()), test }).into_iter().collect();
+        let columns = Some(columns.iter().map(|&name| name.to_owned()).collect());
+        let request = ScanRequest { filters, columns, ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+        let stats = request.stats.clone();
+        let found = scan(&shard, request).await.num_rows();
+        let bytes = stats.lock().unwrap().bytes_scanned;
+        (found, bytes)
+    };
+    let time = &["time_unix_nano"];
+    let (all, times) = count(None, time).await;
+    let (_, bodies) = count(None, &["time_unix_nano", "body"]).await;
+    let contains = |text: &str| Some(Test::Contains(text.to_owned()));
+    let (phrase, of_phrase) = count(contains("reset by peer"), time).await;
+    let (word, of_word) = count(contains("closed"), time).await;
+    let (without, of_without) = count(Some(Test::NotContains("session ".to_owned())), time).await;
+    let (number, of_number) = count(contains("by 1001"), time).await;
+    assert_eq!((all, phrase, word, without, number), (20_000, 5_000, 5_000, 10_000, 3));
+    // Those of all columns, without the variables; the filter's maps and the templates are small.
+    let few = times + (bodies - times) / 4;
+    assert!(of_phrase < few && of_word < few && of_without < few, "{times} {bodies}: {of_phrase} {of_word} {of_without}");
+    assert!(of_number > 2 * of_phrase, "{of_number} {of_phrase}");
+    assert!(times * 4 < bodies, "{times} {bodies}");
 }
 
 /// Files from before there were filters and lists of keys, sorted by service, with a dictionary here and none there.

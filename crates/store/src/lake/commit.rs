@@ -11,11 +11,11 @@ use futures::TryStreamExt;
 use model::{Code, Error, Result, Table};
 use object_store::ObjectMeta;
 
+use super::columns::file_schema;
 use super::compact::written_seq;
 use super::files::{FileStats, LakeFile};
 use super::folder::Folder;
 use super::lease::Lease;
-use super::values::file_schema;
 use crate::ShardOptions;
 use crate::flush::blocking;
 
@@ -392,8 +392,8 @@ impl LakeTable {
 /// The version of `docs/formats/lake.md` that a table's files follow.
 fn format_version(table: Table) -> u32 {
     match table {
-        Table::Logs | Table::Spans => 1,
-        Table::Samples => 2,
+        Table::Spans => 1,
+        Table::Logs | Table::Samples => 2,
     }
 }
 

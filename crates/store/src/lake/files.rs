@@ -4,16 +4,15 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{max, max_string, min, min_string};
-use arrow::error::ArrowError;
 use model::schema::column;
 use model::{Code, Error, Identity, Result, Table};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use serde_json::{Map, Value, json};
 
+use super::columns;
 use super::folder::Folder;
 use super::handle::Handle;
-use super::values;
 use crate::remote::Unreachable;
 
 /// A bound longer than this is not kept: statistics are read at every open.
@@ -84,9 +83,9 @@ impl LakeFile {
         let _ = self.memory_bytes.set(bytes);
     }
 
-    /// What the Parquet reader gave, as the table has it.
-    pub(crate) fn unpacked(&self, records: Result<RecordBatch, ArrowError>) -> Result<RecordBatch> {
-        values::unpack(records.map_err(|error| self.corrupt(error))?).map_err(|error| self.corrupt(error))
+    /// Rows that were read from it, as the table has them.
+    pub(crate) fn unpacked(&self, records: RecordBatch) -> Result<RecordBatch> {
+        columns::unpack(records).map_err(|error| self.corrupt(error))
     }
 
     /// What reading it failed with: bytes that came and make no sense are damage, bytes that did not come are not.

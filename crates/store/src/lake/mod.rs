@@ -1,6 +1,7 @@
 //! The tables at rest: Delta Lake over Parquet files. `docs/formats/lake.md` describes them to people without Tyto.
 
 pub(crate) mod cache;
+pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod compact;
 pub(crate) mod files;
@@ -16,6 +17,7 @@ pub(crate) mod place;
 pub(crate) mod remote;
 pub(crate) mod retain;
 pub(crate) mod sums;
+pub(crate) mod template;
 pub(crate) mod values;
 pub(crate) mod window;
 pub(crate) mod write;

@@ -2,41 +2,30 @@
 //! degrees are 125 / 10^1. A row of such numbers is stored as the differences of whole ones and the power of ten, which takes
 //! two thirds of what its doubles take; any other row stays as it is. Either way the bits come back.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int8Array, Int64Array, ListArray, RecordBatch};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use model::schema::column;
 use model::{Code, Error, Result, Table};
+
+use super::columns::file_schema;
 
 pub(crate) const VALUES: &str = "values";
 pub(crate) const DELTAS: &str = "value_deltas";
 const SCALE: &str = "value_scale";
+pub(crate) const COLUMNS: [&str; 2] = [DELTAS, SCALE];
 
 /// Every whole number below it is a double of its own.
 const WHOLE_END: u64 = 1 << 53;
 /// Powers of ten by scale, all of them exact. A double below one has up to 17 digits.
 const POWERS: [f64; 18] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17];
 
-/// The columns of a table's files: the table's own, and behind them those that only files have.
-pub(crate) fn file_schema(table: Table) -> SchemaRef {
-    static SAMPLES: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let element = Arc::new(Field::new("element", DataType::Int64, true));
-        let own = [Field::new(DELTAS, DataType::List(element), true), Field::new(SCALE, DataType::Int8, true)];
-        let fields = Table::Samples.schema().fields().iter().cloned().chain(own.map(Arc::new)).collect::<Vec<_>>();
-        Arc::new(Schema::new(fields))
-    });
-    match table {
-        Table::Logs | Table::Spans => table.schema(),
-        Table::Samples => SAMPLES.clone(),
-    }
-}
-
-/// The columns to read from a file for these columns of the table.
-pub(crate) fn file_columns<'a>(columns: &[&'a str]) -> Vec<&'a str> {
-    let own = if columns.contains(&VALUES) { &[DELTAS, SCALE][..] } else { &[] };
-    columns.iter().chain(own).copied().collect()
+/// What files have for `values`.
+pub(crate) fn fields() -> [Field; 2] {
+    let element = Arc::new(Field::new("element", DataType::Int64, true));
+    [Field::new(DELTAS, DataType::List(element), true), Field::new(SCALE, DataType::Int8, true)]
 }
 
 /// A batch of the table as a file holds it.
@@ -73,7 +62,7 @@ pub(crate) fn unpack(records: RecordBatch) -> Result<RecordBatch> {
     let Some((at, _)) = schema.column_with_name(DELTAS) else { return Ok(records) };
     let (values, deltas): (&ListArray, &ListArray) = (column(&records, VALUES)?, records.column(at).as_list());
     let mut kept: Vec<usize> = (0..schema.fields().len()).collect();
-    kept.retain(|&at| ![DELTAS, SCALE].contains(&schema.field(at).name().as_str()));
+    kept.retain(|&at| !COLUMNS.contains(&schema.field(at).name().as_str()));
     if deltas.null_count() == deltas.len() {
         return Ok(records.project(&kept)?);
     }

@@ -14,9 +14,11 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use super::columns::file_schema;
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::sums::SumWriter;
+use super::template::{self, TemplateWriter};
 use super::values::{self, DELTAS, VALUES};
 use crate::head::{Frozen, Head, bytes_of};
 use crate::{DiskFile, ShardOptions};
@@ -198,15 +200,16 @@ fn encode(
 ) -> Result<Written> {
     let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
     let properties = properties(options, table, first)?;
-    let mut writer = ArrowWriter::try_new(SumWriter::new(file), values::file_schema(table), Some(properties)).map_err(failed)?;
+    let mut writer = ArrowWriter::try_new(SumWriter::new(file), file_schema(table), Some(properties)).map_err(failed)?;
     let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
     let mut filter = FilterWriter::new(table, options.row_group_rows);
+    let mut templates = TemplateWriter::new(table, options.row_group_rows);
     for batch in batches {
         let batch = batch?;
         stats.add(table, &batch)?;
         filter.add(&batch)?;
         memory_bytes += bytes_of(&batch) as u64;
-        writer.write(&batch).map_err(failed)?;
+        writer.write(&templates.pack(&batch)?).map_err(failed)?;
     }
     let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
     let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
@@ -216,7 +219,7 @@ fn encode(
     let sums = writer.inner_mut().begin_footer();
     let memory = KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string());
     // The checksum's key stays behind whatever users named.
-    places.into_iter().chain(sums).chain([memory]).for_each(|pair| writer.append_key_value_metadata(pair));
+    places.into_iter().chain(sums).chain([memory]).chain(templates.finish()).for_each(|pair| writer.append_key_value_metadata(pair));
     let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
     Ok(Written { bytes, memory_bytes, stats })
 }
@@ -243,10 +246,13 @@ fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Resu
             builder = builder.set_data_page_row_count_limit(BLOCK_ROWS);
             // Without a dictionary, which of values that hardly repeat is built, found too large, and thrown away. Lengths apart
             // from the texts, which are then nothing but digits; of rows in order of time, neighbours share their trace.
-            let texts = ["body", "span_id", "parent_span_id"].map(|name| (name, Encoding::DELTA_LENGTH_BYTE_ARRAY));
+            let texts =
+                [template::BODY, template::VARIABLES, "span_id", "parent_span_id"].map(|name| (name, Encoding::DELTA_LENGTH_BYTE_ARRAY));
             for (name, encoding) in texts.into_iter().chain([("trace_id", Encoding::DELTA_BYTE_ARRAY)]) {
                 builder = builder.set_column_dictionary_enabled(path(name), false).set_column_encoding(path(name), encoding);
             }
+            // What its dictionary has no room for.
+            builder = builder.set_column_encoding(path(template::TEMPLATE), Encoding::DELTA_LENGTH_BYTE_ARRAY);
             if hardly_repeats(first)? {
                 let values = nested(&["attributes", "key_value", "value"]);
                 builder = builder

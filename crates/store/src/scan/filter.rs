@@ -133,7 +133,7 @@ impl CompiledFilter {
     }
 
     /// Looks through the texts of all rows at once, as they lie one behind the other.
-    fn contains_mask(&self, finder: &Finder<'_>, texts: &StringArray) -> BooleanArray {
+    pub(crate) fn contains_mask(&self, finder: &Finder<'_>, texts: &StringArray) -> BooleanArray {
         let (rows, length) = (texts.len(), finder.needle().len());
         if length == 0 {
             return BooleanArray::from(vec![!self.negated; rows]);

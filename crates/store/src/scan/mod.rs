@@ -8,6 +8,7 @@ mod merge;
 mod probe;
 mod prune;
 mod read;
+mod template;
 mod work;
 
 use std::cell::Cell;

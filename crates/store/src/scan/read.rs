@@ -1,6 +1,7 @@
 //! Reads rows of one row group: the columns of the filters first, one filter after the other on what the last one left, then the
 //! wanted columns of the rows that remain.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
@@ -13,10 +14,12 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use super::blocks::Part;
 use super::filter::{CompiledFilter, time_mask};
 use super::merge::Key;
+use super::template::TemplateTest;
 use super::{Plan, prune};
+use crate::lake::columns::file_columns;
 use crate::lake::files::LakeFile;
 use crate::lake::handle::Handle;
-use crate::lake::values::file_columns;
+use crate::lake::template::{BODY, TEMPLATE, VARIABLES, letters_of};
 
 const BATCH_ROWS: usize = 8192;
 
@@ -57,17 +60,14 @@ impl Group {
         let inside = range.contains(first) && range.contains(last) && self.plan.is_instant();
         if !inside {
             let (first, last) = self.plan.table.time_columns();
-            self.refine(&mut chosen, &self.footer, &[first, last], |records| time_mask(self.plan.table, records, range))?;
+            self.refine(&mut chosen, &[first, last], |records| time_mask(self.plan.table, records, range))?;
         }
         let hidden = &self.plan.hidden;
         if hidden.touches(&self.file.stats) {
-            self.refine(&mut chosen, &self.footer, &hidden.columns(), |records| hidden.kept(records))?;
+            self.refine(&mut chosen, &hidden.columns(), |records| hidden.kept(records))?;
         }
         for filter in self.filters.iter() {
-            match self.dictionary(filter)? {
-                Some(footer) => self.refine(&mut chosen, &footer, &filter.columns(), |records| filter.mask(records))?,
-                None => self.refine(&mut chosen, &self.footer, &filter.columns(), |records| filter.mask(records))?,
-            }
+            self.filter(&mut chosen, filter)?;
         }
         if let Some(top) = top {
             self.keep_top(&mut chosen, top, bound)?;
@@ -75,26 +75,56 @@ impl Group {
         Ok(chosen)
     }
 
-    /// For a column that lies in the file as a dictionary: the footer by which it is read as one, so that each text of it is
-    /// tested once.
-    fn dictionary(&self, filter: &CompiledFilter) -> Result<Option<ArrowReaderMetadata>> {
-        let Subject::Column(name) = &filter.subject else { return Ok(None) };
+    fn filter(&self, chosen: &mut Chosen, filter: &CompiledFilter) -> Result<()> {
         let metadata = self.footer.metadata();
-        let leaf = prune::leaf(metadata.row_group(self.group), name);
-        if leaf.is_none_or(|leaf| metadata.row_group(self.group).column(leaf).dictionary_page_offset().is_none()) {
-            return Ok(None);
+        let group = metadata.row_group(self.group);
+        if prune::leaf(group, TEMPLATE).is_some()
+            && let Some(test) = TemplateTest::of(filter, letters_of(metadata, self.group))
+        {
+            return self.filter_by_template(chosen, &test);
         }
+        if let Subject::Column(name) = &filter.subject
+            && prune::leaf(group, name).is_some_and(|leaf| group.column(leaf).dictionary_page_offset().is_some())
+        {
+            return self.refine_stored(chosen, &self.as_dictionary(name)?, &[name], |records| filter.mask(records));
+        }
+        self.refine(chosen, &filter.columns(), |records| filter.mask(records))
+    }
+
+    /// Looks at the variables only when templates leave rows for which they decide.
+    fn filter_by_template(&self, chosen: &mut Chosen, test: &TemplateTest<'_>) -> Result<()> {
+        let footer = self.as_dictionary(TEMPLATE)?;
+        let decided = Cell::new(true);
+        self.refine_stored(chosen, &footer, &[TEMPLATE], |records| {
+            let (mask, all) = test.by_template(records)?;
+            decided.set(decided.get() && all);
+            Ok(mask)
+        })?;
+        match decided.get() {
+            true => Ok(()),
+            false => self.refine_stored(chosen, &footer, &[BODY, TEMPLATE, VARIABLES], |records| test.mask(records)),
+        }
+    }
+
+    /// The footer by which a column of texts is read as a dictionary, so that each text of it is tested once.
+    fn as_dictionary(&self, name: &str) -> Result<ArrowReaderMetadata> {
         let kind = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let fields = self.footer.schema().fields().iter().map(|field| match field.name() == name && *field.data_type() == DataType::Utf8 {
             true => Arc::new(field.as_ref().clone().with_data_type(kind())),
             false => field.clone(),
         });
         let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.footer.schema().metadata().clone()));
-        let read = ArrowReaderMetadata::try_new(metadata.clone(), ArrowReaderOptions::new().with_schema(schema));
-        read.map(Some).map_err(|error| self.file.corrupt(error))
+        let read = ArrowReaderMetadata::try_new(self.footer.metadata().clone(), ArrowReaderOptions::new().with_schema(schema));
+        read.map_err(|error| self.file.corrupt(error))
     }
 
-    fn refine(
+    fn refine(&self, chosen: &mut Chosen, columns: &[&str], mask: impl Fn(&RecordBatch) -> Result<BooleanArray>) -> Result<()> {
+        let unpacked = |records: &RecordBatch| mask(&self.file.unpacked(records.clone())?);
+        self.refine_stored(chosen, &self.footer, &file_columns(columns), unpacked)
+    }
+
+    /// By columns as the file has them.
+    fn refine_stored(
         &self,
         chosen: &mut Chosen,
         footer: &ArrowReaderMetadata,
@@ -145,10 +175,13 @@ impl Group {
             names.extend(plan.hidden.columns());
         }
         let schema = plan.read_schema.clone();
-        let batches = self.batches(&self.footer, &names, chosen)?;
+        let (file, batches) = (self.file.clone(), self.batches(&self.footer, &file_columns(&names), chosen)?);
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
-            let records = if trims { plan.hidden.trim(records?)?.0 } else { records? };
+            let mut records = file.unpacked(records?)?;
+            if trims {
+                records = plan.hidden.trim(records)?.0;
+            }
             let columns = schema.fields().iter().map(|field| {
                 let array = records.column_by_name(field.name()).cloned();
                 array.ok_or_else(|| model::Error::internal(format!("cannot find column {:?} in a lake file", field.name())))
@@ -158,6 +191,7 @@ impl Group {
         })))
     }
 
+    /// Columns of the chosen rows, as the file has them.
     fn batches(
         &self,
         footer: &ArrowReaderMetadata,
@@ -165,7 +199,6 @@ impl Group {
         chosen: &Chosen,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
         let (file, footer) = (self.file.clone(), footer.clone());
-        let columns = file_columns(columns);
         let roots: Vec<usize> =
             (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
@@ -178,7 +211,7 @@ impl Group {
             builder = builder.with_row_selection(selection.clone());
         }
         let reader = builder.build().map_err(|error| file.corrupt(error))?;
-        Ok(reader.map(move |records| file.unpacked(records)))
+        Ok(reader.map(move |records| records.map_err(|error| file.corrupt(error))))
     }
 
     /// Compressed bytes of the columns, as far as the rows left reach into them: pages without a row are not read.
