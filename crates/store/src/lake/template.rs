@@ -79,6 +79,11 @@ fn runs(text: &[u8]) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
     })
 }
 
+/// Where the variables of a text begin and end, and which of letters and digits are in them.
+pub(crate) fn variables(text: &[u8]) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
+    runs(text).filter(|(_, _, kinds)| kinds & DIGIT != 0)
+}
+
 /// The letters of a text, a bit for each, whatever their case.
 fn letters(text: &[u8]) -> u32 {
     let bits = text.iter().filter(|byte| byte.is_ascii_alphabetic()).map(|byte| 1 << (byte.to_ascii_lowercase() - b'a'));
@@ -86,15 +91,15 @@ fn letters(text: &[u8]) -> u32 {
 }
 
 /// Appends the template of a text to one, its variables to the other. Gives the variables' letters.
-fn split(text: &[u8], template: &mut Vec<u8>, variables: &mut Vec<u8>) -> u32 {
+fn split(text: &[u8], template: &mut Vec<u8>, values: &mut Vec<u8>) -> u32 {
     let (mut literal, mut found, mut is_first) = (0, 0, true);
-    for (start, end, kinds) in runs(text).filter(|(_, _, kinds)| kinds & DIGIT != 0) {
+    for (start, end, kinds) in variables(text) {
         template.extend_from_slice(&text[literal..start]);
         template.push(PLACEHOLDER);
         if !is_first {
-            variables.push(SEPARATOR);
+            values.push(SEPARATOR);
         }
-        variables.extend_from_slice(&text[start..end]);
+        values.extend_from_slice(&text[start..end]);
         if kinds & LETTER != 0 {
             found |= letters(&text[start..end]);
         }

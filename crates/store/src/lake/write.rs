@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, Int64Array, MapArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, Int64Array, MapArray, RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
@@ -207,9 +207,10 @@ fn encode(
     for batch in batches {
         let batch = batch?;
         stats.add(table, &batch)?;
-        filter.add(&batch)?;
+        let packed = templates.pack(&batch)?;
+        filter.add(&batch, packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()))?;
         memory_bytes += bytes_of(&batch) as u64;
-        writer.write(&templates.pack(&batch)?).map_err(failed)?;
+        writer.write(&packed).map_err(failed)?;
     }
     let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
     let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;

@@ -66,9 +66,17 @@ pub(crate) fn word(seed: u64, word: &[u8]) -> u64 {
 
 /// The bit of three bytes, in lower case as far as they are ASCII.
 pub(crate) fn gram(bytes: [u8; 3]) -> u16 {
-    let [first, second, third] = bytes.map(|byte| u32::from(byte.to_ascii_lowercase()));
-    let folded = (first | second << 8 | third << 16).wrapping_mul(0x9e37_79b1);
-    (folded >> 16) as u16
+    grams(&bytes).next().unwrap_or_default()
+}
+
+/// The bits of all three bytes of a text that follow each other.
+pub(crate) fn grams(text: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    let mut folded = 0;
+    let followed = text.iter().map(move |byte| {
+        folded = folded >> 8 | u32::from(byte.to_ascii_lowercase()) << 16;
+        (folded.wrapping_mul(0x9e37_79b1) >> 16) as u16
+    });
+    followed.skip(2)
 }
 
 /// Where the words of a text begin and end: runs of ASCII letters and digits and of whatever is not ASCII.

@@ -1,13 +1,15 @@
 use arrow::array::{Array, MapArray, RecordBatch, StringArray};
+use hashbrown::HashSet;
 use model::schema::column;
 use model::{AttributeType, AttributesView, Error, Result, Table};
 use parquet::file::metadata::KeyValue;
 
 use super::format::{
-    BITS_PER_VALUE, BLOCK_ROWS, GRAM_BITS, LANE_BYTES, SALTS, VERSION, WORD_BYTES_MIN, bit, gram, lane, map_columns, text_column, value,
+    BITS_PER_VALUE, BLOCK_ROWS, GRAM_BITS, LANE_BYTES, SALTS, VERSION, WORD_BYTES_MIN, bit, grams, lane, map_columns, text_column, value,
     value_columns, value_seed, word, words,
 };
 use crate::lake::keys::{self, KeysWriter};
+use crate::lake::template::variables;
 
 /// Hashes of a block that are held, before it is known how many differ.
 const PENDING_MAX: usize = 256 << 10;
@@ -56,13 +58,13 @@ impl FilterWriter {
         }
     }
 
-    /// Takes in the next rows of the file.
-    pub(crate) fn add(&mut self, records: &RecordBatch) -> Result<()> {
+    /// Takes in the next rows of the file. Where the templates of their bodies are at hand, the literals of each are looked at once.
+    pub(crate) fn add(&mut self, records: &RecordBatch, templates: Option<&StringArray>) -> Result<()> {
         let mut from = 0;
         while from < records.num_rows() {
             let room = (BLOCK_ROWS - self.rows_in_block).min(self.group_rows - self.rows_in_group);
             let rows = room.min(records.num_rows() - from);
-            self.add_rows(&records.slice(from, rows))?;
+            self.add_rows(&records.slice(from, rows), templates.map(|templates| templates.slice(from, rows)))?;
             from += rows;
             self.rows_in_block += rows;
             self.rows_in_group += rows;
@@ -74,9 +76,9 @@ impl FilterWriter {
         Ok(())
     }
 
-    fn add_rows(&mut self, records: &RecordBatch) -> Result<()> {
+    fn add_rows(&mut self, records: &RecordBatch, templates: Option<StringArray>) -> Result<()> {
         if let Some(name) = text_column(self.table) {
-            self.add_texts(value_seed(name, None), column(records, name)?);
+            self.add_texts(value_seed(name, None), column(records, name)?, templates.as_ref());
         }
         for name in value_columns(self.table) {
             let (seed, texts): (u64, &StringArray) = (value_seed(name, None), column(records, name)?);
@@ -88,15 +90,39 @@ impl FilterWriter {
         Ok(())
     }
 
-    fn add_texts(&mut self, seed: u64, texts: &StringArray) {
-        for text in texts.iter().flatten().map(str::as_bytes) {
-            for window in text.windows(3) {
-                let at = usize::from(gram([window[0], window[1], window[2]]));
-                self.grams[at / 8] |= 1 << (at % 8);
+    fn add_texts(&mut self, seed: u64, texts: &StringArray, templates: Option<&StringArray>) {
+        let mut seen = HashSet::new();
+        for row in (0..texts.len()).filter(|row| texts.is_valid(*row)) {
+            let text = texts.value(row).as_bytes();
+            let template = templates.filter(|templates| templates.is_valid(row)).map(|templates| templates.value(row));
+            // What is not ASCII makes one word with a variable beside it.
+            match template.is_some_and(|template| template.is_ascii() && !seen.insert(template)) {
+                true => self.add_variables(seed, text),
+                false => {
+                    self.add_grams(text);
+                    words(text).for_each(|(start, end)| self.add_word(seed, &text[start..end]));
+                }
             }
-            for (start, end) in words(text).filter(|(start, end)| end - start >= WORD_BYTES_MIN) {
-                self.values.push(word(seed, &text[start..end]));
-            }
+        }
+    }
+
+    /// A variable is a word of its own, and has grams with what is beside it.
+    fn add_variables(&mut self, seed: u64, text: &[u8]) {
+        for (start, end, _) in variables(text) {
+            self.add_grams(&text[start.saturating_sub(2)..text.len().min(end + 2)]);
+            self.add_word(seed, &text[start..end]);
+        }
+    }
+
+    fn add_grams(&mut self, text: &[u8]) {
+        for gram in grams(text).map(usize::from) {
+            self.grams[gram / 8] |= 1 << (gram % 8);
+        }
+    }
+
+    fn add_word(&mut self, seed: u64, text: &[u8]) {
+        if text.len() >= WORD_BYTES_MIN {
+            self.values.push(word(seed, text));
         }
     }
 
@@ -177,5 +203,38 @@ impl Values {
         self.pending_max = PENDING_MAX;
         self.recent.fill(0);
         words.into_iter().flat_map(u32::to_le_bytes).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::template::{TEMPLATE, TemplateWriter};
+    use model::Attributes;
+    use model::logs::{LogRow, LogsBuilder};
+
+    #[test]
+    fn templates_change_no_bit_of_a_filter() {
+        let (mut with, mut without) = (FilterWriter::new(Table::Logs, 100), FilterWriter::new(Table::Logs, 100));
+        for batch in 0..3 {
+            let mut builder = LogsBuilder::default();
+            for at in 0..80 {
+                let body = match at % 5 {
+                    0 => format!("user {at:x} of gr\u{f6}\u{df}e{at} Done"),
+                    1 => format!("{at}:took={}ms,0x{:08X}", at * batch, at * 7919),
+                    2 => format!("reset by 10.0.{batch}.{at}"),
+                    3 => "7".to_owned(),
+                    _ => format!("batch {batch}a{at}"),
+                };
+                builder.push(&LogRow { body: &body, ..LogRow::default() }, &Attributes::default(), &Attributes::default());
+            }
+            let records = builder.finish();
+            let packed = TemplateWriter::new(Table::Logs, 100).pack(&records).unwrap();
+            let templates: &StringArray = column(&packed, TEMPLATE).unwrap();
+            assert_eq!(templates.null_count(), 0);
+            with.add(&records, Some(templates)).unwrap();
+            without.add(&records, None).unwrap();
+        }
+        assert!(with.finish(7).unwrap().0 == without.finish(7).unwrap().0);
     }
 }
