@@ -12,6 +12,8 @@ from server import BINARY, Tyto, environment, eventually
 from test_serve import push
 
 SECRET = "mallory-4711@example.com"
+# As a body's template has it.
+SPLIT = "mallory-\x1a@example.com"
 
 
 def erase(server, *arguments):
@@ -28,10 +30,11 @@ def holding(folder):
     for path in folder.rglob("*"):
         if not path.is_file():
             continue
-        if SECRET.encode() in path.read_bytes():
+        if any(text.encode() in path.read_bytes() for text in (SECRET, SPLIT)):
             found.append(path)
         elif path.suffix == ".parquet":
-            [(rows,)] = duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}') t WHERE t::VARCHAR LIKE '%{SECRET}%'").fetchall()
+            has = " OR ".join(f"t::VARCHAR LIKE '%{text}%'" for text in (SECRET, SPLIT))
+            [(rows,)] = duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}') t WHERE {has}").fetchall()
             found.extend([path] if rows else [])
     return found
 

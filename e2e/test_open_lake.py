@@ -57,9 +57,9 @@ def lake_files(table):
     return [str(table / path) for path in live]
 
 
-def sql_of_the_docs():
-    """The statements that docs/formats/lake.md shows for sample values, by engine."""
-    text = (ROOT / "docs" / "formats" / "lake.md").read_text().split("### Values")[1]
+def sql_of_the_docs(section):
+    """The statements that a section of docs/formats/lake.md shows, by engine."""
+    text = (ROOT / "docs" / "formats" / "lake.md").read_text().split(f"### {section}\n")[1].split("\n### ")[0]
     blocks = [block.split("```")[0] for block in text.split("```sql\n-- ")[1:]]
     return {re.match(r"\w+", block)[0]: block.split("\n", 1)[1] for block in blocks}
 
@@ -77,7 +77,7 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch, tmp_path):
     fill(tyto)
     tyto.flush()
     ours = {
-        "logs": tyto.sql("select count(*), sum(time_unix_nano % 1000003), sum(length(body)) from logs")[0],
+        "logs": tyto.sql("select count(*), sum(time_unix_nano % 1000003), sum(length(business_service)) from logs")[0],
         "spans": tyto.sql("select count(*), sum(duration_nano % 1000003), sum(length(name)) from spans")[0],
         "samples": tyto.sql("select count(*), sum(min_time_unix_nano % 1000003), sum(length(name)) from samples")[0],
     }
@@ -86,7 +86,7 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch, tmp_path):
     assert tyto.stop() == 0
 
     lake = tyto.data_dir / "shards" / "default" / "lake"
-    columns = {"logs": ("time_unix_nano", "body"), "spans": ("duration_nano", "name"), "samples": ("min_time_unix_nano", "name")}
+    columns = {"logs": ("time_unix_nano", "business_service"), "spans": ("duration_nano", "name"), "samples": ("min_time_unix_nano", "name")}
     for table, (number, text) in columns.items():
         select = f"select count(*), sum({number} % 1000003), sum(length({text}))"
         by_duckdb = duckdb.sql(f"{select} from read_parquet({lake_files(lake / table)!r})").fetchall()[0]
@@ -95,7 +95,7 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch, tmp_path):
         assert list(by_duckdb) == list(ours[table]), table
         assert by_clickhouse == list(ours[table]), table
 
-    documented = sql_of_the_docs()
+    documented = sql_of_the_docs("Values")
     files = lake_files(lake / "samples")
     create, select = documented["DuckDB"].replace("['part-1.parquet', 'part-2.parquet']", repr(files)).split(";")[:2]
     with duckdb.connect() as connection:
@@ -111,3 +111,33 @@ def test_duckdb_and_clickhouse_agree_with_tyto(tyto, monkeypatch, tmp_path):
     [(found,)] = duckdb.sql(
         f"select count(*) from read_parquet({lake_files(lake / 'logs')!r}) where resource_attributes['second'] = 'yes'").fetchall()
     assert found == 500
+
+
+def test_bodies_are_put_together_byte_for_byte(tyto, monkeypatch, tmp_path):
+    monkeypatch.chdir(tyto.data_dir)
+    lines = [f"request {index} of größe {index * 7:x} took {index}.5ms" for index in range(300)]
+    lines += ["7", "no variable", "with \x1a of its own 1", "  two  spaces 1  2 ", "\u65e5\u672c3\n4\t5", json.dumps({"n": 1, "text": "a 2"}), "x" * 5000 + "1"]
+    now = time.time_ns()
+    push(tyto, lines, {"app": "lake"}, now - 10**10)
+    tyto.flush()
+    # Each is another: these stay whole.
+    push(tyto, ["".join("oi"[index >> bit & 1] for bit in range(9)) + " 1" for index in range(300)], {"app": "lake"}, now)
+    tyto.flush()
+    ours = [list(row) for row in tyto.sql("select time_unix_nano, body from logs order by time_unix_nano, body")]
+    assert len(ours) == 607 and {line for _, line in ours} >= set(lines)
+    assert tyto.stop() == 0
+
+    documented = sql_of_the_docs("Bodies")
+    lake = tyto.data_dir / "shards" / "default" / "lake"
+    files = lake_files(lake / "logs")
+    create, select = documented["DuckDB"].replace("['part-1.parquet', 'part-2.parquet']", repr(files)).split(";")[:2]
+    with duckdb.connect() as connection:
+        connection.sql(create)
+        assert [list(row) for row in connection.sql(select).fetchall()] == ours
+        counts = connection.sql(f"select count(body_template), count(body), count(body_variables) from read_parquet({files!r})").fetchall()
+        assert counts == [(305, 302, 304)]
+    create, select = documented["ClickHouse"].replace("tyto-data/shards/default/lake", str(lake)).split(";")[:2]
+    with Session(str(tmp_path / "clickhouse")) as session:
+        session.query(create)
+        answer = session.query(select + " SETTINGS output_format_json_quote_64bit_integers = 0", "JSONCompact")
+    assert json.loads(str(answer))["data"] == ours

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
-use model::Table;
 use model::samples::SamplesView;
+use model::{Filter, ScanRequest, Subject, Table, Test, TimeRange};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use store::{Shard, ShardOptions};
 use support::*;
@@ -137,6 +137,73 @@ async fn samples_of_every_version_are_read_and_written_on() {
     }
 }
 
+/// What a golden lake of logs got in this round: bodies that are split and such that are not.
+fn golden_logs(round: i64) -> RecordBatch {
+    let bodies: Vec<String> = (0..40)
+        .map(|at| match at % 8 {
+            0..3 => format!("request {at} of größe {:x} done", at * 1000 + round),
+            3 => format!("connection {round}-{at}x reset by peer"),
+            4 => "idle".to_owned(),
+            5 => format!("{{\"n\":{at}}}"),
+            6 => format!("has \u{1a} {at} of its own"),
+            _ => {
+                if at == 7 {
+                    String::new()
+                } else {
+                    at.to_string()
+                }
+            }
+        })
+        .collect();
+    let rows: Vec<_> = bodies
+        .iter()
+        .enumerate()
+        .map(|(at, body)| (1_700_000_000_000_000_000 + round * 1000 + at as i64, "login", body.as_str()))
+        .collect();
+    logs(&rows)
+}
+
+/// Logs from before bodies were split, and since.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_of_every_version_are_read_and_written_on() {
+    let options = |dir: &Path| ShardOptions { name: "default".to_owned(), files_max_before_compaction: 2, ..options(dir) };
+    let first: Vec<String> = (0..5).map(|at| format!("request {at} of größe {} done", at * 1000)).collect();
+    for (golden, mut expect) in [("lake-v1", first), ("lake-v2", [golden_logs(0), golden_logs(1)].iter().flat_map(bodies).collect())] {
+        let dir = tempfile::tempdir().unwrap();
+        copied(&Path::new("tests/golden").join(golden).join("lake/logs"), &dir.path().join("lake/logs"));
+        let check = async |shard: &Shard, expect: &[String], moment: &str| {
+            let mut expect = expect.to_vec();
+            expect.sort();
+            assert_eq!(bodies(&all(shard, Table::Logs).await), expect, "{golden} {moment}");
+            for wanted in ["größe", "of größe 0", "reset by", "0", "idle", "1a", "has \u{1a} 6"] {
+                let filter = Filter { subject: Subject::Column("body".to_owned()), test: Test::Contains(wanted.to_owned()) };
+                let found = scan(shard, ScanRequest { filters: vec![filter], ..ScanRequest::new(Table::Logs, TimeRange::ALL) }).await;
+                let expect: Vec<_> = expect.iter().filter(|body| body.contains(wanted)).cloned().collect();
+                assert_eq!(bodies(&found), expect, "{golden} {moment} {wanted:?}");
+            }
+        };
+        check(&Shard::open_read_only(options(dir.path())).await.unwrap(), &expect, "read only").await;
+        let shard = Shard::open(options(dir.path())).await.unwrap();
+        check(&shard, &expect, "opened").await;
+        put(&shard, Table::Logs, golden_logs(2)).await.unwrap();
+        expect.extend(bodies(&golden_logs(2)));
+        shard.flush().await.unwrap();
+        check(&shard, &expect, "with a file of our own").await;
+        let found = |answer: serde_json::Value| answer["duckdb"]["logs"]["body_characters"].as_f64();
+        let characters: usize = expect.iter().map(|body| body.chars().count()).sum();
+        let of_engines = agree(&dir.path().join("lake")).and_then(found);
+        assert!(of_engines.is_none_or(|found| found == characters as f64), "{golden} {of_engines:?}");
+        shard.compact().await.unwrap();
+        assert_eq!(shard.stats().tables[0].lake_files, 1);
+        let whole = expect.iter().filter(|body| body.contains('\u{1a}')).count();
+        assert_eq!(valid_rows(&dir.path().join("lake/logs"), "body_template"), expect.len() - whole, "{golden}");
+        check(&shard, &expect, "compacted").await;
+        shard.shutdown().await.unwrap();
+        check(&Shard::open(options(dir.path())).await.unwrap(), &expect, "opened again").await;
+        agree(&dir.path().join("lake"));
+    }
+}
+
 /// Whether a commit of the table of samples brought it up to date.
 fn is_upgrade(dir: &Path, version: u64) -> bool {
     let commit = std::fs::read_to_string(dir.join(format!("lake/samples/_delta_log/{version:020}.json"))).unwrap();
@@ -159,6 +226,6 @@ async fn an_upgrade_is_done_once_and_again_after_it_failed() {
         shard.shutdown().await.unwrap();
     }
     assert_eq!([3, 4, 5].map(|version| is_upgrade(dir.path(), version)), [true, false, false]);
-    let logs = std::fs::read_dir(dir.path().join("lake/logs/_delta_log")).unwrap().count();
-    assert_eq!(logs, 2, "tables whose columns are as they were are left alone");
+    let spans = std::fs::read_dir(dir.path().join("lake/spans/_delta_log")).unwrap().count();
+    assert_eq!(spans, 2, "tables whose columns are as they were are left alone");
 }

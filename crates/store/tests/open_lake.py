@@ -15,23 +15,28 @@ import urllib.parse
 import chdb
 import duckdb
 
-# Plain SQL that both engines understand; {length} and {points} are what they write differently. A sum of doubles depends on their
+# Plain SQL that both engines understand; {length}, {body} and {points} are what they write differently. A sum of doubles depends on their
 # order, and with a staleness marker it is NaN, hence whole millionths of what is small.
 QUERIES = {
-    "logs": "SELECT count(*), sum(length(coalesce(body, ''))), min(time_unix_nano), max(time_unix_nano), "
-    "count(DISTINCT service_name), count(trace_id) FROM {source}",
+    "logs": "SELECT count(*), sum({characters}(coalesce({body}, ''))), min({body}), max({body}), count(DISTINCT {body}), min(time_unix_nano), "
+    "max(time_unix_nano), count(DISTINCT service_name), count(trace_id) FROM {source}",
     "spans": "SELECT count(*), sum(duration_nano), min(start_time_unix_nano), max(start_time_unix_nano), "
     "count(DISTINCT service_name), count(DISTINCT trace_id) FROM {source}",
     "samples": "SELECT count(*), sum({length}(timestamps)), (SELECT sum(CAST(round(value * 1e6) AS BIGINT)) FROM {points} WHERE abs(value) < 1e9), "
     "min(min_time_unix_nano), max(max_time_unix_nano), count(DISTINCT name) FROM {source}",
 }
 NAMES = {
-    "logs": ["rows", "body_characters", "time_min", "time_max", "services", "with_trace"],
+    "logs": ["rows", "body_characters", "body_min", "body_max", "bodies", "time_min", "time_max", "services", "with_trace"],
     "spans": ["rows", "duration_sum", "time_min", "time_max", "services", "traces"],
     "samples": ["rows", "points", "value_millionths_sum", "time_min", "time_max", "names"],
 }
 
-# The single values of a table of samples, as docs/formats/lake.md shows.
+# A body put together, and the single values of a table of samples, as docs/formats/lake.md shows.
+DUCKDB_BODY = """CASE WHEN body_template IS NULL THEN body ELSE array_to_string(list_transform(list_zip(string_split(body_template, chr(26)),
+  string_split(coalesce(body_variables, ''), ' ')), lambda pair: concat(pair[1], pair[2])), '') END"""
+CLICKHOUSE_BODY = """if(isNull(body_template), body, arrayStringConcat(arrayMap((literal, variable) -> concat(literal, variable),
+  splitByChar('\\x1A', assumeNotNull(body_template)),
+  arrayResize(splitByChar(' ', ifNull(body_variables, '')), length(splitByChar('\\x1A', assumeNotNull(body_template))), ''))))"""
 DUCKDB_POINTS = """(SELECT coalesce(value, sum(xor(delta >> 1, -(delta & 1))) OVER (PARTITION BY row ORDER BY time) / power(10, value_scale)) AS value
   FROM (SELECT row, value_scale, unnest(timestamps) AS time, unnest("values") AS value, unnest(value_deltas) AS delta
         FROM (SELECT *, row_number() OVER () AS row FROM {source})))"""
@@ -73,7 +78,8 @@ def with_duckdb(table: pathlib.Path) -> dict | None:
     if not files:
         return None
     source = f"read_parquet({files!r}, union_by_name = true)"
-    query = QUERIES[table.name].format(source=source, length="len", points=DUCKDB_POINTS.format(source=source))
+    own = {"length": "len", "characters": "length", "body": DUCKDB_BODY, "points": DUCKDB_POINTS.format(source=source)}
+    query = QUERIES[table.name].format(source=source, **own)
     row = duckdb.sql(query).fetchall()[0]
     return named(table, row)
 
@@ -82,7 +88,8 @@ def with_clickhouse(table: pathlib.Path) -> dict | None:
     if not live_files(table):
         return None
     source = f"deltaLakeLocal('{table}')"
-    query = QUERIES[table.name].format(source=source, length="length", points=CLICKHOUSE_POINTS.format(source=source))
+    own = {"length": "length", "characters": "lengthUTF8", "body": CLICKHOUSE_BODY, "points": CLICKHOUSE_POINTS.format(source=source)}
+    query = QUERIES[table.name].format(source=source, **own)
     row = json.loads(str(chdb.query(query + " SETTINGS output_format_json_quote_64bit_integers = 0", "JSONCompact")))["data"][0]
     return named(table, row)
 
