@@ -4,9 +4,9 @@
 //!
 //! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
 //! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
-//! `lake/write.rs` writes it as sorted Parquet, sample values as `lake/values.rs` packs them, `lake/commit.rs` commits it with the log position, durably through
-//! `lake/object.rs`, and the log shrinks; `lake/compact.rs` chooses small files of one window of time (`lake/window.rs`),
-//! `lake/merge.rs` makes one of them.
+//! `lake/write.rs` writes it as sorted Parquet (`lake/columns.rs`: sample values as `lake/values.rs` packs them, bodies as
+//! `lake/template.rs` splits them), `lake/commit.rs` commits it with the log position, durably through `lake/object.rs`, and the log
+//! shrinks; `lake/compact.rs` chooses small files of one window of time (`lake/window.rs`), `lake/merge.rs` makes one of them.
 //!
 //! The way out: `hidden/` says which rows nobody shall see any more, and every scan leaves them out at once; `lake/retain.rs`
 //! says which files retention takes, and `erase.rs` carries out the orders that `erasures.rs` keeps.
@@ -17,7 +17,7 @@
 //! Read path: `shard.rs` > `scan/mod.rs` (takes one consistent moment) > `scan/prune.rs` (skips files and row groups) >
 //! `scan/blocks.rs` (skips blocks by page statistics and by the file's own filter, `lake/filter`; `scan/bind.rs` says where a name is,
 //! `scan/probe.rs` and `scan/literals.rs` what a block must hold) > `scan/work.rs` (one unit after the other, each step on a blocking thread) >
-//! `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`) > `scan/merge.rs` (order, limit).
+//! `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`, of bodies `scan/template.rs`) > `scan/merge.rs` (order, limit).
 //!
 //! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
 //!

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use model::logs::{LogRow, LogsBuilder};
 use model::{AttributeValue, Attributes, Filter, Order, ScanRequest, ScanStats, Subject, Table, Test, TimeRange};
+use parquet::basic::Encoding;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{Shard, ShardOptions};
@@ -31,11 +33,12 @@ fn text(random: &mut StdRng) -> String {
 /// In every third file most come from a few templates.
 fn body(random: &mut StdRng, file: usize) -> String {
     let (number, id) = (random.random_range(0..6_000), random.random_range(0..1 << 20));
-    match (file % 3, random.random_range(0..8)) {
+    match (file % 3, random.random_range(0..9)) {
         (1, 0 | 1) => format!("error {number} of disk"),
         (1, 2) => format!("user={id:x} größe_{number} DISK"),
         (1, 3 | 4) => format!("Error-{number}-4711 {id:x}error user"),
         (1, 5) => "user-error größe".to_owned(),
+        (1, 7) => format!("ERROR {number}"),
         (1, 6) => format!("4711\u{1a}{number} disk"),
         _ => text(random),
     }
@@ -101,8 +104,9 @@ fn random_test(random: &mut StdRng) -> Test {
     let some = if random.random_bool(0.5) { id } else { value.clone() };
     let two = format!("{piece}{}", one(random, &PIECES));
     let digits = random.random_range(0..100).to_string();
-    match random.random_range(0..18) {
+    match random.random_range(0..20) {
         14 => Test::Contains(digits),
+        18 | 19 => Test::Search(format!("(?i){piece}")),
         15 => Test::Contains(format!("{two}{digits}")),
         16 => Test::Contains(format!("{digits}{two}")),
         17 => Test::NotContains(format!("{piece}{digits}")),
@@ -269,6 +273,35 @@ async fn templates_answer_for_bodies() {
     assert!(of_phrase < few && of_word < few && of_without < few, "{times} {bodies}: {of_phrase} {of_word} {of_without}");
     assert!(of_number > 2 * of_phrase, "{of_number} {of_phrase}");
     assert!(times * 4 < bodies, "{times} {bodies}");
+}
+
+/// Some pages have numbers of a dictionary then, and the others texts.
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_that_are_too_many_for_a_dictionary_are_found_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    let word = |at: usize| -> String { (0..12).map(|bit| if at >> bit & 1 == 0 { 'o' } else { 'l' }).collect() };
+    let lines: Vec<String> = (0..20_000).map(|at| format!("{} {at} end", word(at / 16).repeat(100))).collect();
+    let rows: Vec<_> = lines.iter().enumerate().map(|(at, line)| (at as i64, "login", line.as_str())).collect();
+    put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+    shard.flush().await.unwrap();
+    let files = std::fs::read_dir(dir.path().join("lake/logs")).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "parquet")).unwrap();
+    let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
+    let columns = reader.metadata().row_group(0).columns();
+    let template = columns.iter().find(|column| column.column_path().string() == "body_template").unwrap();
+    let encodings: Vec<Encoding> = template.encodings().collect();
+    assert!([Encoding::RLE_DICTIONARY, Encoding::DELTA_LENGTH_BYTE_ARRAY].iter().all(|of| encodings.contains(of)), "{encodings:?}");
+    assert!(template.uncompressed_size() < 12 << 20, "most are in the dictionary");
+    let mut expect = lines.clone();
+    expect.sort();
+    assert!(bodies(&all(&shard, Table::Logs).await) == expect);
+    for wanted in [format!("{} 5", word(3)), "o 1999".to_owned(), " end".to_owned(), word(1249)] {
+        let filter = Filter { subject: Subject::Column("body".to_owned()), test: Test::Contains(wanted.clone()) };
+        let request = ScanRequest { filters: vec![filter], ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+        let expect = lines.iter().filter(|line| line.contains(&wanted)).count();
+        assert!(expect > 0 && scan(&shard, request).await.num_rows() == expect, "{wanted}");
+    }
 }
 
 /// Files from before there were filters and lists of keys, sorted by service, with a dictionary here and none there.
