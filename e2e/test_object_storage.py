@@ -8,6 +8,7 @@ import requests
 
 from s3 import BUCKET, S3, Line, credentials
 from server import Tyto, eventually
+from test_open_lake import sql_of_the_docs
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +167,9 @@ def test_other_readers_read_the_lake_in_s3(s3, prefix, tmp_path):
     storage = {"AWS_ENDPOINT_URL": s3.url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
                "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     logs = DeltaTable(f"s3://{BUCKET}/{prefix}/shards/default/lake/logs", storage_options=storage)
-    assert logs.metadata().configuration["tyto.formatVersion"] == "1"
-    rows = logs.to_pyarrow_table(columns=["time_unix_nano", "body"])
-    theirs = duckdb.sql("select count(*), sum(time_unix_nano % 1000003), sum(length(body)) from rows").fetchall()[0]
+    assert logs.metadata().configuration["tyto.formatVersion"] == "2"
+    rows = logs.to_pyarrow_table(columns=["time_unix_nano", "body", "body_template", "body_variables"])
+    duckdb.sql(sql_of_the_docs("Bodies")["DuckDB"].split(";")[0])
+    body = "log_body(body, body_template, body_variables)"
+    theirs = duckdb.sql(f"select count(*), sum(time_unix_nano % 1000003), sum(length({body})) from rows").fetchall()[0]
     assert theirs == tuple(ours) and theirs[0] == 2000
