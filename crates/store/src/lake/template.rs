@@ -34,8 +34,11 @@ pub(crate) const PLACEHOLDER: u8 = 0x1a;
 const SEPARATOR: u8 = b' ';
 /// A longer body is a stack trace or a document, whose template hardly comes again.
 const BODY_BYTES_MAX: usize = 2 << 10;
-/// Rows of a batch of which the templates are counted before it is split.
+/// Rows of which the templates are counted before it is said whether they come again.
 const SAMPLE_ROWS: usize = 1024;
+/// The first so many of a sample are rows that follow each other, the rest one in [`SAMPLE_STEP`].
+const SAMPLE_START: usize = 128;
+const SAMPLE_STEP: usize = 8;
 
 /// The footer's key for the letters that variables have, by row group.
 const LETTERS_KEY: &str = "tyto.variableLetters";
@@ -174,14 +177,24 @@ pub(crate) struct TemplateWriter {
     table: Table,
     group_rows: usize,
     rows: usize,
+    sample: Sample,
     /// Of each row group the letters of its variables.
     letters: Vec<u32>,
+}
+
+/// Templates of some rows. Batches may be short, and then it is of several.
+#[derive(Default)]
+struct Sample {
+    rows: usize,
+    templates: HashSet<u64>,
+    /// What the sample before it said.
+    before: Option<bool>,
 }
 
 impl TemplateWriter {
     /// `group_rows` is where row groups end.
     pub(crate) fn new(table: Table, group_rows: usize) -> Self {
-        Self { table, group_rows: group_rows.max(1), rows: 0, letters: Vec::new() }
+        Self { table, group_rows: group_rows.max(1), rows: 0, sample: Sample::default(), letters: Vec::new() }
     }
 
     /// The next rows of the file, as it holds them.
@@ -193,7 +206,7 @@ impl TemplateWriter {
         let mut columns = records.columns().to_vec();
         let bodies = Bodies { texts: column(records, BODY)?, types: column(records, "body_type")? };
         let mut found = 0;
-        if bodies.repeat() {
+        if self.sample.repeats(&bodies) {
             let split;
             (split, found) = bodies.split()?;
             let [rest, template, variables] = split;
@@ -227,6 +240,31 @@ pub(crate) fn letters_of(footer: &ParquetMetaData, group: usize) -> u32 {
     said.and_then(|said| u32::from_str_radix(said.split(' ').nth(group)?, 16).ok()).unwrap_or(ALL_LETTERS)
 }
 
+impl Sample {
+    /// Whether most templates of these bodies, or of the last ones with them, come more than once.
+    fn repeats(&mut self, bodies: &Bodies<'_>) -> bool {
+        if self.rows >= SAMPLE_ROWS {
+            *self = Self { before: Some(self.says()), ..Self::default() };
+        }
+        let (mut template, mut variables, mut row) = (Vec::new(), Vec::new(), 0);
+        while row < bodies.texts.len() {
+            if let Some(text) = bodies.of(row) {
+                template.clear();
+                variables.clear();
+                split(text, &mut template, &mut variables);
+                self.templates.insert(XxHash3_64::oneshot(&template));
+                self.rows += 1;
+            }
+            row += if self.rows < SAMPLE_START { 1 } else { SAMPLE_STEP };
+        }
+        self.before.filter(|_| self.rows < SAMPLE_START).unwrap_or_else(|| self.says())
+    }
+
+    fn says(&self) -> bool {
+        self.rows > 0 && self.templates.len() * 2 <= self.rows
+    }
+}
+
 struct Bodies<'a> {
     texts: &'a StringArray,
     types: &'a StringArray,
@@ -238,19 +276,6 @@ impl<'a> Bodies<'a> {
         let text = self.texts.is_valid(row).then(|| self.texts.value(row).as_bytes())?;
         let splits = text.len() <= BODY_BYTES_MAX && self.types.is_null(row) && memchr::memchr(PLACEHOLDER, text).is_none();
         splits.then_some(text)
-    }
-
-    /// Whether most templates come more than once: tried on some rows.
-    fn repeat(&self) -> bool {
-        let (mut template, mut variables, mut seen, mut tried) = (Vec::new(), Vec::new(), HashSet::new(), 0);
-        for text in (0..self.texts.len()).step_by(self.texts.len().div_ceil(SAMPLE_ROWS).max(1)).filter_map(|row| self.of(row)) {
-            template.clear();
-            variables.clear();
-            split(text, &mut template, &mut variables);
-            seen.insert(XxHash3_64::oneshot(&template));
-            tried += 1;
-        }
-        tried > 0 && seen.len() * 2 <= tried
     }
 
     /// The bodies that stay whole, the templates and the variables of the others; and the variables' letters.
@@ -494,6 +519,21 @@ mod tests {
         assert_eq!(packed(&records(mixed)), 6);
         // Of a batch that is a part of another.
         assert_eq!(packed(&records((0..300).map(|at| format!("user {at} logged in"))).slice(40, 200)), 200);
+    }
+
+    #[test]
+    fn of_short_batches_several_are_looked_at() {
+        let mut writer = TemplateWriter::new(Table::Logs, 100);
+        let mut split = |bodies: Vec<String>| {
+            let packed = writer.pack(&records(bodies)).unwrap();
+            packed.column_by_name(TEMPLATE).unwrap().null_count() == 0
+        };
+        let word = |at: usize| (0..16).map(|bit| if at >> bit & 1 == 0 { 'o' } else { 'l' }).collect::<String>();
+        let line = |at: usize| format!("{} {at}", word(at % 50));
+        let were: Vec<bool> = (0..1_000).map(|batch| split((0..7).map(|at| line(batch * 7 + at)).collect())).collect();
+        assert!(were[..7].iter().all(|split| !split) && were[20..].iter().all(|split| *split));
+        let were: Vec<bool> = (0..3_000).map(|batch| split((0..7).map(|at| word(batch * 7 + at)).collect())).collect();
+        assert!(were[2_000..].iter().all(|split| !split));
     }
 
     #[test]
