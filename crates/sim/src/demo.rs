@@ -16,6 +16,8 @@ use crate::world::{World, WorldOptions};
 
 const RECORDS_PER_REQUEST: usize = 4_000;
 const BACKFILL_TICK_SECONDS: u64 = 300;
+/// Of the past, so much is sent before what is older: it is what a page shows when it is opened.
+const SENT_FIRST_SECONDS: u64 = 3_600;
 /// Requests that wait for one lane: enough to keep it busy, few enough to hold little memory.
 const LOADS_WAITING_MAX: usize = 4;
 const FAULTS_PLANNED: Duration = Duration::from_secs(86_400);
@@ -58,7 +60,7 @@ impl Demo {
         Ok(Self { options, sender, world: Arc::new(Mutex::new(World::new(world))), now_unix_seconds })
     }
 
-    /// Sends the past, every lane at its own pace, and returns when all of it is acknowledged. Fails with the first request that fails.
+    /// Sends the past, its last hour first, every lane at its own pace, and returns when all of it is acknowledged. Fails with the first request that fails.
     pub async fn backfill(&self) -> Result<Sent> {
         let total = Arc::new(Mutex::new(Sent::default()));
         let mut lanes = Vec::new();
@@ -117,18 +119,29 @@ impl Demo {
 /// One request of the past, and how much of the past is generated with it.
 type Piece = (Load, f64);
 
-/// Generates the past and hands it to the lanes; ends early when a lane has given up.
+/// Generates the past and hands it to the lanes, its last hour first; ends early when a lane has given up.
 fn relive(world: &Mutex<World>, end: u64, lanes: &[(Lane, mpsc::Sender<Piece>)]) {
     let mut world = world.lock();
     let begin = world.now_unix_seconds();
-    while world.now_unix_seconds() < end {
-        let until = end.min(world.now_unix_seconds() + BACKFILL_TICK_SECONDS);
-        let telemetry = world.tick(until);
-        let done = (until - begin) as f64 / (end - begin) as f64;
-        for load in pack(telemetry, RECORDS_PER_REQUEST) {
-            let (_, lane) = lanes.iter().find(|(lane, _)| *lane == load.lane).expect("every lane has a driver");
-            if lane.blocking_send((load, done)).is_err() {
-                return;
+    let mut older = world.clone();
+    // Counters go on from the hours before, so these are lived first and told afterwards, by a world that lives them again.
+    while world.now_unix_seconds() + SENT_FIRST_SECONDS < end {
+        let until = world.now_unix_seconds() + BACKFILL_TICK_SECONDS;
+        world.tick(until);
+    }
+    let first = world.now_unix_seconds();
+    let mut told = 0;
+    for (world, end_of_part) in [(&mut *world, end), (&mut older, first)] {
+        while world.now_unix_seconds() < end_of_part {
+            let from = world.now_unix_seconds();
+            let telemetry = world.tick(end_of_part.min(from + BACKFILL_TICK_SECONDS));
+            told += world.now_unix_seconds() - from;
+            let done = told as f64 / (end - begin) as f64;
+            for load in pack(telemetry, RECORDS_PER_REQUEST) {
+                let (_, lane) = lanes.iter().find(|(lane, _)| *lane == load.lane).expect("every lane has a driver");
+                if lane.blocking_send((load, done)).is_err() {
+                    return;
+                }
             }
         }
     }
@@ -150,4 +163,50 @@ async fn drive(sender: Sender, mut pieces: mpsc::Receiver<Piece>, total: Arc<Mut
 
 fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loads of each lane in the order they came.
+    fn by_lane(loads: impl IntoIterator<Item = Load>) -> Vec<Vec<Load>> {
+        let mut lanes = Lane::ALL.map(|_| Vec::new());
+        loads.into_iter().for_each(|load| lanes[load.lane as usize].push(load));
+        lanes.into()
+    }
+
+    #[test]
+    fn the_last_hour_comes_first_and_is_the_same() {
+        let start = 1_759_996_500;
+        let (first, end) = (start + 900, start + 4_300);
+        let mut plain = World::new(WorldOptions { journeys_per_second: 0.05, ..WorldOptions::new(3, start) });
+        let world = Mutex::new(plain.clone());
+        let mut live = |until| {
+            let mut loads = Vec::new();
+            while plain.now_unix_seconds() < until {
+                let tick_end = until.min(plain.now_unix_seconds() + BACKFILL_TICK_SECONDS);
+                loads.extend(pack(plain.tick(tick_end), RECORDS_PER_REQUEST));
+            }
+            loads
+        };
+        let (older, newest) = (live(first), live(end));
+        assert!(older.len() > 10 && newest.len() > older.len(), "{} and {}", older.len(), newest.len());
+
+        let (lanes, mut receivers): (Vec<_>, Vec<_>) = Lane::ALL
+            .map(|lane| (lane, mpsc::channel(10_000)))
+            .map(|(lane, (sender, receiver))| ((lane, sender), receiver))
+            .into_iter()
+            .unzip();
+        relive(&world, end, &lanes);
+        drop(lanes);
+        let mut found = Vec::new();
+        for receiver in &mut receivers {
+            let pieces: Vec<Piece> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
+            assert!(pieces.is_sorted_by_key(|(_, done)| *done) && pieces.iter().all(|(_, done)| (0.0..=1.0).contains(done)));
+            found.push(pieces.into_iter().map(|(load, _)| load).collect::<Vec<_>>());
+        }
+        assert!(found == by_lane(newest.into_iter().chain(older)), "each lane has the newest loads, then the older ones");
+        assert_eq!(world.lock().now_unix_seconds(), end);
+    }
 }

@@ -12,7 +12,7 @@ const INTERFACES: [&str; 2] = ["eth0", "eth1"];
 const MEMORY_BYTES: f64 = 64.0 * 1_073_741_824.0;
 const DISK_BYTES: f64 = 900.0 * 1_073_741_824.0;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Host {
     seed: u64,
     index: u64,

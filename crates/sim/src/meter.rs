@@ -77,7 +77,7 @@ pub(crate) const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25
 const EXPONENTIAL_SCALE: i32 = 3;
 const EXEMPLARS_MAX: usize = 4;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Point {
     Number(f64),
     Histogram { counts: [u64; BOUNDS.len() + 1], sum: f64 },
@@ -92,7 +92,7 @@ pub(crate) struct Witness {
     pub(crate) span_id: [u8; 8],
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {
     series: Vec<(&'static Instrument, BTreeMap<Tags, Point>)>,
 }

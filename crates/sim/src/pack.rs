@@ -13,7 +13,7 @@ use crate::world::Telemetry;
 /// The component that speaks OTLP over gRPC; the others speak it over HTTP.
 pub const GRPC_COMPONENT: &str = "payment-gateway";
 
-/// What travels together and in order. Different lanes may travel at once; within a lane a series' samples stay in time order.
+/// What travels together and in order. Different lanes may travel at once; within a lane a series' samples stay in the order they were lived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     Logs,

@@ -21,7 +21,7 @@ const LEAK_LIMIT_MIB: f64 = 1_200.0;
 const LEAK_MIB_PER_SECOND: f64 = 3.2;
 
 /// Records of one process under one resource; those that have not happened yet wait here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outbox {
     resource: Resource,
     scope: String,
@@ -60,7 +60,7 @@ impl Outbox {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pod {
     pub(crate) spec: &'static Spec,
     pub(crate) site: &'static Site,

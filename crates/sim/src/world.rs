@@ -50,7 +50,7 @@ pub enum Telemetry {
 
 /// The same options give the same bytes. What happens in a second depends on the seed and that second, never on how the ticks
 /// are cut; only the grouping into payloads does. (Bytes hold for one platform: latencies go through its `ln`, `exp` and `cos`.)
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     options: WorldOptions,
     now_unix_seconds: u64,

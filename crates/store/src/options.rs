@@ -38,7 +38,8 @@ pub struct ShardOptions {
     pub flush_samples_bytes: usize,
     /// Age of the oldest row in a table's head that starts a flush.
     pub flush_interval: Duration,
-    /// Bytes in all heads and in requests on their way there, from which on requests are refused as overload.
+    /// Bytes in all heads and in requests on their way there, from which on requests are refused as overload; together with
+    /// what is known of series, those that bring new series are.
     pub head_bytes_max: usize,
     /// Rows per Parquet row group of logs and spans: what statistics can skip and what a reader decodes at least.
     pub row_group_rows: usize,

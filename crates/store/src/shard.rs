@@ -320,7 +320,7 @@ impl Ingest<Placed> for Shard {
         if let Some(lease) = self.inner.options.lake.lease() {
             lease.check()?;
         }
-        let held = self.inner.admit(bytes_of(&records) + known.bytes())?;
+        let held = self.inner.admit(table, &records, &known)?;
         let accepted_records = table.records_in(&records)? + known.len() as u64;
         let records = match records.num_rows() {
             0 => None,
@@ -359,22 +359,26 @@ impl Scan for Shard {
 }
 
 impl Inner {
-    /// Counts a request of so many bytes in, or refuses it: what is admitted ends in a head, whatever else comes meanwhile.
-    fn admit(&self, bytes: usize) -> Result<Held> {
+    /// Counts a request in, or refuses it: what is admitted ends in a head, whatever else comes meanwhile. What is known of
+    /// series counts against requests that bring further ones, and only those: no flush takes it from series that go on.
+    fn admit(&self, table: Table, records: &RecordBatch, known: &KnownPoints) -> Result<Held> {
         let max = self.options.head_bytes_max;
-        let heads: usize = self.tables.each.iter().map(|table| table.held_bytes()).sum();
+        let bytes = bytes_of(records) + known.bytes();
+        let sum = |bytes: fn(&ShardTable) -> usize| self.tables.each.iter().map(|table| bytes(table)).sum::<usize>();
+        let heads = sum(ShardTable::head_bytes);
         // Counted before it is looked at: of many at once each sees the others.
         let held = Held::new(&self.in_flight, bytes);
         let before = heads + self.in_flight.load(Ordering::Relaxed).saturating_sub(bytes);
         // A request of more than half the budget counts as that half, or it would never pass.
-        if before + bytes.min(max / 2) < max {
-            return Ok(held);
-        }
+        let counted = bytes.min(max / 2);
+        let with_series = before + sum(ShardTable::lasting_bytes);
+        let what = match before + counted < max {
+            true if with_series + counted < max || !self.tables.of(table).brings_series(records)? => return Ok(held),
+            true => format!("cannot take new series: known series, the head and requests on their way hold {with_series} bytes"),
+            false => format!("cannot take a request: the head and requests on their way hold {before} bytes"),
+        };
         self.wake.notify_one();
-        Err(Error::new(
-            Code::Overloaded { retry_after_seconds: 1 },
-            format!("cannot take a request: the head and requests on their way hold {before} bytes (head_bytes_max {max})"),
-        ))
+        Err(Error::new(Code::Overloaded { retry_after_seconds: 1 }, format!("{what} (head_bytes_max {max})")))
     }
 
     pub(crate) async fn flush(&self) -> Result<()> {

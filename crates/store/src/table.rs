@@ -148,9 +148,17 @@ impl ShardTable {
         self.head_bytes.load(Ordering::Relaxed)
     }
 
-    /// The same with what a flush does not free.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.head_bytes() + self.lasting_bytes.load(Ordering::Relaxed)
+    /// What a flush does not free.
+    pub(crate) fn lasting_bytes(&self) -> usize {
+        self.lasting_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the rows would make it hold more of that.
+    pub(crate) fn brings_series(&self, records: &RecordBatch) -> Result<bool> {
+        match &self.state.read().active {
+            Head::Rows(_) => Ok(false),
+            Head::Series(head) => head.brings_series(records),
+        }
     }
 
     /// The last frame whose rows are in the lake, durably: a commit is durable or it is not there.

@@ -108,6 +108,40 @@ async fn a_series_that_rested_is_forgotten_and_nobody_gets_its_points() {
     assert_eq!(shard.stats().tables.iter().map(|table| table.known_series).sum::<u64>(), 2);
 }
 
+/// No flush frees what is known of series: they stand in the way of new ones, and of nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_series_refuse_new_ones_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Hand(AtomicI64::new(0)));
+    let shard = Shard::open(ShardOptions { clock: clock.clone(), head_bytes_max: 10_000, ..options(dir.path()) }).await.unwrap();
+    let first = tell(&shard, "first", 1, 1.0).await;
+    let mut series = 1;
+    let refused = loop {
+        shard.flush().await.unwrap();
+        match put(&shard, Table::Samples, floats("up", &format!("{series}"), &[(1, 1.0)])).await {
+            Ok(_) => series += 1,
+            Err(error) => break error,
+        }
+        assert!(series < 1000);
+    };
+    assert!(matches!(refused.code, model::Code::Overloaded { retry_after_seconds: 1 }) && series > 10, "{series} {refused:?}");
+    assert!(refused.what.starts_with("cannot take new series") && refused.what.ends_with("(head_bytes_max 10000)"), "{}", refused.what);
+    assert_eq!(put(&shard, Table::Samples, floats("up", "first", &[(2, 2.0)])).await.unwrap(), 1, "its labels are known");
+    assert_eq!(tell_known(&shard, &[(first, 3, 3.0)]).await.accepted_records, 1);
+    put(&shard, Table::Logs, logs(&[(1, "a", "a line")])).await.unwrap();
+    put(&shard, Table::Spans, spans(&[(1, "a span")])).await.unwrap();
+    put(&shard, Table::Samples, floats("up", "one more", &[(1, 1.0)])).await.unwrap_err();
+
+    clock.0.store(60_000, Ordering::Relaxed);
+    tell_known(&shard, &[(first, 4, 4.0)]).await;
+    shard.flush().await.unwrap();
+    tell(&shard, "one more", 4, 5.0).await;
+    let expect: Vec<_> = (1..=4).map(|time_ms| point("first", time_ms, time_ms as f64)).chain([point("one more", 4, 5.0)]).collect();
+    let mut found = points(&all(&shard, Table::Samples).await);
+    found.retain(|(_, label, ..)| label == "first" || label == "one more");
+    assert_eq!(found, expect);
+}
+
 /// A write that failed has defined nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_definition_that_was_not_written_is_written_again() {

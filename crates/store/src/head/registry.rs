@@ -34,13 +34,10 @@ struct Entry {
 impl Registry {
     /// The series of that key, made when it is new.
     pub(crate) fn find_or_insert(&mut self, key: &[u8], series_id: i64, now_ms: i64) -> KnownSeries {
-        let Self { entries, free, index, by_name, bytes } = self;
-        let is = |entry: &Entry| entry.series_id == series_id && entry.key.as_ref().is_some_and(|held| held.is(key));
-        // `series_id` is a good 64-bit hash already.
-        let hash = series_id.cast_unsigned();
-        if let Some(&slot) = index.find(hash, |&slot| is(&entries[slot as usize])) {
-            return KnownSeries { slot, generation: entries[slot as usize].generation, ..KnownSeries::default() };
+        if let Some(slot) = self.find(key, series_id) {
+            return KnownSeries { slot, generation: self.entries[slot as usize].generation, ..KnownSeries::default() };
         }
+        let Self { entries, free, index, by_name, bytes } = self;
         let slot = free.pop().unwrap_or_else(|| {
             entries.push(Entry { key: None, series_id, generation: 0, used_s: 0 });
             u32::try_from(entries.len() - 1).expect("head_bytes_max keeps a shard under 2^32 series")
@@ -51,8 +48,15 @@ impl Registry {
         let entry = &mut entries[slot as usize];
         *entry = Entry { key: Some(key), series_id, generation: entry.generation, used_s: seconds(now_ms) };
         let known = KnownSeries { slot, generation: entry.generation, ..KnownSeries::default() };
-        index.insert_unique(hash, slot, |&slot| entries[slot as usize].series_id.cast_unsigned());
+        index.insert_unique(series_id.cast_unsigned(), slot, |&slot| entries[slot as usize].series_id.cast_unsigned());
         known
+    }
+
+    /// The slot of the series of that key.
+    pub(crate) fn find(&self, key: &[u8], series_id: i64) -> Option<u32> {
+        let is = |entry: &Entry| entry.series_id == series_id && entry.key.as_ref().is_some_and(|held| held.is(key));
+        // `series_id` is a good 64-bit hash already.
+        self.index.find(series_id.cast_unsigned(), |&slot| is(&self.entries[slot as usize])).copied()
     }
 
     /// Whether the slot still means the series that it was given out for.

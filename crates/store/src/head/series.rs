@@ -86,6 +86,21 @@ impl SeriesHead {
         Ok(series)
     }
 
+    /// Whether a row is of a series that is not known.
+    pub(crate) fn brings_series(&self, records: &RecordBatch) -> Result<bool> {
+        let view = SamplesView::of(records)?;
+        let (registry, mut key) = (self.registry(), Vec::new());
+        for row in 0..records.num_rows() {
+            let mut is_series = !view.timestamps(row)?.is_empty();
+            view.for_each_exemplar(row, |_| is_series = true)?;
+            SeriesKey::encode(&mut key, &view, row, !view.histograms(row)?.is_empty());
+            if is_series && registry.find(&key, view.series_id.value(row)).is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Adds a row's points and exemplars; a row without either is no series.
     fn push_row(
         &mut self,

@@ -1,0 +1,108 @@
+"""Every ```sql block of the documents runs as it is written, beside a data folder that a Tyto which has ended left."""
+
+import json
+import pathlib
+import re
+import time
+
+import duckdb
+import pytest
+from chdb.session import Session
+
+from server import ROOT, Tyto
+from test_open_lake import fill, lake_files
+from test_serve import push, run
+
+# What a query of another engine asks, by words of it, as Tyto is asked; none where Tyto does not show it.
+TYTO_SAYS = {
+    "SELECT service_name, count(": "select service_name, count(*) from logs group by service_name",
+    "sample_values(": "select name, count(*), sum(value) from points group by name",
+    "sample_points(": "select name, count(*), sum(value) from points group by name",
+    "log_body(": "select time_unix_nano, body from logs",
+    "SELECT body_template": None,
+}
+
+
+def documented():
+    """Every statement in its order: the document, the engine that the comment before it begins with, and the text."""
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for block in re.findall(r"^```sql\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
+            for part in re.split(r"^(?=-- )", block, flags=re.MULTILINE):
+                comment, text = re.match(r"(?:-- (\w+)[^\n]*\n)?(.*)", part, re.DOTALL).groups()
+                for statement in filter(None, map(str.strip, re.split(r";$", text, flags=re.MULTILINE))):
+                    yield path.relative_to(ROOT), comment or "Tyto", statement
+
+
+def duckdb_with_delta(lake):
+    """A DuckDB with `delta_scan`, here over the files that the Delta log names: PyPI's newest delta extension is for DuckDB 1.5,
+    which cannot read integers that are split by byte."""
+    files = {str(lake / table): lake_files(lake / table) for table in ["logs", "spans", "samples"]}
+    connection = duckdb.connect()
+    connection.sql(f"CREATE MACRO delta_scan(lake) AS TABLE SELECT * FROM read_parquet(MAP {files!r}[lake], union_by_name = true)")
+    return connection
+
+
+def push_bodies(server):
+    """307 lines that are hard to put together again, of which 305 are split, and 300 that are none like another and stay whole."""
+    lines = [f"request {index} of größe {index * 7:x} took {index}.5ms" for index in range(300)]
+    lines += ["7", "no variable", "with \x1a of its own 1", "  two  spaces 1  2 ", "\u65e5\u672c3\n4\t5", json.dumps({"n": 1, "text": "a 2"}), "x" * 5000 + "1"]
+    now = time.time_ns()
+    push(server, lines, {"app": "lake"}, now - 10**10)
+    server.flush()
+    push(server, ["".join("oi"[index >> bit & 1] for bit in range(9)) + " 1" for index in range(300)], {"app": "lake"}, now)
+
+
+def ask_tyto(text):
+    answer = run("sql", text, "--data-dir", "tyto-data", "--output", "json")
+    assert answer.returncode == 0, answer.stderr
+    return [list(row.values()) for row in json.loads(answer.stdout)]
+
+
+def check(found, expect):
+    """The same rows in any order, and floats but for the order of adding."""
+    found, expect = (sorted(rows, key=lambda row: list(map(str, row))) for rows in (found, expect))
+    for row, other in zip(found, expect, strict=True):
+        for value, said in zip(row, other, strict=True):
+            near = float in (type(value), type(said)) and value == pytest.approx(said, rel=1e-13)
+            assert value == said or near, (row, other)
+
+
+def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Tyto("tyto-data") as server:
+        fill(server)
+        server.flush()
+        push_bodies(server)
+        assert server.stop() == 0
+
+    lake = pathlib.Path("tyto-data/shards/default/lake")
+    with duckdb_with_delta(lake) as by_duckdb, Session(str(tmp_path / "clickhouse")) as by_clickhouse:
+        def ask_clickhouse(text):
+            answer = str(by_clickhouse.query(text, "JSONCompact"))
+            return json.loads(answer)["data"] if answer else None
+
+        def ask_duckdb(text):
+            answer = by_duckdb.sql(text)
+            return answer.fetchall() if answer else None
+
+        engines = {"Tyto": ask_tyto, "DuckDB": ask_duckdb, "ClickHouse": ask_clickhouse}
+        asked = dict.fromkeys(engines, 0)
+        for document, engine, text in documented():
+            assert engine in engines, f"{document}: which engine is {engine!r}?\n{text}"
+            rows = engines[engine](text)
+            if rows is None:
+                assert text.startswith("CREATE "), f"{document}: no answer\n{text}"
+                continue
+            assert rows, f"{document}: no row\n{text}"
+            asked[engine] += 1
+            if engine != "Tyto":
+                said = [says for words, says in TYTO_SAYS.items() if words in text]
+                assert len(said) == 1, f"{document}: TYTO_SAYS does not know\n{text}"
+                if said[0]:
+                    check(rows, ask_tyto(said[0]))
+        assert min(asked.values()) > 0, asked
+        # Both ways of writing bodies were read, and both of values.
+        split = by_duckdb.sql(f"SELECT count(body_template), count(body), count(body_variables) FROM delta_scan('{lake}/logs')").fetchall()
+        assert split == [(1500 + 305, 302, 1500 + 304)]
+        [(packed, plain)] = by_duckdb.sql(f"SELECT count(value_deltas), count(values) FROM delta_scan('{lake}/samples')").fetchall()
+        assert packed > 9 and plain > 0
