@@ -37,11 +37,11 @@ DUCKDB_BODY = """CASE WHEN body_template IS NULL THEN body ELSE array_to_string(
 CLICKHOUSE_BODY = """if(isNull(body_template), body, arrayStringConcat(arrayMap((literal, variable) -> concat(literal, variable),
   splitByChar('\\x1A', assumeNotNull(body_template)),
   arrayResize(splitByChar(' ', ifNull(body_variables, '')), length(splitByChar('\\x1A', assumeNotNull(body_template))), ''))))"""
-DUCKDB_POINTS = """(SELECT coalesce(value, sum(xor(delta >> 1, -(delta & 1))) OVER (PARTITION BY row ORDER BY time) / power(10, value_scale)) AS value
+DUCKDB_POINTS = """(SELECT coalesce(value, sum(delta) OVER (PARTITION BY row ORDER BY time) / power(10, value_scale)) AS value
   FROM (SELECT row, value_scale, unnest(timestamps) AS time, unnest("values") AS value, unnest(value_deltas) AS delta
         FROM (SELECT *, row_number() OVER () AS row FROM {source})))"""
 CLICKHOUSE_POINTS = """(SELECT arrayJoin(arrayConcat(arrayMap(v -> assumeNotNull(v), "values"), arrayMap(n -> n / intExp10(assumeNotNull(value_scale)),
-  arrayCumSum(arrayMap(d -> bitXor(bitShiftRight(assumeNotNull(d), 1), -bitAnd(assumeNotNull(d), 1)), value_deltas))))) AS value
+  arrayCumSum(arrayMap(d -> assumeNotNull(d), value_deltas))))) AS value
   FROM {source})"""
 
 

@@ -1,12 +1,14 @@
 //! Sample values as files hold them. Nearly every series has numbers that somebody wrote as decimals: a count of 8 is 8 / 10^0, 12.5
 //! degrees are 125 / 10^1. A row of such numbers is stored as the differences of whole ones and the power of ten, which takes
 //! two thirds of what its doubles take; any other row stays as it is. Either way the bits come back.
+//!
+//! The differences are doubles, too. Refused: long numbers, which take as much split by byte and which few other engines read so.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int8Array, Int64Array, ListArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int8Array, ListArray, RecordBatch};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float64Type};
 use model::schema::column;
 use model::{Code, Error, Result, Table};
 
@@ -17,14 +19,14 @@ pub(crate) const DELTAS: &str = "value_deltas";
 const SCALE: &str = "value_scale";
 pub(crate) const COLUMNS: [&str; 2] = [DELTAS, SCALE];
 
-/// Every whole number below it is a double of its own.
-const WHOLE_END: u64 = 1 << 53;
+/// Every whole number below it is a double of its own, and so is the difference of any two.
+const WHOLE_END: f64 = (1_u64 << 52) as f64;
 /// Powers of ten by scale, all of them exact. A double below one has up to 17 digits.
 const POWERS: [f64; 18] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17];
 
 /// What files have for `values`.
 pub(crate) fn fields() -> [Field; 2] {
-    let element = Arc::new(Field::new("element", DataType::Int64, true));
+    let element = Arc::new(Field::new("element", DataType::Float64, true));
     [Field::new(DELTAS, DataType::List(element), true), Field::new(SCALE, DataType::Int8, true)]
 }
 
@@ -51,7 +53,7 @@ pub(crate) fn pack(table: Table, records: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = records.columns().to_vec();
     let at = schema.index_of(VALUES)?;
     columns[at] = left.finish::<Float64Array>(schema.field(at))?;
-    columns.push(deltas.finish::<Int64Array>(schema.field(columns.len()))?);
+    columns.push(deltas.finish::<Float64Array>(schema.field(columns.len()))?);
     columns.push(Arc::new(Int8Array::from(scales)));
     Ok(RecordBatch::try_new(schema, columns)?)
 }
@@ -67,7 +69,7 @@ pub(crate) fn unpack(records: RecordBatch) -> Result<RecordBatch> {
         return Ok(records.project(&kept)?);
     }
     let scales: &Int8Array = column(&records, SCALE)?;
-    let whole = deltas.values().as_primitive::<Int64Type>().values();
+    let whole = deltas.values().as_primitive::<Float64Type>().values();
     let doubles = values.values().as_primitive::<Float64Type>().values();
     let mut all = Lists::with_capacity(values.len(), whole.len() + doubles.len());
     for row in 0..values.len() {
@@ -96,53 +98,52 @@ fn range_of(list: &ListArray, row: usize) -> std::ops::Range<usize> {
 
 /// Appends the differences of the values times 10 to the power that it gives, the least by which all are whole. None, and
 /// nothing is appended, when there is no such power: the first value that fails ends the search.
-fn push_deltas(values: &[f64], out: &mut Vec<i64>) -> Option<i8> {
+fn push_deltas(values: &[f64], out: &mut Vec<f64>) -> Option<i8> {
     let start = out.len();
     let scale = push_whole(values, out);
     if scale.is_none() {
         out.truncate(start);
     }
-    let mut before = 0;
+    let mut before = 0.0;
     for number in &mut out[start..] {
-        // Both are below 2^53, so this fits twice over.
-        let delta = *number - before;
-        before = *number;
-        *number = (delta << 1) ^ (delta >> 63);
+        (before, *number) = (*number, *number - before);
     }
     scale.and_then(|scale| i8::try_from(scale).ok())
 }
 
-fn push_whole(values: &[f64], out: &mut Vec<i64>) -> Option<usize> {
-    let (start, mut scale, mut greatest) = (out.len(), 0, 0_u64);
+fn push_whole(values: &[f64], out: &mut Vec<f64>) -> Option<usize> {
+    let (start, mut scale, mut greatest) = (out.len(), 0, 0_f64);
     for &value in values {
         let (own, number) = (scale..POWERS.len()).find_map(|scale| Some((scale, whole(value, POWERS[scale])?)))?;
         if own > scale {
             // Above and below the line ten times as much: the same fraction, hence the same double.
-            let factor = 10_u64.pow(u32::try_from(own - scale).ok()?);
-            greatest = greatest.checked_mul(factor).filter(|greatest| *greatest < WHOLE_END)?;
-            out[start..].iter_mut().for_each(|number| *number *= factor as i64);
+            let factor = POWERS[own - scale];
+            greatest *= factor;
+            if greatest >= WHOLE_END {
+                return None;
+            }
+            out[start..].iter_mut().for_each(|number| *number *= factor);
             scale = own;
         }
-        greatest = greatest.max(number.unsigned_abs());
+        greatest = greatest.max(number.abs());
         out.push(number);
     }
     Some(scale)
 }
 
 /// The whole number that divided by the power gives this very double; none for the negative zero and all that is no number.
-fn whole(value: f64, power: f64) -> Option<i64> {
-    let number = (value * power).round();
-    let comes_back = number.abs() < WHOLE_END as f64 && (number as i64 as f64 / power).to_bits() == value.to_bits();
-    comes_back.then_some(number as i64)
+fn whole(value: f64, power: f64) -> Option<f64> {
+    // Through a long number, for which a zero has no sign.
+    let number = (value * power).round() as i64 as f64;
+    (number.abs() < WHOLE_END && (number / power).to_bits() == value.to_bits()).then_some(number)
 }
 
 /// The inverse of [`push_deltas`].
-fn push_doubles(deltas: &[i64], power: f64, out: &mut Vec<f64>) {
-    let mut number = 0_i64;
-    out.extend(deltas.iter().map(|&delta| {
-        // Wraps for what no writer of ours wrote.
-        number = number.wrapping_add((delta as u64 >> 1) as i64 ^ -(delta & 1));
-        number as f64 / power
+fn push_doubles(deltas: &[f64], power: f64, out: &mut Vec<f64>) {
+    let mut number = 0.0;
+    out.extend(deltas.iter().map(|delta| {
+        number += delta;
+        number / power
     }));
 }
 
@@ -187,27 +188,26 @@ mod tests {
 
     const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
-    /// The scale of the values, and their differences unzigzagged; the values come back in any case.
-    fn check(values: &[f64], expect: Option<(i8, &[i64])>) {
-        let mut deltas = vec![7];
+    /// The scale of the values, and their differences.
+    fn check(values: &[f64], expect: Option<(i8, &[f64])>) {
+        let mut deltas = vec![7.0];
         let scale = push_deltas(values, &mut deltas);
-        let plain: Vec<i64> = deltas[1..].iter().map(|delta| (delta >> 1) ^ -(delta & 1)).collect();
-        assert_eq!(scale.map(|scale| (scale, &plain[..])), expect, "{values:?}");
-        assert_eq!(deltas[0], 7, "what was there stays");
+        assert_eq!(scale.map(|scale| (scale, &deltas[1..])), expect, "{values:?}");
+        assert_eq!(deltas[0], 7.0, "what was there stays");
         assert!(scale.is_some() || deltas.len() == 1, "what fails leaves nothing");
     }
 
     #[test]
     fn decimals_are_whole_numbers_over_a_power_of_ten() {
-        check(&[8.0, 9.0, 7.0], Some((0, &[8, 1, -2])));
-        check(&[0.5, 12.0, -0.25], Some((2, &[50, 1150, -1225])));
+        check(&[8.0, 9.0, 7.0], Some((0, &[8.0, 1.0, -2.0])));
+        check(&[0.5, 12.0, -0.25], Some((2, &[50.0, 1150.0, -1225.0])));
         check(&[0.1 + 0.2], None);
-        check(&[9_007_199_254_740_991.0, -9_007_199_254_740_991.0], Some((0, &[9_007_199_254_740_991, -18_014_398_509_481_982])));
-        check(&[9_007_199_254_740_992.0], None);
+        check(&[4_503_599_627_370_495.0, -4_503_599_627_370_495.0], Some((0, &[4_503_599_627_370_495.0, -9_007_199_254_740_990.0])));
+        check(&[4_503_599_627_370_496.0], None);
         check(&[1e17, 1.0], None);
-        check(&[900_719_925_474_099.0, 0.5], Some((1, &[9_007_199_254_740_990, -9_007_199_254_740_985])));
-        check(&[900_719_925_474_100.0, 0.5], None);
-        check(&[1e-17], Some((17, &[1])));
+        check(&[450_359_962_737_049.0, 0.5], Some((1, &[4_503_599_627_370_490.0, -4_503_599_627_370_485.0])));
+        check(&[450_359_962_737_050.0, 0.5], None);
+        check(&[1e-17], Some((17, &[1.0])));
         check(&[1e-18], None);
         for odd in [-0.0, f64::NAN, STALE, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1.0 / 3.0] {
             check(&[1.0, odd], None);
@@ -233,7 +233,7 @@ mod tests {
     fn any_row(random: &mut StdRng) -> Vec<f64> {
         let (kind, digits, size) = (random.random_range(0..7), random.random_range(0..19), random.random_range(1..16));
         let count = random.random_range(0..40);
-        let odd = [-0.0, f64::NAN, STALE, f64::INFINITY, 9_007_199_254_740_993.0, -9_007_199_254_740_991.0, 5e-324, f64::MAX];
+        let odd = [-0.0, f64::NAN, STALE, f64::INFINITY, 4_503_599_627_370_497.0, -4_503_599_627_370_495.0, 5e-324, f64::MAX];
         let mut value = || match kind {
             0 => f64::from_bits(random.random()),
             1 => random.random_range(0.0..1.0),
