@@ -1,5 +1,6 @@
 """Every ```sql block of the documents runs as it is written, beside a data folder that a Tyto which has ended left."""
 
+import importlib.metadata
 import json
 import pathlib
 import re
@@ -10,7 +11,7 @@ import pytest
 from chdb.session import Session
 
 from server import ROOT, Tyto
-from test_open_lake import fill, lake_files
+from test_open_lake import fill
 from test_serve import push, run
 
 # What a query of another engine asks, by words of it, as Tyto is asked; none where Tyto does not show it.
@@ -33,12 +34,12 @@ def documented():
                     yield path.relative_to(ROOT), comment or "Tyto", statement
 
 
-def duckdb_with_delta(lake):
-    """A DuckDB with `delta_scan`, here over the files that the Delta log names: PyPI's newest delta extension is for DuckDB 1.5,
-    which cannot read integers that are split by byte."""
-    files = {str(lake / table): lake_files(lake / table) for table in ["logs", "spans", "samples"]}
+def duckdb_with_delta():
+    """A DuckDB with the delta extension that PyPI has for its version: nothing is fetched while a test runs."""
+    package = importlib.metadata.distribution("duckdb-extension-delta")
+    [extension] = [file for file in package.files if file.suffix == ".duckdb_extension"]
     connection = duckdb.connect()
-    connection.sql(f"CREATE MACRO delta_scan(lake) AS TABLE SELECT * FROM read_parquet(MAP {files!r}[lake], union_by_name = true)")
+    connection.sql(f"LOAD '{package.locate_file(extension)}'")
     return connection
 
 
@@ -76,7 +77,7 @@ def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
         assert server.stop() == 0
 
     lake = pathlib.Path("tyto-data/shards/default/lake")
-    with duckdb_with_delta(lake) as by_duckdb, Session(str(tmp_path / "clickhouse")) as by_clickhouse:
+    with duckdb_with_delta() as by_duckdb, Session(str(tmp_path / "clickhouse")) as by_clickhouse:
         def ask_clickhouse(text):
             answer = str(by_clickhouse.query(text, "JSONCompact"))
             return json.loads(answer)["data"] if answer else None
