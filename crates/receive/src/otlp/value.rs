@@ -1,11 +1,10 @@
 //! OTLP's `AnyValue`, attributes, `Resource` and `InstrumentationScope`.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use base64::Engine;
 use model::{AttributeType, AttributeValue, Attributes, AttributesBuilder, ReceiveLimits};
 
-use super::walk::Place;
 use crate::outcome::{ENTRY_BYTES, Fault, Outcome, Rules, shortened};
 use crate::protobuf::{Malformed, Read, Reader};
 
@@ -304,6 +303,22 @@ impl<'r, 'o> AttributeReader<'r, 'o> {
 
     pub(super) fn read_aside(&mut self, bytes: &[u8], attributes: &mut Attributes, field: impl FnOnce() -> String) -> Read<()> {
         self.read(bytes, field, |key, value| attributes.add(key, value))
+    }
+}
+
+/// `resourceLogs[0].scopeLogs[2]`, for messages: written when there is one.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) levels: [&'static str; 2],
+    pub(super) resource: usize,
+    pub(super) scope: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [resource_level, scope_level] = self.levels;
+        write!(f, "{resource_level}[{}]", self.resource)?;
+        self.scope.map_or(Ok(()), |scope| write!(f, ".{scope_level}[{scope}]"))
     }
 }
 

@@ -1,8 +1,6 @@
 //! The shape that all three OTLP requests share: resources hold scopes, scopes hold items.
 
-use std::fmt;
-
-use super::value::{Encoder, Owner, OwnerKind};
+use super::value::{Encoder, Owner, OwnerKind, Place};
 use crate::outcome::{ITEM_BYTES, Outcome, Rules};
 use crate::protobuf::{Read, Reader};
 
@@ -11,22 +9,6 @@ pub(super) struct Origin {
     pub(super) resource: Owner,
     pub(super) scope: Owner,
     pub(super) place: Place,
-}
-
-/// `resourceLogs[0].scopeLogs[2]`, for messages: written when there is one.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    levels: [&'static str; 2],
-    resource: usize,
-    scope: Option<usize>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [resource_level, scope_level] = self.levels;
-        write!(f, "{resource_level}[{}]", self.resource)?;
-        self.scope.map_or(Ok(()), |scope| write!(f, ".{scope_level}[{scope}]"))
-    }
 }
 
 impl Origin {
