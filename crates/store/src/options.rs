@@ -53,7 +53,8 @@ pub struct ShardOptions {
     pub files_max_before_compaction: usize,
     /// Compressed bytes that one compaction reads.
     pub compaction_bytes_max: u64,
-    /// Bytes that the rows of one compaction take in memory, where it holds them all.
+    /// Bytes that the rows of one compaction take in memory. It holds all of them of samples, and of files of another order; of other
+    /// logs and spans a batch a file.
     pub compaction_memory_bytes_max: u64,
     /// How long a file that compaction replaced stays for readers outside this process that still list it.
     pub replaced_file_age_min: Duration,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use model::schema::column;
 use model::{Result, Table, TimeRange};
@@ -122,8 +122,7 @@ impl<'a> Keys<'a> {
     }
 
     fn at(&self, row: usize) -> Key<'a> {
-        let text = model::logs::text_or_empty(self.texts, row);
-        (Some(text).filter(|_| arrow::array::Array::is_valid(self.texts, row)), self.times.value(row))
+        (self.texts.is_valid(row).then(|| self.texts.value(row)), self.times.value(row))
     }
 
     /// How many of the sorted rows come no later than `last`.

@@ -154,11 +154,12 @@ impl Tools {
             Some(compressor) => compressor,
             none => none.insert(compressor()?),
         };
-        let bytes = compressor.compress(&self.stream).map_err(|error| Error::internal("cannot compress a batch").because(error))?;
+        let compressed = compressor.compress(&self.stream);
         let stream_bytes = self.stream.len();
         if stream_bytes > STREAM_KEPT_BYTES_MAX {
             self.stream = Vec::new();
         }
+        let bytes = compressed.map_err(|error| Error::internal("cannot compress a batch").because(error))?;
         if bytes.len() > PAYLOAD_BYTES_MAX || stream_bytes > PAYLOAD_BYTES_MAX {
             return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
         }
