@@ -2,6 +2,7 @@
 //!
 //! A row holds floats (`values`) or native histograms (`histograms`), one per timestamp, never both; a series that
 //! changes its kind has two rows. A row without timestamps and exemplars carries only a metric's type, unit and help.
+//! Where a point says since when it counts, the row has a start per timestamp, [`NO_START`] for those that do not say.
 //! Timestamps are milliseconds since the Unix epoch, the resolution of Prometheus: nanoseconds would cost three bytes
 //! a sample for digits that nobody sent.
 
@@ -18,6 +19,9 @@ use crate::attributes::{AttributeValue, AttributesBuilder, AttributesView};
 use crate::logs::{append_text, identity_columns};
 use crate::schema::{Table, column, exemplar_fields, histogram_fields, list_element};
 use crate::{Error, Identity, Labels, NativeHistogram, Result, series_id};
+
+/// The start timestamp of a point that does not say since when it counts, as in Prometheus.
+pub const NO_START: i64 = 0;
 
 /// What a series is called, apart from its labels.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +51,35 @@ pub struct SamplesBuilder {
     value_valid: Vec<bool>,
     histograms: HistogramsColumn,
     exemplars: ExemplarsColumn,
+    starts: StartsColumn,
+}
+
+/// Start timestamps, of rows that have any.
+#[derive(Default)]
+struct StartsColumn {
+    millis: Vec<i64>,
+    offsets: Offsets,
+    valid: Vec<bool>,
+}
+
+impl StartsColumn {
+    fn row(&self) -> usize {
+        self.millis.len() - self.offsets.last()
+    }
+
+    /// Ends a row of so many points.
+    fn finish_row(&mut self, points: usize) {
+        let is_told = self.row() > 0;
+        self.millis.resize(self.offsets.last() + if is_told { points } else { 0 }, NO_START);
+        self.valid.push(is_told);
+        self.offsets.push(self.millis.len());
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        let millis = Arc::new(Int64Array::from(std::mem::take(&mut self.millis)));
+        let valid = NullBuffer::from(std::mem::take(&mut self.valid));
+        Arc::new(ListArray::new(list_element(DataType::Int64), self.offsets.take(), millis, Some(valid)))
+    }
 }
 
 /// A map column without types.
@@ -97,6 +130,22 @@ impl SamplesBuilder {
         self.values.push(value);
     }
 
+    /// Says since when the point added last counts: milliseconds, or [`NO_START`].
+    pub fn start(&mut self, start_ms: i64) {
+        if start_ms != NO_START {
+            self.starts.millis.resize(self.starts.offsets.last() + self.row_points() - 1, NO_START);
+            self.starts.millis.push(start_ms);
+        }
+    }
+
+    /// The same for all points of the row; `starts_ms` is empty when none of them says.
+    pub fn starts(&mut self, starts_ms: &[i64]) {
+        if starts_ms.iter().any(|start| *start != NO_START) {
+            assert_eq!(starts_ms.len(), self.row_points(), "every point has its start");
+            self.starts.millis.extend_from_slice(starts_ms);
+        }
+    }
+
     /// Adds many floats at once.
     pub fn floats(&mut self, timestamps_ms: &[i64], values: &[f64]) {
         assert_eq!(timestamps_ms.len(), values.len(), "every value has its timestamp");
@@ -138,6 +187,7 @@ impl SamplesBuilder {
         }
         self.labels.0.finish_row();
 
+        self.starts.finish_row(self.row_points());
         let points = &self.timestamps[self.timestamp_offsets.last()..];
         self.min_time.push(points.iter().copied().min().unwrap_or(0).saturating_mul(1_000_000));
         self.max_time.push(points.iter().copied().max().unwrap_or(0).saturating_mul(1_000_000));
@@ -178,6 +228,7 @@ impl SamplesBuilder {
             Arc::new(values),
             self.histograms.finish(),
             self.exemplars.finish(),
+            self.starts.finish(),
         ]);
         RecordBatch::try_new(Table::Samples.schema(), columns).expect("SamplesBuilder fills every column of schema::samples")
     }
@@ -344,7 +395,12 @@ pub struct SamplesView<'a> {
     values: &'a ListArray,
     histograms: &'a ListArray,
     exemplars: &'a ListArray,
+    /// None when they were not asked for, or in rows of a log from before they were kept.
+    starts: Option<&'a ListArray>,
 }
+
+/// A column that not every reader needs: [`SamplesView::starts`].
+pub const START_TIMESTAMPS: &str = "start_timestamps";
 
 impl<'a> SamplesView<'a> {
     /// The columns to ask a scan for.
@@ -374,6 +430,7 @@ impl<'a> SamplesView<'a> {
             values: column(batch, "values")?,
             histograms: column(batch, "histograms")?,
             exemplars: column(batch, "exemplars")?,
+            starts: batch.column_by_name(START_TIMESTAMPS).map(|_| column(batch, START_TIMESTAMPS)).transpose()?,
         })
     }
 
@@ -387,6 +444,13 @@ impl<'a> SamplesView<'a> {
     pub fn timestamps(&self, row: usize) -> Result<&'a [i64]> {
         let values: &Int64Array = elements(self.timestamps)?;
         Ok(&values.values()[list_range(self.timestamps, row)])
+    }
+
+    /// Since when each point counts, in milliseconds; empty when none of them says.
+    pub fn starts(&self, row: usize) -> Result<&'a [i64]> {
+        let Some(starts) = self.starts else { return Ok(&[]) };
+        let values: &Int64Array = elements(starts)?;
+        Ok(&values.values()[list_range(starts, row)])
     }
 
     /// Empty when the row holds histograms.
@@ -512,6 +576,7 @@ mod tests {
         let batch = builder.finish();
 
         let view = SamplesView::of(&batch).expect("canonical");
+        assert!(view.starts(0).expect("starts").is_empty());
         assert_eq!(view.label_set(0).to_string(), r#"{__name__="m", a="1"}"#);
         assert_eq!(view.timestamps(0).expect("ts"), [2000, 1000]);
         assert_eq!(view.floats(0).expect("floats")[0], 1.5);
@@ -523,5 +588,27 @@ mod tests {
         let mut seen = Vec::new();
         view.for_each_exemplar(0, |exemplar| seen.push((exemplar.trace_id.to_owned(), exemplar.labels.len()))).expect("exemplars");
         assert_eq!(seen, [("ab".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn starts_stand_beside_the_points_that_tell_them() {
+        let mut builder = SamplesBuilder::default();
+        for (time, start) in [(1000, NO_START), (2000, 1500), (3000, NO_START)] {
+            builder.float(time, 1.0);
+            builder.start(start);
+        }
+        builder.push_series(&SeriesRow { name: "a", ..SeriesRow::default() }, std::iter::empty());
+        builder.floats(&[1000, 2000], &[1.0, 2.0]);
+        builder.starts(&[]);
+        builder.push_series(&SeriesRow { name: "b", ..SeriesRow::default() }, std::iter::empty());
+        builder.histogram(3000, &NativeHistogram::default());
+        builder.start(-7);
+        builder.push_series(&SeriesRow { name: "c", ..SeriesRow::default() }, std::iter::empty());
+        let batch = builder.finish();
+        let view = SamplesView::of(&batch).expect("canonical");
+        let starts: Vec<_> = (0..3).map(|row| view.starts(row).expect("starts").to_vec()).collect();
+        assert_eq!(starts, [vec![0, 1500, 0], vec![], vec![-7]]);
+        let before = batch.project(&(0..batch.num_columns() - 1).collect::<Vec<_>>()).expect("without the last column");
+        assert!(SamplesView::of(&before).expect("of old logs").starts(0).expect("starts").is_empty());
     }
 }

@@ -209,6 +209,7 @@ fn samples() -> Vec<Field> {
         Field::new("values", list_type(DataType::Float64), true),
         Field::new("histograms", list_type(DataType::Struct(histogram_fields())), true),
         Field::new("exemplars", list_type(DataType::Struct(exemplar_fields())), true),
+        Field::new("start_timestamps", list_type(DataType::Int64), true),
     ]);
     fields
 }

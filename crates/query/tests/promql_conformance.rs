@@ -11,7 +11,7 @@ use promql_engine::Engine;
 use testkit::memory_scan::MemoryScan;
 use testkit::promqltest;
 
-const EVALS_MIN: usize = 1722;
+const EVALS_MIN: usize = 1747;
 
 fn folder() -> Option<PathBuf> {
     let data =

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
 use hashbrown::HashTable;
-use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
+use model::samples::{Exemplar, NO_START, SamplesBuilder, SeriesRow};
 use model::{NativeHistogram, series_id};
 
 use crate::outcome::{ENTRY_BYTES, Outcome, ROW_BYTES};
@@ -15,9 +15,9 @@ use crate::protobuf::Read;
 pub(crate) struct Handle(u32);
 
 /// What a float takes here and in its row.
-const FLOAT_BYTES: usize = 48;
+const FLOAT_BYTES: usize = 64;
 /// What a histogram takes here and in its row apart from its buckets, and a bucket.
-const HISTOGRAM_BYTES: usize = 320;
+const HISTOGRAM_BYTES: usize = 336;
 const BUCKET_BYTES: usize = 32;
 /// What an exemplar takes here and in its row apart from its texts, and a label of it.
 const EXEMPLAR_BYTES: usize = 192;
@@ -38,6 +38,25 @@ impl OwnedExemplar {
         let labels: usize = self.labels.iter().map(|(name, value)| EXEMPLAR_LABEL_BYTES + 2 * (name.len() + value.len())).sum();
         EXEMPLAR_BYTES + 2 * (self.trace_id.len() + self.span_id.len()) + labels
     }
+}
+
+/// When a point was taken and since when it counts, in milliseconds; [`NO_START`] where it does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) time_ms: i64,
+    pub(crate) start_ms: i64,
+}
+
+impl From<i64> for When {
+    fn from(time_ms: i64) -> Self {
+        Self { time_ms, start_ms: NO_START }
+    }
+}
+
+/// A value and since when it counts.
+struct Since<T> {
+    start_ms: i64,
+    value: T,
 }
 
 /// What a metric says about its series.
@@ -85,8 +104,8 @@ pub(crate) struct SeriesTable {
     series: Vec<Series>,
     index: HashTable<u32>,
     metrics: Vec<Described>,
-    floats: Vec<(Handle, i64, f64)>,
-    histograms: Vec<(Handle, i64, NativeHistogram)>,
+    floats: Vec<(Handle, i64, Since<f64>)>,
+    histograms: Vec<(Handle, i64, Since<NativeHistogram>)>,
     exemplars: Vec<(Handle, OwnedExemplar)>,
 }
 
@@ -145,16 +164,24 @@ impl SeriesTable {
             .map(|(ends, start)| (&self.text[start..ends[0]], &self.text[ends[0]..ends[1]]))
     }
 
-    pub(crate) fn float(&mut self, series: Handle, timestamp_ms: i64, value: f64, outcome: &mut Outcome) -> Read<()> {
+    pub(crate) fn float(&mut self, series: Handle, when: impl Into<When>, value: f64, outcome: &mut Outcome) -> Read<()> {
         outcome.spend(FLOAT_BYTES)?;
-        self.floats.push((series, timestamp_ms, value));
+        let When { time_ms, start_ms } = when.into();
+        self.floats.push((series, time_ms, Since { start_ms, value }));
         Ok(())
     }
 
-    pub(crate) fn histogram(&mut self, series: Handle, timestamp_ms: i64, histogram: NativeHistogram, outcome: &mut Outcome) -> Read<()> {
+    pub(crate) fn histogram(
+        &mut self,
+        series: Handle,
+        when: impl Into<When>,
+        histogram: NativeHistogram,
+        outcome: &mut Outcome,
+    ) -> Read<()> {
         let buckets = histogram.positive.len() + histogram.negative.len() + histogram.custom_bounds.len();
         outcome.spend(HISTOGRAM_BYTES + BUCKET_BYTES * buckets)?;
-        self.histograms.push((series, timestamp_ms, histogram));
+        let When { time_ms, start_ms } = when.into();
+        self.histograms.push((series, time_ms, Since { start_ms, value: histogram }));
         Ok(())
     }
 
@@ -185,12 +212,18 @@ impl SeriesTable {
             let Described { kind, unit, help, family } = &self.metrics[series.metric];
             let [kind, unit, help] = if family.is_empty() { [kind, unit.as_str(), help.as_str()] } else { [""; 3] };
             let row = SeriesRow { name: self.name(series), kind, unit, help };
-            floats.iter().for_each(|(_, time, value)| builder.float(*time, *value));
+            for (_, time, Since { start_ms, value }) in floats {
+                builder.float(*time, *value);
+                builder.start(*start_ms);
+            }
             rows[at] = (!floats.is_empty()).then(|| builder.len());
             if !floats.is_empty() || (histograms.is_empty() && !exemplars.is_empty()) {
                 builder.push_numbered(&row, series.id, self.labels(series));
             }
-            histograms.iter().for_each(|(_, time, histogram)| builder.histogram(*time, histogram));
+            for (_, time, Since { start_ms, value }) in histograms {
+                builder.histogram(*time, value);
+                builder.start(*start_ms);
+            }
             if !histograms.is_empty() {
                 builder.push_numbered(&SeriesRow { kind: "histogram", ..row }, series.id, self.labels(series));
             }

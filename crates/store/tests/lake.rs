@@ -9,7 +9,7 @@ use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
-use model::samples::SamplesView;
+use model::samples::{NO_START, SamplesBuilder, SamplesView, SeriesRow};
 use model::{Filter, ScanRequest, Subject, Table, Test, TimeRange};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use store::{Shard, ShardOptions};
@@ -78,12 +78,33 @@ fn golden_samples(round: i64) -> Vec<RecordBatch> {
     ]
 }
 
-/// Name, milliseconds and the value's bits of every point.
-fn exact_points(records: &RecordBatch) -> Vec<(String, i64, u64)> {
+/// What a golden lake of version 3 got besides: points that say since when they count, and such that do not, of counters that
+/// begin anew, and of differences.
+fn golden_starts(round: i64) -> Vec<RecordBatch> {
+    let time = |at: i64| 1_700_000_000_000 + (round * 20 + at) * 15_000;
+    let series = |name: &str, start: &dyn Fn(i64) -> i64| {
+        let mut builder = SamplesBuilder::default();
+        for at in 0..20 {
+            builder.float(time(at), at as f64);
+            builder.start(start(at));
+        }
+        builder.push_series(&SeriesRow { name, ..SeriesRow::default() }, [("service_name", "x")].into_iter());
+        identify(builder.finish())
+    };
+    vec![
+        series("jobs_total", &|at| if at % 7 == 0 { NO_START } else { time(at / 10 * 10) - 1 }),
+        series("jobs_since_last", &|at| time(at - 1)),
+    ]
+}
+
+/// Name, milliseconds, the value's bits and start of every point.
+fn exact_points(records: &RecordBatch) -> Vec<(String, i64, u64, i64)> {
     let view = SamplesView::of(records).unwrap();
     let of_row = |row: usize| {
-        let points = view.timestamps(row).unwrap().iter().zip(view.floats(row).unwrap());
-        points.map(move |(time, value)| (view.name.value(row).to_owned(), *time, value.to_bits())).collect::<Vec<_>>()
+        let (starts, name) = (view.starts(row).unwrap(), view.name.value(row));
+        let points = view.timestamps(row).unwrap().iter().zip(view.floats(row).unwrap()).enumerate();
+        let start = move |at: usize| if starts.is_empty() { NO_START } else { starts[at] };
+        points.map(move |(at, (time, value))| (name.to_owned(), *time, value.to_bits(), start(at))).collect::<Vec<_>>()
     };
     let mut points: Vec<_> = (0..records.num_rows()).flat_map(of_row).collect();
     points.sort();
@@ -100,15 +121,38 @@ fn valid_rows(table: &Path, column: &str) -> usize {
     reader.map(|records| valid(records.unwrap())).sum()
 }
 
-/// Samples from before values were packed, and since. An older Tyto's table gets the columns when it is opened for writing, and
+/// `UPDATE=1` writes the golden lake of version 3 anew; do so only for a version that was never released.
+async fn update_golden_samples() {
+    let dir = Path::new("tests/golden/lake-v3");
+    if std::env::var_os("UPDATE").is_none() {
+        return;
+    }
+    std::fs::remove_dir_all(dir).unwrap_or_default();
+    let scratch = tempfile::tempdir().unwrap();
+    let shard = Shard::open(ShardOptions { name: "default".to_owned(), ..options(scratch.path()) }).await.unwrap();
+    for round in 0..2 {
+        for records in golden_samples(round).into_iter().chain(golden_starts(round)) {
+            put(&shard, Table::Samples, records).await.unwrap();
+        }
+        shard.flush().await.unwrap();
+    }
+    shard.shutdown().await.unwrap();
+    copied(&scratch.path().join("lake/samples"), &dir.join("lake/samples"));
+}
+
+/// Samples from before values were packed, since, and since they have starts. An older Tyto's table gets the columns when it is opened for writing, and
 /// what is written then lies beside its files, and after a compaction in place of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn samples_of_every_version_are_read_and_written_on() {
     let options = |dir: &Path| ShardOptions { name: "default".to_owned(), files_max_before_compaction: 3, ..options(dir) };
-    for golden in ["lake-v1", "lake-v2"] {
+    update_golden_samples().await;
+    for golden in ["lake-v1", "lake-v2", "lake-v3"] {
         let dir = tempfile::tempdir().unwrap();
         copied(&Path::new("tests/golden").join(golden).join("lake/samples"), &dir.path().join("lake/samples"));
         let mut expect: Vec<RecordBatch> = (0..2).flat_map(golden_samples).collect();
+        if golden == "lake-v3" {
+            expect.extend((0..2).flat_map(golden_starts));
+        }
         let check = async |shard: &Shard, expect: &[RecordBatch], moment: &str| {
             let found = all(shard, Table::Samples).await;
             let expect = concat_batches(&Table::Samples.schema(), expect).unwrap();
@@ -119,7 +163,7 @@ async fn samples_of_every_version_are_read_and_written_on() {
         check(&Shard::open_read_only(options(dir.path())).await.unwrap(), &expect, "read only").await;
         let shard = Shard::open(options(dir.path())).await.unwrap();
         check(&shard, &expect, "opened").await;
-        for records in golden_samples(2) {
+        for records in golden_samples(2).into_iter().chain(golden_starts(2)) {
             put(&shard, Table::Samples, records.clone()).await.unwrap();
             expect.push(records);
         }
@@ -128,8 +172,9 @@ async fn samples_of_every_version_are_read_and_written_on() {
         agree(&dir.path().join("lake"));
         shard.compact().await.unwrap();
         assert_eq!(shard.stats().tables[2].lake_files, 1);
-        // Of each of the two series of decimals one row; the others stay doubles.
-        assert_eq!(valid_rows(&dir.path().join("lake/samples"), "value_deltas"), 2, "{golden}");
+        // Of each of the four series of decimals one row; the others stay doubles.
+        assert_eq!(valid_rows(&dir.path().join("lake/samples"), "value_deltas"), 4, "{golden}");
+        assert_eq!(valid_rows(&dir.path().join("lake/samples"), "start_timestamps"), 2, "{golden}");
         check(&shard, &expect, "compacted").await;
         shard.shutdown().await.unwrap();
         check(&Shard::open(options(dir.path())).await.unwrap(), &expect, "opened again").await;
@@ -207,7 +252,7 @@ async fn logs_of_every_version_are_read_and_written_on() {
 /// Whether a commit of the table of samples brought it up to date.
 fn is_upgrade(dir: &Path, version: u64) -> bool {
     let commit = std::fs::read_to_string(dir.join(format!("lake/samples/_delta_log/{version:020}.json"))).unwrap();
-    commit.contains("value_deltas") && commit.contains(r#""tyto.formatVersion":"2""#)
+    commit.contains("value_deltas") && commit.contains(r#""tyto.formatVersion":"3""#)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod rate;
 mod regression;
 pub(super) mod smooth;
 mod sort;
+mod starts;
 mod time;
 
 use lang::promql::Function;
@@ -70,6 +71,9 @@ pub(super) struct Window<'a> {
     pub(super) floats: &'a [f64],
     pub(super) histogram_times: &'a [i64],
     pub(super) histograms: &'a [Arc<NativeHistogram>],
+    /// Since when floats and histograms count; empty when they do not say, or when that is of no interest.
+    pub(super) float_starts: &'a [i64],
+    pub(super) histogram_starts: &'a [i64],
     /// First (excluded) and last (included) millisecond.
     pub(super) start: i64,
     pub(super) end: i64,
@@ -122,7 +126,7 @@ impl Call<'_, '_> {
         for points in ranges.series.iter() {
             self.evaluator.guard.check()?;
             let mut column = Column::absent(self.evaluator.guard, self.grid.len());
-            let windows = Windows::new(points, &ranges);
+            let windows = Windows::new(points, &ranges, self.evaluator.frame.use_starts);
             for (step, at) in self.grid.times().enumerate() {
                 params_at.iter_mut().zip(&params).for_each(|(param, values)| *param = values[step]);
                 let window = windows.window(at);
@@ -152,22 +156,26 @@ struct Windows<'a> {
     points: &'a Points,
     ranges: &'a Ranges,
     metric: &'a str,
+    use_starts: bool,
 }
 
 impl<'a> Windows<'a> {
-    fn new(points: &'a Points, ranges: &'a Ranges) -> Self {
-        Self { points, ranges, metric: points.labels.get("__name__").unwrap_or_default() }
+    fn new(points: &'a Points, ranges: &'a Ranges, use_starts: bool) -> Self {
+        Self { points, ranges, use_starts, metric: points.labels.get("__name__").unwrap_or_default() }
     }
 
     fn window(&self, at: i64) -> Window<'a> {
         let (start, end) = self.ranges.window(at);
         let cut = |times: &[i64]| times.partition_point(|time| *time <= start)..times.partition_point(|time| *time <= end);
         let (floats, histograms) = (cut(&self.points.float_times), cut(&self.points.histogram_times));
+        let starts = self.use_starts;
         Window {
             times: &self.points.float_times[floats.clone()],
-            floats: &self.points.floats[floats],
+            floats: &self.points.floats[floats.clone()],
             histogram_times: &self.points.histogram_times[histograms.clone()],
-            histograms: &self.points.histograms[histograms],
+            histograms: &self.points.histograms[histograms.clone()],
+            float_starts: self.points.float_starts.get(floats).filter(|_| starts).unwrap_or_default(),
+            histogram_starts: self.points.histogram_starts.get(histograms).filter(|_| starts).unwrap_or_default(),
             start,
             end,
             at,

@@ -44,11 +44,13 @@ pub struct PromqlOptions {
     pub lookback: Duration,
     /// The step of a subquery that names none.
     pub subquery_step: Duration,
+    /// Whether rates go by the times since when counters say they count, as Prometheus does with `use-start-timestamps`.
+    pub use_start_timestamps: bool,
 }
 
 impl Default for PromqlOptions {
     fn default() -> Self {
-        Self { lookback: Duration::from_secs(300), subquery_step: Duration::from_secs(60) }
+        Self { lookback: Duration::from_secs(300), subquery_step: Duration::from_secs(60), use_start_timestamps: false }
     }
 }
 
@@ -129,7 +131,8 @@ impl PromqlEngine {
     fn frame(&self, query: Grid, step_ms: i64, lookback: Option<Duration>) -> Frame {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4).max(1);
         let lookback_ms = millis(lookback.unwrap_or(self.options.lookback));
-        Frame { query, step_ms, lookback_ms, subquery_step_ms: millis(self.options.subquery_step) }
+        let Self { options, .. } = self;
+        Frame { query, step_ms, lookback_ms, subquery_step_ms: millis(options.subquery_step), use_starts: options.use_start_timestamps }
     }
 
     /// Reads on the async threads, computes on a blocking one.

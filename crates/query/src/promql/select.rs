@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use lang::promql::ast::{Extent, Selector};
+use model::samples::NO_START;
 use model::{NativeHistogram, Result};
 
 use super::eval::Evaluator;
@@ -44,6 +45,17 @@ pub(super) fn sample_times(evaluator: &Evaluator<'_>, selector: &Selector, grid:
 
 /// The time of each series' newest sample at each step, looked up where `moved` says.
 pub(super) fn times_of(evaluator: &Evaluator<'_>, stored: &[Points], grid: &Grid, moved: impl Fn(i64) -> i64) -> Result<Vec<Series>> {
+    newest_of(evaluator, stored, grid, moved, |_, at| at)
+}
+
+/// A time, in milliseconds, that each series' newest sample gives at each step.
+fn newest_of(
+    evaluator: &Evaluator<'_>,
+    stored: &[Points],
+    grid: &Grid,
+    moved: impl Fn(i64) -> i64,
+    time_ms: impl Fn(&Cursor<'_>, i64) -> i64,
+) -> Result<Vec<Series>> {
     let mut vector = Vec::with_capacity(stored.len());
     for points in stored {
         evaluator.guard.check()?;
@@ -52,7 +64,7 @@ pub(super) fn times_of(evaluator: &Evaluator<'_>, stored: &[Points], grid: &Grid
         let mut column = Column::absent(evaluator.guard, grid.len());
         for (step, time) in grid.times().enumerate() {
             if let Some((at, _)) = cursor.newest(moved(time), evaluator.frame.lookback_ms) {
-                column.set_float(step, at as f64 / 1000.0);
+                column.set_float(step, time_ms(&cursor, at) as f64 / 1000.0);
             }
         }
         if !column.is_absent_everywhere() {
@@ -60,6 +72,17 @@ pub(super) fn times_of(evaluator: &Evaluator<'_>, stored: &[Points], grid: &Grid
         }
     }
     Ok(vector)
+}
+
+/// Since when the samples that [`instant`] finds count, in seconds; 0 for those that do not say.
+pub(super) fn start_times(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Grid) -> Result<Vec<Series>> {
+    let moved = evaluator.frame.resolve(&selector.shift)?;
+    let start = |cursor: &Cursor<'_>, at: i64| {
+        let Points { float_times, float_starts, histogram_times, histogram_starts, .. } = cursor.points;
+        let of = |times: &[i64], starts: &[i64]| times.binary_search(&at).ok().map(|place| starts.get(place).copied().unwrap_or(NO_START));
+        of(histogram_times, histogram_starts).or_else(|| of(float_times, float_starts)).unwrap_or(NO_START)
+    };
+    newest_of(evaluator, &evaluator.loaded.of(&selector.matchers), grid, |time| moved.of(time), start)
 }
 
 /// Looks up ascending times in one pass over the points.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use hashbrown::HashMap;
 use lang::promql::ast::{At, DurationExpr, Expr, Extent, Node, Selector, Shift};
-use model::samples::SamplesView;
+use model::samples::{NO_START, START_TIMESTAMPS, SamplesView};
 use model::{Error, Filter, Labels, Matcher, NativeHistogram, Result, Scan, ScanRequest, Subject, Table, TimeRange};
 
 use super::grid::Grid;
@@ -22,6 +22,7 @@ pub(super) struct Frame {
     pub(super) step_ms: i64,
     pub(super) lookback_ms: i64,
     pub(super) subquery_step_ms: i64,
+    pub(super) use_starts: bool,
 }
 
 impl Frame {
@@ -132,8 +133,9 @@ pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard
     collect(expr, frame.query.start, frame.query.end, frame, &mut wanted)?;
     /// Scans of one query at the same time.
     const SCANS_MAX: usize = 8;
+    let with_starts = frame.use_starts || asks_for_starts(expr);
     let reads = wanted.into_iter().map(|(matchers, times)| async move {
-        let (series, charge) = read(scan, &matchers, &times, guard).await?;
+        let (series, charge) = read(scan, &matchers, &times, with_starts, guard).await?;
         Ok::<_, Error>((matchers, Arc::new(series), charge))
     });
     let read: Vec<_> = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
@@ -145,6 +147,11 @@ pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard
     Ok(loaded)
 }
 
+fn asks_for_starts(expr: &Expr) -> bool {
+    matches!(&expr.node, Node::Call { function, .. } if function.name == "start_timestamp")
+        || expr.children().into_iter().any(asks_for_starts)
+}
+
 fn filter(matcher: &Matcher) -> Filter {
     let subject = match matcher.name.as_str() {
         "__name__" => Subject::Column("name".to_owned()),
@@ -153,13 +160,20 @@ fn filter(matcher: &Matcher) -> Filter {
     Filter { subject, test: scan_test(matcher.op, &matcher.value) }
 }
 
-async fn read(scan: &Arc<dyn Scan>, matchers: &[Matcher], times: &[(i64, i64)], guard: &Guard) -> Result<(Vec<Points>, Charge)> {
+async fn read(
+    scan: &Arc<dyn Scan>,
+    matchers: &[Matcher],
+    times: &[(i64, i64)],
+    with_starts: bool,
+    guard: &Guard,
+) -> Result<(Vec<Points>, Charge)> {
+    let columns = SamplesView::COLUMNS.into_iter().chain(with_starts.then_some(START_TIMESTAMPS));
     let (guard, charge) = (guard.clone(), guard.charge(0));
     let mut decoder = Decoder { first: 0, last: 0, by_id: HashMap::new(), series: Vec::new(), guard, charge };
     for &(first, last) in times {
         let mut request = ScanRequest::new(Table::Samples, TimeRange::of_millis_inclusive(first, last));
         request.filters = matchers.iter().map(filter).collect();
-        request.columns = Some(SamplesView::COLUMNS.map(str::to_owned).to_vec());
+        request.columns = Some(columns.clone().map(str::to_owned).collect());
         (decoder.first, decoder.last) = (first, last);
         decoder = fold(scan.scan(request).await?, decoder, |decoder, batch| decoder.add(batch).map(|()| true)).await?;
     }
@@ -177,11 +191,15 @@ struct Decoder {
     charge: Charge,
 }
 
+#[derive(Default)]
 struct Raw {
     labels: Labels,
     float_times: Vec<i64>,
     floats: Vec<f64>,
-    histograms: Vec<(i64, NativeHistogram)>,
+    /// As many as floats, or none.
+    float_starts: Vec<i64>,
+    /// Time, start and histogram.
+    histograms: Vec<(i64, (i64, NativeHistogram))>,
 }
 
 impl Decoder {
@@ -200,17 +218,22 @@ impl Decoder {
             }
             let place = self.place(&view, row);
             let raw = &mut self.series[place];
-            let floats = view.floats(row)?;
+            let (floats, starts) = (view.floats(row)?, view.starts(row)?);
             let (mut samples, mut bytes) = (range.len(), range.len() * size_of::<(i64, f64)>());
             if floats.is_empty() {
                 let histograms = view.histograms(row)?.into_iter().skip(range.start).take(range.len());
-                for (at, histogram) in times[range.clone()].iter().copied().zip(histograms) {
+                for (index, histogram) in range.clone().zip(histograms) {
                     // Each of its numbers counts.
                     samples += histogram.positive.len() + histogram.negative.len() + histogram.custom_bounds.len();
                     bytes += histogram_bytes(&histogram);
-                    raw.histograms.push((at, histogram));
+                    raw.histograms.push((times[index], (starts.get(index).copied().unwrap_or(NO_START), histogram)));
                 }
             } else {
+                if !starts.is_empty() {
+                    raw.float_starts.resize(raw.floats.len(), NO_START);
+                    raw.float_starts.extend_from_slice(&starts[range.clone()]);
+                    bytes += range.len() * size_of::<i64>();
+                }
                 raw.float_times.extend_from_slice(&times[range.clone()]);
                 raw.floats.extend_from_slice(&floats[range.clone()]);
             }
@@ -235,7 +258,7 @@ impl Decoder {
         places.push(self.series.len());
         let labels = view.label_set(row);
         self.charge.grow(label_bytes(&labels) + size_of::<Raw>() + size_of::<Points>());
-        self.series.push(Raw { labels, float_times: Vec::new(), floats: Vec::new(), histograms: Vec::new() });
+        self.series.push(Raw { labels, ..Raw::default() });
         self.series.len() - 1
     }
 
@@ -250,25 +273,34 @@ impl Raw {
     fn finish(self) -> Points {
         let mut points = Points { labels: self.labels, ..Points::default() };
         let is_stale = |value: &f64| value.to_bits() == STALE_BITS;
+        let mut float_starts = self.float_starts;
+        let has_starts = !float_starts.is_empty();
+        if has_starts {
+            float_starts.resize(self.floats.len(), NO_START);
+        }
         let ascending = self.float_times.is_sorted_by(|a, b| a < b);
         if ascending && !self.floats.iter().any(is_stale) {
-            (points.float_times, points.floats) = (self.float_times, self.floats);
+            (points.float_times, points.floats, points.float_starts) = (self.float_times, self.floats, float_starts);
         } else {
-            for (at, value) in unique(self.float_times.into_iter().zip(self.floats).collect()) {
+            let starts = float_starts.into_iter().chain(std::iter::repeat(NO_START));
+            for (at, (start, value)) in unique(self.float_times.into_iter().zip(starts.zip(self.floats)).collect()) {
                 if is_stale(&value) {
                     points.stale_times.push(at);
                 } else {
                     points.float_times.push(at);
                     points.floats.push(value);
+                    points.float_starts.extend(has_starts.then_some(start));
                 }
             }
         }
-        for (at, histogram) in unique(self.histograms) {
+        let has_starts = self.histograms.iter().any(|(_, (start, _))| *start != NO_START);
+        for (at, (start, histogram)) in unique(self.histograms) {
             if is_stale(&histogram.sum) {
                 points.stale_times.push(at);
             } else {
                 points.histogram_times.push(at);
                 points.histograms.push(Arc::new(histogram));
+                points.histogram_starts.extend(has_starts.then_some(start));
             }
         }
         points.stale_times.sort_unstable();

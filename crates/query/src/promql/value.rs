@@ -224,6 +224,9 @@ pub(super) struct Points {
     pub(super) floats: Vec<f64>,
     pub(super) histogram_times: Vec<i64>,
     pub(super) histograms: Vec<Arc<NativeHistogram>>,
+    /// Since when each float and each histogram counts; empty when none says, or when nobody asked.
+    pub(super) float_starts: Vec<i64>,
+    pub(super) histogram_starts: Vec<i64>,
     /// When the series ended.
     pub(super) stale_times: Vec<i64>,
     /// Of the points of a subquery; those of the store are counted where they are loaded.

@@ -10,7 +10,7 @@ pub(crate) struct Engine(PromqlEngine);
 
 impl Engine {
     pub(crate) fn over(scan: Arc<dyn Scan>) -> Arc<dyn Query> {
-        Arc::new(Self(PromqlEngine::new(scan, PromqlOptions::default())))
+        Arc::new(Self(PromqlEngine::new(scan, PromqlOptions { use_start_timestamps: true, ..PromqlOptions::default() })))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ExportMetricsServiceRequest` to `samples` rows, in the Prometheus model.
 //! `docs/receive.md` tells senders what becomes what.
 
+use model::samples::NO_START;
 use model::{Decoded, Identity, Naming, Table};
 
 use super::delta::{Arrival, DeltaState, Sums};
@@ -11,7 +12,7 @@ use super::value::{Encoder, Owner, Place};
 use super::walk::{Origin, Signal, each, walk};
 use crate::outcome::{Fault, ITEM_BYTES, Outcome, Rules, shortened};
 use crate::protobuf::{Read, Reader};
-use crate::series::{Handle, Metric as Described, SeriesTable};
+use crate::series::{Handle, Metric as Described, SeriesTable, When};
 
 /// Prometheus's marker of a series that ended.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
@@ -116,6 +117,8 @@ impl<'a> Metric<'a> {
 struct Family {
     name: String,
     temporality: Temporality,
+    /// Whether its points count from a start on, and the start that they tell is that of the sum which is stored.
+    has_starts: bool,
 }
 
 impl Signal for Metrics<'_> {
@@ -224,7 +227,8 @@ impl Metrics<'_> {
         // The series of these have names of their own: `h_bucket`.
         let family = if matches!(metric.kind, Kind::Histogram | Kind::Summary) { name.as_str() } else { "" };
         self.table.begin_metric(&Described { kind, unit: &unit, help: &help, family }, &mut self.outcome)?;
-        Ok(Ok(Family { name, temporality }))
+        let has_starts = !matches!(kind, "gauge") && temporality == Temporality::Cumulative;
+        Ok(Ok(Family { name, temporality, has_starts }))
     }
 
     /// The label set of a point, in `self.labels`.
@@ -253,11 +257,13 @@ impl Metrics<'_> {
         if let Err(fault) = self.label(point, origin)? {
             return Ok(Err(fault));
         }
+        let start_ms = if family.has_starts && !point.is_stale() { point.start_ms() } else { NO_START };
+        let when = When { time_ms, start_ms };
         let taken = match kind {
-            Kind::Gauge | Kind::Sum => self.number(family, point, time_ms, at)?,
-            Kind::Histogram => self.histogram(family, point, time_ms, at)?,
-            Kind::Exponential => self.exponential(family, point, time_ms, at)?,
-            Kind::Summary => self.summary(family, point, time_ms)?,
+            Kind::Gauge | Kind::Sum => self.number(family, point, when, at)?,
+            Kind::Histogram => self.histogram(family, point, when, at)?,
+            Kind::Exponential => self.exponential(family, point, when, at)?,
+            Kind::Summary => self.summary(family, point, when)?,
         };
         if taken.is_ok() {
             self.resource.latest_ms = self.resource.latest_ms.max(Some(time_ms));
@@ -265,26 +271,26 @@ impl Metrics<'_> {
         Ok(taken)
     }
 
-    fn number(&mut self, family: &Family, point: &Point<'_>, time_ms: i64, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
+    fn number(&mut self, family: &Family, point: &Point<'_>, when: When, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
         let number = match point.number {
             _ if point.is_stale() => STALE,
             Some(number) if family.temporality == Temporality::Cumulative => number,
             Some(number) => {
                 let mut numbers = vec![number];
-                if let Err(fault) = self.accumulate(family, point, time_ms, &[], &mut numbers) {
+                if let Err(fault) = self.accumulate(family, point, when.time_ms, &[], &mut numbers) {
                     return Ok(Err(fault));
                 }
                 numbers[0]
             }
             None => return Ok(Err(Fault::new("missing_value", "the point has neither asDouble nor asInt: send one"))),
         };
-        let series = self.float(&family.name, time_ms, number)?;
+        let series = self.float(&family.name, when, number)?;
         self.exemplars(point, |_| series, at)?;
         Ok(Ok(()))
     }
 
     /// `_bucket` with cumulative counts under `le`, `_sum` and `_count`.
-    fn histogram(&mut self, family: &Family, point: &Point<'_>, time_ms: i64, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
+    fn histogram(&mut self, family: &Family, point: &Point<'_>, when: When, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
         if let Err(fault) = point.check_buckets() {
             return Ok(Err(fault));
         }
@@ -295,7 +301,7 @@ impl Metrics<'_> {
         if point.is_stale() {
             numbers = vec![STALE; point.bounds.len() + 2];
         }
-        if let Err(fault) = self.accumulate(family, point, time_ms, &point.bounds, &mut numbers) {
+        if let Err(fault) = self.accumulate(family, point, when.time_ms, &point.bounds, &mut numbers) {
             return Ok(Err(fault));
         }
         let (buckets, count_and_sum) = numbers.split_at(point.bounds.len());
@@ -303,17 +309,17 @@ impl Metrics<'_> {
         let mut handles = Vec::with_capacity(buckets.len() + 1);
         let bounds = point.bounds.iter().copied().chain([f64::INFINITY]);
         for (bound, count) in bounds.zip(buckets.iter().chain(&count_and_sum[..1])) {
-            handles.push(self.with_label(&name, "le", bound, time_ms, *count)?);
+            handles.push(self.with_label(&name, "le", bound, when, *count)?);
         }
-        self.float(&format!("{}_count", family.name), time_ms, count_and_sum[0])?;
+        self.float(&format!("{}_count", family.name), when, count_and_sum[0])?;
         if point.sum.is_some() || point.is_stale() {
-            self.float(&format!("{}_sum", family.name), time_ms, count_and_sum[1])?;
+            self.float(&format!("{}_sum", family.name), when, count_and_sum[1])?;
         }
         self.exemplars(point, |value| handles[point.bounds.partition_point(|bound| *bound < value)], at)?;
         Ok(Ok(()))
     }
 
-    fn exponential(&mut self, family: &Family, point: &Point<'_>, time_ms: i64, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
+    fn exponential(&mut self, family: &Family, point: &Point<'_>, when: When, at: &dyn Fn() -> String) -> Read<Result<(), Fault>> {
         let buckets_max = self.rules.limits.buckets_max;
         let mut native = match point.exponential.to_native(buckets_max) {
             Ok(native) => native,
@@ -323,40 +329,40 @@ impl Metrics<'_> {
             (native.count, native.sum) = (STALE, STALE);
         } else if family.temporality == Temporality::Delta {
             let mut sums = Sums::Native(native);
-            if let Err(fault) = self.deltas.accumulate(&self.key(family, &[]), time_ms, &mut sums, self.arrival, buckets_max) {
+            if let Err(fault) = self.deltas.accumulate(&self.key(family, &[]), when.time_ms, &mut sums, self.arrival, buckets_max) {
                 return Ok(Err(fault));
             }
             let Sums::Native(sum) = sums else { unreachable!("a native histogram stays one") };
             native = sum;
         }
         let series = self.table.series(&family.name, self.labels.iter(), &mut self.outcome)?;
-        self.table.histogram(series, time_ms, native, &mut self.outcome)?;
+        self.table.histogram(series, when, native, &mut self.outcome)?;
         self.exemplars(point, |_| series, at)?;
         Ok(Ok(()))
     }
 
     /// A series per quantile, `_sum` and `_count`.
-    fn summary(&mut self, family: &Family, point: &Point<'_>, time_ms: i64) -> Read<Result<(), Fault>> {
+    fn summary(&mut self, family: &Family, point: &Point<'_>, when: When) -> Read<Result<(), Fault>> {
         let fresh = |value: f64| if point.is_stale() { STALE } else { value };
         for (quantile, value) in &point.quantiles {
-            self.with_label(&family.name, "quantile", *quantile, time_ms, fresh(*value))?;
+            self.with_label(&family.name, "quantile", *quantile, when, fresh(*value))?;
         }
-        self.float(&format!("{}_count", family.name), time_ms, fresh(point.count as f64))?;
-        self.float(&format!("{}_sum", family.name), time_ms, fresh(point.sum.unwrap_or_default()))?;
+        self.float(&format!("{}_count", family.name), when, fresh(point.count as f64))?;
+        self.float(&format!("{}_sum", family.name), when, fresh(point.sum.unwrap_or_default()))?;
         Ok(Ok(()))
     }
 
-    fn float(&mut self, name: &str, time_ms: i64, value: f64) -> Read<Handle> {
+    fn float(&mut self, name: &str, when: When, value: f64) -> Read<Handle> {
         let series = self.table.series(name, self.labels.iter(), &mut self.outcome)?;
-        self.table.float(series, time_ms, value, &mut self.outcome)?;
+        self.table.float(series, when, value, &mut self.outcome)?;
         Ok(series)
     }
 
-    fn with_label(&mut self, name: &str, label: &str, bound: f64, time_ms: i64, value: f64) -> Read<Handle> {
+    fn with_label(&mut self, name: &str, label: &str, bound: f64, when: When, value: f64) -> Read<Handle> {
         let bound = if bound == f64::INFINITY { "+Inf".to_owned() } else { bound.to_string() };
         self.with.assign_with(&self.labels, label, &bound);
         let series = self.table.series(name, self.with.iter(), &mut self.outcome)?;
-        self.table.float(series, time_ms, value, &mut self.outcome)?;
+        self.table.float(series, when, value, &mut self.outcome)?;
         Ok(series)
     }
 

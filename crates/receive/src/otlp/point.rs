@@ -52,6 +52,7 @@ const NO_RECORDED_VALUE: u64 = 1;
 /// A data point of any kind; attributes and exemplars still as bytes.
 #[derive(Default)]
 pub(super) struct Point<'a> {
+    start: u64,
     time: u64,
     flags: u64,
     pub(super) attributes: Vec<&'a [u8]>,
@@ -74,6 +75,7 @@ impl<'a> Point<'a> {
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
             match (kind, number) {
+                (_, 2) => point.start = value.fixed64()?,
                 (_, 3) => point.time = value.fixed64()?,
                 (Kind::Gauge | Kind::Sum, 4) => point.number = Some(value.double()?),
                 (Kind::Gauge | Kind::Sum, 5) => later(&mut point.exemplars, value, outcome)?,
@@ -115,6 +117,11 @@ impl<'a> Point<'a> {
             return Err(Fault::new("invalid_timestamp", "timeUnixNano is 0, which means unknown: send the time of the point"));
         }
         rules.time_unix_nano(self.time).map(|time| time / 1_000_000)
+    }
+
+    /// Since when the point counts: 0 when it does not say.
+    pub(super) fn start_ms(&self) -> i64 {
+        (self.start / 1_000_000).cast_signed()
     }
 
     /// One bucket more than bounds, unless there is no recorded value, and bounds that rise.

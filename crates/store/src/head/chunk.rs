@@ -1,5 +1,5 @@
 use model::NativeHistogram;
-use model::samples::Exemplar;
+use model::samples::{Exemplar, NO_START};
 
 use super::floats::Floats;
 
@@ -28,9 +28,18 @@ pub(crate) struct Histograms {
 struct Extras {
     /// What came out of order since [`Chunk::settle`], as it came. Each point put in its place at once would move all behind
     /// it: a thousand late points of a long series would cost a thousand copies of it on the log's one thread.
-    late: Vec<(i64, Point)>,
+    late: Vec<Late>,
     exemplars: Vec<OwnedExemplar>,
     exemplar_bytes: usize,
+    /// Since when points count: from the point with that number on, until the next entry. Nothing is said before the first.
+    starts: Vec<(u32, i64)>,
+}
+
+#[derive(Clone, Debug)]
+struct Late {
+    time_ms: i64,
+    start_ms: i64,
+    point: Point,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +94,17 @@ impl Chunk {
         }
     }
 
+    /// Writes since when each point counts over what was in `starts_ms`: nothing when no point says.
+    pub(crate) fn unpack_starts(&self, starts_ms: &mut Vec<i64>) {
+        starts_ms.clear();
+        let runs = self.extras.as_deref().map_or(&[][..], |extras| &extras.starts);
+        let mut until = runs.iter().skip(1).map(|(from, _)| *from as usize).chain([self.len()]);
+        for (from, start_ms) in runs {
+            starts_ms.resize(*from as usize, NO_START);
+            starts_ms.resize(until.next().expect("as many ends as runs"), *start_ms);
+        }
+    }
+
     pub(crate) fn exemplars(&self) -> &[OwnedExemplar] {
         self.extras.as_deref().map_or(&[], |extras| &extras.exemplars)
     }
@@ -95,7 +115,7 @@ impl Chunk {
             Points::Floats(floats) => floats.bytes(),
             Points::Histograms(histograms) => histograms.bytes,
         };
-        points + self.extras.as_ref().map_or(0, |extras| size_of::<Extras>() + extras.exemplar_bytes)
+        points + self.extras.as_ref().map_or(0, |extras| extras.bytes())
     }
 
     /// The first and last instant of the points, of the exemplars where there is no point.
@@ -113,32 +133,40 @@ impl Chunk {
         }
     }
 
-    /// Adds a float. One at an instant that is there already replaces it; a late one goes to its place, and both only once
-    /// [`Self::settle`] is called.
+    /// Adds a float and since when it counts. One at an instant that is there already replaces it; a late one goes to its
+    /// place, and both only once [`Self::settle`] is called.
     #[inline]
-    pub(crate) fn float(&mut self, time_ms: i64, value: f64) {
+    pub(crate) fn float(&mut self, time_ms: i64, value: f64, start_ms: i64) {
         let Points::Floats(floats) = &mut self.points else { unreachable!("the key says which kind of points a series has") };
         let after = floats.last_ms().is_none_or(|last| last < time_ms);
-        match &mut self.extras {
-            // While late ones wait, nothing comes after all others: of one instant the point that came last stays.
-            Some(extras) if !after || !extras.late.is_empty() => extras.late.push((time_ms, Point::Float(value))),
-            None if !after => self.extras.insert(Box::default()).late.push((time_ms, Point::Float(value))),
-            _ => floats.push(time_ms, value),
+        if after && start_ms == NO_START && self.extras.is_none() {
+            return floats.push(time_ms, value);
+        }
+        let extras = self.extras.get_or_insert_default();
+        // While late ones wait, nothing comes after all others: of one instant the point that came last stays.
+        match after && extras.late.is_empty() {
+            true => {
+                extras.start(floats.len(), start_ms);
+                floats.push(time_ms, value);
+            }
+            false => extras.late.push(Late { time_ms, start_ms, point: Point::Float(value) }),
         }
     }
 
     /// Adds a histogram, as [`Self::float`].
-    pub(crate) fn histogram(&mut self, time_ms: i64, histogram: NativeHistogram) {
+    pub(crate) fn histogram(&mut self, time_ms: i64, histogram: NativeHistogram, start_ms: i64) {
         let after = self.is_settled() && self.points_range_ms().is_none_or(|(_, last)| last < time_ms);
         let Points::Histograms(held) = &mut self.points else { unreachable!("the key says which kind of points a series has") };
-        match after {
-            true => {
-                held.times_ms.push(time_ms);
-                held.bytes += histogram_bytes(&histogram);
-                held.values.push(histogram);
-            }
-            false => self.extras.get_or_insert_default().late.push((time_ms, Point::Histogram(histogram))),
+        if !after {
+            let late = Late { time_ms, start_ms, point: Point::Histogram(histogram) };
+            return self.extras.get_or_insert_default().late.push(late);
         }
+        if start_ms != NO_START || self.extras.is_some() {
+            self.extras.get_or_insert_default().start(held.values.len(), start_ms);
+        }
+        held.times_ms.push(time_ms);
+        held.bytes += histogram_bytes(&histogram);
+        held.values.push(histogram);
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -147,23 +175,36 @@ impl Chunk {
 
     /// Brings late points to their places, all in one pass.
     pub(crate) fn settle(&mut self) {
+        let mut starts_ms = Vec::new();
+        self.unpack_starts(&mut starts_ms);
+        starts_ms.resize(self.len(), NO_START);
         let Some(extras) = &mut self.extras else { return };
         let mut late = std::mem::take(&mut extras.late);
-        late.sort_by_key(|(time, _)| *time);
+        late.sort_by_key(|late| late.time_ms);
+        extras.starts.clear();
         match &mut self.points {
             Points::Floats(floats) => {
-                let (mut times_ms, mut values): (Vec<_>, Vec<_>) = floats.iter().unzip();
-                merge(&mut times_ms, &mut values, late, |point| if let Point::Float(value) = point { Some(value) } else { None });
+                let (mut times_ms, values): (Vec<_>, Vec<_>) = floats.iter().unzip();
+                let mut points: Vec<_> = values.into_iter().zip(starts_ms).collect();
+                merge(&mut times_ms, &mut points, late, |point| if let Point::Float(value) = point { Some(value) } else { None });
                 *floats = Floats::default();
-                times_ms.into_iter().zip(values).for_each(|(time, value)| floats.push(time, value));
+                for (time_ms, (value, start_ms)) in times_ms.into_iter().zip(points) {
+                    extras.start(floats.len(), start_ms);
+                    floats.push(time_ms, value);
+                }
             }
             Points::Histograms(held) => {
                 let take = |point| if let Point::Histogram(value) = point { Some(value) } else { None };
-                merge(&mut held.times_ms, &mut held.values, late, take);
-                held.bytes = held.values.iter().map(histogram_bytes).sum();
+                let mut points: Vec<_> = std::mem::take(&mut held.values).into_iter().zip(starts_ms).collect();
+                merge(&mut held.times_ms, &mut points, late, take);
+                held.bytes = points.iter().map(|(histogram, _)| histogram_bytes(histogram)).sum();
+                for (at, (histogram, start_ms)) in points.into_iter().enumerate() {
+                    extras.start(at, start_ms);
+                    held.values.push(histogram);
+                }
             }
         }
-        if extras.exemplars.is_empty() {
+        if extras.exemplars.is_empty() && extras.starts.is_empty() {
             self.extras = None;
         }
     }
@@ -188,24 +229,37 @@ impl Chunk {
     }
 }
 
-/// Merges sorted late points into the held ones. Of one instant the last late point stays.
-fn merge<P>(times: &mut Vec<i64>, points: &mut Vec<P>, late: Vec<(i64, Point)>, take: impl Fn(Point) -> Option<P>) {
-    let Some(&(first, _)) = late.first() else { return };
+impl Extras {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.exemplar_bytes + self.starts.capacity() * size_of::<(u32, i64)>()
+    }
+
+    /// Notes since when the point counts that comes next, which has that number.
+    fn start(&mut self, number: usize, start_ms: i64) {
+        if self.starts.last().map_or(NO_START, |(_, start_ms)| *start_ms) != start_ms {
+            self.starts.push((u32::try_from(number).expect("head_bytes_max allows fewer points"), start_ms));
+        }
+    }
+}
+
+/// Merges sorted late points into the held ones, each with its start. Of one instant the last late point stays.
+fn merge<P>(times: &mut Vec<i64>, points: &mut Vec<(P, i64)>, late: Vec<Late>, take: impl Fn(Point) -> Option<P>) {
+    let Some(first) = late.first().map(|late| late.time_ms) else { return };
     let from = times.partition_point(|&time| time < first);
     let mut behind = times.split_off(from).into_iter().zip(points.split_off(from)).peekable();
-    for (time, point) in late {
-        while let Some((held_time, held)) = behind.next_if(|(held, _)| *held < time) {
+    for Late { time_ms, start_ms, point } in late {
+        while let Some((held_time, held)) = behind.next_if(|(held, _)| *held < time_ms) {
             times.push(held_time);
             points.push(held);
         }
         // The held point of this instant is replaced.
-        behind.next_if(|(held, _)| *held == time);
+        behind.next_if(|(held, _)| *held == time_ms);
         let Some(point) = take(point) else { unreachable!("late points are of the chunk's kind") };
         match times.last() {
-            Some(&last) if last == time => *points.last_mut().expect("as many points as times") = point,
+            Some(&last) if last == time_ms => *points.last_mut().expect("as many points as times") = (point, start_ms),
             _ => {
-                times.push(time);
-                points.push(point);
+                times.push(time_ms);
+                points.push((point, start_ms));
             }
         }
     }
@@ -267,7 +321,7 @@ mod tests {
     use super::*;
 
     fn push(chunk: &mut Chunk, points: &[(i64, f64)]) {
-        points.iter().for_each(|&(time, value)| chunk.float(time, value));
+        points.iter().for_each(|&(time, value)| chunk.float(time, value, NO_START));
     }
 
     #[test]
@@ -289,12 +343,40 @@ mod tests {
     }
 
     #[test]
+    fn starts_follow_their_points() {
+        let starts = |chunk: &Chunk| {
+            let mut starts = Vec::new();
+            chunk.unpack_starts(&mut starts);
+            starts
+        };
+        let mut chunk = Chunk::new(false);
+        push(&mut chunk, &[(10, 1.0), (20, 2.0)]);
+        assert!(starts(&chunk).is_empty());
+        [(30, 5), (40, 5), (50, NO_START)].into_iter().for_each(|(time, start)| chunk.float(time, 0.0, start));
+        assert_eq!(starts(&chunk), [0, 0, 5, 5, 0]);
+        // One that is replaced, one between, one with nothing to tell where something was told.
+        [(20, 19), (35, 34), (40, NO_START)].into_iter().for_each(|(time, start)| chunk.float(time, 9.0, start));
+        chunk.settle();
+        assert_eq!(starts(&chunk), [0, 19, 5, 34, 0, 0]);
+        [(10, 0), (20, 0), (30, 0), (35, 0)].into_iter().for_each(|(time, start)| chunk.float(time, 9.0, start));
+        chunk.settle();
+        assert!(starts(&chunk).is_empty() && chunk.extras.is_none());
+
+        let mut chunk = Chunk::new(true);
+        [(20, 10), (40, 20), (30, 10), (10, NO_START)]
+            .into_iter()
+            .for_each(|(time, start)| chunk.histogram(time, NativeHistogram::default(), start));
+        chunk.settle();
+        assert_eq!(starts(&chunk), [0, 10, 10, 20]);
+    }
+
+    #[test]
     fn a_histogram_is_counted_by_its_buckets() {
         let mut chunk = Chunk::new(true);
         let histogram = |buckets: i32| NativeHistogram { positive: (0..buckets).map(|at| (at, 1.0)).collect(), ..Default::default() };
-        chunk.histogram(1, histogram(160));
+        chunk.histogram(1, histogram(160), NO_START);
         assert!(chunk.bytes() >= 160 * 16);
-        chunk.histogram(1, histogram(1));
+        chunk.histogram(1, histogram(1), NO_START);
         chunk.settle();
         assert!(chunk.len() == 1 && chunk.bytes() < 1000, "the smaller one has replaced it: {}", chunk.bytes());
     }

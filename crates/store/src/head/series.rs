@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
-use model::samples::{SamplesBuilder, SamplesView};
+use model::samples::{NO_START, SamplesBuilder, SamplesView};
 use model::schema::column;
 use model::{KnownSeries, Result};
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -110,7 +110,8 @@ impl SeriesHead {
         find: &mut dyn FnMut() -> KnownSeries,
         unsettled: &mut Unsettled,
     ) -> Result<KnownSeries> {
-        let (times, values) = (view.timestamps(row)?, view.floats(row)?);
+        let (times, values, starts) = (view.timestamps(row)?, view.floats(row)?, view.starts(row)?);
+        let start = |at: usize| starts.get(at).copied().unwrap_or(NO_START);
         let times = &times[..times.len().min(values.len().max(histograms.len()))];
         let mut exemplars = 0;
         view.for_each_exemplar(row, |_| exemplars += 1)?;
@@ -120,8 +121,8 @@ impl SeriesHead {
         let series = find();
         let at = self.place(series.slot, !histograms.is_empty());
         self.change(at, unsettled, |chunk| match histograms.is_empty() {
-            true => times.iter().zip(values).for_each(|(&time, &value)| chunk.float(time, value)),
-            false => times.iter().zip(histograms).for_each(|(&time, histogram)| chunk.histogram(time, histogram)),
+            true => (0..times.len()).for_each(|at| chunk.float(times[at], values[at], start(at))),
+            false => times.iter().zip(histograms).enumerate().for_each(|(at, (&time, point))| chunk.histogram(time, point, start(at))),
         });
         if exemplars > 0 {
             let exemplars_max = if self.unbounded { usize::MAX } else { EXEMPLARS_PER_SERIES_MAX };
@@ -141,7 +142,7 @@ impl SeriesHead {
         let mut unsettled = Unsettled::default();
         for (slot, time_ms, value) in points {
             let at = self.place(slot, false);
-            self.change(at, &mut unsettled, |chunk| chunk.float(time_ms, value));
+            self.change(at, &mut unsettled, |chunk| chunk.float(time_ms, value, NO_START));
         }
         self.settle(unsettled);
     }

@@ -65,6 +65,7 @@ struct Rows {
     /// Of the series at hand, unpacked.
     times_ms: Vec<i64>,
     values: Vec<f64>,
+    starts_ms: Vec<i64>,
 }
 
 impl Rows {
@@ -80,6 +81,7 @@ impl Rows {
                 &unpacked
             }
         };
+        chunk.unpack_starts(&mut self.starts_ms);
         // A series whose points are elsewhere has one row for its exemplars.
         for start in (0..times.len().max(1)).step_by(chunk_points_max.max(1)) {
             let range = start..times.len().min(start + chunk_points_max.max(1));
@@ -87,6 +89,7 @@ impl Rows {
                 None => self.builder.floats(&times[range.clone()], &values[range.clone()]),
                 Some(histograms) => range.clone().for_each(|index| self.builder.histogram(times[index], &histograms.values[index])),
             }
+            self.builder.starts(self.starts_ms.get(range.clone()).unwrap_or_default());
             // Exemplars go with the row of their time; the last row takes what is left.
             let until = times.get(range.end).copied().unwrap_or(i64::MAX);
             let here = exemplars.partition_point(|exemplar| until == i64::MAX || exemplar.timestamp_ms() < until);

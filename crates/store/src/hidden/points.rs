@@ -30,9 +30,9 @@ pub(super) fn cut(records: RecordBatch, touched: &[bool], stays: impl Fn(usize, 
     let mut columns = records.columns().to_vec();
     for (array, field) in columns.iter_mut().zip(records.schema_ref().fields()) {
         match field.name().as_str() {
-            "timestamps" | "values" | "histograms" => {
+            "timestamps" | "start_timestamps" | "values" | "histograms" => {
                 let list: &ListArray = array.as_list();
-                // A row has values or histograms; the list of the other kind is empty.
+                // A row has values or histograms, and perhaps starts; the other lists are empty.
                 let of_row = |row: usize, at: usize, length: usize| length != kept[row].len() || kept[row][at];
                 *array = filter_list(list, of_row)?;
             }

@@ -393,7 +393,8 @@ impl LakeTable {
 fn format_version(table: Table) -> u32 {
     match table {
         Table::Spans => 1,
-        Table::Logs | Table::Samples => 2,
+        Table::Logs => 2,
+        Table::Samples => 3,
     }
 }
 

@@ -6,6 +6,7 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
+use model::samples::START_TIMESTAMPS;
 use model::schema::column;
 use model::{AttributesView, Error, Result, Table};
 use parquet::arrow::ArrowWriter;
@@ -277,6 +278,7 @@ fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Resu
                     builder.set_column_dictionary_enabled(split.clone(), false).set_column_encoding(split, Encoding::BYTE_STREAM_SPLIT);
             }
             builder = packed(builder, timestamps);
+            builder = packed(builder, nested(&[START_TIMESTAMPS, "list", "element"]));
         }
     }
     Ok(builder.build())

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{BooleanArray, Int64Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Schema};
 use model::schema::column;
 use model::{Order, Result, Subject, Table};
@@ -182,12 +182,13 @@ impl Group {
             if trims {
                 records = plan.hidden.trim(records)?.0;
             }
-            let columns = schema.fields().iter().map(|field| {
-                let array = records.column_by_name(field.name()).cloned();
-                array.ok_or_else(|| model::Error::internal(format!("cannot find column {:?} in a lake file", field.name())))
+            let columns = schema.fields().iter().map(|field| match records.column_by_name(field.name()) {
+                Some(array) => array.clone(),
+                // The file is older than the column.
+                None => new_null_array(field.data_type(), records.num_rows()),
             });
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
-            Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<_>>()?, &options)?)
+            Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)?)
         })))
     }
 

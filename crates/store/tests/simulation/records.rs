@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use futures::TryStreamExt;
 use model::logs::{LogRow, LogsBuilder};
-use model::samples::{SamplesBuilder, SamplesView, SeriesRow};
+use model::samples::{NO_START, SamplesBuilder, SamplesView, SeriesRow};
 use model::schema::column;
 use model::spans::{SpanRow, SpansBuilder};
 use model::{Attributes, KnownPoints, KnownSeries, Order, Scan, ScanRequest, Table, TimeRange};
@@ -95,6 +95,7 @@ fn samples(batch: &Batch, known: &Known, points: &mut KnownPoints, series: &mut 
             return;
         }
         builder.float(time, value);
+        builder.start(if time % 2 == 0 { time - 1 } else { NO_START });
         builder.push_series(&SeriesRow { name, kind: "gauge", ..SeriesRow::default() }, [("sender", sender)].into_iter());
         series.push(key);
     };
@@ -163,9 +164,15 @@ fn points(records: &RecordBatch, found: &mut Found) -> model::Result<()> {
             CONTESTED => found.contested.extend(points.map(|(&time, &value)| (time, value as u64))),
             "points" => {
                 let sender = view.labels.get(row, "sender").unwrap_or_default();
-                found.records.extend(
-                    points.map(|(time, value)| Record { key: format!("{sender}-{}-{}", time / 10, time % 10), value: value.to_string() }),
-                );
+                // A start is told with points of series that were not known, and then it is this one.
+                let starts = view.starts(row)?.iter().copied().chain(std::iter::repeat(NO_START));
+                let mine = |(time, start): (i64, i64)| start == NO_START || (time % 2 == 0 && start == time - 1);
+                let value =
+                    |(&time, value): (&i64, &f64), start| if mine((time, start)) { value.to_string() } else { format!("start {start}") };
+                found.records.extend(points.zip(starts).map(|(point, start)| Record {
+                    key: format!("{sender}-{}-{}", point.0 / 10, point.0 % 10),
+                    value: value(point, start),
+                }));
             }
             _ => {}
         }

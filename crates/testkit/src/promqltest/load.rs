@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use model::samples::{SamplesBuilder, SeriesRow};
+use model::samples::{NO_START, SamplesBuilder, SeriesRow};
 use model::{Labels, NativeHistogram};
 
 use super::script::Load;
@@ -10,34 +10,42 @@ use super::series::{Item, Line};
 /// The canonical batches of a `load`.
 pub(super) fn batches(load: &Load) -> Result<Vec<RecordBatch>, String> {
     let mut builder = SamplesBuilder::default();
-    for line in &load.lines {
-        push(&mut builder, &line.labels, &line.items, load.interval_ms);
+    for line in load.lines.iter().filter(|line| !line.is_starts) {
+        let starts = load.lines.iter().find(|other| other.is_starts && other.labels == line.labels);
+        let starts = starts.map_or(&[][..], |line| &line.items);
+        push(&mut builder, &line.labels, &line.items, starts, load.interval_ms);
     }
     if load.with_nhcb {
         for (labels, items) in with_custom_bounds(&load.lines)? {
-            push(&mut builder, &labels, &items, load.interval_ms);
+            push(&mut builder, &labels, &items, &[], load.interval_ms);
         }
     }
     Ok(vec![builder.finish()])
 }
 
 /// Floats and histograms of a series are two rows.
-fn push(builder: &mut SamplesBuilder, labels: &Labels, items: &[Item], interval_ms: i64) {
+fn push(builder: &mut SamplesBuilder, labels: &Labels, items: &[Item], starts: &[Item], interval_ms: i64) {
     let name = labels.get("__name__").unwrap_or_default();
     let pairs: Vec<(&str, &str)> = labels.iter().filter(|(name, _)| *name != "__name__").collect();
     let row = SeriesRow { name, ..SeriesRow::default() };
-    let timed = || (0i64..).map(|index| index * interval_ms).zip(items);
-    for (at, item) in timed() {
+    let timed = || (0i64..).map(|index| index * interval_ms).zip(items).zip(0..);
+    let start = |at: i64, index: usize| match starts.get(index) {
+        Some(Item::Float(seconds)) => at + (seconds * 1000.0).round() as i64,
+        _ => NO_START,
+    };
+    for ((at, item), index) in timed() {
         if let Item::Float(value) = item {
             builder.float(at, *value);
+            builder.start(start(at, index));
         }
     }
     if builder.row_points() > 0 {
         builder.push_series(&row, pairs.iter().copied());
     }
-    for (at, item) in timed() {
+    for ((at, item), index) in timed() {
         if let Item::Histogram(histogram) = item {
             builder.histogram(at, histogram);
+            builder.start(start(at, index));
         }
     }
     if builder.row_points() > 0 {
@@ -63,7 +71,7 @@ fn float(items: &[Item], at: usize) -> Option<f64> {
 /// Classic histograms as native ones whose bounds are the buckets'.
 fn with_custom_bounds(lines: &[Line]) -> Result<Vec<(Labels, Vec<Item>)>, String> {
     let mut classics: BTreeMap<Labels, Classic<'_>> = BTreeMap::new();
-    for line in lines {
+    for line in lines.iter().filter(|line| !line.is_starts) {
         let name = line.labels.get("__name__").unwrap_or_default();
         let Some((base, part)) = ["_bucket", "_sum", "_count"].iter().find_map(|part| Some((name.strip_suffix(part)?, *part))) else {
             continue;

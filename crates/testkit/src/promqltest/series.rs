@@ -9,10 +9,11 @@ pub(super) enum Item {
     Histogram(Box<NativeHistogram>),
 }
 
-/// `name{labels} values`.
+/// `name{labels} values`, or with `@st` behind the labels since when its points count, in seconds from their own times.
 pub(super) struct Line {
     pub(super) labels: Labels,
     pub(super) items: Vec<Item>,
+    pub(super) is_starts: bool,
 }
 
 /// A staleness mark, as `stale` writes it.
@@ -20,20 +21,18 @@ const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 pub(super) fn parse_line(text: &str) -> Result<Line, String> {
     let (labels, rest) = parse_series(text)?;
-    if rest.starts_with("@st") {
-        return Err("start timestamps are not stored".to_owned());
-    }
+    let starts = rest.strip_prefix("@st");
     let mut items = Vec::new();
-    let mut rest = rest.trim_start();
+    let mut rest = starts.unwrap_or(rest).trim_start();
     while !rest.is_empty() && !rest.starts_with('#') {
         rest = sequence(rest, &mut items)?.trim_start();
     }
-    Ok(Line { labels, items })
+    Ok(Line { labels, items, is_starts: starts.is_some() })
 }
 
 fn parse_series(text: &str) -> Result<(Labels, &str), String> {
     let mut pairs: Vec<(String, String)> = Vec::new();
-    let name_end = text.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(text.len());
+    let name_end = text.find(|c: char| c == '{' || c == '@' || c.is_whitespace()).unwrap_or(text.len());
     if name_end > 0 {
         pairs.push(("__name__".to_owned(), text[..name_end].to_owned()));
     }

@@ -1,8 +1,10 @@
 use model::NativeHistogram;
+use model::samples::NO_START;
 
 use super::super::histogram;
 use super::super::notes::named as for_metric;
 use super::super::value::Cell;
+use super::starts::Starts;
 use super::{Call, OverWindow, Window};
 
 pub(super) fn named(name: &str) -> Option<OverWindow> {
@@ -23,21 +25,44 @@ fn extrapolated(call: &Call<'_, '_>, window: &Window<'_>, counter: bool, per_sec
     if mixed(call, window) {
         return None;
     }
+    let (starts, times) = match window.histogram_times.is_empty() {
+        true => (Starts::new(window.times, window.float_starts), window.times),
+        false => (Starts::new(window.histogram_times, window.histogram_starts), window.histogram_times),
+    };
+    let starts = if counter { starts } else { Starts::NONE };
+    if starts.overlap() {
+        let what = format!("sample has start time that overlaps with previous sample timestamp for metric {:?}", window.metric);
+        call.evaluator.notes.warn(call.input(), what);
+    }
+    let zero = starts.zero(window.start);
     if window.histogram_times.is_empty() {
         let first = *window.floats.first()?;
         if counter {
             warn_name(call, window.metric);
         }
-        let grown = float_growth(window.floats, counter)?;
-        let factor = factor(window, window.times, counter.then_some((first, grown)), per_second)?;
+        let grown = match zero {
+            Some(_) => first + float_growth(window.floats, counter, starts).unwrap_or(0.0),
+            None => float_growth(window.floats, counter, starts)?,
+        };
+        let factor = factor(window, times, zero, counter.then_some((first, grown)), per_second)?;
         return Some(Cell::Float(grown * factor));
     }
-    let grown = histogram_growth(call, window, counter)?;
-    let factor = factor(window, window.histogram_times, counter.then_some((window.histograms.first()?.count, grown.count)), per_second)?;
+    let first = window.histograms.first()?;
+    let grown = match zero {
+        Some(_) if window.histograms.len() == 1 => histogram_from_zero(first),
+        Some(_) => histogram::combine(&histogram_growth(call, window, counter)?, &histogram_from_zero(first), 1.0)?.histogram,
+        None => histogram_growth(call, window, counter)?,
+    };
+    let factor = factor(window, times, zero, counter.then_some((first.count, grown.count)), per_second)?;
     Some(Cell::of_histogram(histogram::scaled(&grown, factor)))
 }
 
-pub(super) fn float_growth(floats: &[f64], counter: bool) -> Option<f64> {
+/// The growth from nothing to this.
+fn histogram_from_zero(histogram: &NativeHistogram) -> NativeHistogram {
+    NativeHistogram { reset_hint: histogram::HINT_GAUGE, ..histogram.clone() }
+}
+
+pub(super) fn float_growth(floats: &[f64], counter: bool, starts: Starts<'_>) -> Option<f64> {
     let (first, last) = (floats.first()?, floats.last()?);
     if floats.len() < 2 {
         return None;
@@ -45,8 +70,8 @@ pub(super) fn float_growth(floats: &[f64], counter: bool) -> Option<f64> {
     let mut grown = last - first;
     if counter {
         // What was counted before a reset comes on top.
-        for pair in floats.windows(2) {
-            if pair[1] < pair[0] {
+        for (at, pair) in (1..).zip(floats.windows(2)) {
+            if pair[1] < pair[0] || starts.is_reset(at) {
                 grown += pair[0];
             }
         }
@@ -54,16 +79,17 @@ pub(super) fn float_growth(floats: &[f64], counter: bool) -> Option<f64> {
     Some(grown)
 }
 
-/// How much a growth between first and last sample is stretched. A counter is not stretched below zero.
-fn factor(window: &Window<'_>, times: &[i64], counter: Option<(f64, f64)>, per_second: bool) -> Option<f64> {
+/// How much a growth between first and last sample is stretched. A counter is not stretched below zero; one that was zero at
+/// a known time is not stretched to the left at all.
+fn factor(window: &Window<'_>, times: &[i64], zero: Option<i64>, counter: Option<(f64, f64)>, per_second: bool) -> Option<f64> {
     let (first, last) = (*times.first()?, *times.last()?);
-    if times.len() < 2 {
+    if times.len() < 2 && zero.is_none() {
         return None;
     }
     let seconds = |millis: i64| millis as f64 / 1000.0;
     let (mut to_start, mut to_end) = (seconds(first - window.start), seconds(window.end - last));
-    let sampled = seconds(last - first);
-    let between = sampled / (times.len() - 1) as f64;
+    let mut sampled = seconds(last - first);
+    let between = sampled / (times.len() - 1).max(1) as f64;
     let threshold = between * 1.1;
     if to_start >= threshold {
         to_start = between / 2.0;
@@ -77,6 +103,9 @@ fn factor(window: &Window<'_>, times: &[i64], counter: Option<(f64, f64)>, per_s
     if to_end >= threshold {
         to_end = between / 2.0;
     }
+    if let Some(zero) = zero {
+        (sampled, to_start) = (seconds(last - zero), 0.0);
+    }
     let mut factor = (sampled + to_start + to_end) / sampled;
     if per_second {
         factor /= seconds(window.range_ms);
@@ -86,7 +115,7 @@ fn factor(window: &Window<'_>, times: &[i64], counter: Option<(f64, f64)>, per_s
 
 pub(super) fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter: bool) -> Option<NativeHistogram> {
     let (notes, input) = (call.evaluator.notes, call.input());
-    let histograms = window.histograms;
+    let (histograms, starts) = (window.histograms, Starts::new(window.histogram_times, window.histogram_starts));
     let (first, last) = (histograms.first()?, histograms.last()?);
     if histograms.len() < 2 {
         return None;
@@ -100,7 +129,8 @@ pub(super) fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter
     }
     // The first sample's buckets do not matter when the counter starts anew right after it.
     let custom = |histogram: &NativeHistogram| histogram.schema == histogram::CUSTOM;
-    let restarted = counter && histogram::is_reset(first, &histograms[1]);
+    let is_reset = |at: usize| histogram::is_reset(&histograms[at - 1], &histograms[at]) || starts.is_reset(at);
+    let restarted = counter && is_reset(1);
     if histograms[usize::from(restarted)..].iter().any(|histogram| custom(histogram) != custom(last)) {
         let what = "vector contains a mix of histograms with exponential and custom buckets schemas";
         notes.warn(input, for_metric(what, window.metric));
@@ -113,12 +143,10 @@ pub(super) fn histogram_growth(call: &Call<'_, '_>, window: &Window<'_>, counter
     };
     reconciled |= grown.bounds_reconciled;
     if counter {
-        for (index, pair) in histograms.windows(2).enumerate() {
-            if histogram::is_reset(&pair[0], &pair[1]) && index > 0 {
-                let next = histogram::combine(&grown.histogram, &pair[0], 1.0)?;
-                reconciled |= next.bounds_reconciled;
-                grown.histogram = next.histogram;
-            }
+        for at in (2..histograms.len()).filter(|&at| is_reset(at)) {
+            let next = histogram::combine(&grown.histogram, &histograms[at - 1], 1.0)?;
+            reconciled |= next.bounds_reconciled;
+            grown.histogram = next.histogram;
         }
     }
     if reconciled {
@@ -164,29 +192,44 @@ fn last_two(call: &Call<'_, '_>, window: &Window<'_>, rate: bool) -> Option<Cell
             warn_name(call, window.metric);
         }
         let (first, second) = (window.floats[floats - 2], window.floats[floats - 1]);
-        let grown = if rate && second < first { second } else { second - first };
+        let restarted = second < first || Starts::new(window.times, window.float_starts).is_reset(floats - 1);
+        let grown = if rate && restarted { second } else { second - first };
         return Some(Cell::Float(if rate { grown / seconds } else { grown }));
     }
     let (first, second) = (&window.histograms[histograms - 2], &window.histograms[histograms - 1]);
-    let pair = Window { histograms: &window.histograms[histograms - 2..], ..*window };
+    let pair = Window {
+        histograms: &window.histograms[histograms - 2..],
+        histogram_times: &window.histogram_times[histograms - 2..],
+        histogram_starts: window.histogram_starts.get(histograms - 2..).unwrap_or_default(),
+        ..*window
+    };
     let grown = histogram_growth(call, &pair, rate)?;
-    let mut grown = if rate && histogram::is_reset(first, second) { (**second).clone() } else { grown };
+    let restarted = histogram::is_reset(first, second) || Starts::new(pair.histogram_times, pair.histogram_starts).is_reset(1);
+    let mut grown = if rate && restarted { (**second).clone() } else { grown };
     grown.reset_hint = histogram::HINT_GAUGE;
     Some(Cell::of_histogram(if rate { histogram::divided(&grown, seconds) } else { grown }))
 }
 
-/// The samples of both kinds in order of time.
-fn in_order(window: &Window<'_>) -> Vec<Cell> {
-    let mut cells: Vec<(i64, Cell)> = window.times.iter().zip(window.floats).map(|(at, value)| (*at, Cell::Float(*value))).collect();
-    cells.extend(window.histogram_times.iter().zip(window.histograms).map(|(at, histogram)| (*at, Cell::Histogram(histogram.clone()))));
-    cells.sort_by_key(|(at, _)| *at);
-    cells.into_iter().map(|(_, cell)| cell).collect()
+/// The samples of both kinds in order of time, with their times and starts.
+fn in_order(window: &Window<'_>) -> Vec<(i64, i64, Cell)> {
+    let start = |starts: &[i64], at: usize| starts.get(at).copied().unwrap_or(NO_START);
+    let floats = window.times.iter().zip(window.floats).enumerate();
+    let histograms = window.histogram_times.iter().zip(window.histograms).enumerate();
+    let mut cells: Vec<(i64, i64, Cell)> =
+        floats.map(|(at, (time, value))| (*time, start(window.float_starts, at), Cell::Float(*value))).collect();
+    cells.extend(histograms.map(|(at, (time, value))| (*time, start(window.histogram_starts, at), Cell::Histogram(value.clone()))));
+    cells.sort_by_key(|(time, ..)| *time);
+    cells
+}
+
+fn cells(window: &Window<'_>) -> Vec<Cell> {
+    in_order(window).into_iter().map(|(.., cell)| cell).collect()
 }
 
 fn changes(window: &Window<'_>) -> f64 {
     match window.histogram_times.is_empty() {
         true => window.floats.windows(2).filter(|pair| differ(pair[0], pair[1])).count() as f64,
-        false => count_changes(&in_order(window)),
+        false => count_changes(&cells(window)),
     }
 }
 
@@ -204,17 +247,25 @@ pub(super) fn count_changes(cells: &[Cell]) -> f64 {
 }
 
 fn resets(window: &Window<'_>) -> f64 {
-    match window.histogram_times.is_empty() {
-        true => window.floats.windows(2).filter(|pair| pair[1] < pair[0]).count() as f64,
-        false => count_resets(&in_order(window)),
+    if window.histogram_times.is_empty() {
+        let starts = Starts::new(window.times, window.float_starts);
+        return (1..).zip(window.floats.windows(2)).filter(|(at, pair)| pair[1] < pair[0] || starts.is_reset(*at)).count() as f64;
+    }
+    let samples = in_order(window);
+    let (times, starts): (Vec<_>, Vec<_>) = samples.iter().map(|(time, start, _)| (*time, *start)).unzip();
+    let starts = Starts::new(&times, &starts);
+    let is_reset = |(at, pair): &(usize, &[(i64, i64, Cell)])| is_reset(&pair[0].2, &pair[1].2) || starts.is_reset(*at);
+    (1..).zip(samples.windows(2)).filter(is_reset).count() as f64
+}
+
+fn is_reset(before: &Cell, after: &Cell) -> bool {
+    match (before, after) {
+        (Cell::Float(before), Cell::Float(after)) => after < before,
+        (Cell::Histogram(before), Cell::Histogram(after)) => histogram::is_reset(before, after),
+        _ => true,
     }
 }
 
 pub(super) fn count_resets(cells: &[Cell]) -> f64 {
-    let reset = |pair: &&[Cell]| match (&pair[0], &pair[1]) {
-        (Cell::Float(a), Cell::Float(b)) => b < a,
-        (Cell::Histogram(a), Cell::Histogram(b)) => histogram::is_reset(a, b),
-        _ => true,
-    };
-    cells.windows(2).filter(reset).count() as f64
+    cells.windows(2).filter(|pair| is_reset(&pair[0], &pair[1])).count() as f64
 }

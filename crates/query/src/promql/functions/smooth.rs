@@ -5,6 +5,7 @@ use super::super::eval::Ranges;
 use super::super::histogram;
 use super::super::notes::named;
 use super::super::value::{Cell, Column, Points, Series};
+use super::starts::Starts;
 use super::{Call, Window, rate};
 
 /// The functions that may look at a range with anchored or smoothed edges.
@@ -37,6 +38,8 @@ pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> 
                 floats: &[],
                 histogram_times: &[],
                 histograms: &[],
+                float_starts: &[],
+                histogram_starts: &[],
                 start,
                 end,
                 at,
@@ -81,7 +84,7 @@ fn folded(call: &Call<'_, '_>, cells: &[Cell], window: &Window<'_>) -> Option<Ce
         if counter {
             rate::warn_name(call, window.metric);
         }
-        let grown = rate::float_growth(&floats, counter).unwrap_or(0.0);
+        let grown = rate::float_growth(&floats, counter, Starts::NONE).unwrap_or(0.0);
         return Some(Cell::Float(if name == "rate" { grown / seconds } else { grown }));
     }
     if !floats.is_empty() {

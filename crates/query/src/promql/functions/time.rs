@@ -33,15 +33,18 @@ fn only_float(vector: &[Series], step: usize) -> f64 {
     }
 }
 
-/// `timestamp`: of a bare selector the samples' own times, otherwise the step's. Start timestamps are not stored, so that
-/// `start_timestamp` answers nothing.
+/// `timestamp`: of a bare selector the samples' own times, otherwise the step's. `start_timestamp`: of a bare selector since
+/// when its samples count; of all else nothing is known.
 pub(super) fn timestamp(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     let drop = |mut vector: Vec<Series>| {
         vector.iter_mut().for_each(|series| series.drop_name = true);
         vector
     };
     if call.function.name == "start_timestamp" {
-        return Ok(Vec::new());
+        return match &call.args[0].unparenthesised().node {
+            Node::Vector(selector) => select::start_times(call.evaluator, selector, call.grid).map(drop),
+            _ => Ok(Vec::new()),
+        };
     }
     if let Node::Vector(selector) = &call.args[0].unparenthesised().node {
         return select::sample_times(call.evaluator, selector, call.grid).map(drop);
