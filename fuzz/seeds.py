@@ -54,6 +54,20 @@ def remote_write():
     yield block(1, name + histogram) + metadata
 
 
+def remote_write_2():
+    """io.prometheus.write.v2.Request with floats that have starts, an exemplar, a native histogram and metadata."""
+    symbols = ["", "__name__", "http_requests_total", "job", "shop", "trace_id", "ab" * 16, "Requests.", "1"]
+    head = b"".join(block(4, symbol) for symbol in symbols)
+    floats = b"".join(block(2, double(1, value) + number(2, 1_700_000_000_000 + index) + number(3, 1_700_000_000_000)) for index, value in enumerate([1, 2.5]))
+    exemplar = block(4, block(1, varint(5) + varint(6)) + double(2, 0.5) + number(3, 1_700_000_000_000))
+    spans = block(11, number(1, 2) + number(2, 2))
+    histogram = block(3, number(1, 7) + double(3, 9.5) + number(4, 3 << 1) + spans + block(12, varint(2) + varint(3)) + number(15, 1_700_000_000_000))
+    labels = block(1, varint(1) + varint(2) + varint(3) + varint(4))
+    metadata = block(5, number(1, 1) + number(3, 7) + number(4, 8))
+    yield head + block(5, labels + floats + exemplar + metadata)
+    yield head + block(5, labels + histogram + metadata + number(6, 1_700_000_000_000))
+
+
 def loki():
     """logproto.PushRequest with structured metadata."""
     time = block(1, number(1, 1_700_000_000) + number(2, 5))
@@ -116,6 +130,7 @@ for target, (kind, file, own) in OTLP.items():
     plant(f"{target}_json", [as_json for as_json, _ in both])
     plant(target, [as_bytes for _, as_bytes in both if as_bytes])
 plant("remote_write", remote_write())
+plant("remote_write_2", remote_write_2())
 plant("loki", loki())
 plant("loki_json", loki_json())
 plant("promql", queries("promql"))

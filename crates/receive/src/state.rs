@@ -62,7 +62,11 @@ impl Receivers {
     }
 
     /// Runs work to its end in a task of its own: a sender who hangs up cannot leave a batch that is stored and not counted.
-    pub(crate) async fn to_the_end<W: Future<Output = Result<Ack>> + Send + 'static>(&self, work: impl FnOnce(Self) -> W) -> Result<Ack> {
+    pub(crate) async fn to_the_end<T, W>(&self, work: impl FnOnce(Self) -> W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T>> + Send + 'static,
+    {
         let task = tokio::spawn(work(self.clone()));
         task.await.unwrap_or_else(|source| Err(Error::internal("cannot finish request").because(source)))
     }

@@ -198,9 +198,9 @@ async fn remote_write_answers_in_the_words_of_its_protocol() {
     };
     assert_eq!(write(vec![PROTOBUF, ("content-encoding", "snappy")], snappy(WRITE)).await.0, 204);
     assert_eq!(served.rows(), 1);
-    let v2 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
-    let (status, _, text) = write(vec![v2], snappy(WRITE)).await;
-    assert_eq!((status, text.contains("send 1.0")), (415, true));
+    let v3 = ("content-type", "application/x-protobuf;proto=io.prometheus.write.v3.Request");
+    let (status, _, text) = write(vec![v3], snappy(WRITE)).await;
+    assert_eq!((status, text.contains("or io.prometheus.write.v2.Request")), (415, true));
     let (status, _, text) = write(vec![PROTOBUF], b"not snappy".to_vec()).await;
     assert_eq!((status, text.starts_with("cannot decompress snappy body")), (400, true), "{text}");
     let (status, _, text) = write(vec![PROTOBUF], snappy(b"\x0a\x02\x12\x00")).await;
@@ -210,6 +210,49 @@ async fn remote_write_answers_in_the_words_of_its_protocol() {
     // Not 429: Prometheus would throw the samples away.
     let (status, retry, _) = write(vec![PROTOBUF], snappy(WRITE)).await;
     assert_eq!((status, retry.as_str()), (503, "2"));
+}
+
+#[tokio::test]
+async fn remote_write_2_tells_what_it_wrote_and_knows_series_again() {
+    let served = serve(ReceiveLimits { age_max: None, ..ReceiveLimits::default() }).await;
+    let field = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+    let sample = |time: u8, value: f64| field(0x12, &[&[0x09], &value.to_le_bytes()[..], &[0x10, time]].concat());
+    // `{__name__="up", l=...}`, a counter, its symbols in another place in each request.
+    let request = |turned: bool, label: &str, points: &[u8]| {
+        let mut symbols = ["", "__name__", "up", "l", label, "Whether."];
+        let mut refs = [1, 2, 3, 4];
+        if turned {
+            symbols.swap(2, 3);
+            refs = [1, 3, 2, 4];
+        }
+        let symbols: Vec<u8> = symbols.iter().flat_map(|symbol| field(0x22, symbol.as_bytes())).collect();
+        let metadata = field(0x2a, &[0x08, 1, 0x18, 5]);
+        [symbols, field(0x2a, &[field(0x0a, &refs), points.to_vec(), metadata].concat())].concat()
+    };
+    let write = async |body: Vec<u8>| {
+        let client = reqwest::Client::new().post(format!("http://{}/api/v1/write", served.http)).body(snappy(&body));
+        let client = client.header("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+        let response = client.header("content-encoding", "snappy").send().await.expect("an answer");
+        let header = |what: &str| {
+            let header = response.headers().get(format!("x-prometheus-remote-write-{what}-written"));
+            header.and_then(|count| count.to_str().ok()?.parse::<u64>().ok())
+        };
+        (response.status().as_u16(), ["samples", "histograms", "exemplars"].map(|what| header(what).expect("a count")))
+    };
+    let known = || std::mem::take(&mut *served.store.known.lock().expect("not poisoned"));
+    assert_eq!(write(request(false, "a", &[sample(1, 1.0), sample(2, 2.0)].concat())).await, (204, [2, 0, 0]));
+    assert_eq!((served.rows(), known()), (1, vec![]));
+    assert_eq!(write(request(true, "a", &sample(3, 3.0))).await, (204, [1, 0, 0]));
+    assert_eq!((served.rows(), known()), (1, vec![(0, 3, 3.0)]), "the same texts are the same series, wherever they stand");
+    // With a start, an exemplar, a histogram it is told whole.
+    let started = field(0x12, &[0x10, 4, 0x18, 2]);
+    let more = [started, field(0x22, &[0x18, 4]), field(0x1a, &[0x78, 4])].concat();
+    assert_eq!(write(request(false, "a", &more)).await, (204, [1, 1, 1]));
+    assert_eq!((served.rows(), known()), (3, vec![]));
+    let (status, written) = write([request(false, "a", &sample(5, 1.0)), field(0x2a, &[0x12, 0])].concat()).await;
+    assert_eq!((status, written), (400, [1, 0, 0]), "a series without labels is refused, the other is written");
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 2 }));
+    assert_eq!(write(request(false, "b", &sample(6, 1.0))).await, (503, [0, 0, 0]));
 }
 
 #[tokio::test]

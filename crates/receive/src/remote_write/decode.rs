@@ -1,21 +1,43 @@
-//! `prometheus.WriteRequest`, unpacked, to `samples` rows.
+//! A remote write request, unpacked, to `samples` rows. What both versions share, and `prometheus.WriteRequest` of 1.0.
 //! Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 
-use model::samples::{SamplesBuilder, SeriesRow};
+use model::samples::{NO_START, SamplesBuilder, SeriesRow};
 use model::{Decoded, KnownPoints, KnownSeries, Naming, Result, Table};
 
-use super::{native, simple};
+use super::{native, simple, version2};
 use crate::memo::{Fingerprint, Known, SeriesMemo};
 use crate::outcome::{Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Read, Reader, Value};
-use crate::series::{Handle, Metric, OwnedExemplar, SeriesTable};
+use crate::series::{Handle, Metric, OwnedExemplar, SeriesTable, When};
 
 /// `MetricMetadata.MetricType` by number.
-const KINDS: [&str; 8] = ["", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
+pub(super) const KINDS: [&str; 8] = ["", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
+
+/// Which message the request says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// `prometheus.WriteRequest`.
+    One,
+    /// `io.prometheus.write.v2.Request`.
+    Two,
+}
 
 /// Decodes a `WriteRequest` that is not compressed any more.
 pub fn decode_remote_write(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
-    read(body, rules, None).map(|(decoded, _)| decoded)
+    read(Version::One, body, rules, None).map(|(decoded, _)| decoded)
+}
+
+/// Decodes a `Request` of version 2.0 that is not compressed any more.
+pub fn decode_remote_write_2(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
+    read(Version::Two, body, rules, None).map(|(decoded, _)| decoded)
+}
+
+/// What a request holds that was not refused: 2.0 tells the sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) samples: u64,
+    pub(super) histograms: u64,
+    pub(super) exemplars: u64,
 }
 
 /// What to remember of a request when it is stored: which labels made which row, and which known series to remember longer.
@@ -23,10 +45,16 @@ pub fn decode_remote_write(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
 pub(super) struct Learned {
     pub(super) rows: Vec<(Fingerprint, usize)>,
     pub(super) known: Vec<(Fingerprint, KnownSeries)>,
+    pub(super) written: Written,
 }
 
 /// The same, with what is known of series that came before. Without `known` they are all told whole.
-pub(super) fn read(body: &[u8], rules: &Rules<'_>, memo: Option<(&SeriesMemo, Option<&Known>)>) -> Result<(Decoded, Learned)> {
+pub(super) fn read(
+    version: Version,
+    body: &[u8],
+    rules: &Rules<'_>,
+    memo: Option<(&SeriesMemo, Option<&Known>)>,
+) -> Result<(Decoded, Learned)> {
     let (memo, known) = memo.unzip();
     let known = known.flatten();
     let catalog_version = known.map(Known::catalog_version).unwrap_or_default();
@@ -39,10 +67,15 @@ pub(super) fn read(body: &[u8], rules: &Rules<'_>, memo: Option<(&SeriesMemo, Op
         points: KnownPoints { catalog_version, ..KnownPoints::default() },
         outcome: Outcome::new(rules.limits),
         labels: Vec::new(),
+        symbols: Vec::new(),
         learned: Learned::default(),
         told_whole: Vec::new(),
     };
-    decoder.request(body).map_err(|malformed| unreadable("remote write request", malformed))?;
+    let read = match version {
+        Version::One => decoder.request(body),
+        Version::Two => decoder.request_2(body),
+    };
+    read.map_err(|malformed| unreadable("remote write request", malformed))?;
     let Decoder { table, metadata: mut builder, points, mut outcome, mut learned, told_whole, .. } = decoder;
     let rows = table.finish(&mut builder, &mut outcome);
     learned.rows = told_whole.into_iter().filter_map(|(fingerprint, series)| Some((fingerprint, rows.of(series)?))).collect();
@@ -53,18 +86,20 @@ pub(super) fn read(body: &[u8], rules: &Rules<'_>, memo: Option<(&SeriesMemo, Op
 /// What a known series takes apart from its points, or what is remembered of one.
 const KNOWN_BYTES: usize = 48;
 
-struct Decoder<'r, 'b> {
-    rules: &'r Rules<'r>,
-    memo: Option<&'r SeriesMemo>,
-    known: Option<&'r Known>,
-    table: SeriesTable,
+pub(super) struct Decoder<'r, 'b> {
+    pub(super) rules: &'r Rules<'r>,
+    pub(super) memo: Option<&'r SeriesMemo>,
+    pub(super) known: Option<&'r Known>,
+    pub(super) table: SeriesTable,
     /// Rows that hold metadata only.
     metadata: SamplesBuilder,
     /// Of known series.
     points: KnownPoints,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
     /// Of the series under construction.
-    labels: Vec<(&'b str, &'b str)>,
+    pub(super) labels: Vec<(&'b str, &'b str)>,
+    /// Of a request of version 2.0: its texts, none where they are not UTF-8.
+    pub(super) symbols: Vec<Option<&'b str>>,
     learned: Learned,
     told_whole: Vec<(Fingerprint, Handle)>,
 }
@@ -80,10 +115,25 @@ struct Sight<'b> {
 
 /// A `TimeSeries` but for its labels; histograms and exemplars still as bytes.
 #[derive(Default)]
-struct Series<'b> {
-    floats: Vec<(i64, f64)>,
-    histograms: Vec<&'b [u8]>,
-    exemplars: Vec<&'b [u8]>,
+pub(super) struct Series<'b> {
+    pub(super) floats: Vec<(When, f64)>,
+    pub(super) histograms: Vec<&'b [u8]>,
+    pub(super) exemplars: Vec<&'b [u8]>,
+    /// The start of every point that does not tell its own.
+    pub(super) start_ms: i64,
+}
+
+impl Series<'_> {
+    pub(super) fn clear(&mut self) {
+        self.floats.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.start_ms = NO_START;
+    }
+
+    fn since(&self, when: When) -> When {
+        if when.start_ms == NO_START { When { start_ms: self.start_ms, ..when } } else { when }
+    }
 }
 
 impl<'b> Decoder<'_, 'b> {
@@ -119,9 +169,7 @@ impl<'b> Decoder<'_, 'b> {
 
     fn series(&mut self, bytes: &'b [u8], index: usize, fingerprint: Option<Fingerprint>, series: &mut Series<'b>) -> Read<()> {
         self.labels.clear();
-        series.floats.clear();
-        series.histograms.clear();
-        series.exemplars.clear();
+        series.clear();
         let mut fault = None;
         let mut reader = Reader::new(bytes);
         while let Some((number, value)) = reader.next()? {
@@ -149,6 +197,17 @@ impl<'b> Decoder<'_, 'b> {
                 _ => {}
             }
         }
+        self.tell_whole(index, fault, fingerprint, series)
+    }
+
+    /// Takes a series, whose labels are in `self.labels`, with all that it says of itself.
+    pub(super) fn tell_whole(
+        &mut self,
+        index: usize,
+        fault: Option<Fault>,
+        fingerprint: Option<Fingerprint>,
+        series: &Series<'b>,
+    ) -> Read<()> {
         self.labels.sort_by_key(|(name, _)| *name);
         let name = match fault.map_or_else(|| self.name(), Err) {
             Ok(name) => name,
@@ -174,10 +233,20 @@ impl<'b> Decoder<'_, 'b> {
 
     /// Takes the points of a series that is known; not of one with a point that would be refused or comes twice.
     fn take_known(&mut self, sight: &Sight<'b>) -> Read<bool> {
-        let (Some(fingerprint), Some((series, fading))) = (sight.fingerprint, sight.known) else { return Ok(false) };
+        let (Some(fingerprint), Some(known)) = (sight.fingerprint, sight.known) else { return Ok(false) };
+        self.take_points(fingerprint, known, |each| simple::samples(sight.samples, each))
+    }
+
+    /// The same, of points that `samples` gives one by one until it is told to end; none when there is more than points.
+    pub(super) fn take_points(
+        &mut self,
+        fingerprint: Fingerprint,
+        (series, fading): (KnownSeries, bool),
+        samples: impl FnOnce(&mut dyn FnMut(i64, f64) -> Option<()>) -> Option<()>,
+    ) -> Read<bool> {
         let Self { points, rules, outcome, .. } = self;
         let (first, mut last_ms) = (points.len(), i64::MIN);
-        let taken = simple::samples(sight.samples, |time_ms, value| {
+        let taken = samples(&mut |time_ms, value| {
             // Of two at one time the second counts, and that it does is counted.
             if time_ms <= last_ms || rules.time_unix_milli(time_ms).is_err() {
                 return None;
@@ -192,10 +261,12 @@ impl<'b> Decoder<'_, 'b> {
             points.values.truncate(first);
             return Ok(false);
         }
-        if points.len() > first {
-            outcome.spend(KNOWN_BYTES + SLICE_BYTES * (points.len() - first))?;
+        let count = points.len() - first;
+        if count > 0 {
+            outcome.spend(KNOWN_BYTES + SLICE_BYTES * count)?;
             points.series.push(series);
             points.ends.push(u32::try_from(points.len()).expect("batch_bytes_max allows fewer points"));
+            self.learned.written.samples += count as u64;
         }
         if fading {
             outcome.spend(KNOWN_BYTES)?;
@@ -215,23 +286,32 @@ impl<'b> Decoder<'_, 'b> {
 
     /// Prometheus sends an exemplar as a series of its own, without samples, before or after the series that it belongs to.
     fn points(&mut self, handle: Handle, index: usize, series: &Series<'b>) -> Read<()> {
-        let Self { rules, table, outcome, .. } = self;
-        for (point, (time, value)) in series.floats.iter().enumerate() {
-            match rules.time_unix_milli(*time) {
-                Ok(time) => table.float(handle, time, *value, outcome)?,
+        let Self { rules, table, outcome, symbols, learned: Learned { written, .. }, .. } = self;
+        for (point, (when, value)) in series.floats.iter().enumerate() {
+            match rules.time_unix_milli(when.time_ms) {
+                Ok(_) => {
+                    table.float(handle, series.since(*when), *value, outcome)?;
+                    written.samples += 1;
+                }
                 Err(fault) => outcome.reject(1, fault, || format!("timeseries[{index}].samples[{point}].timestamp")),
             }
         }
         for (point, bytes) in series.histograms.iter().enumerate() {
             let read = native::read(bytes, rules.limits.buckets_max)?;
-            match read.and_then(|(time, histogram)| Ok((rules.time_unix_milli(time)?, histogram))) {
-                Ok((time, histogram)) => table.histogram(handle, time, histogram, outcome)?,
+            match read.and_then(|(when, histogram)| rules.time_unix_milli(when.time_ms).map(|_| (when, histogram))) {
+                Ok((when, histogram)) => {
+                    table.histogram(handle, series.since(when), histogram, outcome)?;
+                    written.histograms += 1;
+                }
                 Err(fault) => outcome.reject(1, fault, || format!("timeseries[{index}].histograms[{point}]")),
             }
         }
         for (position, bytes) in series.exemplars.iter().enumerate() {
-            match read_exemplar(bytes, rules, outcome)? {
-                Ok(exemplar) => table.exemplar(handle, exemplar, outcome)?,
+            match read_exemplar(bytes, symbols, rules, outcome)? {
+                Ok(exemplar) => {
+                    table.exemplar(handle, exemplar, outcome)?;
+                    written.exemplars += 1;
+                }
                 Err(fault) => outcome.reject(0, fault, || format!("timeseries[{index}].exemplars[{position}]")),
             }
         }
@@ -268,22 +348,27 @@ impl<'b> Decoder<'_, 'b> {
     }
 }
 
-fn read_exemplar(bytes: &[u8], rules: &Rules<'_>, outcome: &mut Outcome) -> Read<Result<OwnedExemplar, Fault>> {
-    let (mut labels, mut value_of, mut time) = (Vec::new(), 0.0, 0);
+fn read_exemplar(bytes: &[u8], symbols: &[Option<&str>], rules: &Rules<'_>, outcome: &mut Outcome) -> Read<Result<OwnedExemplar, Fault>> {
+    let (mut labels, mut refs, mut value_of, mut time) = (Vec::new(), Vec::new(), 0.0, 0);
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
-            1 => match read_label(value)? {
+            // Labels of 1.0 are messages; 2.0 refers to its symbols, of which it always has one.
+            1 if symbols.is_empty() => match read_label(value)? {
                 Ok(label) => {
                     outcome.spend(2 * SLICE_BYTES)?;
                     labels.push(label);
                 }
                 Err(fault) => return Ok(Err(fault)),
             },
+            1 => version2::read_refs(value, &mut refs, outcome)?,
             2 => value_of = value.double()?,
             3 => time = value.varint()?.cast_signed(),
             _ => {}
         }
+    }
+    if let Err(fault) = version2::resolve(&refs, symbols, &mut labels) {
+        return Ok(Err(fault));
     }
     labels.sort_by_key(|(name, _)| *name);
     let checked = rules.check_labels(labels.iter().copied()).and_then(|()| rules.time_unix_milli(time));
@@ -321,13 +406,13 @@ fn read_label(value: Value<'_>) -> Read<Result<(&str, &str), Fault>> {
     Ok(Ok((name, text)))
 }
 
-fn read_sample(bytes: &[u8]) -> Read<(i64, f64)> {
-    let mut sample = (0, 0.0);
+fn read_sample(bytes: &[u8]) -> Read<(When, f64)> {
+    let mut sample = (When::from(0), 0.0);
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
             1 => sample.1 = value.double()?,
-            2 => sample.0 = value.varint()?.cast_signed(),
+            2 => sample.0.time_ms = value.varint()?.cast_signed(),
             _ => {}
         }
     }

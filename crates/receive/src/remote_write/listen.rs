@@ -5,10 +5,10 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use model::{Ack, Error, Result};
 
-use super::decode::read;
+use super::decode::{Version, Written, read};
 use crate::Rules;
 use crate::body::{self, Held, Packing};
 use crate::otlp::DeltaState;
@@ -22,45 +22,60 @@ pub fn remote_write_router(receivers: Receivers) -> Router {
 }
 
 async fn answer(receivers: &Receivers, request: Request) -> Response {
-    let (bytes, result) = take(receivers, request).await;
-    let response = match result {
-        Ok(ack) if ack.rejections.is_empty() => StatusCode::NO_CONTENT.into_response(),
-        Ok(ack) => partial(&ack),
-        Err(error) => failure(&error),
+    let version = version(body::header(request.headers(), &CONTENT_TYPE));
+    let tells = matches!(version, Ok(Version::Two));
+    let (bytes, result) = match version {
+        Ok(version) => take(receivers, request, version).await,
+        Err(error) => (0, Err(error)),
     };
+    let (mut response, written) = match result {
+        Ok((ack, written)) if ack.rejections.is_empty() => (StatusCode::NO_CONTENT.into_response(), written),
+        Ok((ack, written)) => (partial(&ack), written),
+        Err(error) => (failure(&error), Written::default()),
+    };
+    if tells {
+        tell(&mut response, written);
+    }
     count_request(PROTOCOL, response.status().as_u16(), bytes);
     response
 }
 
-async fn take(receivers: &Receivers, request: Request) -> (usize, Result<Ack>) {
-    if let Err(error) = check_content_type(body::header(request.headers(), &CONTENT_TYPE)) {
-        return (0, Err(error));
+/// What was stored of a request, whatever became of the rest: a sender of 2.0 wants to know.
+fn tell(response: &mut Response, written: Written) {
+    let counts = [("samples", written.samples), ("histograms", written.histograms), ("exemplars", written.exemplars)];
+    for (what, count) in counts {
+        let name = format!("x-prometheus-remote-write-{what}-written");
+        let name = HeaderName::try_from(name).expect("letters and dashes are a header's name");
+        response.headers_mut().insert(name, HeaderValue::from(count));
     }
+}
+
+async fn take(receivers: &Receivers, request: Request, version: Version) -> (usize, Result<(Ack, Written)>) {
     let (bytes, body) = body::receive(request, Packing::Snappy, &[Packing::Snappy], &receivers.limits, &receivers.budget).await;
     match body {
-        Ok(body) => (bytes, receivers.to_the_end(|receivers| store(receivers, body)).await),
+        Ok(body) => (bytes, receivers.to_the_end(move |receivers| store(receivers, body, version)).await),
         Err(error) => (bytes, Err(error)),
     }
 }
 
 /// Known series are told by their numbers. When one of them is known no more, all are told whole.
-async fn store(receivers: Receivers, body: Held) -> Result<Ack> {
+async fn store(receivers: Receivers, body: Held, version: Version) -> Result<(Ack, Written)> {
     let again = body.bytes.clone();
-    let ack = attempt(&receivers, body, true).await?;
+    let (ack, written) = attempt(&receivers, body, version, true).await?;
     if !ack.forgotten {
-        return Ok(ack);
+        return Ok((ack, written));
     }
     metrics::counter!("tyto_receive_series_forgotten_total", "protocol" => PROTOCOL).increment(1);
     let mut share = receivers.budget.share();
     share.grow_to(again.len())?;
-    attempt(&receivers, Held { bytes: again, share }, false).await
+    attempt(&receivers, Held { bytes: again, share }, version, false).await
 }
 
-async fn attempt(receivers: &Receivers, body: Held, known: bool) -> Result<Ack> {
+async fn attempt(receivers: &Receivers, body: Held, version: Version, known: bool) -> Result<(Ack, Written)> {
     let memo = receivers.memo.clone();
     let read = move |body: &[u8], rules: &Rules<'_>, _: &DeltaState| {
         let known = known.then(|| memo.known());
-        read(body, rules, Some((&memo, known.as_deref())))
+        read(version, body, rules, Some((&memo, known.as_deref())))
     };
     let ((decoded, learned), share) = receivers.decode(PROTOCOL, body, read, |(decoded, _)| decoded).await?;
     let ack = receivers.submit(decoded).await?;
@@ -69,11 +84,11 @@ async fn attempt(receivers: &Receivers, body: Held, known: bool) -> Result<Ack> 
     if !ack.forgotten {
         receivers.memo.learn(ack.catalog_version, rows.chain(learned.known));
     }
-    Ok(ack)
+    Ok((ack, learned.written))
 }
 
 /// No type at all is 1.0, as Prometheus has it.
-fn check_content_type(content_type: &str) -> Result<()> {
+fn version(content_type: &str) -> Result<Version> {
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "" | "application/x-protobuf") {
@@ -81,11 +96,12 @@ fn check_content_type(content_type: &str) -> Result<()> {
     }
     let message = parts.find_map(|part| part.strip_prefix("proto=")).unwrap_or("prometheus.WriteRequest");
     match message.trim_matches('"') {
-        "prometheus.WriteRequest" => Ok(()),
-        "io.prometheus.write.v2.Request" => {
-            Err(Error::unsupported("cannot accept remote write 2.0: send 1.0, application/x-protobuf;proto=prometheus.WriteRequest"))
-        }
-        other => Err(Error::unsupported(format!("cannot accept message {}: send prometheus.WriteRequest", shortened(other)))),
+        "prometheus.WriteRequest" => Ok(Version::One),
+        "io.prometheus.write.v2.Request" => Ok(Version::Two),
+        other => Err(Error::unsupported(format!(
+            "cannot accept message {}: send prometheus.WriteRequest or io.prometheus.write.v2.Request",
+            shortened(other)
+        ))),
     }
 }
 

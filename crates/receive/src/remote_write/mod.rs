@@ -1,10 +1,11 @@
-//! Prometheus remote write 1.0: `listen.rs` > `decode.rs`, native histograms in `native.rs`, series that came before in
-//! `simple.rs`.
+//! Prometheus remote write: `listen.rs` > `decode.rs`, of which version 2.0 is in `version2.rs`; native histograms in
+//! `native.rs`, series that came before in `simple.rs`.
 
 mod decode;
 mod listen;
 mod native;
 mod simple;
+mod version2;
 
-pub use decode::decode_remote_write;
+pub use decode::{decode_remote_write, decode_remote_write_2};
 pub use listen::remote_write_router;

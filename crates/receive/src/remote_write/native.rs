@@ -1,10 +1,11 @@
-//! A `prometheus.Histogram` as a native histogram with sparse buckets and absolute counts.
+//! A `Histogram`, which is the same in both versions but for its start, as a native histogram with sparse buckets and absolute counts.
 //! Source: <https://prometheus.io/docs/specs/native_histograms/>.
 
 use model::NativeHistogram;
 
 use crate::outcome::Fault;
 use crate::protobuf::{Read, Reader, unzigzag};
+use crate::series::When;
 
 const CUSTOM_BUCKETS: i32 = -53;
 
@@ -24,19 +25,25 @@ const INDEX_MAX: i64 = 1 << 30;
 /// Of the reset hints that are defined.
 const RESET_HINT_MAX: u64 = 3;
 
-#[derive(Default)]
 struct Wire {
     is_float: bool,
     schema: i64,
     positive: Side,
     negative: Side,
     rest: NativeHistogram,
-    time: i64,
+    when: When,
 }
 
-/// The timestamp in milliseconds and the histogram, or why it is refused. Takes no more memory than `buckets_max` allows.
-pub(super) fn read(bytes: &[u8], buckets_max: usize) -> Read<Result<(i64, NativeHistogram), Fault>> {
-    let mut wire = Wire::default();
+/// When it was taken and the histogram, or why it is refused. Takes no more memory than `buckets_max` allows.
+pub(super) fn read(bytes: &[u8], buckets_max: usize) -> Read<Result<(When, NativeHistogram), Fault>> {
+    let mut wire = Wire {
+        is_float: false,
+        schema: 0,
+        positive: Side::default(),
+        negative: Side::default(),
+        rest: NativeHistogram::default(),
+        when: When::from(0),
+    };
     let (mut reset_hint, mut over) = (0, false);
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
@@ -55,8 +62,10 @@ pub(super) fn read(bytes: &[u8], buckets_max: usize) -> Read<Result<(i64, Native
             12 => value.varints(|delta| over |= !add(&mut wire.positive.deltas, unzigzag(delta), buckets_max))?,
             13 => value.fixed64s(|count| over |= !add(&mut wire.positive.counts, f64::from_bits(count), buckets_max))?,
             14 => reset_hint = value.varint()?,
-            15 => wire.time = value.varint()?.cast_signed(),
+            15 => wire.when.time_ms = value.varint()?.cast_signed(),
             16 => value.fixed64s(|bound| over |= !add(&mut wire.rest.custom_bounds, f64::from_bits(bound), buckets_max))?,
+            // Only 2.0 has it.
+            17 => wire.when.start_ms = value.varint()?.cast_signed(),
             _ => {}
         }
     }
@@ -69,8 +78,8 @@ pub(super) fn read(bytes: &[u8], buckets_max: usize) -> Read<Result<(i64, Native
         return Ok(Err(Fault::new("invalid_histogram", why)));
     }
     wire.rest.reset_hint = reset_hint as i32;
-    let time = wire.time;
-    Ok(wire.finish().map(|histogram| (time, histogram)))
+    let when = wire.when;
+    Ok(wire.finish().map(|histogram| (when, histogram)))
 }
 
 /// False when `list` is full.
