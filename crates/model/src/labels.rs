@@ -66,8 +66,10 @@ impl Labels {
     /// As it is given: names must be sorted and unique. Empty values stay, because LogQL tells a label with an empty
     /// value from a missing one.
     pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = String::new();
-        let mut ends = Vec::new();
+        /// Of most sets; what is left over goes when the set is put together.
+        const TEXT_BYTES: usize = 256;
+        const ENDS: usize = 2 * 16;
+        let (mut text, mut ends) = (String::with_capacity(TEXT_BYTES), Vec::with_capacity(ENDS));
         for (name, value) in pairs {
             for part in [name, value] {
                 text.push_str(part);

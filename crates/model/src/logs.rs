@@ -206,7 +206,7 @@ impl<'a> LogsView<'a> {
 }
 
 /// The identity columns in the order of [`Identity::FIELDS`].
-pub(crate) fn identity_columns(batch: &RecordBatch) -> Result<[&StringArray; 6]> {
+pub fn identity_columns(batch: &RecordBatch) -> Result<[&StringArray; 6]> {
     let [a, b, c, d, e, f] = Identity::FIELDS;
     Ok([column(batch, a)?, column(batch, b)?, column(batch, c)?, column(batch, d)?, column(batch, e)?, column(batch, f)?])
 }

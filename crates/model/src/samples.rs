@@ -16,7 +16,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
 use crate::attributes::{AttributeValue, AttributesBuilder, AttributesView};
-use crate::logs::{append_text, identity_columns};
+use crate::logs::append_text;
 use crate::schema::{Table, column, exemplar_fields, histogram_fields, list_element};
 use crate::{Error, Identity, Labels, NativeHistogram, Result, series_id};
 
@@ -167,6 +167,12 @@ impl SamplesBuilder {
     /// Points of the row under construction.
     pub fn row_points(&self) -> usize {
         self.timestamps.len() - self.timestamp_offsets.last()
+    }
+
+    /// Makes room for so many points more.
+    pub fn reserve_points(&mut self, points: usize) {
+        self.timestamps.reserve(points);
+        self.values.reserve(points);
     }
 
     /// Ends the row. `labels` are sorted by name, each name once, without `__name__`, without empty values.
@@ -390,54 +396,44 @@ pub struct SamplesView<'a> {
     pub name: &'a StringArray,
     pub labels: AttributesView<'a>,
     pub series_id: &'a Int64Array,
-    pub identity: [&'a StringArray; 6],
     timestamps: &'a ListArray,
     values: &'a ListArray,
     histograms: &'a ListArray,
-    exemplars: &'a ListArray,
-    /// None when they were not asked for, or in rows of a log from before they were kept.
+    /// None when they were not asked for; starts also in rows of a log from before they were kept.
+    exemplars: Option<&'a ListArray>,
     starts: Option<&'a ListArray>,
 }
 
-/// A column that not every reader needs: [`SamplesView::starts`].
+/// Columns that not every reader needs: [`SamplesView::for_each_exemplar`] and [`SamplesView::starts`].
+pub const EXEMPLARS: &str = "exemplars";
 pub const START_TIMESTAMPS: &str = "start_timestamps";
 
 impl<'a> SamplesView<'a> {
-    /// The columns to ask a scan for.
-    pub const COLUMNS: [&'static str; 13] = [
-        "name",
-        "labels",
-        "series_id",
-        "timestamps",
-        "values",
-        "histograms",
-        "exemplars",
-        "business_service",
-        "service",
-        "component",
-        "region",
-        "environment",
-        "team",
-    ];
+    /// The columns that every view needs.
+    pub const COLUMNS: [&'static str; 6] = ["name", "labels", "series_id", "timestamps", "values", "histograms"];
 
     pub fn of(batch: &'a RecordBatch) -> Result<Self> {
         Ok(Self {
             name: column(batch, "name")?,
             labels: AttributesView::of(batch, "labels", None)?,
             series_id: column(batch, "series_id")?,
-            identity: identity_columns(batch)?,
             timestamps: column(batch, "timestamps")?,
             values: column(batch, "values")?,
             histograms: column(batch, "histograms")?,
-            exemplars: column(batch, "exemplars")?,
-            starts: batch.column_by_name(START_TIMESTAMPS).map(|_| column(batch, START_TIMESTAMPS)).transpose()?,
+            exemplars: column_if_there(batch, EXEMPLARS)?,
+            starts: column_if_there(batch, START_TIMESTAMPS)?,
         })
     }
 
     /// The label set with `__name__`, as Prometheus has it. (Identity labels are among the labels: `pipeline` stamps them.)
     pub fn label_set(&self, row: usize) -> Labels {
-        let name = std::iter::once(("__name__", crate::logs::text_or_empty(self.name, row)));
-        Labels::from_pairs(name.chain(self.labels.iter(row)))
+        let name = ("__name__", crate::logs::text_or_empty(self.name, row));
+        let mut labels = self.labels.iter(row).peekable();
+        match labels.peek() {
+            // As nearly always, the name's label comes first, and then all are in order.
+            Some((first, _)) if *first > name.0 && !name.1.is_empty() => Labels::from_sorted(std::iter::once(name).chain(labels)),
+            _ => Labels::from_pairs(std::iter::once(name).chain(labels)),
+        }
     }
 
     /// Milliseconds since the Unix epoch, as many as values or histograms.
@@ -471,11 +467,12 @@ impl<'a> SamplesView<'a> {
 
     /// Calls `each` with every exemplar of the row.
     pub fn for_each_exemplar(&self, row: usize, mut each: impl FnMut(&Exemplar<'_>)) -> Result<()> {
-        let range = list_range(self.exemplars, row);
+        let Some(exemplars) = self.exemplars else { return Ok(()) };
+        let range = list_range(exemplars, row);
         if range.is_empty() {
             return Ok(());
         }
-        let all: &StructArray = elements(self.exemplars)?;
+        let all: &StructArray = elements(exemplars)?;
         let labels = AttributesView::of_map(field::<MapArray>(all, 4)?, None);
         let (timestamp, value): (&Int64Array, &Float64Array) = (field(all, 0)?, field(all, 1)?);
         let (trace_id, span_id): (&StringArray, &StringArray) = (field(all, 2)?, field(all, 3)?);
@@ -491,6 +488,10 @@ impl<'a> SamplesView<'a> {
         }
         Ok(())
     }
+}
+
+fn column_if_there<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<Option<&'a A>> {
+    batch.column_by_name(name).map(|_| column(batch, name)).transpose()
 }
 
 fn list_range(list: &ListArray, row: usize) -> std::ops::Range<usize> {

@@ -1,6 +1,6 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
-use model::samples::SamplesView;
+use model::samples::{EXEMPLARS, SamplesView};
 use model::{Error, Labels, MatchOp, Matcher, Result, TimeRange};
 
 use super::Failure;
@@ -75,7 +75,7 @@ pub(super) async fn exemplars(State(state): State<Shared>, request: Request) -> 
 
 /// The engine matches, so that the limit counts only what is asked for.
 fn sql(selectors: &[Vec<Matcher>], range: TimeRange) -> String {
-    let columns = SamplesView::COLUMNS.map(|name| format!("\"{name}\"")).join(", ");
+    let columns = SamplesView::COLUMNS.into_iter().chain([EXEMPLARS]).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let any: Vec<String> = selectors
         .iter()
         .map(|matchers| matchers.iter().map(condition).collect::<Vec<_>>().join(" AND "))

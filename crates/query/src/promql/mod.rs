@@ -26,7 +26,7 @@ mod value;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lang::promql::ast::{Expr, Type};
+use lang::promql::ast::{AggregateOp, Expr, Node, Type};
 use model::{Answer, Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan};
 
 use eval::Evaluator;
@@ -77,7 +77,12 @@ impl PromqlEngine {
             Ok(match evaluator.top(expr)? {
                 Value::Scalar(values) => Answered::Scalar { at_ms, value: values[0] },
                 Value::Text(value) => Answered::Text { at_ms, value },
-                Value::Vector(series) => Answered::Vector(series.into_iter().filter_map(|series| instant_sample(series, at_ms)).collect()),
+                Value::Vector(mut series) => {
+                    if !has_order(expr) {
+                        series.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
+                    }
+                    Answered::Vector(series.into_iter().filter_map(|series| instant_sample(series, at_ms)).collect())
+                }
             })
         })
         .await
@@ -174,6 +179,15 @@ impl PromqlEngine {
 async fn parse(query: &str) -> Result<Expr> {
     let query = query.to_owned();
     blocking(move || lang::promql::parse(&query).map_err(|error| Error::invalid(format!("invalid parameter \"query\": {error}")))).await
+}
+
+/// Whether the order of the vector is what was asked for.
+fn has_order(expr: &Expr) -> bool {
+    match &expr.unparenthesised().node {
+        Node::Call { function, .. } => function.name.starts_with("sort"),
+        Node::Aggregate(aggregate) => matches!(aggregate.op, AggregateOp::Topk | AggregateOp::Bottomk),
+        _ => false,
+    }
 }
 
 /// 11000 as `11,000`.

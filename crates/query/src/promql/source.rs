@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashTable};
 use lang::promql::ast::{At, DurationExpr, Expr, Extent, Node, Selector, Shift};
+use model::logs::text_or_empty;
 use model::samples::{NO_START, START_TIMESTAMPS, SamplesView};
 use model::{Error, Filter, Labels, Matcher, NativeHistogram, Result, Scan, ScanRequest, Subject, Table, TimeRange};
 
@@ -169,7 +170,7 @@ async fn read(
 ) -> Result<(Vec<Points>, Charge)> {
     let columns = SamplesView::COLUMNS.into_iter().chain(with_starts.then_some(START_TIMESTAMPS));
     let (guard, charge) = (guard.clone(), guard.charge(0));
-    let mut decoder = Decoder { first: 0, last: 0, by_id: HashMap::new(), series: Vec::new(), guard, charge };
+    let mut decoder = Decoder { first: 0, last: 0, by_id: HashTable::new(), series: Vec::new(), guard, charge };
     for &(first, last) in times {
         let mut request = ScanRequest::new(Table::Samples, TimeRange::of_millis_inclusive(first, last));
         request.filters = matchers.iter().map(filter).collect();
@@ -184,8 +185,8 @@ async fn read(
 struct Decoder {
     first: i64,
     last: i64,
-    /// Places in `series`: two label sets may share a hash.
-    by_id: HashMap<i64, Vec<usize>>,
+    /// Places in `series` by their ids; two label sets may share one.
+    by_id: HashTable<usize>,
     series: Vec<Raw>,
     guard: Guard,
     charge: Charge,
@@ -193,6 +194,7 @@ struct Decoder {
 
 #[derive(Default)]
 struct Raw {
+    id: i64,
     labels: Labels,
     float_times: Vec<i64>,
     floats: Vec<f64>,
@@ -245,27 +247,31 @@ impl Decoder {
     }
 
     fn place(&mut self, view: &SamplesView<'_>, row: usize) -> usize {
-        use arrow::array::Array;
-        let name = if view.name.is_null(row) { "" } else { view.name.value(row) };
-        let places = self.by_id.entry(view.series_id.value(row)).or_default();
-        let same = |labels: &Labels| {
-            let others = labels.iter().filter(|(label, _)| *label != "__name__");
-            labels.get("__name__").unwrap_or("") == name && others.eq(view.labels.iter(row))
+        let id = view.series_id.value(row);
+        let name = text_or_empty(view.name, row);
+        let is = |place: &usize| {
+            let Raw { id: other, labels, .. } = &self.series[*place];
+            let others = || labels.iter().filter(|(label, _)| *label != "__name__");
+            *other == id && labels.get("__name__").unwrap_or("") == name && others().eq(view.labels.iter(row))
         };
-        if let Some(&place) = places.iter().find(|&&place| same(&self.series[place].labels)) {
+        // An id is a good hash already.
+        if let Some(&place) = self.by_id.find(id.cast_unsigned(), is) {
             return place;
         }
-        places.push(self.series.len());
+        let place = self.series.len();
         let labels = view.label_set(row);
         self.charge.grow(label_bytes(&labels) + size_of::<Raw>() + size_of::<Points>());
-        self.series.push(Raw { labels, ..Raw::default() });
-        self.series.len() - 1
+        self.series.push(Raw { id, labels, ..Raw::default() });
+        let series = &self.series;
+        self.by_id.insert_unique(id.cast_unsigned(), place, |&place| series[place].id.cast_unsigned());
+        place
     }
 
+    /// In an order that does not change from one reading to the next, so that sums of floats do not.
     fn finish(self) -> (Vec<Points>, Charge) {
-        let mut series: Vec<Points> = self.series.into_iter().map(Raw::finish).collect();
-        series.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
-        (series, self.charge)
+        let mut series = self.series;
+        series.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.labels.cmp(&b.labels)));
+        (series.into_iter().map(Raw::finish).collect(), self.charge)
     }
 }
 

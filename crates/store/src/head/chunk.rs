@@ -82,16 +82,25 @@ impl Chunk {
         }
     }
 
-    /// Writes the floats of a series of floats into `times_ms` and `values`, over what was there.
-    pub(crate) fn unpack(&self, times_ms: &mut Vec<i64>, values: &mut Vec<f64>) {
+    /// Writes the floats of a series of floats that lie within these milliseconds, both ends included, into `times_ms` and
+    /// `values`, over what was there; gives the number of the first.
+    pub(crate) fn unpack(&self, (first_ms, last_ms): (i64, i64), times_ms: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
         times_ms.clear();
         values.clear();
-        if let Points::Floats(floats) = &self.points {
-            for (time, value) in floats.iter() {
-                times_ms.push(time);
-                values.push(value);
+        let Points::Floats(floats) = &self.points else { return 0 };
+        let mut before = 0;
+        for (time, value) in floats.iter() {
+            if time > last_ms {
+                break;
             }
+            if time < first_ms {
+                before += 1;
+                continue;
+            }
+            times_ms.push(time);
+            values.push(value);
         }
+        before
     }
 
     /// Writes since when each point counts over what was in `starts_ms`: nothing when no point says.
@@ -336,10 +345,12 @@ mod tests {
         chunk.settle();
         assert!(chunk.is_settled());
         let (mut times, mut values) = (Vec::new(), Vec::new());
-        chunk.unpack(&mut times, &mut values);
+        chunk.unpack((i64::MIN, i64::MAX), &mut times, &mut values);
         assert_eq!(times, [5, 10, 20, 25, 30, 40, 50]);
         assert_eq!(values, [0.5, 1.0, 2.0, 2.5, 3.5, 4.7, 5.0]);
         assert_eq!((chunk.len(), chunk.range_ms()), (7, (5, 50)));
+        assert_eq!(chunk.unpack((20, 30), &mut times, &mut values), 2);
+        assert_eq!((&times[..], &values[..]), (&[20, 25, 30][..], &[2.0, 2.5, 3.5][..]));
     }
 
     #[test]

@@ -26,6 +26,16 @@ struct Last {
 const LENGTH: u8 = 0b1111;
 const SHIFT_BIT: u32 = 4;
 const TIMED: u8 = 0b1000_0000;
+/// The lowest so many bytes of a number.
+const MASKS: [u64; 16] = {
+    let mut masks = [u64::MAX; 16];
+    let mut length = 0;
+    while length < 8 {
+        masks[length] = (1 << (8 * length)) - 1;
+        length += 1;
+    }
+    masks
+};
 /// Most bytes of a point: control byte, varint of 64 bits, value.
 const POINT_BYTES_MAX: usize = 1 + 10 + 8;
 /// By how much the bytes grow at least; twice the length, as `Vec` does, would leave a third of the memory empty.
@@ -97,11 +107,18 @@ impl Floats {
             if control & TIMED != 0 {
                 last.step_ms = last.step_ms.wrapping_add(unzigzag(varint::take(&mut rest)?));
             }
-            let (value, after) = rest.split_at(usize::from(control & LENGTH));
-            rest = after;
-            let mut difference = [0; 8];
-            difference[..value.len()].copy_from_slice(value);
-            last.bits ^= u64::from_le_bytes(difference) << (8 * ((control & !TIMED) >> SHIFT_BIT));
+            let length = usize::from(control & LENGTH);
+            let difference = match rest.first_chunk() {
+                // Eight bytes at once and then those that count, as their number is not known when this is compiled.
+                Some(bytes) => u64::from_le_bytes(*bytes) & MASKS[length],
+                None => {
+                    let mut bytes = [0; 8];
+                    bytes[..length].copy_from_slice(&rest[..length]);
+                    u64::from_le_bytes(bytes)
+                }
+            };
+            rest = &rest[length..];
+            last.bits ^= difference << (8 * ((control & !TIMED) >> SHIFT_BIT));
             last.time_ms = last.time_ms.wrapping_add(last.step_ms);
             // The first step is from 1970, and tells nothing of the next.
             if std::mem::take(&mut is_first) {

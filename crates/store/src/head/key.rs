@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use arrow::array::StringArray;
 use model::Identity;
 use model::samples::SamplesView;
 
@@ -32,11 +33,11 @@ impl SeriesKey {
     }
 
     /// Writes the key of a batch's row into `buffer`, over what was there.
-    pub(crate) fn encode(buffer: &mut Vec<u8>, view: &SamplesView<'_>, row: usize, histograms: bool) {
+    pub(crate) fn encode(buffer: &mut Vec<u8>, view: &SamplesView<'_>, identity: [&StringArray; 6], row: usize, histograms: bool) {
         buffer.clear();
         buffer.push(u8::from(histograms));
         push(buffer, model::logs::text_or_empty(view.name, row));
-        for (field, column) in Identity::FIELDS.into_iter().zip(view.identity) {
+        for (field, column) in Identity::FIELDS.into_iter().zip(identity) {
             match model::logs::text_or_empty(column, row) {
                 "" => buffer.push(EMPTY),
                 text if view.labels.get_sorted(row, field) == Some(text) => buffer.push(AS_LABEL),
@@ -173,7 +174,8 @@ mod tests {
         builder.push_series(&SeriesRow { name: "up", ..SeriesRow::default() }, [("a", "1"), ("b", long.as_str())].into_iter());
         let batch = builder.finish();
         let mut buffer = vec![9; 9];
-        SeriesKey::encode(&mut buffer, &SamplesView::of(&batch).unwrap(), 0, true);
+        let identity = model::logs::identity_columns(&batch).unwrap();
+        SeriesKey::encode(&mut buffer, &SamplesView::of(&batch).unwrap(), identity, 0, true);
         let key = SeriesKey::new(&buffer);
         assert!(key.is(&buffer));
         assert_eq!((key.name(), key.identity(0), key.identity(5)), ("up", "", ""));

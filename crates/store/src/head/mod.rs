@@ -20,7 +20,7 @@ pub(crate) use families::Families;
 pub(crate) use key::SeriesKey;
 pub(crate) use rows::{Block, RowsHead, bytes_of};
 pub(crate) use series::SeriesHead;
-pub(crate) use slice::SeriesSlice;
+pub(crate) use slice::{Parts, SeriesSlice};
 
 /// What a table took since its last flush.
 #[derive(Debug)]

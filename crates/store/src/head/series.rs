@@ -66,7 +66,7 @@ impl SeriesHead {
 
     /// Takes canonical rows; gives the series of each.
     pub(crate) fn push(&mut self, records: &RecordBatch, now_ms: i64) -> Result<Vec<KnownSeries>> {
-        let view = SamplesView::of(records)?;
+        let (view, identity) = (SamplesView::of(records)?, model::logs::identity_columns(records)?);
         let metadata: [&StringArray; 3] = [column(records, "type")?, column(records, "unit")?, column(records, "help")?];
         let registry = self.registry.clone();
         let mut registry = registry.write();
@@ -78,7 +78,7 @@ impl SeriesHead {
                 self.learn(model::logs::text_or_empty(view.name, row), kind, unit, help);
             }
             let histograms = view.histograms(row)?;
-            SeriesKey::encode(&mut key, &view, row, !histograms.is_empty());
+            SeriesKey::encode(&mut key, &view, identity, row, !histograms.is_empty());
             let mut find = || registry.find_or_insert(&key, view.series_id.value(row), now_ms);
             series.push(self.push_row(&view, row, histograms, &mut find, &mut unsettled)?);
         }
@@ -88,12 +88,12 @@ impl SeriesHead {
 
     /// Whether a row is of a series that is not known.
     pub(crate) fn brings_series(&self, records: &RecordBatch) -> Result<bool> {
-        let view = SamplesView::of(records)?;
+        let (view, identity) = (SamplesView::of(records)?, model::logs::identity_columns(records)?);
         let (registry, mut key) = (self.registry(), Vec::new());
         for row in 0..records.num_rows() {
             let mut is_series = !view.timestamps(row)?.is_empty();
             view.for_each_exemplar(row, |_| is_series = true)?;
-            SeriesKey::encode(&mut key, &view, row, !view.histograms(row)?.is_empty());
+            SeriesKey::encode(&mut key, &view, identity, row, !view.histograms(row)?.is_empty());
             if is_series && registry.find(&key, view.series_id.value(row)).is_none() {
                 return Ok(true);
             }
@@ -248,6 +248,7 @@ impl SeriesHead {
 #[cfg(test)]
 mod tests {
     use super::super::families::{FAMILIES_MAX, FAMILY_BYTES};
+    use super::super::slice::Parts;
     use super::*;
     use arrow::array::{Array, Int64Array};
     use model::samples::{Exemplar, SeriesRow};
@@ -276,14 +277,14 @@ mod tests {
         let mut head = SeriesHead::default();
         head.push(&builder.finish(), 0).unwrap();
         assert!(!head.is_empty() && head.points() == 0);
-        let batch = head.slice(None, |_, _, _| true).batches(2).next().unwrap().unwrap();
+        let batch = head.slice(None, |_, _, _| true).batches(2, Parts::ALL).next().unwrap().unwrap();
         let (first, last): (&Int64Array, &Int64Array) =
             (column(&batch, "min_time_unix_nano").unwrap(), column(&batch, "max_time_unix_nano").unwrap());
         assert_eq!((first.values().to_vec(), last.values().to_vec()), (vec![5_000_000], vec![7_000_000]));
         let mut again = SeriesHead::unbounded();
         again.push(&batch, 0).unwrap();
         let mut times = Vec::new();
-        let batch = again.slice(None, |_, _, _| true).batches(2).next().unwrap().unwrap();
+        let batch = again.slice(None, |_, _, _| true).batches(2, Parts::ALL).next().unwrap().unwrap();
         SamplesView::of(&batch).unwrap().for_each_exemplar(0, |exemplar| times.push(exemplar.timestamp_ms)).unwrap();
         assert_eq!(times, [5, 7]);
     }
@@ -313,7 +314,7 @@ mod tests {
         assert_eq!((head.len(), head.points()), (2, 4));
         let mut slice = head.slice(Some(&["h_bucket".to_owned(), "none".to_owned()]), |_, _, _| true);
         slice.sort();
-        let batches: Vec<_> = slice.batches(2).map(Result::unwrap).collect();
+        let batches: Vec<_> = slice.batches(2, Parts::ALL).map(Result::unwrap).collect();
         assert_eq!(batches.len(), 1);
         let view = SamplesView::of(&batches[0]).unwrap();
         assert_eq!((view.timestamps(0).unwrap(), view.timestamps(1).unwrap()), (&[1, 2][..], &[3][..]));
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(next.slice(Some(&["up".to_owned()]), |_, _, _| true).series.len(), 0, "no point, no series");
         next.push_known([(known.slot, 9, 9.0)].into_iter());
         for (head, expect) in [(&head, &[1, 2, 3][..]), (&next, &[9])] {
-            let batch = head.slice(Some(&["up".to_owned()]), |_, _, _| true).batches(9).next().unwrap().unwrap();
+            let batch = head.slice(Some(&["up".to_owned()]), |_, _, _| true).batches(9, Parts::ALL).next().unwrap().unwrap();
             assert_eq!(SamplesView::of(&batch).unwrap().timestamps(0).unwrap(), expect);
         }
         assert!(next.bytes() > 0 && successor(&next).bytes() == 0);

@@ -5,7 +5,7 @@ use model::samples::{SamplesBuilder, SeriesRow};
 use model::{Identity, Result, Table};
 
 use super::chunk::Chunk;
-use super::families::{Families, Family};
+use super::families::Families;
 use super::key::SeriesKey;
 
 /// Points, and rows, of one batch made from the head, so that a scan streams.
@@ -19,6 +19,22 @@ pub(crate) struct Series {
     pub(crate) key: SeriesKey,
     pub(crate) series_id: i64,
     pub(crate) chunk: Chunk,
+}
+
+/// What of its series a batch shall hold; the columns of all else are null or empty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// First and last millisecond of the points. Of a series without one between them there is no row, unless exemplars are
+    /// wanted.
+    pub(crate) points_ms: (i64, i64),
+    pub(crate) labels: bool,
+    pub(crate) identity: bool,
+    pub(crate) metadata: bool,
+    pub(crate) exemplars: bool,
+}
+
+impl Parts {
+    pub(crate) const ALL: Self = Self { points_ms: (i64::MIN, i64::MAX), labels: true, identity: true, metadata: true, exemplars: true };
 }
 
 /// Some series of a head as they were at one moment, and what is known of their families.
@@ -35,17 +51,17 @@ impl SeriesSlice {
     }
 
     /// Canonical batches, at most `chunk_points_max` points per row.
-    pub(crate) fn batches(self, chunk_points_max: usize) -> impl Iterator<Item = Result<RecordBatch>> + Send {
+    pub(crate) fn batches(self, chunk_points_max: usize, parts: Parts) -> impl Iterator<Item = Result<RecordBatch>> + Send {
         let mut series = self.series.into_iter().peekable();
         let families = self.families;
         std::iter::from_fn(move || {
             series.peek()?;
-            let mut rows = Rows::default();
+            let mut rows = Rows::new(parts, chunk_points_max);
             while rows.points < BATCH_POINTS
                 && rows.bytes < BATCH_BYTES
                 && let Some(next) = series.next()
             {
-                rows.push(&next, families.of(next.key.name()), chunk_points_max);
+                rows.push(&next, &families);
             }
             Some(rows.finish())
         })
@@ -53,8 +69,9 @@ impl SeriesSlice {
 }
 
 /// Builds canonical rows from series; identity columns included.
-#[derive(Default)]
 struct Rows {
+    parts: Parts,
+    chunk_points_max: usize,
     builder: SamplesBuilder,
     identity: [StringBuilder; 6],
     /// First and last instant of each row.
@@ -69,33 +86,66 @@ struct Rows {
 }
 
 impl Rows {
-    fn push(&mut self, series: &Series, family: Option<&Family>, chunk_points_max: usize) {
+    fn new(parts: Parts, chunk_points_max: usize) -> Self {
+        Self {
+            parts,
+            chunk_points_max: chunk_points_max.max(1),
+            builder: SamplesBuilder::default(),
+            identity: Default::default(),
+            times: [Vec::new(), Vec::new()],
+            points: 0,
+            bytes: 0,
+            times_ms: Vec::new(),
+            values: Vec::new(),
+            starts_ms: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, series: &Series, families: &Families) {
         let (key, chunk) = (&series.key, &series.chunk);
+        let family = families.of(key.name()).filter(|_| self.parts.metadata);
         let row = family.map_or(SeriesRow { name: key.name(), ..SeriesRow::default() }, |family| family.row(key.name()));
-        let (mut unpacked, mut values, mut exemplars) =
-            (std::mem::take(&mut self.times_ms), std::mem::take(&mut self.values), chunk.exemplars());
-        let times = match chunk.as_histograms() {
-            Some(histograms) => &histograms.times_ms,
+        let mut unpacked = std::mem::take(&mut self.times_ms);
+        let mut exemplars = if self.parts.exemplars { chunk.exemplars() } else { &[] };
+        // The points from number `skipped` on, as many as times.
+        let (times, skipped) = match chunk.as_histograms() {
+            Some(histograms) => {
+                let (first_ms, last_ms) = self.parts.points_ms;
+                let times = &histograms.times_ms;
+                let skipped = times.partition_point(|time| *time < first_ms);
+                (&times[skipped..times.partition_point(|time| *time <= last_ms).max(skipped)], skipped)
+            }
             None => {
-                chunk.unpack(&mut unpacked, &mut values);
-                &unpacked
+                let skipped = chunk.unpack(self.parts.points_ms, &mut unpacked, &mut self.values);
+                (&unpacked[..], skipped)
             }
         };
         chunk.unpack_starts(&mut self.starts_ms);
-        // A series whose points are elsewhere has one row for its exemplars.
-        for start in (0..times.len().max(1)).step_by(chunk_points_max.max(1)) {
-            let range = start..times.len().min(start + chunk_points_max.max(1));
+        let rows = match times.len() {
+            0 if !self.parts.exemplars => 0,
+            // A series whose points are elsewhere has one row for its exemplars.
+            points => points.max(1),
+        };
+        for start in (0..rows).step_by(self.chunk_points_max) {
+            let range = start..times.len().min(start + self.chunk_points_max);
+            let numbers = range.start + skipped..range.end + skipped;
             match chunk.as_histograms() {
-                None => self.builder.floats(&times[range.clone()], &values[range.clone()]),
-                Some(histograms) => range.clone().for_each(|index| self.builder.histogram(times[index], &histograms.values[index])),
+                None => self.builder.floats(&times[range.clone()], &self.values[range.clone()]),
+                Some(histograms) => {
+                    let values = histograms.values[numbers.clone()].iter();
+                    times[range.clone()].iter().zip(values).for_each(|(time, value)| self.builder.histogram(*time, value));
+                }
             }
-            self.builder.starts(self.starts_ms.get(range.clone()).unwrap_or_default());
+            self.builder.starts(self.starts_ms.get(numbers).unwrap_or_default());
             // Exemplars go with the row of their time; the last row takes what is left.
             let until = times.get(range.end).copied().unwrap_or(i64::MAX);
             let here = exemplars.partition_point(|exemplar| until == i64::MAX || exemplar.timestamp_ms() < until);
             exemplars[..here].iter().for_each(|exemplar| exemplar.with(|exemplar| self.builder.exemplar(exemplar)));
             exemplars = &exemplars[here..];
-            self.builder.push_series(&row, key.labels());
+            match self.parts.labels {
+                true => self.builder.push_numbered(&row, series.series_id, key.labels()),
+                false => self.builder.push_numbered(&row, series.series_id, std::iter::empty()),
+            }
             let (first, last) = match &times[range] {
                 [] => chunk.range_ms(),
                 points => (points[0], points[points.len() - 1]),
@@ -103,16 +153,20 @@ impl Rows {
             self.times[0].push(first.saturating_mul(1_000_000));
             self.times[1].push(last.saturating_mul(1_000_000));
             self.bytes += key.len() + row.help.len();
-            for (field, builder) in self.identity.iter_mut().enumerate() {
-                match key.identity(field) {
-                    "" => builder.append_null(),
-                    text => builder.append_value(text),
-                }
-            }
+            self.push_identity(key);
         }
         self.points += times.len().max(1);
         self.bytes += chunk.bytes();
-        (self.times_ms, self.values) = (unpacked, values);
+        self.times_ms = unpacked;
+    }
+
+    fn push_identity(&mut self, key: &SeriesKey) {
+        for (field, builder) in self.identity.iter_mut().enumerate() {
+            match if self.parts.identity { key.identity(field) } else { "" } {
+                "" => builder.append_null(),
+                text => builder.append_value(text),
+            }
+        }
     }
 
     fn finish(mut self) -> Result<RecordBatch> {

@@ -6,7 +6,7 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
-use model::samples::START_TIMESTAMPS;
+use model::samples::{EXEMPLARS, START_TIMESTAMPS};
 use model::schema::column;
 use model::{AttributesView, Error, Result, Table};
 use parquet::arrow::ArrowWriter;
@@ -21,7 +21,7 @@ use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::sums::SumWriter;
 use super::template::{self, TemplateWriter};
 use super::values::{self, DELTAS, VALUES};
-use crate::head::{Frozen, Head, bytes_of};
+use crate::head::{Frozen, Head, Parts, bytes_of};
 use crate::{DiskFile, ShardOptions};
 
 /// Rows that are put in order and encoded at once.
@@ -33,6 +33,11 @@ const SAMPLES_GROUP_BYTES: usize = 8 << 20;
 const VALUES_PAGE_BYTES: usize = 512 << 10;
 /// A page of timestamps before it is compressed, some 50,000: what zstd leaves of it is next to nothing.
 const TIMESTAMPS_PAGE_BYTES: usize = 128 << 10;
+
+/// Of each column of samples that most rows have nothing in, a leaf that is never null where there is something: a row group
+/// whose leaf is null throughout is not read. A histogram has a dozen columns, and each costs as much to open as to read.
+pub(crate) const RARE: [&[&str]; 3] =
+    [&["histograms", "list", "element", "schema"], &[EXEMPLARS, "list", "element", "timestamp"], &[START_TIMESTAMPS, "list", "element"]];
 
 /// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
 /// metadata. Their time is 0, and in one file with the points its least time would say nothing.
@@ -46,7 +51,7 @@ pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &
             let mut slice = series.slice(None, |_, _, _| true);
             slice.sort();
             let mut files = Vec::new();
-            let written = write_file(options, table, seq, slice.batches(options.chunk_points_max))
+            let written = write_file(options, table, seq, slice.batches(options.chunk_points_max, Parts::ALL))
                 .map(|file| files.extend(file))
                 .and_then(|()| write_file(options, table, seq, series.family_rows().map(Ok).into_iter()))
                 .map(|file| files.extend(file));
@@ -279,6 +284,9 @@ fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Resu
             }
             builder = packed(builder, timestamps);
             builder = packed(builder, nested(&[START_TIMESTAMPS, "list", "element"]));
+            for leaf in RARE {
+                builder = builder.set_column_statistics_enabled(nested(leaf), EnabledStatistics::Chunk);
+            }
         }
     }
     Ok(builder.build())

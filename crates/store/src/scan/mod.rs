@@ -19,11 +19,12 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use futures::future::ready;
-use model::{Error, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
+use model::samples::EXEMPLARS;
+use model::{Error, Identity, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::ShardOptions;
-use crate::head::{Block, Head, SeriesSlice};
+use crate::head::{Block, Head, Parts, SeriesSlice};
 use crate::hidden::Hidden;
 use crate::lake::footers::Footers;
 use crate::table::ShardTable;
@@ -100,6 +101,24 @@ impl Plan {
             (Subject::Column(name), CompiledTest::OneOf(texts)) if name == "name" && !filter.negated => Some(&texts[..]),
             _ => None,
         })
+    }
+
+    /// What of the head's series is read.
+    fn parts(&self) -> Parts {
+        if self.hidden.may_touch(self.time.start_ns, self.time.end_ns) {
+            return Parts::ALL;
+        }
+        let wants = |name: &str| self.read_columns.iter().any(|column| column == name);
+        let exemplars = wants(EXEMPLARS);
+        let (start_ms, end_ms) = (self.time.start_ns.div_euclid(1_000_000), self.time.end_ns.div_euclid(1_000_000));
+        Parts {
+            // With exemplars a row is wanted for them, too.
+            points_ms: if exemplars { (i64::MIN, i64::MAX) } else { (start_ms, end_ms) },
+            labels: wants("labels"),
+            identity: Identity::FIELDS.into_iter().any(wants),
+            metadata: ["type", "unit", "help"].into_iter().any(wants),
+            exemplars,
+        }
     }
 
     pub(crate) fn order_column(&self) -> &'static str {

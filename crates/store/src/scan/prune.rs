@@ -2,13 +2,14 @@
 
 use model::{Result, Subject};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::Plan;
 use super::blocks::OpenFile;
 use super::filter::{CompiledFilter, CompiledTest, meets};
 use crate::lake::files::FileStats;
+use crate::lake::write::RARE;
 
 /// What is known of a text column in a block of rows.
 pub(crate) struct Known<'a> {
@@ -74,6 +75,14 @@ pub(crate) fn group_time(plan: &Plan, metadata: &RowGroupMetaData) -> Option<(i6
 }
 
 /// The leaf that holds a top-level column without children.
+/// Whether a column of samples that most rows have nothing in is known to be null in all rows of the group.
+pub(crate) fn has_nothing_in(group: &RowGroupMetaData, name: &str) -> bool {
+    let Some(rare) = RARE.iter().find(|leaf| leaf[0] == name) else { return false };
+    let column = group.columns().iter().find(|column| column.column_path().parts() == *rare);
+    let nulls = |column: &ColumnChunkMetaData| Some((column.statistics()?.null_count_opt()?, column.num_values()));
+    column.and_then(nulls).is_some_and(|(nulls, values)| i64::try_from(nulls) == Ok(values))
+}
+
 pub(crate) fn leaf(metadata: &RowGroupMetaData, name: &str) -> Option<usize> {
     metadata.columns().iter().position(|column| matches!(column.column_path().parts(), [only] if only == name))
 }

@@ -184,7 +184,7 @@ impl Group {
             }
             let columns = schema.fields().iter().map(|field| match records.column_by_name(field.name()) {
                 Some(array) => array.clone(),
-                // The file is older than the column.
+                // The file is older than the column, or the row group has nothing in it.
                 None => new_null_array(field.data_type(), records.num_rows()),
             });
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
@@ -200,8 +200,9 @@ impl Group {
         chosen: &Chosen,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
         let (file, footer) = (self.file.clone(), footer.clone());
-        let roots: Vec<usize> =
-            (0..footer.schema().fields().len()).filter(|&index| columns.contains(&footer.schema().field(index).name().as_str())).collect();
+        let group = footer.metadata().row_group(self.group);
+        let is_read = |name: &str| columns.contains(&name) && !prune::has_nothing_in(group, name);
+        let roots: Vec<usize> = (0..footer.schema().fields().len()).filter(|&at| is_read(footer.schema().field(at).name())).collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
         self.count_bytes(footer.metadata().row_group(self.group), &mask, chosen.rows);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.handle.clone(), footer)

@@ -66,7 +66,7 @@ impl Unit {
             }
             // The series were filtered when they were taken; only a row of a long series may lie outside the range.
             Self::Series(slice) => {
-                let batches = slice.batches(plan.shared.options.chunk_points_max);
+                let batches = slice.batches(plan.shared.options.chunk_points_max, plan.parts());
                 Ok(Box::new(batches.map(move |records| read::in_time(&plan, &plan.hidden.clear(records?)?.0))))
             }
             Self::Group { file, group, part, filters } => {

@@ -169,6 +169,8 @@ impl Joiner<'_, '_> {
 
     fn duplicate(&self, signature: &Labels, first: &Labels, second: &Labels) -> Error {
         let side = if self.swapped { "left" } else { "right" };
+        // In the order of their labels, whichever came first.
+        let (first, second) = if first.iter().le(second.iter()) { (first, second) } else { (second, first) };
         Error::invalid(format!(
             "found duplicate series for the match group {signature} on the {side} hand-side of the operation: \
              [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
