@@ -1,7 +1,10 @@
+mod floats;
 mod fold;
 mod pick;
 
-use hashbrown::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use lang::promql::ast::{Aggregate, AggregateOp};
 use model::{Error, Labels, Result};
 
@@ -33,6 +36,10 @@ pub(super) fn eval(evaluator: &Evaluator<'_>, node: &Aggregate, grid: &Grid) -> 
     let mut answer = Vec::with_capacity(groups.len());
     for group in groups {
         evaluator.guard.check()?;
+        if let Some(column) = of_floats(evaluator, node, &input, &group, grid.len())? {
+            answer.push(Series { labels: group.labels, drop_name: group.drop_name, column });
+            continue;
+        }
         let mut column = Column::absent(evaluator.guard, grid.len());
         for step in 0..grid.len() {
             evaluator.guard.work(1 + group.members.len())?;
@@ -48,26 +55,50 @@ pub(super) fn eval(evaluator: &Evaluator<'_>, node: &Aggregate, grid: &Grid) -> 
     Ok(answer)
 }
 
+/// The group's column when all its members are floats and the operator can take them column by column.
+fn of_floats(evaluator: &Evaluator<'_>, node: &Aggregate, input: &[Series], group: &Group, steps: usize) -> Result<Option<Column>> {
+    let columns = group.members.iter().map(|&member| &input[member].column);
+    match columns.clone().any(Column::may_have_histograms) {
+        true => Ok(None),
+        false => floats::fold(evaluator.guard, node.op, columns, steps),
+    }
+}
+
 fn grouped(node: &Aggregate, input: &[Series]) -> Vec<Group> {
-    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut places: HashTable<usize> = HashTable::new();
     let mut groups: Vec<Group> = Vec::new();
+    let hasher = DefaultHashBuilder::default();
     for (member, series) in input.iter().enumerate() {
-        let place = *places.entry(group_labels(node, &series.labels)).or_insert_with_key(|labels| {
-            groups.push(Group { labels: labels.clone(), drop_name: series.drop_name, members: Vec::new() });
-            groups.len() - 1
-        });
+        // Most series meet a group that is there: the labels that they share are not put together for each.
+        let kept = || series.labels.iter().filter(|(name, _)| is_kept(node, name));
+        let mut state = hasher.build_hasher();
+        kept().for_each(|pair| pair.hash(&mut state));
+        let hash = state.finish();
+        let place = match places.find(hash, |&place| groups[place].labels.iter().eq(kept())) {
+            Some(&place) => place,
+            None => {
+                let place = groups.len();
+                groups.push(Group { labels: Labels::from_sorted(kept()), drop_name: series.drop_name, members: Vec::new() });
+                places.insert_unique(hash, place, |&place| {
+                    let mut state = hasher.build_hasher();
+                    groups[place].labels.iter().for_each(|pair| pair.hash(&mut state));
+                    state.finish()
+                });
+                place
+            }
+        };
         groups[place].members.push(member);
     }
     groups
 }
 
+fn is_kept(node: &Aggregate, name: &str) -> bool {
+    let listed = node.grouping.iter().any(|label| label == name);
+    if node.without { name != "__name__" && !listed } else { listed }
+}
+
 fn group_labels(node: &Aggregate, labels: &Labels) -> Labels {
-    let listed = |name: &str| node.grouping.iter().any(|label| label == name);
-    match node.without {
-        true => labels.filtered(|name| name != "__name__" && !listed(name)),
-        false if node.grouping.is_empty() => Labels::empty(),
-        false => labels.filtered(listed),
-    }
+    labels.filtered(|name| is_kept(node, name))
 }
 
 /// One series per group and value, named by the value as text.

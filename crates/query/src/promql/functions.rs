@@ -11,10 +11,12 @@ mod sort;
 mod starts;
 mod time;
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use lang::promql::Function;
 use lang::promql::ast::{Expr, Extent, Type};
 use model::{Error, NativeHistogram, Result};
-use std::sync::Arc;
 
 use super::eval::{Evaluator, Ranges};
 use super::grid::Grid;
@@ -126,7 +128,7 @@ impl Call<'_, '_> {
         for points in ranges.series.iter() {
             self.evaluator.guard.check()?;
             let mut column = Column::absent(self.evaluator.guard, self.grid.len());
-            let windows = Windows::new(points, &ranges, self.evaluator.frame.use_starts);
+            let mut windows = Windows::new(points, &ranges, self.evaluator.frame.use_starts);
             for (step, at) in self.grid.times().enumerate() {
                 params_at.iter_mut().zip(&params).for_each(|(param, values)| *param = values[step]);
                 let window = windows.window(at);
@@ -151,23 +153,33 @@ fn over_window(name: &str) -> Result<OverWindow> {
     found.ok_or_else(|| Error::unsupported(format!("cannot evaluate function {name:?}: it is not built")))
 }
 
-/// Cuts the window of each step out of the points.
+/// Cuts the window of each step out of the points, in one pass over them.
 struct Windows<'a> {
     points: &'a Points,
     ranges: &'a Ranges,
     metric: &'a str,
     use_starts: bool,
+    /// The points of the last window.
+    floats: Range<usize>,
+    histograms: Range<usize>,
 }
 
 impl<'a> Windows<'a> {
     fn new(points: &'a Points, ranges: &'a Ranges, use_starts: bool) -> Self {
-        Self { points, ranges, use_starts, metric: points.labels.get("__name__").unwrap_or_default() }
+        let metric = points.labels.get("__name__").unwrap_or_default();
+        Self { points, ranges, metric, use_starts, floats: 0..0, histograms: 0..0 }
     }
 
-    fn window(&self, at: i64) -> Window<'a> {
+    /// The window of an evaluation no earlier than the one before.
+    fn window(&mut self, at: i64) -> Window<'a> {
         let (start, end) = self.ranges.window(at);
-        let cut = |times: &[i64]| times.partition_point(|time| *time <= start)..times.partition_point(|time| *time <= end);
-        let (floats, histograms) = (cut(&self.points.float_times), cut(&self.points.histogram_times));
+        let advance = |window: &mut Range<usize>, times: &[i64]| {
+            window.end += times[window.end..].iter().take_while(|time| **time <= end).count();
+            window.start += times[window.start..window.end].iter().take_while(|time| **time <= start).count();
+            window.clone()
+        };
+        let floats = advance(&mut self.floats, &self.points.float_times);
+        let histograms = advance(&mut self.histograms, &self.points.histogram_times);
         let starts = self.use_starts;
         Window {
             times: &self.points.float_times[floats.clone()],

@@ -75,6 +75,11 @@ impl Column {
         self.marks.iter().all(|&mark| mark == Mark::Absent)
     }
 
+    /// False only when no step holds one.
+    pub(super) fn may_have_histograms(&self) -> bool {
+        !self.histograms.is_empty()
+    }
+
     pub(super) fn get(&self, step: usize) -> Option<Cell> {
         match self.marks[step] {
             Mark::Absent => None,
