@@ -14,6 +14,7 @@
 
 mod attributes;
 mod batch;
+mod cardinality;
 mod erasure;
 mod error;
 mod histogram;
@@ -33,6 +34,7 @@ mod usage;
 
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
 pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, Rejection, Tally};
+pub use cardinality::{Cardinality, LabelCardinality};
 pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};
 pub use error::{Code, Error, Result};
 pub use histogram::NativeHistogram;

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | (read by a receiver) | | `Decoded` |
 //! | identify: whose is it? | `identify/` | `Identified` |
+//! | cardinality: does a label bring too many values? | `cardinality/` | `Identified` |
 //! | transform: parse, mask, sample | not built yet: its place is before the contract, which judges what is stored | `Identified` |
 //! | contract: does it keep its team's contract? | not built yet: everything is admitted | `Admitted` |
 //! | meter: how much did this identity send? | `meter.rs` | `Admitted` |
@@ -19,6 +20,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod cardinality;
 mod identify;
 mod meter;
 mod route;
@@ -27,20 +29,28 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use catalog::{Catalog, Live};
-use model::{Ack, Admitted, Decoded, Error, Identified, Ingest, Placed, Result, UsageMeter};
+use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, Placed, Result, UsageMeter};
 
+use cardinality::Guard;
+pub use cardinality::{CardinalityLimits, NowMs, OVERFLOW_VALUE};
 use meter::Measured;
 pub use meter::{ACCOUNTS_MAX, Meter, OVERFLOW};
 
 pub struct Pipeline {
     catalog: Arc<Live>,
     meter: Arc<Meter>,
+    guard: Arc<Guard>,
     shard: Arc<dyn Ingest<Placed>>,
 }
 
 impl Pipeline {
-    pub fn new(catalog: Arc<Live>, shard: Arc<dyn Ingest<Placed>>) -> Self {
-        Self { catalog, meter: Arc::default(), shard }
+    pub fn new(catalog: Arc<Live>, cardinality: CardinalityLimits, now_ms: NowMs, shard: Arc<dyn Ingest<Placed>>) -> Self {
+        Self { catalog, meter: Arc::default(), guard: Arc::new(Guard::new(cardinality, now_ms)), shard }
+    }
+
+    /// How many values each label brings.
+    pub fn cardinality(&self) -> Arc<dyn Cardinality> {
+        self.guard.clone()
     }
 
     /// What each identity has sent since the start.
@@ -60,10 +70,10 @@ impl Ingest<Decoded> for Pipeline {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
         let (placed, measured) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
-            true => stages(batch, &catalog)?,
+            true => stages(batch, &catalog, &self.guard)?,
             false => {
-                let catalog = catalog.clone();
-                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog)).await;
+                let (catalog, guard) = (catalog.clone(), self.guard.clone());
+                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog, &guard)).await;
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
@@ -77,8 +87,8 @@ impl Ingest<Decoded> for Pipeline {
 }
 
 /// All that happens to a batch before its shard takes it.
-fn stages(batch: Decoded, catalog: &Catalog) -> Result<(Placed, Measured)> {
-    let identified: Identified = identify::identify(batch, catalog)?;
+fn stages(batch: Decoded, catalog: &Catalog, guard: &Guard) -> Result<(Placed, Measured)> {
+    let identified = guard.guard(identify::identify(batch, catalog)?)?;
     // transform and contract stand here; until they are built every record is admitted as it is.
     let admitted = Admitted(identified.0);
     let measured = meter::measure(&admitted)?;

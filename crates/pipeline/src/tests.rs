@@ -43,7 +43,7 @@ impl Ingest<Placed> for Shard {
 fn pipeline() -> (Pipeline, Arc<Shard>) {
     let shard = Arc::new(Shard::default());
     let catalog = Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap());
-    (Pipeline::new(Arc::new(catalog), shard.clone()), shard)
+    (Pipeline::new(Arc::new(catalog), CardinalityLimits::default(), Arc::new(|| 0), shard.clone()), shard)
 }
 
 fn send(pipeline: &Pipeline, batch: Decoded) -> Result<Ack> {

@@ -104,6 +104,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_REQUESTS_INFLIGHT_BYTES_MAX", value_name = "BYTES")]
     pub(crate) requests_inflight_bytes_max: Option<usize>,
 
+    /// New values of one label, of one owner's series, in an hour; the value of further ones is `__cardinality_overflow__` [default: 100000]
+    #[arg(long, env = "TYTO_LABEL_VALUES_MAX", value_name = "COUNT")]
+    pub(crate) label_values_max: Option<usize>,
+
     /// A query is ended after this long, at most a day [default: 120]
     #[arg(long, env = "TYTO_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub(crate) query_timeout_seconds: Option<u64>,
@@ -167,6 +171,7 @@ pub(crate) struct Settings {
     /// Where the catalogue does not say.
     pub(crate) retention: Retention,
     pub(crate) receive: model::ReceiveLimits,
+    pub(crate) cardinality: pipeline::CardinalityLimits,
     pub(crate) query: model::QueryLimits,
 }
 
@@ -181,6 +186,8 @@ impl ServeOptions {
         receive.body_bytes_max = self.request_body_bytes_max.or(file.request_body_bytes_max).unwrap_or(receive.body_bytes_max);
         receive.inflight_bytes_max =
             self.requests_inflight_bytes_max.or(file.requests_inflight_bytes_max).unwrap_or(receive.inflight_bytes_max);
+        let mut cardinality = pipeline::CardinalityLimits::default();
+        cardinality.label_values_max = self.label_values_max.or(file.label_values_max).unwrap_or(cardinality.label_values_max);
         let mut query = model::QueryLimits::default();
         if let Some(seconds) = self.query_timeout_seconds.or(file.query_timeout_seconds) {
             query.timeout = query_timeout(seconds)?;
@@ -217,6 +224,7 @@ impl ServeOptions {
             self_telemetry: self.self_telemetry.or(file.self_telemetry).unwrap_or(false),
             retention,
             receive,
+            cardinality,
             query,
         };
         if !self.insecure.or(file.insecure).unwrap_or(false) {

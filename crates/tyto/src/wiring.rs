@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use axum::Router;
 use catalog::{Live, Problem};
 use model::{Erasure, ErasureOrder, Error, Ingest, Query, ReceiveLimits, Result, Retention, Scan};
-use pipeline::Pipeline;
+use pipeline::{CardinalityLimits, Pipeline};
 use present::{Hosts, PresentState};
 use receive::Receivers;
 use store::Shard;
@@ -35,7 +35,7 @@ pub(crate) struct Wired {
 }
 
 pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
-    let pipeline = write_path(catalog.clone(), shard.clone());
+    let pipeline = write_path(catalog.clone(), settings.cardinality, shard.clone());
     let query = read_path(shard.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
     let admin = Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), retention: settings.retention.clone(), stopping };
@@ -46,6 +46,7 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
         admin: admin.clone(),
         catalog,
         usage: pipeline.usage(),
+        cardinality: pipeline.cardinality(),
         limits: settings.query.clone(),
         started: SystemTime::now(),
     };
@@ -72,8 +73,9 @@ pub(crate) fn unusable(problems: &[Problem]) -> Error {
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
-fn write_path(catalog: Arc<Live>, shard: Arc<Shard>) -> Arc<Pipeline> {
-    Arc::new(Pipeline::new(catalog, shard as Arc<dyn Ingest<model::Placed>>))
+fn write_path(catalog: Arc<Live>, cardinality: CardinalityLimits, shard: Arc<Shard>) -> Arc<Pipeline> {
+    let now_ms = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+    Arc::new(Pipeline::new(catalog, cardinality, Arc::new(now_ms), shard as Arc<dyn Ingest<model::Placed>>))
 }
 
 /// Every language over one scan of head and lake.
@@ -88,9 +90,11 @@ fn receivers(pipeline: Arc<Pipeline>, limits: ReceiveLimits) -> Receivers {
 /// The read path alone, over a folder that a server may be using: for `tyto sql --data-dir`.
 pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
     let catalog = Arc::new(Live::default());
+    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), shard.clone());
     present::router(PresentState {
         query: read_path(shard.clone()),
-        usage: write_path(catalog.clone(), shard.clone()).usage(),
+        usage: pipeline.usage(),
+        cardinality: pipeline.cardinality(),
         admin: Arc::new(Admin {
             shard,
             metrics,

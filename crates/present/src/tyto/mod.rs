@@ -1,5 +1,6 @@
 //! Tyto's own API; `openapi.json` describes it to machines, `docs/api.md` to people.
 
+mod cardinality;
 mod erasures;
 mod overview;
 mod sql;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/overview", get(overview::overview))
         .route("/catalog", get(catalog))
         .route("/usage", get(usage::usage))
+        .route("/cardinality", get(cardinality::cardinality))
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))
         .route("/erasures/{id}", get(erasures::one))

@@ -14,9 +14,9 @@ use futures::StreamExt;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Code, Erased, Erasure, ErasureOrder, ErasureState, Error, FieldTest,
-    Identity, InstantSample, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result,
-    Table, TraceSummary, Usage, UsageMeter,
+    Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, Erased, Erasure, ErasureOrder, ErasureState,
+    Error, FieldTest, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query,
+    QueryLimits, RangeSeries, Request, Result, Table, TraceSummary, Usage, UsageMeter,
 };
 use present::{Admin, PresentState};
 
@@ -410,6 +410,21 @@ impl UsageMeter for Spent {
     }
 }
 
+impl Cardinality for Spent {
+    fn labels(&self, limit: usize) -> Vec<LabelCardinality> {
+        let label = LabelCardinality {
+            identity: Identity { business_service: "payments".to_owned(), ..Identity::default() },
+            job: String::new(),
+            label: "user".to_owned(),
+            values: 120_034,
+            values_max: 100_000,
+            overflows: true,
+            replaced_series: 20_100,
+        };
+        vec![label; limit.min(1)]
+    }
+}
+
 pub(crate) const OMD: &str =
     "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
 
@@ -425,6 +440,7 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
         }),
         catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap())),
         usage: Arc::new(Spent),
+        cardinality: Arc::new(Spent),
         // Short only where it is waited for.
         limits: QueryLimits {
             timeout: Duration::from_millis(match fixture {

@@ -152,10 +152,10 @@ impl PromqlEngine {
         let guard = Guard::new(limits);
         let _cancel = guard.cancel_on_drop();
         let work = async {
-            let loaded = source::load(&self.scan, &expr, &frame, &guard).await?;
+            let read = source::load(&self.scan, &expr, &frame, &guard).await?;
             let (text, guard) = (query.to_owned(), guard.clone());
             blocking(move || {
-                let notebook = Notebook::new(&text);
+                let (notebook, loaded) = (Notebook::new(&text), read.finish());
                 let data = answer(&Evaluator { frame, loaded: &loaded, guard: &guard, notes: &notebook }, &expr)?;
                 Ok((data, notebook.finish()))
             })

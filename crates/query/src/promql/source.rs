@@ -11,7 +11,7 @@ use super::grid::Grid;
 use super::info;
 use super::value::{Points, histogram_bytes};
 use crate::STALE_BITS;
-use crate::guard::{Charge, Guard, blocking, fold, label_bytes};
+use crate::guard::{Charge, Guard, fold, label_bytes};
 use crate::selector::scan_test;
 
 /// Times of the query, needed wherever text speaks of them.
@@ -67,15 +67,29 @@ impl Moved {
 }
 
 /// Everything that the selectors of a query read, decoded once; equal selectors share it.
-#[derive(Default)]
 pub(super) struct Loaded {
     series: HashMap<Vec<Matcher>, Arc<Vec<Points>>>,
-    charges: Vec<Charge>,
+    _charges: Vec<Charge>,
 }
 
 impl Loaded {
     pub(super) fn of(&self, matchers: &[Matcher]) -> Arc<Vec<Points>> {
         self.series.get(matchers).cloned().unwrap_or_default()
+    }
+}
+
+/// What was read, not put in order yet: that takes its time.
+pub(super) struct Read(Vec<(Vec<Matcher>, Decoder)>);
+
+impl Read {
+    pub(super) fn finish(self) -> Loaded {
+        let (mut series, mut charges) = (HashMap::new(), Vec::new());
+        for (matchers, decoder) in self.0 {
+            let (points, charge) = decoder.finish();
+            series.insert(matchers, Arc::new(points));
+            charges.push(charge);
+        }
+        Loaded { series, _charges: charges }
     }
 }
 
@@ -129,23 +143,17 @@ fn collect(expr: &Expr, first: i64, last: i64, frame: &Frame, wanted: &mut Wante
 }
 
 /// Reads what the query needs, all selectors at once.
-pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard: &Guard) -> Result<Loaded> {
+pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard: &Guard) -> Result<Read> {
     let mut wanted = Wanted::new();
     collect(expr, frame.query.start, frame.query.end, frame, &mut wanted)?;
     /// Scans of one query at the same time.
     const SCANS_MAX: usize = 8;
     let with_starts = frame.use_starts || asks_for_starts(expr);
     let reads = wanted.into_iter().map(|(matchers, times)| async move {
-        let (series, charge) = read(scan, &matchers, &times, with_starts, guard).await?;
-        Ok::<_, Error>((matchers, Arc::new(series), charge))
+        let decoder = read(scan, &matchers, &times, with_starts, guard).await?;
+        Ok::<_, Error>((matchers, decoder))
     });
-    let read: Vec<_> = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
-    let mut loaded = Loaded::default();
-    for (matchers, series, charge) in read {
-        loaded.series.insert(matchers, series);
-        loaded.charges.push(charge);
-    }
-    Ok(loaded)
+    Ok(Read(futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?))
 }
 
 fn asks_for_starts(expr: &Expr) -> bool {
@@ -161,13 +169,7 @@ fn filter(matcher: &Matcher) -> Filter {
     Filter { subject, test: scan_test(matcher.op, &matcher.value) }
 }
 
-async fn read(
-    scan: &Arc<dyn Scan>,
-    matchers: &[Matcher],
-    times: &[(i64, i64)],
-    with_starts: bool,
-    guard: &Guard,
-) -> Result<(Vec<Points>, Charge)> {
+async fn read(scan: &Arc<dyn Scan>, matchers: &[Matcher], times: &[(i64, i64)], with_starts: bool, guard: &Guard) -> Result<Decoder> {
     let columns = SamplesView::COLUMNS.into_iter().chain(with_starts.then_some(START_TIMESTAMPS));
     let (guard, charge) = (guard.clone(), guard.charge(0));
     let mut decoder = Decoder { first: 0, last: 0, by_id: HashTable::new(), series: Vec::new(), guard, charge };
@@ -178,7 +180,7 @@ async fn read(
         (decoder.first, decoder.last) = (first, last);
         decoder = fold(scan.scan(request).await?, decoder, |decoder, batch| decoder.add(batch).map(|()| true)).await?;
     }
-    blocking(move || Ok(decoder.finish())).await
+    Ok(decoder)
 }
 
 /// Joins the rows of each series.

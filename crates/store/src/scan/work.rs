@@ -151,19 +151,38 @@ async fn next_unit(plan: &Arc<Plan>, units: &mut VecDeque<Unit>) -> Result<Optio
     Ok(None)
 }
 
+/// Opens a unit and reads its first batches in one step: for a small unit that is all of it, and to change threads costs as
+/// much as to read it.
 async fn give(plan: &Arc<Plan>, unit: Unit, out: &Sender<Result<RecordBatch>>) -> Result<()> {
-    let mut batches = step(plan, move |plan| unit.open(plan, None, None)).await?;
+    let mut read = step(plan, move |plan| Ahead::read(unit.open(plan, None, None)?)).await?;
     loop {
-        let (rest, next) = step(plan, move |_| {
-            let next = batches.find(|records| records.as_ref().map_or(true, |records| records.num_rows() > 0));
-            Ok((batches, next.transpose()?))
-        })
-        .await?;
-        batches = rest;
-        let Some(records) = next else { return Ok(()) };
-        if out.send(Ok(records)).await.is_err() {
-            return Ok(());
+        for records in read.batches {
+            if out.send(Ok(records)).await.is_err() {
+                return Ok(());
+            }
         }
+        let Some(rest) = read.rest else { return Ok(()) };
+        read = step(plan, move |_| Ahead::read(rest)).await?;
+    }
+}
+
+/// Some batches, and how to get at more.
+struct Ahead {
+    batches: Vec<RecordBatch>,
+    rest: Option<Batches>,
+}
+
+impl Ahead {
+    fn read(mut rest: Batches) -> Result<Self> {
+        let mut batches = Vec::with_capacity(BATCHES_AHEAD);
+        while batches.len() < BATCHES_AHEAD {
+            match rest.next().transpose()? {
+                None => return Ok(Self { batches, rest: None }),
+                Some(records) if records.num_rows() == 0 => {}
+                Some(records) => batches.push(records),
+            }
+        }
+        Ok(Self { batches, rest: Some(rest) })
     }
 }
 

@@ -11,7 +11,7 @@ use axum::http::Request;
 use catalog::{Catalog, Live};
 use futures::StreamExt;
 use model::{Ask, Ingest, Query, QueryLimits, ReceiveLimits, Retention, Scan, ScanRequest, Table, TimeRange};
-use pipeline::Pipeline;
+use pipeline::{CardinalityLimits, Pipeline};
 use prost::Message;
 use receive::Receivers;
 use sim::{Load, Telemetry};
@@ -79,7 +79,8 @@ impl System {
         shard.set_retention(retention.clone());
         let catalog = Arc::new(Live::of(Catalog::parse(&[("omd.yaml", sim::OMD_YAML)]).unwrap()));
         let counted = Arc::new(Counted { shard: shard.clone(), ledger: ledger.clone() });
-        let pipeline = Arc::new(Pipeline::new(catalog, counted as Arc<dyn Ingest<model::Placed>>));
+        let pipeline =
+            Arc::new(Pipeline::new(catalog, CardinalityLimits::default(), Arc::new(|| 0), counted as Arc<dyn Ingest<model::Placed>>));
         let receivers = Receivers::new(pipeline as Arc<dyn Ingest<model::Decoded>>, ReceiveLimits::default());
         let receivers = receive::otlp_http_router(receivers.clone())
             .merge(receive::remote_write_router(receivers.clone()))
