@@ -44,7 +44,7 @@ pub use limits::{QueryLimits, ReceiveLimits};
 pub use matcher::{MatchOp, Matcher};
 pub use query::{
     Answer, Answered, Ask, Direction, InstantSample, LogEntry, LogStream, MetricFamily, Query, QueryStats, RangeSeries, Request,
-    TraceSummary,
+    SeriesCounts, TraceSummary,
 };
 pub use retention::{Retention, Scope, parse_keep};
 pub use scan::{Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};

@@ -30,6 +30,13 @@ pub enum Ask {
         step_ms: i64,
         lookback: Option<Duration>,
     },
+    /// Every stored sample of the series that pass all matchers, staleness marks among them, from the first to the last
+    /// millisecond: what other stores read from this one.
+    Samples {
+        matchers: Vec<Matcher>,
+        first_ms: i64,
+        last_ms: i64,
+    },
     LogqlInstant {
         query: String,
         at_ns: i64,
@@ -64,6 +71,11 @@ pub enum Ask {
         selectors: Vec<Vec<Matcher>>,
         range: TimeRange,
         limit: Option<usize>,
+    },
+    /// Who causes how many series in a time, the `top` largest of each kind.
+    SeriesCounts {
+        range: TimeRange,
+        top: usize,
     },
     /// Type, unit and help of metrics.
     Metadata {
@@ -141,6 +153,24 @@ pub struct MetricFamily {
     pub help: String,
 }
 
+/// How many series there are, and what makes them so many. Lists are sorted by count, the largest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesCounts {
+    pub series: u64,
+    /// Pieces that samples are stored in.
+    pub chunks: u64,
+    /// Different pairs of a label's name and value.
+    pub label_pairs: u64,
+    /// Of the samples, in milliseconds; none without samples.
+    pub times: Option<(i64, i64)>,
+    pub series_by_metric: Vec<(String, u64)>,
+    pub values_by_label: Vec<(String, u64)>,
+    /// Of the values of each label, once for each series.
+    pub bytes_by_label: Vec<(String, u64)>,
+    /// By `name=value`.
+    pub series_by_pair: Vec<(String, u64)>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceSummary {
     pub trace_id: String,
@@ -166,6 +196,7 @@ pub enum Answered {
     Streams(Vec<LogStream>),
     Names(Vec<String>),
     Series(Vec<Labels>),
+    SeriesCounts(Box<SeriesCounts>),
     Metadata(Vec<MetricFamily>),
     Traces(Vec<TraceSummary>),
     Spans(Vec<RecordBatch>),

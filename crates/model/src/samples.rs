@@ -338,6 +338,9 @@ impl HistogramsColumn {
     }
 }
 
+/// A staleness mark is this NaN and no other: the value of a float, the sum of a histogram.
+pub const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Exemplar<'a> {
     pub timestamp_ms: i64,

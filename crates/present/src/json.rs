@@ -75,6 +75,11 @@ pub(crate) fn float(out: &mut String, value: f64) {
     if size == 0.0 || !size.is_finite() || (1e-6..1e21).contains(&size) {
         return plain_float(out, value);
     }
+    scientific(out, value);
+}
+
+/// A finite float with an exponent of at least two digits, as Go writes it.
+pub(crate) fn scientific(out: &mut String, value: f64) {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').expect("the form {:e} has an e");
     let (sign, exponent) = match exponent.strip_prefix('-') {

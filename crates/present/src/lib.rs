@@ -6,7 +6,7 @@
 //!
 //! | folder | API | under |
 //! |---|---|---|
-//! | `prometheus/` | Prometheus's query API | `/api/v1`, `/prometheus/api/v1` |
+//! | `prometheus/` | Prometheus's query API and federation | `/api/v1`, `/federate`, and both under `/prometheus` |
 //! | `loki/` | Loki's query API | `/loki/api/v1` |
 //! | `tempo/` | Tempo's trace API | `/tempo/api` |
 //! | `jaeger/` | Jaeger's query API | `/jaeger/api` |
@@ -48,13 +48,14 @@ use http::{HeaderValue, Method, StatusCode};
 use tower_http::compression::CompressionLayer;
 
 pub use guard::{Hosts, guarded};
-pub use state::{Admin, PresentState};
+pub use state::{Admin, Facts, PresentState};
 
 /// Every question that can be asked over HTTP. Merge it with the receivers' routes; it brings the fallback.
 pub fn router(state: PresentState) -> Router {
     Router::new()
         .nest("/api/v1", prometheus::routes())
         .nest("/prometheus/api/v1", prometheus::routes())
+        .merge(prometheus::federation())
         .nest("/loki/api/v1", loki::routes())
         .nest("/tempo/api", tempo::routes())
         .nest("/jaeger/api", jaeger::routes())

@@ -2,7 +2,7 @@
 
 use lang::logql;
 use lang::promql::ast::{Expr, Node};
-use lang::promql::{parse, parse_selector};
+use lang::promql::{Features, parse_selector, parse_with};
 use model::{Error, Matcher, Result};
 
 /// `up{job="a", env=~"b|c"}`, as Prometheus's `match[]` has it.
@@ -24,15 +24,15 @@ pub(crate) fn of_streams(text: &str) -> Result<Vec<Matcher>, String> {
 }
 
 /// Every selector of a PromQL expression.
-pub(crate) fn of_expression(text: &str) -> Result<Vec<Vec<Matcher>>, String> {
+pub(crate) fn of_expression(text: &str, features: Features) -> Result<Vec<Vec<Matcher>>, String> {
     let mut found = Vec::new();
-    collect(parse(text).map_err(|error| error.to_string())?, &mut found);
+    collect(parse_with(text, features).map_err(|error| error.to_string())?, &mut found);
     Ok(found)
 }
 
 fn collect(expr: Expr, found: &mut Vec<Vec<Matcher>>) {
     match expr.node {
-        Node::Number(_) | Node::Text(_) => {}
+        Node::Number { .. } | Node::Text(_) => {}
         Node::Vector(selector) | Node::Matrix { selector, .. } => found.push(selector.matchers),
         Node::Subquery(subquery) => collect(subquery.inner, found),
         Node::Unary { inner, .. } | Node::Paren(inner) => collect(*inner, found),
@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn every_selector_of_an_expression() {
         let text = r#"sum by (job) (rate(a{x="1"}[5m])) / -(b or topk(scalar(c), max_over_time(d[5m:1m]))) + 1"#;
-        let found = of_expression(text).unwrap();
+        let found = of_expression(text, Features::ALL).unwrap();
         let names: Vec<_> = found.iter().flatten().filter(|m| m.name == "__name__").map(|m| m.value.as_str()).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
-        of_expression("sum(").unwrap_err();
+        of_expression("sum(", Features::ALL).unwrap_err();
     }
 }

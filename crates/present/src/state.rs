@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use catalog::Live;
+use lang::promql::Features;
 use model::{Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, UsageMeter};
 
 /// What the operator may do and see; the wiring implements it.
@@ -23,6 +24,21 @@ pub trait Admin: Send + Sync {
     fn erasures(&self) -> Vec<Erasure>;
     /// Sizes and positions of each shard.
     fn shards(&self) -> serde_json::Value;
+    /// Whether the last reading of the catalogue's files succeeded, and when one last did.
+    fn reloaded(&self) -> (bool, SystemTime);
+}
+
+/// What Prometheus's status pages tell about a program, as far as Tyto has it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// What is on of that which Prometheus calls experimental.
+    pub features: Features,
+    /// By the names of Prometheus's flags.
+    pub flags: Vec<(&'static str, String)>,
+    pub folder: String,
+    pub host: String,
+    /// How long samples are kept; empty: for ever.
+    pub retention: String,
 }
 
 #[derive(Clone)]
@@ -35,6 +51,7 @@ pub struct PresentState {
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,
     pub started: SystemTime,
+    pub facts: Facts,
 }
 
 pub(crate) type Shared = Arc<PresentState>;

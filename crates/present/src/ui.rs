@@ -25,10 +25,11 @@ const HASHED: &str = "assets/";
 
 /// The API that an address belongs to, whether or not it has such a page.
 pub(crate) fn api_of(path: &str) -> Option<&'static str> {
-    const APIS: [(&str, &str); 9] = [
+    const APIS: [(&str, &str); 10] = [
         ("/api/tyto", "tyto"),
         ("/api", "prometheus"),
         ("/prometheus", "prometheus"),
+        ("/federate", "prometheus"),
         ("/loki", "loki"),
         ("/tempo", "tempo"),
         ("/jaeger", "jaeger"),

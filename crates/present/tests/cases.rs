@@ -56,7 +56,9 @@ fn without_now(text: &str) -> String {
     for part in text.split_inclusive(|c: char| !c.is_ascii_digit()) {
         let digits = part.trim_end_matches(|c: char| !c.is_ascii_digit());
         match digits.parse::<u128>() {
-            Ok(time) if now.abs_diff(time) < 3 * 86_400_000_000_000 => out.extend(["RECENT", &part[digits.len()..]]),
+            Ok(time) if [time, time.saturating_mul(1_000_000)].iter().any(|time| now.abs_diff(*time) < 3 * 86_400_000_000_000) => {
+                out.extend(["RECENT", &part[digits.len()..]])
+            }
             _ => out.push_str(part),
         }
     }

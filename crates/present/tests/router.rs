@@ -54,7 +54,7 @@ async fn a_query_that_hangs_ends_in_time_on_every_api() {
 #[tokio::test]
 async fn the_time_limit_is_of_the_request_and_not_of_each_question() {
     for uri in [
-        "/api/v1/status/tsdb",
+        "/federate?match[]=a&match[]=b",
         "/loki/api/v1/index/stats?query=%7Ba%3D%22b%22%7D",
         "/tempo/api/search/tags",
         "/tempo/api/v2/search/tags",

@@ -10,9 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::watch::{Watch, WatchedRows};
 use crate::metered::MeteredScan;
+use crate::promql::PromqlOptions;
 use crate::series::Wanted;
 use crate::sql::Sql;
-use crate::{metadata, search, series, trace};
+use crate::{cardinality, metadata, search, series, trace};
 
 /// What an engine may use and where it takes the time from.
 #[derive(Clone)]
@@ -23,6 +24,7 @@ pub struct EngineOptions {
     pub trace_duration_max: Duration,
     /// Queries that run at once; more wait for their turn, as long as their time allows.
     pub queries_max: usize,
+    pub promql: PromqlOptions,
     /// What `now()` says in SQL.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
@@ -34,6 +36,7 @@ impl Default for EngineOptions {
             partitions_max: cores.min(16),
             trace_duration_max: Duration::from_secs(3600),
             queries_max: (2 * cores).max(4),
+            promql: PromqlOptions::default(),
             clock: Arc::new(SystemTime::now),
         }
     }
@@ -67,7 +70,9 @@ impl Engine {
 
     async fn answer(&self, ask: Ask, limits: &QueryLimits, scan: Arc<dyn Scan>) -> Result<Answer> {
         match ask {
-            Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } => languages::promql(scan, ask, limits).await,
+            Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } | Ask::Samples { .. } => {
+                languages::promql(scan, ask, limits, self.options.promql.clone()).await
+            }
             Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } => languages::logql(scan, ask, limits).await,
             Ask::Sql { sql } => self.sql.query(&sql, scan, limits).await,
             Ask::Series { table, selectors, range, limit } => {
@@ -79,6 +84,7 @@ impl Engine {
             Ask::LabelValues { table, name, selectors, range, limit } => {
                 series::find(&*scan, Wanted::Values(name), table, &selectors, range, limit, limits).await
             }
+            Ask::SeriesCounts { range, top } => cardinality::count(&*scan, range, top, limits).await,
             Ask::Metadata { metric, limit } => metadata::families(&*scan, metric.as_deref(), limit, limits).await,
             Ask::Trace { trace_id, range } => trace::by_id(&*scan, &trace_id, range, limits).await,
             Ask::TraceSearch { tags, duration_min, duration_max, range, limit } => {
@@ -137,7 +143,8 @@ fn language(ask: &Ask) -> &'static str {
         Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } => "promql",
         Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } => "logql",
         Ask::Sql { .. } => "sql",
-        Ask::Series { .. } | Ask::LabelNames { .. } | Ask::LabelValues { .. } => "series",
+        Ask::Samples { .. } => "remote_read",
+        Ask::Series { .. } | Ask::LabelNames { .. } | Ask::LabelValues { .. } | Ask::SeriesCounts { .. } => "series",
         Ask::Metadata { .. } => "metadata",
         Ask::Trace { .. } => "trace",
         Ask::TraceSearch { .. } => "trace_search",

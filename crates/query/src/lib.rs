@@ -6,7 +6,7 @@
 //! - `engine/languages.rs`: PromQL ([`promql`]) and LogQL ([`logql`]), each an evaluator of its own;
 //! - `sql/`: `statement.rs` (what may be asked) > `session.rs` (tables and limits) > `table.rs` and `pushdown.rs`
 //!   (predicates become [`model::Filter`]s) > `newest.rs` (newest first stops early) > `exec.rs` and `unnest.rs` (rows);
-//! - `series.rs` (series, label names, label values) and `metadata.rs`;
+//! - `series.rs` (series, label names, label values), `cardinality.rs` (who causes how many) and `metadata.rs`;
 //! - `trace.rs` (a trace by its id) and `search.rs` (which traces).
 //!
 //! All of them read through `metered.rs`, which counts and stops; what a language's evaluator holds and how long it works,
@@ -18,6 +18,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod cardinality;
 mod engine;
 mod guard;
 pub mod logql;
@@ -33,5 +34,4 @@ mod trace;
 
 pub use engine::{Engine, EngineOptions};
 
-/// A staleness mark is this NaN and no other.
-const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+use model::samples::STALE_BITS;

@@ -11,7 +11,7 @@ use promql_engine::Engine;
 use testkit::memory_scan::MemoryScan;
 use testkit::promqltest;
 
-const EVALS_MIN: usize = 1747;
+const EVALS_MIN: usize = 1755;
 
 fn folder() -> Option<PathBuf> {
     let data =

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lang::promql::Features;
 use model::{Error, Result, Retention, Table};
 use serde::Deserialize;
 use store::{LakePlace, Remote, RemoteOptions, ShardOptions, WalPlace};
@@ -115,6 +116,11 @@ pub(crate) struct ServeOptions {
     /// Memory of one query [default: 1073741824]
     #[arg(long, env = "TYTO_QUERY_MEMORY_BYTES_MAX", value_name = "BYTES")]
     pub(crate) query_memory_bytes_max: Option<usize>,
+
+    /// What is on of that which Prometheus calls experimental in PromQL: `all`, `none`, or its names for features, with commas
+    /// between [default: all but use-start-timestamps]
+    #[arg(long, env = "TYTO_PROMQL_FEATURES", value_name = "LIST")]
+    pub(crate) promql_features: Option<String>,
 }
 
 /// Where the write-ahead log lies.
@@ -173,6 +179,7 @@ pub(crate) struct Settings {
     pub(crate) receive: model::ReceiveLimits,
     pub(crate) cardinality: pipeline::CardinalityLimits,
     pub(crate) query: model::QueryLimits,
+    pub(crate) promql_features: Features,
 }
 
 impl ServeOptions {
@@ -193,6 +200,11 @@ impl ServeOptions {
             query.timeout = query_timeout(seconds)?;
         }
         query.memory_bytes_max = self.query_memory_bytes_max.or(file.query_memory_bytes_max).unwrap_or(query.memory_bytes_max);
+
+        let promql_features = match self.promql_features.or(file.promql_features) {
+            Some(list) => promql_features(&list)?,
+            None => Features::default(),
+        };
 
         let mut retention = Retention::default();
         for (table, given, of_file) in [
@@ -226,6 +238,7 @@ impl ServeOptions {
             receive,
             cardinality,
             query,
+            promql_features,
         };
         if !self.insecure.or(file.insecure).unwrap_or(false) {
             settings.refuse_exposed_addresses()?;
@@ -252,6 +265,13 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+fn promql_features(list: &str) -> Result<Features> {
+    Features::named(list).map_err(|unknown| {
+        let all = Features::ALL;
+        Error::invalid(format!("cannot use promql_features={list:?}: {unknown:?} is no feature; write all, none, or of {all}"))
+    })
 }
 
 fn query_timeout(seconds: u64) -> Result<Duration> {
@@ -332,6 +352,18 @@ mod tests {
         assert_eq!(settings.retention.of(Table::Spans, ["a", "", ""]), None);
         let refused = options("retention_spans = \"a week\"").resolve().expect_err("no time");
         assert!(refused.chain().contains("retention_spans=\"a week\"") && refused.chain().contains("30d"), "{}", refused.chain());
+    }
+
+    #[test]
+    fn features_are_named_as_prometheus_names_them() {
+        let settings = options("promql_features = \"promql-duration-expr\"").resolve().expect("a feature");
+        assert_eq!(settings.promql_features.to_string(), "promql-duration-expr");
+        assert_eq!(options("").resolve().expect("defaults").promql_features, Features::default());
+        let refused = options("promql_features = \"promql-duration-expr,native-histograms\"").resolve().expect_err("no such feature");
+        assert!(
+            refused.what.contains("\"native-histograms\" is no feature") && refused.what.contains("promql-binop-fill-modifiers"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -6,15 +6,17 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use axum::Router;
 use catalog::{Live, Problem};
-use model::{Erasure, ErasureOrder, Error, Ingest, Query, ReceiveLimits, Result, Retention, Scan};
+use lang::promql::{Features, format_duration};
+use model::{Erasure, ErasureOrder, Error, Ingest, Query, ReceiveLimits, Result, Retention, Scan, Table};
 use pipeline::{CardinalityLimits, Pipeline};
-use present::{Hosts, PresentState};
+use present::{Facts, Hosts, PresentState};
+use query::promql::PromqlOptions;
 use receive::Receivers;
 use store::Shard;
 use tokio::sync::watch;
@@ -36,9 +38,16 @@ pub(crate) struct Wired {
 
 pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
     let pipeline = write_path(catalog.clone(), settings.cardinality, shard.clone());
-    let query = read_path(shard.clone());
+    let query = read_path(shard.clone(), settings.promql_features);
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
-    let admin = Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), retention: settings.retention.clone(), stopping };
+    let admin = Admin {
+        shard: shard.clone(),
+        metrics,
+        catalog: catalog.clone(),
+        retention: settings.retention.clone(),
+        reloads: Mutex::new((true, SystemTime::now())),
+        stopping,
+    };
     admin.retain();
     let admin = Arc::new(admin);
     let present = PresentState {
@@ -49,6 +58,7 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
         cardinality: pipeline.cardinality(),
         limits: settings.query.clone(),
         started: SystemTime::now(),
+        facts: facts(settings),
     };
 
     let http = receive::otlp_http_router(receivers.clone())
@@ -79,8 +89,35 @@ fn write_path(catalog: Arc<Live>, cardinality: CardinalityLimits, shard: Arc<Sha
 }
 
 /// Every language over one scan of head and lake.
-fn read_path(shard: Arc<Shard>) -> Arc<dyn Query> {
-    Arc::new(query::Engine::new(shard as Arc<dyn Scan>, query::EngineOptions::default()))
+fn read_path(shard: Arc<Shard>, features: Features) -> Arc<dyn Query> {
+    let promql = PromqlOptions { features, ..PromqlOptions::default() };
+    Arc::new(query::Engine::new(shard as Arc<dyn Scan>, query::EngineOptions { promql, ..query::EngineOptions::default() }))
+}
+
+/// What Prometheus's status pages ask of a program.
+fn facts(settings: &Settings) -> Facts {
+    let duration = |duration: Duration| format_duration(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    let retention = settings.retention.of(Table::Samples, [""; 3]).map(duration).unwrap_or_default();
+    let (promql, engine) = (PromqlOptions::default(), query::EngineOptions::default());
+    let flags = vec![
+        ("enable-feature", settings.promql_features.to_string()),
+        ("query.lookback-delta", duration(promql.lookback)),
+        ("query.max-concurrency", engine.queries_max.to_string()),
+        ("query.max-samples", settings.query.samples_max.to_string()),
+        ("query.timeout", duration(settings.query.timeout)),
+        ("storage.remote.read-concurrent-limit", engine.queries_max.to_string()),
+        ("storage.remote.read-sample-limit", settings.query.samples_max.to_string()),
+        ("storage.tsdb.path", settings.data_dir.display().to_string()),
+        ("storage.tsdb.retention.time", if retention.is_empty() { "0s".to_owned() } else { retention.clone() }),
+        ("web.enable-admin-api", "false".to_owned()),
+        ("web.enable-lifecycle", "true".to_owned()),
+        ("web.enable-otlp-receiver", "true".to_owned()),
+        ("web.enable-remote-write-receiver", "true".to_owned()),
+        ("web.listen-address", settings.http.to_string()),
+    ];
+    let folder = std::env::current_dir().map(|folder| folder.display().to_string()).unwrap_or_default();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default();
+    Facts { features: settings.promql_features, flags, folder, host, retention }
 }
 
 fn receivers(pipeline: Arc<Pipeline>, limits: ReceiveLimits) -> Receivers {
@@ -92,7 +129,7 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
     let catalog = Arc::new(Live::default());
     let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), shard.clone());
     present::router(PresentState {
-        query: read_path(shard.clone()),
+        query: read_path(shard.clone(), Features::default()),
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
         admin: Arc::new(Admin {
@@ -100,11 +137,13 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
             metrics,
             catalog: catalog.clone(),
             retention: Retention::default(),
+            reloads: Mutex::new((true, SystemTime::now())),
             stopping: watch::channel(false).1,
         }),
         catalog,
         limits: model::QueryLimits::default(),
         started: SystemTime::now(),
+        facts: Facts::default(),
     })
 }
 
@@ -114,6 +153,8 @@ pub(crate) struct Admin {
     catalog: Arc<Live>,
     /// Where the catalogue does not say.
     retention: Retention,
+    /// Whether the last reading of the catalogue succeeded, and when one last did.
+    reloads: Mutex<(bool, SystemTime)>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -139,6 +180,9 @@ impl present::Admin for Admin {
         let read = self.catalog.reload().map_err(|problems| unusable(&problems));
         let result = if read.is_ok() { "ok" } else { "refused" };
         metrics::counter!("tyto_catalog_reloads_total", "result" => result).increment(1);
+        let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
+        *reloads = (read.is_ok(), if read.is_ok() { SystemTime::now() } else { reloads.1 });
+        drop(reloads);
         read?;
         self.retain();
         Ok(())
@@ -146,6 +190,10 @@ impl present::Admin for Admin {
 
     async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {
         self.shard.erase(order).await
+    }
+
+    fn reloaded(&self) -> (bool, SystemTime) {
+        *self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn erasures(&self) -> Vec<Erasure> {

@@ -18,14 +18,27 @@ pub struct Expr {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
-    Number(f64),
+    /// `is_duration` when it was written with a unit: `5m` is 300.
+    Number {
+        value: f64,
+        is_duration: bool,
+    },
     Text(String),
     Vector(Selector),
-    Matrix { selector: Selector, range: DurationExpr },
+    Matrix {
+        selector: Selector,
+        range: DurationExpr,
+    },
     Subquery(Box<Subquery>),
-    Unary { negative: bool, inner: Box<Expr> },
+    Unary {
+        negative: bool,
+        inner: Box<Expr>,
+    },
     Binary(Box<Binary>),
-    Call { function: &'static Function, args: Vec<Expr> },
+    Call {
+        function: &'static Function,
+        args: Vec<Expr>,
+    },
     Aggregate(Box<Aggregate>),
     Paren(Box<Expr>),
 }
@@ -56,7 +69,7 @@ impl Type {
 pub struct Selector {
     /// Where name and braces stand, without range and modifiers.
     pub span: Span,
-    /// The metric's name when it was written before or first in the braces.
+    /// The metric's name when it was written before the braces.
     pub name: Option<String>,
     pub matchers: Vec<Matcher>,
     pub shift: Shift,
@@ -200,6 +213,13 @@ pub struct Binary {
     pub matching: Matching,
 }
 
+impl Binary {
+    /// Both sides are vectors, so that series are matched.
+    pub fn joins_vectors(&self) -> bool {
+        self.lhs.value_type() == Type::Vector && self.rhs.value_type() == Type::Vector
+    }
+}
+
 /// Which series of the two sides belong together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matching {
@@ -289,6 +309,11 @@ impl AggregateOp {
         }
     }
 
+    /// Whether Prometheus wants it switched on.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
+
     /// Whether the answer is some of the input series rather than one per group.
     pub fn selects(self) -> bool {
         matches!(self, Self::Topk | Self::Bottomk | Self::Limitk | Self::LimitRatio)
@@ -330,7 +355,7 @@ pub enum DurationExpr {
 impl Expr {
     pub fn value_type(&self) -> Type {
         match &self.node {
-            Node::Number(_) => Type::Scalar,
+            Node::Number { .. } => Type::Scalar,
             Node::Text(_) => Type::Text,
             Node::Vector(_) | Node::Aggregate(_) => Type::Vector,
             Node::Matrix { .. } | Node::Subquery(_) => Type::Matrix,
@@ -353,7 +378,7 @@ impl Expr {
 
     pub fn children(&self) -> Vec<&Self> {
         match &self.node {
-            Node::Number(_) | Node::Text(_) | Node::Vector(_) | Node::Matrix { .. } => Vec::new(),
+            Node::Number { .. } | Node::Text(_) | Node::Vector(_) | Node::Matrix { .. } => Vec::new(),
             Node::Subquery(subquery) => vec![&subquery.inner],
             Node::Unary { inner, .. } | Node::Paren(inner) => vec![inner],
             Node::Binary(binary) => vec![&binary.lhs, &binary.rhs],

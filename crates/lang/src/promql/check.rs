@@ -15,11 +15,11 @@ pub(super) fn positive(duration: &DurationExpr, at: usize) -> Result<(), Failure
 }
 
 /// Refuses what has no meaning, the way Prometheus does.
-pub(super) fn check(expr: &Expr) -> Result<(), Failure> {
+pub(super) fn check(expr: &Expr, text: &str) -> Result<(), Failure> {
     // The second argument of info narrows the labels taken over, so it may match everything.
     let narrowing = matches!(&expr.node, Node::Call { function, .. } if function.name == "info");
     for child in expr.children().into_iter().take(if narrowing { 1 } else { usize::MAX }) {
-        check(child)?;
+        check(child, text)?;
     }
     let fail = |message: String| Err(Failure::at(expr.span.start, message));
     match &expr.node {
@@ -29,7 +29,8 @@ pub(super) fn check(expr: &Expr) -> Result<(), Failure> {
             other => fail(format!("unary expression only allowed on expressions of type scalar or instant vector, got {:?}", other.name())),
         },
         Node::Subquery(subquery) => match subquery.inner.value_type() {
-            Type::Vector | Type::Scalar => Ok(()),
+            Type::Vector => Ok(()),
+            Type::Scalar => fail("subquery is only allowed on instant vector, got scalar instead".to_owned()),
             Type::Matrix => fail("subquery is only allowed on instant vector, got matrix instead".to_owned()),
             Type::Text => fail("subquery is only allowed on instant vector, got string instead".to_owned()),
         },
@@ -41,8 +42,8 @@ pub(super) fn check(expr: &Expr) -> Result<(), Failure> {
             }
         }
         Node::Call { function, args } => check_call(expr, function, args),
-        Node::Binary(binary) => check_binary(binary),
-        Node::Number(_) | Node::Text(_) | Node::Paren(_) => Ok(()),
+        Node::Binary(binary) => check_binary(expr, binary, text),
+        Node::Number { .. } | Node::Text(_) | Node::Paren(_) => Ok(()),
     }
 }
 
@@ -70,11 +71,7 @@ fn check_call(expr: &Expr, function: &Function, args: &[Expr]) -> Result<(), Fai
         && let Some(selector) = args.get(1)
     {
         match &selector.node {
-            Node::Vector(found) if found.name.is_none() => {
-                for matcher in &found.matchers {
-                    matches_empty(matcher).map_err(|message| Failure::at(found.span.start, message))?;
-                }
-            }
+            Node::Vector(found) if found.name.is_none() => {}
             Node::Vector(_) => {
                 return Err(Failure::at(selector.span.start, "expected label selectors only, got vector selector instead"));
             }
@@ -85,29 +82,31 @@ fn check_call(expr: &Expr, function: &Function, args: &[Expr]) -> Result<(), Fai
     args.iter().enumerate().try_for_each(|(index, arg)| expect_type(arg, function.arg_type(index), &context))
 }
 
-fn check_binary(binary: &Binary) -> Result<(), Failure> {
+fn check_binary(expr: &Expr, binary: &Binary, text: &str) -> Result<(), Failure> {
     let Binary { op, lhs, rhs, is_bool, matching } = binary;
-    let fail = |message: String| Err(Failure::at(lhs.span.start, message));
-    if *is_bool && !op.is_comparison() {
-        return fail("bool modifier can only be used on comparison operators".to_owned());
-    }
-    for side in [lhs, rhs] {
-        if !matches!(side.value_type(), Type::Scalar | Type::Vector) {
-            return Err(Failure::at(side.span.start, "binary expression must contain only scalar and instant vector types"));
-        }
-    }
+    let fail = |message: String| Err(Failure::at(expr.span.start, message));
+    let fail_at_operator = |message: String| {
+        let blanks = text[lhs.span.end..].bytes().take_while(u8::is_ascii_whitespace).count();
+        Err(Failure::at(lhs.span.end + blanks, message))
+    };
     let (left, right) = (lhs.value_type(), rhs.value_type());
+    if *is_bool && !op.is_comparison() {
+        return fail_at_operator("bool modifier can only be used on comparison operators".to_owned());
+    }
     if op.is_comparison() && !is_bool && left == Type::Scalar && right == Type::Scalar {
-        return fail("comparisons between scalars must use BOOL modifier".to_owned());
+        return fail_at_operator("comparisons between scalars must use BOOL modifier".to_owned());
     }
     if matching.on
         && let Some(label) = matching.labels.iter().find(|label| matching.include.contains(label))
     {
-        return fail(format!("label {label:?} must not occur in ON and GROUP clause at once"));
+        return fail_at_operator(format!("label {label:?} must not occur in ON and GROUP clause at once"));
+    }
+    if let Some(side) = [lhs, rhs].into_iter().find(|side| !matches!(side.value_type(), Type::Scalar | Type::Vector)) {
+        return Err(Failure::at(side.span.start, "binary expression must contain only scalar and instant vector types"));
     }
     let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
-    if left != Type::Vector || right != Type::Vector {
-        if matching.explicit && (!matching.labels.is_empty() || matching.on) {
+    if !binary.joins_vectors() {
+        if !matching.labels.is_empty() {
             return fail("vector matching only allowed between instant vectors".to_owned());
         }
         if fills {
@@ -130,26 +129,45 @@ fn check_binary(binary: &Binary) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A selector without a metric's name must not select everything by a slip.
 fn check_selector(selector: &Selector) -> Result<(), Failure> {
-    let mut not_empty = false;
-    for matcher in &selector.matchers {
-        not_empty |= !matches_empty(matcher).map_err(|message| Failure::at(selector.span.start, message))?;
-    }
-    match not_empty {
+    match selector.name.is_some() || selector.matchers.iter().any(|matcher| !matches_empty(matcher)) {
         true => Ok(()),
         false => Err(Failure::at(selector.span.start, "vector selector must contain at least one non-empty matcher")),
     }
 }
 
-fn matches_empty(matcher: &Matcher) -> Result<bool, String> {
-    let regex = || {
-        crate::anchored(&matcher.value)
-            .map_err(|error| format!("error parsing regexp {:?}: {}", matcher.value, error.to_string().lines().last().unwrap_or_default()))
-    };
-    Ok(match matcher.op {
+/// The parser has seen that expressions compile.
+fn matches_empty(matcher: &Matcher) -> bool {
+    let regex_matches = || crate::anchored(&matcher.value).is_ok_and(|regex| regex.is_match(""));
+    match matcher.op {
         MatchOp::Equal => matcher.value.is_empty(),
         MatchOp::NotEqual => !matcher.value.is_empty(),
-        MatchOp::Regex => regex()?.is_match(""),
-        MatchOp::NotRegex => !regex()?.is_match(""),
+        MatchOp::Regex => regex_matches(),
+        MatchOp::NotRegex => !regex_matches(),
+    }
+}
+
+/// Refuses an expression that does not compile, in the words of Go's library where it has the same fault in mind.
+pub(super) fn regex(pattern: &str) -> Result<(), String> {
+    let Err(error) = crate::anchored(pattern) else { return Ok(()) };
+    let text = error.to_string();
+    let fault = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    let operator = || pattern.find(['*', '+', '?']).map_or(pattern, |at| &pattern[at..=at]);
+    Err(match fault {
+        "unclosed group" => format!("error parsing regexp: missing closing ): `{pattern}`"),
+        "unopened group" => format!("error parsing regexp: unexpected ): `{pattern}`"),
+        "unclosed character class" => {
+            format!("error parsing regexp: missing closing ]: `{}`", pattern.rfind('[').map_or(pattern, |at| &pattern[at..]))
+        }
+        "repetition operator missing expression" => {
+            format!("error parsing regexp: missing argument to repetition operator: `{}`", operator())
+        }
+        fault => format!("error parsing regexp: {fault}: `{pattern}`"),
     })
+}
+
+/// Whether the matchers accept a series without labels, and so may select everything.
+pub fn selects_everything(matchers: &[Matcher]) -> bool {
+    matchers.iter().all(matches_empty)
 }

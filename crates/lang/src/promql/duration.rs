@@ -5,7 +5,7 @@ use super::parse::Parser;
 
 const EXPECTED: &str = "number, duration, step(), or range()";
 
-impl Parser {
+impl Parser<'_> {
     /// A duration expression in brackets: operators need no parentheses there.
     pub(super) fn duration(&mut self, context: &str) -> Result<DurationExpr, Failure> {
         self.duration_above(context, 0)
@@ -23,12 +23,14 @@ impl Parser {
 
     fn duration_above(&mut self, context: &str, least: u8) -> Result<DurationExpr, Failure> {
         self.nested(|parser| {
+            let begin = parser.span().start;
             let mut lhs = parser.signed_duration(context, BinaryOp::Pow.precedence())?;
             while let Some(op) = parser.peek_operator().filter(|op| op.precedence() >= least) {
                 if !matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Mod | BinaryOp::Pow) {
                     break;
                 }
                 let at = parser.span().start;
+                parser.experimental(begin)?;
                 parser.operator()?;
                 parser.advance();
                 let rhs = parser.duration_above(context, op.precedence() + u8::from(op != BinaryOp::Pow))?;
@@ -60,7 +62,16 @@ impl Parser {
         })
     }
 
+    /// Refuses what is more than one literal where that is not switched on.
+    fn experimental(&self, at: usize) -> Result<(), Failure> {
+        match self.features.duration_expressions {
+            true => Ok(()),
+            false => Err(Failure::at(at, "experimental duration expression is not enabled")),
+        }
+    }
+
     fn duration_operand(&mut self, context: &str) -> Result<DurationExpr, Failure> {
+        let start = self.span().start;
         match self.peek().clone() {
             Token::Number(seconds) => {
                 self.advance();
@@ -74,7 +85,9 @@ impl Parser {
                 self.advance();
                 let inner = self.duration_above(context, 0)?;
                 self.expect_sign(")", context)?;
-                Ok(DurationExpr::Paren(Box::new(inner)))
+                self.experimental(start)?;
+                // Parentheses within parentheses say nothing more.
+                Ok(if matches!(inner, DurationExpr::Paren(_)) { inner } else { DurationExpr::Paren(Box::new(inner)) })
             }
             Token::Name(name) => self.duration_call(&name.to_ascii_lowercase(), context),
             _ => Err(self.unexpected(context, EXPECTED)),
@@ -85,6 +98,7 @@ impl Parser {
         if !["step", "range", "min_of", "max_of"].contains(&name) {
             return Err(self.unexpected(context, EXPECTED));
         }
+        self.experimental(self.span().start)?;
         self.advance();
         if !self.take_sign("(") {
             return Err(self.unexpected(context, EXPECTED));

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A place in a query's text, both counted from 1; columns are bytes, as Prometheus counts.
+/// A place in a query's text, both counted from 1; columns are bytes, as Prometheus counts. An empty text has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub line: usize,
@@ -9,6 +9,9 @@ pub struct Position {
 
 impl Position {
     pub fn of(text: &str, offset: usize) -> Self {
+        if text.is_empty() {
+            return Self { line: 0, column: 0 };
+        }
         let before = &text.as_bytes()[..offset.min(text.len())];
         let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         Self { line: 1 + before.iter().filter(|&&byte| byte == b'\n').count(), column: before.len() - line_start + 1 }
@@ -17,7 +20,10 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
+        match self.line {
+            0 => f.write_str("unknown position"),
+            line => write!(f, "{line}:{}", self.column),
+        }
     }
 }
 

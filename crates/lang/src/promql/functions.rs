@@ -27,6 +27,30 @@ impl Function {
         FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().map(|index| &FUNCTIONS[index])
     }
 
+    /// Whether Prometheus wants it switched on.
+    pub fn is_experimental(&self) -> bool {
+        matches!(
+            self.name,
+            "double_exponential_smoothing"
+                | "end"
+                | "histogram_quantiles"
+                | "info"
+                | "mad_over_time"
+                | "max_of"
+                | "min_of"
+                | "range"
+                | "sort_by_label"
+                | "sort_by_label_desc"
+                | "start"
+                | "start_timestamp"
+                | "step"
+                | "ts_of_first_over_time"
+                | "ts_of_last_over_time"
+                | "ts_of_max_over_time"
+                | "ts_of_min_over_time"
+        )
+    }
+
     /// Fewest and most arguments; no most when endless.
     pub fn arity(&self) -> (usize, Option<usize>) {
         let all = self.args.len();
@@ -103,7 +127,9 @@ pub static FUNCTIONS: &[Function] = &[
     function("log10", &[Vector], Vector),
     function("log2", &[Vector], Vector),
     function("mad_over_time", &[Matrix], Vector),
+    function("max_of", &[Scalar, Scalar], Scalar),
     function("max_over_time", &[Matrix], Vector),
+    function("min_of", &[Scalar, Scalar], Scalar),
     function("min_over_time", &[Matrix], Vector),
     with("minute", &[Vector], Optional::Last(1), Vector),
     with("month", &[Vector], Optional::Last(1), Vector),

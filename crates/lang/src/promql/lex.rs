@@ -1,6 +1,6 @@
-use super::ast::Span;
+use super::ast::{AggregateOp, BinaryOp, Span};
 use super::error::Failure;
-use super::text::unquote;
+use super::text::{quote, unquote};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -16,12 +16,34 @@ pub(super) enum Token {
 }
 
 impl Token {
-    pub(super) fn describe(&self) -> String {
+    /// As Prometheus names it in messages; `raw` is how it was written.
+    pub(super) fn describe(&self, raw: &str) -> String {
+        const KEYWORDS: [&str; 14] = [
+            "anchored",
+            "bool",
+            "by",
+            "end",
+            "group_left",
+            "group_right",
+            "ignoring",
+            "offset",
+            "on",
+            "smoothed",
+            "start",
+            "step",
+            "range",
+            "without",
+        ];
+        let is_one_of = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(raw));
         match self {
-            Self::Name(name) => format!("identifier {name:?}"),
-            Self::Number(number) => format!("number {number:?}"),
-            Self::Duration(seconds) => format!("duration of {seconds} seconds"),
-            Self::Text(text) => format!("string {text:?}"),
+            Self::Name(_) if is_one_of(&KEYWORDS) => format!("<{raw}>"),
+            Self::Name(_) if BinaryOp::of_word(raw).is_some() => format!("<op:{raw}>"),
+            Self::Name(_) if AggregateOp::ALL.iter().any(|op| op.text().eq_ignore_ascii_case(raw)) => format!("<aggr:{raw}>"),
+            Self::Name(_) if raw.contains(':') => format!("metric identifier {raw:?}"),
+            Self::Name(_) => format!("identifier {raw:?}"),
+            Self::Number(_) => format!("number {}", shortened(raw)),
+            Self::Duration(_) => format!("duration {}", shortened(raw)),
+            Self::Text(_) => format!("string {}", shortened(raw)),
             Self::Sign(sign @ ("(" | ")" | "{" | "}" | "[" | "]" | "," | ":" | "=")) => format!("{sign:?}"),
             Self::Sign(sign) => format!("<op:{sign}>"),
             Self::End => "end of input".to_owned(),
@@ -34,6 +56,14 @@ impl Token {
 
     pub(super) fn is_sign(&self, sign: &str) -> bool {
         matches!(self, Self::Sign(other) if *other == sign)
+    }
+}
+
+/// In quotes, at most ten characters of it.
+fn shortened(raw: &str) -> String {
+    match raw.char_indices().nth(10) {
+        Some((end, _)) => format!("{}...", quote(&raw[..end])),
+        None => quote(raw),
     }
 }
 
@@ -132,7 +162,7 @@ impl Lexer<'_> {
             return Err(match first {
                 '!' => match self.rest()[1..].chars().next() {
                     Some(next) => unexpected(format!("unexpected character after '!': {next:?}")),
-                    None => unexpected("unexpected end of input after '!'".to_owned()),
+                    None => unexpected("unexpected character after '!': '\u{fffd}'".to_owned()),
                 },
                 _ if self.braces > 0 => unexpected(format!("unexpected character inside braces: {first:?}")),
                 _ => unexpected(format!("unexpected character: {first:?}")),
@@ -155,7 +185,8 @@ impl Lexer<'_> {
             "]" if self.brackets == 0 => return Err(unexpected("unexpected right bracket ']'".to_owned())),
             "]" => self.brackets -= 1,
             "(" => self.parens += 1,
-            ")" if self.parens == 0 => return Err(unexpected("unexpected right parenthesis ')'".to_owned())),
+            // Prometheus has read it when it finds that nothing was opened.
+            ")" if self.parens == 0 => return Err(Failure::at(self.at + 1, "unexpected right parenthesis ')'")),
             ")" => self.parens -= 1,
             _ => {}
         }
@@ -174,7 +205,7 @@ impl Lexer<'_> {
         }
         let length = number_length(self.rest());
         let digits = self.rest()[..length].bytes().all(|byte| byte.is_ascii_digit());
-        let whole = self.rest().find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_').unwrap_or(self.rest().len());
+        let whole = self.rest().find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest().len());
         let text = &self.rest()[..whole.max(length)];
         let bad = || Failure::at(start, format!("bad number or duration syntax: {text:?}"));
         if text.len() > length {
@@ -188,8 +219,8 @@ impl Lexer<'_> {
             return Ok(Token::Duration(seconds));
         }
         let value = parse_number(text).ok_or_else(|| {
-            let shown: String = text.chars().take(40).collect();
-            Failure::at(start, format!("error parsing number: {shown:?} is out of range"))
+            let message = format!("error parsing number: strconv.ParseFloat: parsing {}: value out of range", quote(text));
+            Failure::at(start, message)
         })?;
         self.at += length;
         Ok(Token::Number(value))

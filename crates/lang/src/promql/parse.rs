@@ -3,6 +3,7 @@ use model::Matcher;
 use super::ast::{Aggregate, AggregateOp, At, Binary, BinaryOp, Cardinality, Expr, Extent, Matching, Node, Shift, Span, Subquery, Type};
 use super::check;
 use super::error::{Failure, ParseError, Position};
+use super::features::Features;
 use super::functions::Function;
 use super::lex::{Token, lex};
 use crate::{OPERATORS_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
@@ -10,25 +11,38 @@ use crate::{OPERATORS_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
 /// Deepest nesting of a query: the tree is walked recursively, and a text of a million `(` must not take the stack down.
 const DEPTH_MAX: usize = 128;
 
-/// Reads and type-checks a query.
+/// Reads and type-checks a query, with everything on that Prometheus calls experimental.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    run(text, |parser| {
+    parse_with(text, Features::ALL)
+}
+
+/// Reads and type-checks a query; what `features` leave out is refused in Prometheus's words.
+pub fn parse_with(text: &str, features: Features) -> Result<Expr, ParseError> {
+    run(text, features, |parser| {
         if parser.tokens.len() == 1 {
             return Err(Failure::at(0, "no expression found in input"));
         }
         let expr = parser.expr(0)?;
         parser.expect_end()?;
-        check::check(&expr)?;
+        check::check(&expr, text)?;
         Ok(expr)
     })
 }
 
-/// Reads a bare vector selector, as the APIs for series and labels take it: its matchers.
+/// Reads a bare vector selector, as the APIs for series and labels take it: its matchers. They may match everything.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    run(text, |parser| {
-        let expr = parser.primary()?;
+    run(text, Features::ALL, |parser| {
+        let span = parser.span();
+        let name = match parser.peek().clone() {
+            Token::Name(name) => {
+                parser.advance();
+                Some((name, span))
+            }
+            Token::Sign("{") => None,
+            _ => return Err(parser.unexpected("", "")),
+        };
+        let expr = parser.selector(name)?;
         parser.expect_end()?;
-        check::check(&expr)?;
         match expr.node {
             Node::Vector(selector) => Ok(selector.matchers),
             _ => Err(Failure::at(expr.span.start, "expected a vector selector")),
@@ -36,17 +50,19 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
     })
 }
 
-fn run<T>(text: &str, read: impl FnOnce(&mut Parser) -> Result<T, Failure>) -> Result<T, ParseError> {
+fn run<T>(text: &str, features: Features, read: impl FnOnce(&mut Parser<'_>) -> Result<T, Failure>) -> Result<T, ParseError> {
     let tokens = match text.len() > QUERY_BYTES_MAX {
         true => Err(Failure::at(0, format!("query is longer than {QUERY_BYTES_MAX} bytes"))),
         false => lex(text),
     };
     tokens
-        .and_then(|tokens| read(&mut Parser { tokens, at: 0, depth: 0, operators: 0, regexes: 0 }))
+        .and_then(|tokens| read(&mut Parser { text, features, tokens, at: 0, depth: 0, operators: 0, regexes: 0 }))
         .map_err(|failure| ParseError { position: Position::of(text, failure.offset), message: failure.message })
 }
 
-pub(super) struct Parser {
+pub(super) struct Parser<'a> {
+    text: &'a str,
+    pub(super) features: Features,
     tokens: Vec<(Token, Span)>,
     at: usize,
     depth: usize,
@@ -54,7 +70,7 @@ pub(super) struct Parser {
     regexes: usize,
 }
 
-impl Parser {
+impl Parser<'_> {
     pub(super) fn peek(&self) -> &Token {
         &self.tokens[self.at].0
     }
@@ -105,7 +121,8 @@ impl Parser {
 
     /// `unexpected <token> in <context>, expected <expected>`; context and expected may be empty.
     pub(super) fn unexpected(&self, context: &str, expected: &str) -> Failure {
-        let mut message = format!("unexpected {}", self.peek().describe());
+        let Span { start, end } = self.span();
+        let mut message = format!("unexpected {}", self.peek().describe(&self.text[start..end]));
         if !context.is_empty() {
             message.push_str(&format!(" in {context}"));
         }
@@ -163,6 +180,9 @@ impl Parser {
             let right_first = op == BinaryOp::Pow;
             let rhs = self.expr(op.precedence() + u8::from(!right_first))?;
             let span = Span { start: lhs.span.start, end: rhs.span.end };
+            if !self.features.fill_modifiers && (matching.fill_left.is_some() || matching.fill_right.is_some()) {
+                return Err(Failure::at(span.start, "binop fill modifiers are experimental and not enabled"));
+            }
             lhs = Expr { span, node: Node::Binary(Box::new(Binary { op, lhs, rhs, is_bool, matching })) };
         }
         Ok(lhs)
@@ -186,7 +206,9 @@ impl Parser {
         let inner = self.expr(BinaryOp::Pow.precedence())?;
         let span = Span { start, end: inner.span.end };
         Ok(match inner.node {
-            Node::Number(value) => Expr { span, node: Node::Number(if negative { -value } else { value }) },
+            Node::Number { value, is_duration } => {
+                Expr { span, node: Node::Number { value: if negative { -value } else { value }, is_duration } }
+            }
             _ => Expr { span, node: Node::Unary { negative, inner: Box::new(inner) } },
         })
     }
@@ -268,10 +290,11 @@ impl Parser {
     fn postfix(&mut self) -> Result<Expr, Failure> {
         let mut expr = self.primary()?;
         loop {
-            let start = self.span().start;
+            let start = expr.span.start;
+            let bracket = self.span().start;
             if self.take_sign("[") {
                 self.operator()?;
-                expr = self.brackets(expr)?;
+                expr = self.brackets(expr, bracket)?;
             } else if self.take_keyword("offset") {
                 let offset = self.offset_duration()?;
                 let shift = shift_of(&mut expr).ok_or_else(|| misplaced(start, "offset"))?;
@@ -279,13 +302,17 @@ impl Parser {
                     return Err(Failure::at(start, "offset may not be set multiple times"));
                 }
             } else if self.take_sign("@") {
-                let at = self.at_modifier()?;
+                let at = self.at_modifier(start)?;
                 let shift = shift_of(&mut expr).ok_or_else(|| misplaced(start, "@"))?;
                 if shift.at.replace(at).is_some() {
                     return Err(Failure::at(start, "@ <timestamp> may not be set multiple times"));
                 }
             } else if self.peek().is_keyword("anchored") || self.peek().is_keyword("smoothed") {
                 let extent = if self.advance().is_keyword("anchored") { Extent::Anchored } else { Extent::Smoothed };
+                if !self.features.extended_range_selectors {
+                    let message = format!("{} modifier is experimental and not enabled", extent.name());
+                    return Err(Failure::at(expr.span.start, message));
+                }
                 set_extent(&mut expr, extent).map_err(|message| Failure::at(start, message))?;
             } else {
                 return Ok(expr);
@@ -295,17 +322,19 @@ impl Parser {
     }
 
     /// After `[`: a range or a subquery.
-    fn brackets(&mut self, inner: Expr) -> Result<Expr, Failure> {
+    fn brackets(&mut self, inner: Expr, bracket: usize) -> Result<Expr, Failure> {
         let start = inner.span.start;
+        let at = self.span().start;
         let range = self.duration("subquery or range selector")?;
-        check::positive(&range, self.end())?;
+        check::positive(&range, at)?;
         if self.take_sign(":") {
+            let at = self.span().start;
             let step = match self.peek().is_sign("]") {
                 true => None,
                 false => Some(self.duration("subquery selector")?),
             };
             if let Some(step) = &step {
-                check::positive(step, self.end())?;
+                check::positive(step, at)?;
             }
             self.expect_sign("]", "subquery selector")?;
             let node = Node::Subquery(Box::new(Subquery { inner, range, step, shift: Shift::default() }));
@@ -313,7 +342,7 @@ impl Parser {
         }
         self.expect_sign("]", "subquery or range selector")?;
         let Node::Vector(selector) = inner.node else {
-            return Err(Failure::at(start, "ranges only allowed for vector selectors"));
+            return Err(Failure::at(bracket, "ranges only allowed for vector selectors"));
         };
         let misplaced = match &selector.shift {
             Shift { at: Some(_), .. } => Some("@"),
@@ -322,12 +351,13 @@ impl Parser {
             _ => None,
         };
         match misplaced {
-            Some(modifier) => Err(Failure::at(start, format!("no {modifier} modifiers allowed before range"))),
+            Some(modifier) => Err(Failure::at(bracket, format!("no {modifier} modifiers allowed before range"))),
             None => Ok(Expr { span: Span { start, end: self.end() }, node: Node::Matrix { selector, range } }),
         }
     }
 
-    fn at_modifier(&mut self) -> Result<At, Failure> {
+    /// `start` is where the expression before it begins.
+    fn at_modifier(&mut self, start: usize) -> Result<At, Failure> {
         for (keyword, at) in [("start", At::Start), ("end", At::End)] {
             if self.peek().is_keyword(keyword) && self.peek_second().is_sign("(") {
                 self.advance();
@@ -336,7 +366,6 @@ impl Parser {
                 return Ok(at);
             }
         }
-        let start = self.span().start;
         let seconds = self.signed_number("@")?;
         let millis = seconds * 1000.0;
         if !millis.is_finite() || millis.abs() >= i64::MAX as f64 {
@@ -349,7 +378,8 @@ impl Parser {
     fn primary(&mut self) -> Result<Expr, Failure> {
         let span = self.span();
         let node = match self.peek().clone() {
-            Token::Number(value) | Token::Duration(value) => Node::Number(value),
+            Token::Number(value) => Node::Number { value, is_duration: false },
+            Token::Duration(value) => Node::Number { value, is_duration: true },
             Token::Text(text) => Node::Text(text),
             Token::Sign("(") => return self.parenthesised(),
             Token::Sign("{") => return self.selector(None),
@@ -373,13 +403,14 @@ impl Parser {
         let next = self.peek_second();
         let (calls, groups) = (next.is_sign("("), next.is_keyword("by") || next.is_keyword("without"));
         let aggregation = AggregateOp::ALL.into_iter().find(|op| op.text().eq_ignore_ascii_case(&name));
-        match aggregation {
-            Some(op) if calls || groups => return self.aggregation(op),
-            _ if calls => return self.call(&name),
-            _ => {}
+        if let Some(op) = aggregation.filter(|_| calls || groups) {
+            return self.aggregation(op);
         }
         if ["bool", "on", "ignoring", "group_left", "group_right", "atan2"].iter().any(|word| word.eq_ignore_ascii_case(&name)) {
-            return Err(Failure::at(self.span().start, format!("unexpected <{}>", name.to_ascii_lowercase())));
+            return Err(self.unexpected("", ""));
+        }
+        if calls {
+            return self.call(&name);
         }
         let span = self.span();
         self.advance();
@@ -399,6 +430,11 @@ impl Parser {
         }
         let end = self.end();
         let wanted = 1 + usize::from(op.param_type().is_some());
+        if op.is_experimental() && !self.features.experimental_functions && !args.is_empty() {
+            let name = op.text();
+            let message = format!("{name}() is experimental and must be enabled with --enable-feature=promql-experimental-functions");
+            return Err(Failure::at(start, message));
+        }
         if args.is_empty() {
             return Err(Failure::at(start, "no arguments for aggregate expression provided"));
         }
@@ -428,9 +464,10 @@ impl Parser {
         let mut args = Vec::new();
         while !self.take_sign(")") {
             args.push(self.expr(0)?);
+            let comma = self.span().start;
             if self.take_sign(",") {
                 if self.peek().is_sign(")") {
-                    return Err(Failure::at(self.span().start, "trailing commas not allowed in function call args"));
+                    return Err(Failure::at(comma, "trailing commas not allowed in function call args"));
                 }
             } else if !self.peek().is_sign(")") {
                 return Err(self.unexpected("", ""));
@@ -443,6 +480,9 @@ impl Parser {
         let start = self.span().start;
         let unknown = || Failure::at(start, format!("unknown function with name {name:?}"));
         let function = Function::named(name).ok_or_else(unknown)?;
+        if function.is_experimental() && !self.features.experimental_functions {
+            return Err(Failure::at(start, format!("function {name:?} is not enabled")));
+        }
         if function.name == "label_replace" {
             self.regex()?;
         }

@@ -1,28 +1,28 @@
 use model::{MatchOp, Matcher};
 
 use super::ast::{Expr, Extent, Node, Selector, Shift, Span};
+use super::check;
 use super::error::Failure;
 use super::lex::Token;
 use super::parse::Parser;
 
 const CONTEXT: &str = "label matching";
 
-impl Parser {
+impl Parser<'_> {
     /// A selector whose name, if it stands before the braces, has been read.
     pub(super) fn selector(&mut self, name: Option<(String, Span)>) -> Result<Expr, Failure> {
         let start = name.as_ref().map_or(self.span().start, |(_, span)| span.start);
-        let mut name = name.map(|(name, _)| name);
-        let before_braces = name.clone();
-        let mut matchers: Vec<Matcher> = Vec::new();
+        let name = name.map(|(name, _)| name);
+        let (mut quoted_name, mut matchers): (Option<String>, Vec<Matcher>) = Default::default();
         if self.take_sign("{") {
             while !self.take_sign("}") {
-                self.matcher(&mut name, &mut matchers)?;
+                self.matcher(&mut quoted_name, &mut matchers)?;
                 if !self.peek().is_sign("}") && !self.take_sign(",") {
                     return Err(self.unexpected(CONTEXT, "\",\" or \"}\""));
                 }
             }
         }
-        if let Some(first) = before_braces
+        if let Some(first) = &name
             && let Some(second) = matchers.iter().find(|matcher| matcher.name == "__name__")
         {
             let second = &second.value;
@@ -54,6 +54,7 @@ impl Parser {
                 if let Some(first) = metric {
                     return Err(Failure::at(start, format!("metric name must not be set twice: {first:?} or {label:?}")));
                 }
+                matchers.push(Matcher::new("__name__", MatchOp::Equal, &label));
                 *metric = Some(label);
                 return Ok(());
             }
@@ -67,6 +68,7 @@ impl Parser {
         }
         if matches!(op, MatchOp::Regex | MatchOp::NotRegex) {
             self.regex()?;
+            check::regex(&value).map_err(|message| Failure::at(start, message))?;
         }
         matchers.push(Matcher::new(label, op, value));
         Ok(())

@@ -78,13 +78,26 @@ pub fn quote(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\u{b}' => out.push_str("\\v"),
             '\u{fffd}' => out.push_str("\\ufffd"),
-            c if c.is_control() && (c as u32) < 0x80 => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c => out.push(c),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if c.is_ascii() || is_printable(c) => out.push(c),
+            c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push_str(&format!("\\U{:08x}", c as u32)),
         }
     }
     out.push('"');
     out
+}
+
+/// Whether the standard library, and so Go's, shows the character as it is; marks that join the one before are shown.
+fn is_printable(c: char) -> bool {
+    let mut after_a_letter = String::from('a');
+    after_a_letter.push(c);
+    after_a_letter.escape_debug().nth(1) == Some(c)
 }
 
 #[cfg(test)]
@@ -98,5 +111,6 @@ mod tests {
         assert_eq!(unquote(r"`a\n`"), Ok((r"a\n".to_owned(), 5)));
         assert!(unquote(r#""\c""#).is_err() && unquote("\"open").is_err());
         assert_eq!(quote("a\"\\\n"), r#""a\"\\\n""#);
+        assert_eq!(quote("\u{7}\u{7f}\u{a0}\u{200b}e\u{301}üü🦉"), "\"\\a\\x7f\\u00a0\\u200be\u{301}üü🦉\"");
     }
 }

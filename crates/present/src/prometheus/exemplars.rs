@@ -5,7 +5,7 @@ use model::{Error, Labels, MatchOp, Matcher, Result, TimeRange};
 
 use super::Failure;
 use super::format::{Notes, success, timestamp};
-use super::query::timeout;
+use super::params::timeout;
 use super::series::range;
 use crate::params::Params;
 use crate::rows::quote;
@@ -20,14 +20,16 @@ const EXEMPLARS_MAX: usize = 50_000;
 
 pub(super) async fn exemplars(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let query = params.required("query")?;
-    let query = query.to_owned();
-    let read = move || selector::of_expression(&query).map_err(|why| Error::invalid(format!("invalid parameter \"query\": {why}")));
+    let range = range(&params)?;
+    if range.end_ns <= range.start_ns {
+        return Err(Error::invalid("end timestamp must not be before start timestamp").into());
+    }
+    let (query, features) = (params.get("query").unwrap_or_default().to_owned(), state.facts.features);
+    let read = move || selector::of_expression(&query, features).map_err(Error::invalid);
     let selectors = selector::off_loop(read).await?;
     if selectors.is_empty() {
         return Ok(success("[]".to_owned(), &Notes::default()));
     }
-    let range = range(&params)?;
     let rows = state.rows(sql(&selectors, range), timeout(&params)?).await?;
     let view = SamplesView::of(rows.batch())?;
     let mut series: Vec<(Labels, String)> = Vec::new();

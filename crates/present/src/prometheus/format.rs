@@ -7,6 +7,9 @@ use model::{Answered, InstantSample, NativeHistogram, QueryStats, RangeSeries, R
 use crate::error::mismatch;
 use crate::{json, respond};
 
+/// Sentences of a kind that an answer carries, as in Prometheus.
+const NOTES_MAX: usize = 10;
+
 /// What goes with the data of an answer.
 #[derive(Default)]
 pub(super) struct Notes {
@@ -37,10 +40,12 @@ pub(super) fn success_list<T: Send + 'static>(
 }
 
 fn close(out: &mut String, notes: &Notes) {
-    for (name, texts) in [("warnings", &notes.warnings), ("infos", &notes.infos)] {
+    for (name, kind, texts) in [("warnings", "warning", &notes.warnings), ("infos", "info", &notes.infos)] {
         if !texts.is_empty() {
             json::push(out, format_args!(",\"{name}\":"));
-            json::texts(out, texts);
+            let more = texts.len().checked_sub(NOTES_MAX).filter(|&more| more > 0);
+            let more = more.map(|more| format!("{more} more {kind} annotations omitted"));
+            json::texts(out, texts.iter().take(NOTES_MAX).chain(&more));
         }
     }
     out.push('}');
@@ -48,7 +53,7 @@ fn close(out: &mut String, notes: &Notes) {
 
 /// The answer of a query; series past `limit` are cut off with a warning.
 pub(super) fn result(data: Answered, limit: Option<usize>, mut notes: Notes) -> Result<Response> {
-    let limit = limit.filter(|&limit| limit > 0).unwrap_or(usize::MAX);
+    let limit = limit.unwrap_or(usize::MAX);
     let mut cut = |len: usize| {
         if len > limit {
             notes.warnings.push("results truncated due to limit".to_owned());

@@ -1,14 +1,21 @@
 //! Prometheus's query API. Source: <https://prometheus.io/docs/prometheus/latest/querying/api/>.
 
 mod exemplars;
+mod federate;
 mod format;
+mod language;
+mod params;
 mod query;
+mod read;
+mod rules;
 mod series;
 mod status;
+mod tree;
+mod tsdb;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use http::StatusCode;
 use model::{Code, Error};
 
@@ -22,29 +29,48 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
         .route("/query_exemplars", get(exemplars::exemplars).post(exemplars::exemplars))
+        .route("/format_query", get(language::format_query).post(language::format_query))
+        .route("/parse_query", get(language::parse_query).post(language::parse_query))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::labels).post(series::labels))
         .route("/label/{name}/values", get(series::label_values))
         .route("/metadata", get(series::metadata))
-        .route("/format_query", get(not_built).post(not_built))
-        .route("/parse_query", get(not_built).post(not_built))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(rules::alerts))
+        .route("/alertmanagers", get(rules::alertmanagers))
+        .route("/read", post(read::read))
         .route("/status/buildinfo", get(status::buildinfo))
         .route("/status/runtimeinfo", get(status::runtimeinfo))
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))
-        .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb", get(tsdb::tsdb))
 }
 
-async fn not_built(uri: http::Uri) -> Failure {
-    Error::unsupported(format!("cannot serve {}: Tyto does not have this part of Prometheus's API yet", uri.path().trim_start_matches('/')))
-        .into()
+/// The one address that Prometheus has beside its API.
+pub(crate) fn federation() -> Router<Shared> {
+    let federate = || get(federate::federate);
+    Router::new().route("/federate", federate()).route("/prometheus/federate", federate())
 }
 
-pub(crate) struct Failure(Error);
+pub(crate) struct Failure {
+    error: Error,
+    /// When it is not what the error's code says.
+    kind: Option<(&'static str, StatusCode)>,
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(error)
+        Self { error, kind: None }
+    }
+}
+
+impl Failure {
+    /// Of a question that was asked: a request that was wrong names its parameter, and whatever else does not fit has come up
+    /// while the query ran, which Prometheus calls its execution.
+    fn of_query(error: Error) -> Self {
+        let of_request = error.code != Code::Invalid || error.what.starts_with("invalid parameter");
+        let kind = (!of_request).then_some(("execution", StatusCode::UNPROCESSABLE_ENTITY));
+        Self { error, kind }
     }
 }
 
@@ -67,7 +93,12 @@ fn error_type(code: Code) -> &'static str {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        error::finish(&self.0, failure(error_type(self.0.code), &self.0.chain()))
+        let kind = self.kind.map_or_else(|| error_type(self.error.code), |(kind, _)| kind);
+        let mut response = error::finish(&self.error, failure(kind, &self.error.chain()));
+        if let Some((_, status)) = self.kind {
+            *response.status_mut() = status;
+        }
+        response
     }
 }
 

@@ -1,52 +1,44 @@
-use std::time::Duration;
-
 use axum::extract::{Request, State};
 use axum::response::Response;
 use model::{Answer, Ask, Error, QueryLimits, Result};
 
-use super::Failure;
 use super::format::{Notes, result};
+use super::{Failure, params};
 use crate::params::Params;
 use crate::state::{Shared, now_ns};
-use crate::times;
 
 pub(super) async fn instant(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let at_ms = params.parsed("time", "timestamp", times::millis)?.unwrap_or_else(|| now_ns() / 1_000_000);
-    let ask = Ask::PromqlInstant { query: params.required("query")?.to_owned(), at_ms, lookback: lookback(&params)? };
-    let limit = params.count("limit")?;
-    let answer = state.ask(ask, timeout(&params)?).await?;
+    let limit = params::limit(&params)?;
+    let at_ms = params::optional_time(&params, "time")?.unwrap_or_else(|| now_ns() / 1_000_000);
+    let timeout = params::timeout(&params)?;
+    let ask = Ask::PromqlInstant { query: text(&params), at_ms, lookback: params::lookback(&params)? };
+    let answer = state.ask(ask, timeout).await.map_err(Failure::of_query)?;
     Ok(write(answer, limit, &params)?)
 }
 
 pub(super) async fn range(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
+    let limit = params::limit(&params)?;
     let (start_ms, end_ms, step_ms) = grid(&params, &state.limits)?;
-    let query = params.required("query")?.to_owned();
-    let ask = Ask::PromqlRange { query, start_ms, end_ms, step_ms, lookback: lookback(&params)? };
-    let limit = params.count("limit")?;
-    let answer = state.ask(ask, timeout(&params)?).await?;
+    let timeout = params::timeout(&params)?;
+    let ask = Ask::PromqlRange { query: text(&params), start_ms, end_ms, step_ms, lookback: params::lookback(&params)? };
+    let answer = state.ask(ask, timeout).await.map_err(Failure::of_query)?;
     Ok(write(answer, limit, &params)?)
+}
+
+/// A missing query is an empty one, about which the parser has something to say.
+fn text(params: &Params) -> String {
+    params.get("query").unwrap_or_default().to_owned()
 }
 
 /// Start, end and step; the refusals are Prometheus's own words, which Grafana shows.
 fn grid(params: &Params, limits: &QueryLimits) -> Result<(i64, i64, i64)> {
-    let instant = |name: &str| {
-        params.required(name)?;
-        Ok::<_, Error>(params.parsed(name, "timestamp", times::millis)?.unwrap_or_default())
-    };
-    let (start_ms, end_ms) = (instant("start")?, instant("end")?);
+    let (start_ms, end_ms) = (params::time(params, "start")?, params::time(params, "end")?);
     if end_ms < start_ms {
         return Err(Error::invalid("invalid parameter \"end\": end timestamp must not be before start time"));
     }
-    let step = params.required("step")?;
-    let negative = step.parse::<f64>().is_ok_and(|seconds| seconds <= 0.0);
-    let step_ms = params.parsed("step", "duration", |text| if negative { Some(Duration::ZERO) } else { times::duration(text) })?;
-    let step_ms = step_ms.map_or(0, |step| i64::try_from(step.as_millis()).unwrap_or(i64::MAX));
-    if step_ms <= 0 {
-        let why = "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer";
-        return Err(Error::invalid(why));
-    }
+    let step_ms = params::step(params)?;
     if (end_ms - start_ms) / step_ms > limits.points_per_series_max {
         return Err(Error::invalid(format!(
             "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",
@@ -69,15 +61,15 @@ pub(crate) fn thousands(number: i64) -> String {
     out
 }
 
-pub(super) fn timeout(params: &Params) -> Result<Option<Duration>> {
-    params.parsed("timeout", "duration", times::duration)
-}
-
-fn lookback(params: &Params) -> Result<Option<Duration>> {
-    params.parsed("lookback_delta", "duration", times::duration).map(|found| found.filter(|duration| !duration.is_zero()))
-}
-
 fn write(answer: Answer, limit: Option<usize>, params: &Params) -> Result<Response> {
-    let stats = params.get("stats").map(|_| answer.stats);
-    result(answer.data, limit, Notes { warnings: answer.warnings, infos: answer.infos, stats })
+    let mut notes = Notes { warnings: answer.warnings, infos: answer.infos, stats: None };
+    if let Some(wanted) = params.get("stats") {
+        notes.stats = Some(answer.stats);
+        if !["true", "all"].contains(&wanted) {
+            notes.warnings.push(format!(
+                "value {wanted:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""
+            ));
+        }
+    }
+    result(answer.data, limit, notes)
 }

@@ -3,48 +3,47 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use model::{Answer, Answered, Ask, Error, Result, Table, TimeRange};
 
-use super::Failure;
 use super::format::{Notes, success, success_list};
-use super::query::timeout;
+use super::{Failure, params};
 use crate::error::mismatch;
-use crate::params::{self, Params};
-use crate::selector::of_series;
+use crate::json;
+use crate::params::Params;
 use crate::state::Shared;
-use crate::{json, times};
 
 /// From `start` to `end`, both included; without them all time.
 pub(super) fn range(params: &Params) -> Result<TimeRange> {
-    let start = params.parsed("start", "timestamp", times::millis)?;
-    let end = params.parsed("end", "timestamp", times::millis)?;
-    if let (Some(start), Some(end)) = (start, end)
-        && end < start
-    {
-        return Err(Error::invalid("invalid parameter \"end\": end timestamp must not be before start time"));
-    }
-    Ok(TimeRange::of_millis_inclusive(start.unwrap_or(i64::MIN), end.unwrap_or(i64::MAX)))
+    let start = params::optional_time(params, "start")?.unwrap_or(i64::MIN);
+    let end = params::optional_time(params, "end")?.unwrap_or(i64::MAX);
+    // As in Prometheus a range that ends before it starts holds nothing, and is no error.
+    Ok(TimeRange::of_millis_inclusive(start, end.max(start.saturating_sub(1))))
 }
 
 /// One more than the limit is asked for, so that a cut shows.
 fn ask_limit(limit: Option<usize>) -> Option<usize> {
-    limit.filter(|&limit| limit > 0).map(|limit| limit + 1)
+    limit.map(|limit| limit.saturating_add(1))
 }
 
 fn cut<T>(items: &mut Vec<T>, limit: Option<usize>, warnings: &mut Vec<String>) {
-    if let Some(limit) = limit.filter(|&limit| limit > 0 && items.len() > limit) {
+    if let Some(limit) = limit.filter(|&limit| items.len() > limit) {
+        const CUT: &str = "results truncated due to limit";
         items.truncate(limit);
-        warnings.push("results truncated due to limit".to_owned());
+        // The engine says so too when it had more than the one that was asked for beyond the limit.
+        if !warnings.iter().any(|warning| warning == CUT) {
+            warnings.push(CUT.to_owned());
+        }
     }
 }
 
 pub(super) async fn series(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let selectors = params.selectors("match[]", of_series).await?;
-    if selectors.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(Error::invalid("no match[] parameter provided").into());
     }
-    let limit = params.count("limit")?;
-    let ask = Ask::Series { table: Table::Samples, selectors, range: range(&params)?, limit: ask_limit(limit) };
-    let Answer { data: Answered::Series(mut all), mut warnings, infos, .. } = state.ask(ask, timeout(&params)?).await? else {
+    let limit = params::limit(&params)?;
+    let range = range(&params)?;
+    let selectors = params::selectors(&params, true).await?;
+    let ask = Ask::Series { table: Table::Samples, selectors, range, limit: ask_limit(limit) };
+    let Answer { data: Answered::Series(mut all), mut warnings, infos, .. } = state.ask(ask, params::timeout(&params)?).await? else {
         return Err(mismatch("series").into());
     };
     cut(&mut all, limit, &mut warnings);
@@ -53,10 +52,11 @@ pub(super) async fn series(State(state): State<Shared>, request: Request) -> Res
 
 pub(super) async fn labels(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let limit = params.count("limit")?;
-    let selectors = params.selectors("match[]", of_series).await?;
-    let ask = Ask::LabelNames { table: Table::Samples, selectors, range: range(&params)?, limit: ask_limit(limit) };
-    names(state.ask(ask, timeout(&params)?).await?, limit)
+    let limit = params::limit(&params)?;
+    let range = range(&params)?;
+    let selectors = params::selectors(&params, false).await?;
+    let ask = Ask::LabelNames { table: Table::Samples, selectors, range, limit: ask_limit(limit) };
+    names(state.ask(ask, params::timeout(&params)?).await?, limit)
 }
 
 pub(super) async fn label_values(
@@ -65,19 +65,15 @@ pub(super) async fn label_values(
     request: Request,
 ) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let name = unescape(&params::path(name)?);
+    let name = unescape(&crate::params::path(name)?);
     if name.is_empty() {
         return Err(Error::invalid("invalid label name: \"\"").into());
     }
-    let limit = params.count("limit")?;
-    let ask = Ask::LabelValues {
-        table: Table::Samples,
-        name,
-        selectors: params.selectors("match[]", of_series).await?,
-        range: range(&params)?,
-        limit: ask_limit(limit),
-    };
-    names(state.ask(ask, timeout(&params)?).await?, limit)
+    let limit = params::limit(&params)?;
+    let range = range(&params)?;
+    let selectors = params::selectors(&params, false).await?;
+    let ask = Ask::LabelValues { table: Table::Samples, name, selectors, range, limit: ask_limit(limit) };
+    names(state.ask(ask, params::timeout(&params)?).await?, limit)
 }
 
 fn names(answer: Answer, limit: Option<usize>) -> Result<Response, Failure> {
@@ -110,9 +106,12 @@ fn unescape(name: &str) -> String {
 
 pub(super) async fn metadata(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let limit = params.count("limit")?.filter(|&limit| limit > 0);
-    let per_metric = params.count("limit_per_metric")?.filter(|&limit| limit > 0).unwrap_or(usize::MAX);
-    let ask = Ask::Metadata { metric: params.get("metric").map(str::to_owned), limit };
+    // 0 metrics may be asked for; less than none is all.
+    let limit = params::plain_number(&params, "limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let per_metric = params::plain_number(&params, "limit_per_metric")?.filter(|&limit| limit > 0);
+    let per_metric = per_metric.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    // A metric may have several entries: how many entries so many metrics have is not known before.
+    let ask = Ask::Metadata { metric: params.get("metric").map(str::to_owned), limit: None };
     let Answered::Metadata(mut families) = state.ask(ask, None).await?.data else { return Err(mismatch("metadata").into()) };
     // One metric may be known with several types; they stand together.
     families.sort_by(|a, b| a.name.cmp(&b.name));

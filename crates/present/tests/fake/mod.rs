@@ -11,14 +11,15 @@ use async_trait::async_trait;
 use axum::Router;
 use catalog::{Catalog, Live};
 use futures::StreamExt;
+use lang::promql::Features;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
     Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, Erased, Erasure, ErasureOrder, ErasureState,
     Error, FieldTest, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query,
-    QueryLimits, RangeSeries, Request, Result, Table, TraceSummary, Usage, UsageMeter,
+    QueryLimits, RangeSeries, Request, Result, SeriesCounts, Table, TraceSummary, Usage, UsageMeter,
 };
-use present::{Admin, PresentState};
+use present::{Admin, Facts, PresentState};
 
 /// Of the fixture `large matrix`.
 pub(crate) const LARGE_SERIES: usize = 500;
@@ -53,6 +54,7 @@ impl Query for Fake {
                 Ask::Sql { sql } if sql.contains("business_service") => "overview",
                 Ask::Sql { sql } if !sql.contains("trace_id") => "words",
                 Ask::Sql { .. } | Ask::Trace { .. } => "spans",
+                Ask::Samples { .. } => "matrix",
                 _ => "series",
             };
             return answer(fixture, &request.ask);
@@ -147,6 +149,16 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
         },
         "names" => Answered::Names(vec!["__name__".to_owned(), "instance".to_owned(), "job".to_owned()]),
         "series" => Answered::Series(vec![up(), labels(&[("a", "1"), ("b", "2")])]),
+        "cardinality" => Answered::SeriesCounts(Box::new(SeriesCounts {
+            series: 3,
+            chunks: 4,
+            label_pairs: 5,
+            times: Some((1000, 2000)),
+            series_by_metric: vec![("up".to_owned(), 2)],
+            values_by_label: vec![("job".to_owned(), 2), ("__name__".to_owned(), 1)],
+            bytes_by_label: vec![("job".to_owned(), 7)],
+            series_by_pair: vec![("job=\"a".to_owned(), 2)],
+        })),
         "metadata" => {
             let family = |name: &str, kind: &str, help: &str| MetricFamily {
                 name: name.to_owned(),
@@ -380,6 +392,10 @@ impl Admin for Operator {
         "tyto_build_info 1\n".to_owned()
     }
 
+    fn reloaded(&self) -> (bool, SystemTime) {
+        (!self.reload_fails, SystemTime::UNIX_EPOCH)
+    }
+
     fn shards(&self) -> serde_json::Value {
         serde_json::json!({"shards": [{"name": "default"}]})
     }
@@ -451,6 +467,13 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
             ..QueryLimits::default()
         },
         started: SystemTime::UNIX_EPOCH,
+        facts: Facts {
+            features: if fixture == "features off" { Features::NONE } else { Features::ALL },
+            flags: vec![("query.timeout", "1m".to_owned())],
+            folder: "/srv".to_owned(),
+            host: "owl".to_owned(),
+            retention: "15d".to_owned(),
+        },
     };
     (present::router(state), fake)
 }

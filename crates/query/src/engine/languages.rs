@@ -8,13 +8,14 @@ use model::{Answer, Ask, Error, QueryLimits, Result, Scan};
 use crate::logql::LogqlEngine;
 use crate::promql::{PromqlEngine, PromqlOptions};
 
-pub(super) async fn promql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits) -> Result<Answer> {
-    let engine = PromqlEngine::new(scan, PromqlOptions::default());
+pub(super) async fn promql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits, options: PromqlOptions) -> Result<Answer> {
+    let engine = PromqlEngine::new(scan, options);
     match ask {
         Ask::PromqlInstant { query, at_ms, lookback } => engine.instant(&query, at_ms, lookback, limits).await,
         Ask::PromqlRange { query, start_ms, end_ms, step_ms, lookback } => {
             engine.range(&query, start_ms, end_ms, step_ms, lookback, limits).await
         }
+        Ask::Samples { matchers, first_ms, last_ms } => engine.samples(&matchers, first_ms, last_ms, limits).await,
         _ => Err(Error::internal("cannot answer another language's question with PromQL")),
     }
 }

@@ -23,7 +23,12 @@ pub(super) struct Group {
 pub(super) fn eval(evaluator: &Evaluator<'_>, node: &Aggregate, grid: &Grid) -> Result<Vec<Series>> {
     let input = evaluator.vector(&node.inner, grid)?;
     if let (AggregateOp::CountValues, Some(param)) = (node.op, &node.param) {
-        return count_values(evaluator, node, evaluator.text(param)?, &input, grid.len());
+        let label = evaluator.text(param)?;
+        // Bytes that are no UTF-8 have become U+FFFD, so that they are told as they were written.
+        if label.is_empty() || label.contains('\u{fffd}') {
+            return Err(Error::invalid(format!("invalid label name {}", evaluator.notes.written(param.unparenthesised()))));
+        }
+        return count_values(evaluator, node, label, &input, grid.len());
     }
     let params = match &node.param {
         Some(param) => evaluator.scalar(param, grid)?,
@@ -103,9 +108,6 @@ fn group_labels(node: &Aggregate, labels: &Labels) -> Labels {
 
 /// One series per group and value, named by the value as text.
 fn count_values(evaluator: &Evaluator<'_>, node: &Aggregate, label: &str, input: &[Series], steps: usize) -> Result<Vec<Series>> {
-    if label.is_empty() || label.contains('\u{fffd}') {
-        return Err(Error::invalid(format!("invalid label name {label:?}")));
-    }
     let mut places: HashMap<Labels, usize> = HashMap::new();
     let mut answer: Vec<Series> = Vec::new();
     for series in input {

@@ -17,6 +17,8 @@ pub(super) struct Evaluator<'a> {
     pub(super) loaded: &'a Loaded,
     pub(super) guard: &'a Guard,
     pub(super) notes: &'a Notebook<'a>,
+    /// Otherwise every function drops the metric's name at once.
+    pub(super) delayed_name_removal: bool,
 }
 
 /// The series of a range vector and the window that moves over them.
@@ -49,11 +51,24 @@ impl Evaluator<'_> {
         let steps = grid.len();
         // A column is made at once: it must fit.
         self.guard.fits(steps.saturating_mul(STEP_BYTES))?;
-        if steps > 1 && is_step_invariant(expr) && !matches!(expr.node, Node::Number(_) | Node::Text(_)) {
+        if steps > 1 && is_step_invariant(expr) && !matches!(expr.node, Node::Number { .. } | Node::Text(_)) {
             return self.eval(expr, &Grid::instant(grid.start))?.repeated(self.guard, steps);
         }
+        let value = self.eval_node(expr, grid)?;
+        match value {
+            Value::Vector(series) if !self.delayed_name_removal && series.iter().any(|series| series.drop_name) => {
+                let mut series = finish(series)?;
+                series.iter_mut().for_each(|series| series.drop_name = false);
+                Ok(Value::Vector(series))
+            }
+            value => Ok(value),
+        }
+    }
+
+    fn eval_node(&self, expr: &Expr, grid: &Grid) -> Result<Value> {
+        let steps = grid.len();
         match &expr.node {
-            Node::Number(value) => Ok(Value::Scalar(vec![*value; steps])),
+            Node::Number { value, .. } => Ok(Value::Scalar(vec![*value; steps])),
             Node::Text(text) => Ok(Value::Text(text.clone())),
             Node::Paren(inner) => self.eval(inner, grid),
             Node::Vector(selector) => select::instant(self, selector, grid).map(Value::Vector),
@@ -180,7 +195,7 @@ impl Evaluator<'_> {
 fn is_step_invariant(expr: &Expr) -> bool {
     let pinned = |shift: &Shift| shift.at.is_some();
     match &expr.node {
-        Node::Number(_) | Node::Text(_) => true,
+        Node::Number { .. } | Node::Text(_) => true,
         Node::Vector(selector) | Node::Matrix { selector, .. } => pinned(&selector.shift),
         Node::Subquery(subquery) => pinned(&subquery.shift),
         Node::Call { function, args } => !functions::depends_on_time(function.name, args.len()) && args.iter().all(is_step_invariant),

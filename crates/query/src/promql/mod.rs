@@ -2,7 +2,7 @@
 //!
 //! The path of a query: `source.rs` finds the selectors, reads all of them from the [`Scan`] at once and decodes each series
 //! into slices; `eval.rs` walks the tree over a grid of steps (`grid.rs`), every value being a column per series (`value.rs`);
-//! `select.rs` looks samples up, `binary.rs` and `aggregate.rs` join and fold columns, `functions/` has a file per family,
+//! `raw.rs` gives samples as they are stored, `resets.rs` marks resets of counted histograms, `select.rs` looks samples up, `binary.rs` and `aggregate.rs` join and fold columns, `functions/` has a file per family,
 //! `histogram/` the arithmetic of native histograms. The guard stops what runs too long or grows too large, `notes.rs`
 //! collects warnings and infos.
 //!
@@ -19,6 +19,8 @@ mod grid;
 mod histogram;
 mod info;
 mod notes;
+mod raw;
+mod resets;
 mod select;
 mod source;
 mod value;
@@ -26,6 +28,7 @@ mod value;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lang::promql::Features;
 use lang::promql::ast::{AggregateOp, Expr, Node, Type};
 use model::{Answer, Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan};
 
@@ -44,13 +47,13 @@ pub struct PromqlOptions {
     pub lookback: Duration,
     /// The step of a subquery that names none.
     pub subquery_step: Duration,
-    /// Whether rates go by the times since when counters say they count, as Prometheus does with `use-start-timestamps`.
-    pub use_start_timestamps: bool,
+    /// What is on of that which Prometheus calls experimental.
+    pub features: Features,
 }
 
 impl Default for PromqlOptions {
     fn default() -> Self {
-        Self { lookback: Duration::from_secs(300), subquery_step: Duration::from_secs(60), use_start_timestamps: false }
+        Self { lookback: Duration::from_secs(300), subquery_step: Duration::from_secs(60), features: Features::default() }
     }
 }
 
@@ -67,7 +70,7 @@ impl PromqlEngine {
 
     /// The value of `query` at one instant: a scalar, a text, a vector, or the raw samples of a range selector.
     pub async fn instant(&self, query: &str, at_ms: i64, lookback: Option<Duration>, limits: &QueryLimits) -> Result<Answer> {
-        let expr = parse(query).await?;
+        let expr = parse(query, self.options.features).await?;
         let frame = self.frame(Grid::instant(at_ms), 0, lookback);
         self.run(query, expr, frame, limits, |evaluator, expr| {
             let at_ms = evaluator.frame.query.start;
@@ -112,10 +115,11 @@ impl PromqlEngine {
             );
             return Err(Error::invalid(what));
         }
-        let expr = parse(query).await?;
+        let expr = parse(query, self.options.features).await?;
         if !matches!(expr.value_type(), Type::Scalar | Type::Vector) {
             let name = expr.value_type().name();
-            let what = format!("invalid expression type {name:?} for range query, must be Scalar or instant Vector");
+            let what =
+                format!("invalid parameter \"query\": invalid expression type {name:?} for range query, must be Scalar or instant Vector");
             return Err(Error::invalid(what));
         }
         let frame = self.frame(Grid { start: start_ms, end: end_ms, step: step_ms }, step_ms, lookback);
@@ -137,7 +141,13 @@ impl PromqlEngine {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4).max(1);
         let lookback_ms = millis(lookback.unwrap_or(self.options.lookback));
         let Self { options, .. } = self;
-        Frame { query, step_ms, lookback_ms, subquery_step_ms: millis(options.subquery_step), use_starts: options.use_start_timestamps }
+        Frame {
+            query,
+            step_ms,
+            lookback_ms,
+            subquery_step_ms: millis(options.subquery_step),
+            use_starts: options.features.use_start_timestamps,
+        }
     }
 
     /// Reads on the async threads, computes on a blocking one.
@@ -149,6 +159,7 @@ impl PromqlEngine {
         limits: &QueryLimits,
         answer: impl FnOnce(&Evaluator<'_>, &Expr) -> Result<Answered> + Send + 'static,
     ) -> Result<Answer> {
+        let delayed_name_removal = self.options.features.delayed_name_removal;
         let guard = Guard::new(limits);
         let _cancel = guard.cancel_on_drop();
         let work = async {
@@ -156,7 +167,8 @@ impl PromqlEngine {
             let (text, guard) = (query.to_owned(), guard.clone());
             blocking(move || {
                 let (notebook, loaded) = (Notebook::new(&text), read.finish());
-                let data = answer(&Evaluator { frame, loaded: &loaded, guard: &guard, notes: &notebook }, &expr)?;
+                let evaluator = Evaluator { frame, loaded: &loaded, guard: &guard, notes: &notebook, delayed_name_removal };
+                let data = answer(&evaluator, &expr)?;
                 Ok((data, notebook.finish()))
             })
             .await
@@ -176,9 +188,10 @@ impl PromqlEngine {
 }
 
 /// Compiling a query's regular expressions takes its time.
-async fn parse(query: &str) -> Result<Expr> {
+async fn parse(query: &str, features: Features) -> Result<Expr> {
     let query = query.to_owned();
-    blocking(move || lang::promql::parse(&query).map_err(|error| Error::invalid(format!("invalid parameter \"query\": {error}")))).await
+    let invalid = |error| Error::invalid(format!("invalid parameter \"query\": {error}"));
+    blocking(move || lang::promql::parse_with(&query, features).map_err(invalid)).await
 }
 
 /// Whether the order of the vector is what was asked for.

@@ -25,7 +25,12 @@ impl<'a> Notebook<'a> {
 
     /// Something is wrong with the data or the query.
     pub(super) fn warn(&self, at: &Expr, message: impl std::fmt::Display) {
-        let text = format!("PromQL warning: {message} ({})", Position::of(self.text, at.span.start));
+        self.warn_at(at.span.start, message);
+    }
+
+    /// The same, with the place as a byte offset.
+    pub(super) fn warn_at(&self, offset: usize, message: impl std::fmt::Display) {
+        let text = format!("PromQL warning: {message} ({})", Position::of(self.text, offset));
         push_once(&mut self.notes.borrow_mut().warnings, text);
     }
 
@@ -42,6 +47,11 @@ impl<'a> Notebook<'a> {
             *last = (at.span.start, metric.to_owned());
             self.info(at, message());
         }
+    }
+
+    /// A piece of the query as it was written.
+    pub(super) fn written(&self, expr: &Expr) -> &'a str {
+        self.text.get(expr.span.start..expr.span.end).unwrap_or_default()
     }
 
     pub(super) fn finish(self) -> Notes {

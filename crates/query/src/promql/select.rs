@@ -4,9 +4,10 @@ use lang::promql::ast::{Extent, Selector};
 use model::samples::NO_START;
 use model::{NativeHistogram, Result};
 
-use super::eval::Evaluator;
+use super::eval::{Evaluator, metric_name};
 use super::functions::smooth;
 use super::grid::Grid;
+use super::notes::named;
 use super::value::{Cell, Column, Points, Series};
 
 /// The newest sample of each series at each step, no older than the lookback and not marked stale.
@@ -24,6 +25,11 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
         let mut column = Column::absent(evaluator.guard, grid.len());
         for (step, time) in grid.times().enumerate() {
             let at = moved.of(time);
+            if timeline.is_some() && smooth::is_mixed(points, at, lookback) {
+                let metric = metric_name(&points.labels);
+                evaluator.notes.warn_at(selector.span.start, named("encountered a mix of histograms and floats", &metric));
+                continue;
+            }
             let between = timeline.as_ref().and_then(|timeline| smooth::at(timeline, at, lookback));
             let found = between.or_else(|| cursor.newest(at, lookback).map(|(_, cell)| cell));
             if let Some(cell) = found {

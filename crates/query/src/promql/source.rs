@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use lang::promql::ast::{At, DurationExpr, Expr, Extent, Node, Selector, Shift};
 use model::logs::text_or_empty;
 use model::samples::{NO_START, START_TIMESTAMPS, SamplesView};
 use model::{Error, Filter, Labels, Matcher, NativeHistogram, Result, Scan, ScanRequest, Subject, Table, TimeRange};
 
 use super::grid::Grid;
-use super::info;
 use super::value::{Points, histogram_bytes};
+use super::{info, resets};
 use crate::STALE_BITS;
 use crate::guard::{Charge, Guard, fold, label_bytes};
 use crate::selector::scan_test;
@@ -79,13 +79,20 @@ impl Loaded {
 }
 
 /// What was read, not put in order yet: that takes its time.
-pub(super) struct Read(Vec<(Vec<Matcher>, Decoder)>);
+pub(super) struct Read {
+    decoders: Vec<(Vec<Matcher>, Decoder)>,
+    /// Of whose histograms nobody looks at the buckets.
+    counted: HashSet<Vec<Matcher>>,
+}
 
 impl Read {
     pub(super) fn finish(self) -> Loaded {
         let (mut series, mut charges) = (HashMap::new(), Vec::new());
-        for (matchers, decoder) in self.0 {
-            let (points, charge) = decoder.finish();
+        for (matchers, decoder) in self.decoders {
+            let (mut points, charge) = decoder.finish();
+            if self.counted.contains(&matchers) {
+                points.iter_mut().for_each(resets::hint);
+            }
             series.insert(matchers, Arc::new(points));
             charges.push(charge);
         }
@@ -153,7 +160,8 @@ pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard
         let decoder = read(scan, &matchers, &times, with_starts, guard).await?;
         Ok::<_, Error>((matchers, decoder))
     });
-    Ok(Read(futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?))
+    let decoders = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
+    Ok(Read { decoders, counted: resets::counted_only(expr) })
 }
 
 fn asks_for_starts(expr: &Expr) -> bool {
@@ -169,7 +177,14 @@ fn filter(matcher: &Matcher) -> Filter {
     Filter { subject, test: scan_test(matcher.op, &matcher.value) }
 }
 
-async fn read(scan: &Arc<dyn Scan>, matchers: &[Matcher], times: &[(i64, i64)], with_starts: bool, guard: &Guard) -> Result<Decoder> {
+/// Every sample from `times` of the series that pass.
+pub(super) async fn read(
+    scan: &Arc<dyn Scan>,
+    matchers: &[Matcher],
+    times: &[(i64, i64)],
+    with_starts: bool,
+    guard: &Guard,
+) -> Result<Decoder> {
     let columns = SamplesView::COLUMNS.into_iter().chain(with_starts.then_some(START_TIMESTAMPS));
     let (guard, charge) = (guard.clone(), guard.charge(0));
     let mut decoder = Decoder { first: 0, last: 0, by_id: HashTable::new(), series: Vec::new(), guard, charge };
@@ -184,7 +199,7 @@ async fn read(scan: &Arc<dyn Scan>, matchers: &[Matcher], times: &[(i64, i64)], 
 }
 
 /// Joins the rows of each series.
-struct Decoder {
+pub(super) struct Decoder {
     first: i64,
     last: i64,
     /// Places in `series` by their ids; two label sets may share one.
@@ -270,7 +285,8 @@ impl Decoder {
     }
 
     /// In an order that does not change from one reading to the next, so that sums of floats do not.
-    fn finish(self) -> (Vec<Points>, Charge) {
+    /// The series in no order, and what they take.
+    pub(super) fn finish(self) -> (Vec<Points>, Charge) {
         let mut series = self.series;
         series.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.labels.cmp(&b.labels)));
         (series.into_iter().map(Raw::finish).collect(), self.charge)

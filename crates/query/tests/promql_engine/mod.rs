@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use lang::promql::Features;
 use model::samples::{SamplesBuilder, SeriesRow};
 use model::{Answer, Ask, Error, Query, Request, Result, Scan};
 use query::promql::{PromqlEngine, PromqlOptions};
@@ -10,7 +11,7 @@ pub(crate) struct Engine(PromqlEngine);
 
 impl Engine {
     pub(crate) fn over(scan: Arc<dyn Scan>) -> Arc<dyn Query> {
-        Arc::new(Self(PromqlEngine::new(scan, PromqlOptions { use_start_timestamps: true, ..PromqlOptions::default() })))
+        Arc::new(Self(PromqlEngine::new(scan, PromqlOptions { features: Features::ALL, ..PromqlOptions::default() })))
     }
 }
 

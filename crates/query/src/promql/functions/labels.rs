@@ -7,7 +7,7 @@ use super::Call;
 pub(super) fn replace(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     let text = |index: usize| call.evaluator.text(&call.args[index]);
     let (target, replacement, source, pattern) = (text(1)?, text(2)?, text(3)?, text(4)?);
-    let invalid = |error: regex::Error| Error::invalid(format!("invalid regular expression in label_replace(): {pattern}")).because(error);
+    let invalid = |_| Error::invalid(format!("invalid regular expression in label_replace(): {pattern}"));
     let regex = lang::anchored(pattern).map_err(invalid)?;
     check_target("label_replace", target)?;
     relabel(call, target, |labels| {

@@ -136,8 +136,31 @@ fn smoothed(timeline: &[(i64, Cell)], start: i64, end: i64, lookback: i64, count
     };
     let mut cells = vec![left];
     cells.extend(timeline[first..after.max(first)].iter().map(|(_, cell)| cell.clone()));
+    // A reset between the first two samples is in the value at the left edge: it must not count once more.
+    if counter
+        && let [_, second, ..] = cells.as_mut_slice()
+        && (1..timeline.len()).contains(&first)
+        && timeline[first - 1].0 < start
+        && restarts(&timeline[first - 1].1, &timeline[first].1)
+    {
+        *second = going_on(second);
+    }
     cells.push(right);
     Some(cells)
+}
+
+fn restarts(before: &Cell, after: &Cell) -> bool {
+    matches!((before, after), (Cell::Histogram(before), Cell::Histogram(after)) if histogram::is_reset(before, after))
+}
+
+/// The same, saying that no reset is before it.
+fn going_on(cell: &Cell) -> Cell {
+    match cell {
+        Cell::Histogram(found) => {
+            Cell::of_histogram(NativeHistogram { reset_hint: histogram::HINT_NO_RESET, ..NativeHistogram::clone(found) })
+        }
+        Cell::Float(value) => Cell::Float(*value),
+    }
 }
 
 /// The value between two samples. Where a counter starts anew between them: at a left edge what was before is hidden, at
@@ -168,6 +191,13 @@ fn between(before: &NativeHistogram, after: &NativeHistogram, share: f64, reset:
     let gauge = before.reset_hint == histogram::HINT_GAUGE && after.reset_hint == histogram::HINT_GAUGE;
     found.reset_hint = if gauge { histogram::HINT_GAUGE } else { histogram::HINT_UNKNOWN };
     Some(found)
+}
+
+/// Whether floats and histograms stand side by side around an instant, which nothing can be made of.
+pub(in super::super) fn is_mixed(points: &Points, at: i64, lookback: i64) -> bool {
+    let (after, until) = (at.saturating_sub(lookback), at.saturating_add(lookback));
+    let any = |times: &[i64]| times.get(times.partition_point(|time| *time <= after)).is_some_and(|time| *time <= until);
+    any(&points.float_times) && any(&points.histogram_times)
 }
 
 /// The value at an instant between two samples; none when they do not surround it.

@@ -16,6 +16,13 @@ pub(super) fn scalar(call: &Call<'_, '_>) -> Result<Option<Vec<f64>>> {
         "end" => vec![seconds(query.end); steps],
         "range" => vec![seconds(query.end.saturating_sub(query.start)); steps],
         "step" => vec![seconds(call.evaluator.frame.step_ms); steps],
+        "max_of" | "min_of" => {
+            let (pick, winner): (fn(f64, f64) -> f64, f64) =
+                if call.function.name == "max_of" { (f64::max, f64::INFINITY) } else { (f64::min, f64::NEG_INFINITY) };
+            // NaN beside anything else, but for the infinity that wins anyway, is NaN.
+            let either = |(a, b): (f64, f64)| if (a.is_nan() || b.is_nan()) && a != winner && b != winner { f64::NAN } else { pick(a, b) };
+            call.scalar(0)?.into_iter().zip(call.scalar(1)?).map(either).collect()
+        }
         "scalar" => {
             let vector = call.vector(0)?;
             (0..steps).map(|step| only_float(&vector, step)).collect()
