@@ -19,6 +19,8 @@ pub trait Disk: Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Gives a file a second name that must not exist yet.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes a name that leads to a directory elsewhere, and must not exist yet.
+    fn symlink(&self, target: &Path, link: &Path) -> io::Result<()>;
     /// Gives a file another name, instead of the file that has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names that came and went in a directory durable.
@@ -100,6 +102,10 @@ impl Disk for LocalDisk {
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::hard_link(from, to)
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, link)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

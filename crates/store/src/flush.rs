@@ -3,6 +3,7 @@
 //! A crash between any two of these steps loses and doubles nothing: rows are in the log until the commit is durable, and
 //! the next open skips every frame up to the position that the commit carries.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,13 @@ use tokio::sync::{MutexGuard, Notify};
 use crate::ShardOptions;
 use crate::head::Frozen;
 use crate::hidden::Gone;
-use crate::lake::commit::LakeTable;
+use crate::lake::commit::{Change, LakeTable};
 use crate::lake::files::LakeFile;
+use crate::lake::folder::Folder;
 use crate::lake::footers::Footers;
 use crate::lake::merge::{Merged, merge};
 use crate::lake::retain::{Due, Ripeness};
-use crate::lake::{compact, write};
+use crate::lake::{compact, tiers, write};
 use crate::table::ShardTable;
 
 /// How often heads are looked at for age, and replaced files for whether they may go.
@@ -51,14 +53,16 @@ pub(crate) struct Flusher {
     /// Held for as long as files are written anew, during which flushes go on.
     pub(crate) compacting: Arc<tokio::sync::Mutex<()>>,
     retaining: Arc<Mutex<Retaining>>,
-    backoffs: Arc<Backoffs>,
+    pub(crate) tiering: Arc<Mutex<Tiering>>,
+    pub(crate) backoffs: Arc<Backoffs>,
 }
 
 #[derive(Default)]
-struct Backoffs {
+pub(crate) struct Backoffs {
     flush: Mutex<Backoff>,
     compact: Mutex<Backoff>,
     retain: Mutex<Backoff>,
+    pub(crate) tier: Mutex<Backoff>,
 }
 
 #[derive(Default)]
@@ -67,17 +71,32 @@ struct Retaining {
     next_ms: i64,
 }
 
+#[derive(Default)]
+pub(crate) struct Tiering {
+    /// Tiers in which nobody has looked since the shard was opened for what a crash left.
+    pub(crate) unswept: Vec<Arc<dyn Folder>>,
+    /// When to look for old files again.
+    pub(crate) next_ms: i64,
+}
+
 impl Flusher {
-    pub(crate) fn new(options: Arc<ShardOptions>, table: Arc<ShardTable>, lake: LakeTable, replaced: Vec<(Arc<LakeFile>, i64)>) -> Self {
+    pub(crate) fn new(
+        options: Arc<ShardOptions>,
+        table: Arc<ShardTable>,
+        lake: LakeTable,
+        replaced: Vec<(Arc<LakeFile>, i64)>,
+    ) -> Result<Self> {
+        let unswept = lake.tiers().iter().map(|prefix| tiers::open(&options, table.table, prefix)).collect::<Result<Vec<_>>>()?;
         let lake = Lake { table: lake, replaced, choked_on: None, closed: false };
-        Self {
+        Ok(Self {
             options,
             table,
             lake: Arc::new(tokio::sync::Mutex::new(lake)),
             compacting: Arc::default(),
             retaining: Arc::default(),
+            tiering: Arc::new(Mutex::new(Tiering { unswept, next_ms: 0 })),
             backoffs: Arc::default(),
-        }
+        })
     }
 
     /// No commit follows; returns once none is under way.
@@ -116,7 +135,7 @@ impl Flusher {
     async fn flush_frozen(&self, lake: &mut Lake, head: Frozen, seq: u64) -> Result<()> {
         let started = Instant::now();
         let (options, table) = (self.options.clone(), self.table.table);
-        let files = blocking(move || write::write_head(&options, table, seq, &head)).await?;
+        let files = blocking(move || write::write_head(&options, table, &options.folder(table), seq, &head)).await?;
         lake.table.append(&files, seq).await?;
         self.table.thaw(files);
         lake.table.checkpoint().await;
@@ -140,7 +159,7 @@ impl Flusher {
     async fn compact_once(&self) -> Result<bool> {
         let leave_out = self.settled().await?.choked_on.take();
         let (options, table) = (self.options.clone(), self.table.clone());
-        let old = blocking(move || Ok(compact::choose(&options, table.table, &table.files(), leave_out.as_deref()))).await?;
+        let old = blocking(move || compact::choose(&options, table.table, &table.files(), leave_out.as_deref())).await?;
         if old.is_empty() {
             return Ok(false);
         }
@@ -174,25 +193,30 @@ impl Flusher {
 
     /// Commits and shows new files instead of others; says whether they are fewer.
     pub(crate) async fn replace(&self, old: Vec<Arc<LakeFile>>, new: Merged) -> Result<bool> {
+        let fewer = new.files.len() < old.len();
+        let rows_went = new.files.is_empty() || new.gone.iter().any(|gone| gone.any);
+        self.commit(old, new.files, if rows_went { Change::RowsWent } else { Change::Merged }).await?;
+        Ok(fewer)
+    }
+
+    pub(crate) async fn commit(&self, old: Vec<Arc<LakeFile>>, new: Vec<LakeFile>, change: Change) -> Result<()> {
         let mut lake = match self.settled().await {
             Ok(lake) => lake,
             Err(error) => {
                 blocking(move || {
-                    write::discard(&new.files);
+                    write::discard(&new);
                     Ok(())
                 })
                 .await?;
                 return Err(error);
             }
         };
-        let fewer = new.files.len() < old.len();
-        let rows_went = new.files.is_empty() || new.gone.iter().any(|gone| gone.any);
-        lake.table.replace(&old, &new.files, rows_went).await?;
-        self.table.replace(&old, new.files);
+        lake.table.replace(&old, &new, change).await?;
+        self.table.replace(&old, new);
         lake.table.checkpoint().await;
         let now = self.options.clock.now_ms();
         lake.replaced.extend(old.into_iter().map(|file| (file, now)));
-        Ok(fewer)
+        Ok(())
     }
 
     /// Removes files that are past their retention as a whole, or writes one anew that is past enough; says whether there
@@ -263,12 +287,18 @@ impl Flusher {
 
     /// Deletes every replaced file that no scan of this process holds, however young, durably; gives how many are left.
     pub(crate) async fn delete_all_replaced(&self, footers: &Footers) -> Result<usize> {
+        if self.is_unswept() {
+            let _only_one = self.compacting.lock().await;
+            self.sweep().await?;
+        }
         let mut lake = self.lake().await?;
         self.delete(&mut lake, 0, footers).await;
-        let folder = self.options.folder(self.table.table);
-        let address = folder.address("");
-        let synced = blocking(move || Ok(folder.sync())).await?;
-        synced.map_err(|error| Error::unavailable(format!("cannot sync {address}")).because(error))?;
+        for prefix in std::iter::once(String::new()).chain(lake.table.tiers()) {
+            let folder = tiers::open(&self.options, self.table.table, &prefix)?;
+            let address = folder.address("");
+            let synced = blocking(move || Ok(folder.sync())).await?;
+            synced.map_err(|error| Error::unavailable(format!("cannot sync {address}")).because(error))?;
+        }
         Ok(lake.replaced.len())
     }
 
@@ -287,16 +317,21 @@ impl Flusher {
         gone.iter().for_each(|(file, _)| footers.forget(&file.name));
         let all = gone.clone();
         let rest = blocking(move || {
-            while let Some((file, _)) = gone.last() {
-                match file.remove() {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        tracing::warn!(path = file.address(), %error, "cannot delete a replaced lake file; will try again");
-                        gone.iter_mut().for_each(|(_, replaced_ms)| *replaced_ms = now);
-                        break;
+            // Where one cannot be deleted the others need not be tried: a place that is away takes its time to say so.
+            let mut failing = HashSet::new();
+            gone.retain_mut(|(file, replaced_ms)| {
+                if !failing.contains(file.folder().prefix()) {
+                    match file.remove() {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            tracing::warn!(path = file.address(), %error, "cannot delete a replaced lake file; will try again");
+                            failing.insert(file.folder().prefix().to_owned());
+                        }
+                        _ => return false,
                     }
-                    _ => drop(gone.pop()),
                 }
-            }
+                *replaced_ms = now;
+                true
+            });
             Ok(gone)
         });
         // After a panic they are all still to be deleted: an erasure must not take them for gone.
@@ -346,7 +381,16 @@ impl Flusher {
         self.attempt("compact", &self.backoffs.compact, self.compact_once()).await == Some(true)
     }
 
-    async fn attempt<R>(&self, what: &'static str, backoff: &Mutex<Backoff>, work: impl Future<Output = Result<R>>) -> Option<R> {
+    pub(crate) fn is_unswept(&self) -> bool {
+        !self.tiering.lock().unswept.is_empty()
+    }
+
+    pub(crate) async fn attempt<R>(
+        &self,
+        what: &'static str,
+        backoff: &Mutex<Backoff>,
+        work: impl Future<Output = Result<R>>,
+    ) -> Option<R> {
         if !backoff.lock().is_over(self.options.clock.instant()) {
             return None;
         }

@@ -11,6 +11,8 @@
 //! The way out: `hidden/` says which rows nobody shall see any more, and every scan leaves them out at once; `lake/retain.rs`
 //! says which files retention takes, and `erase.rs` carries out the orders that `erasures.rs` keeps.
 //!
+//! `tier.rs` moves old files to cheaper places, which `lake/tiers.rs` chooses and opens.
+//!
 //! Where bytes go: `wal/segments.rs` (the log: `wal/files.rs` on [`Disk`], `wal/objects.rs`) and `lake/folder.rs` (the tables: local on
 //! [`Disk`], `lake/remote.rs` with `lake/cache.rs` before it) over `remote.rs`, an object store; `lake/lease.rs` keeps a second writer out.
 //!
@@ -44,15 +46,16 @@ mod scan;
 mod shard;
 mod stats;
 mod table;
+mod tier;
 mod varint;
 mod wal;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskFile, LocalDisk};
-pub use options::{LakePlace, ShardOptions, WalPlace};
+pub use options::{LakePlace, ShardOptions, Tier, TierPlace, WalPlace};
 pub use remote::{Remote, RemoteOptions};
 pub use shard::Shard;
-pub use stats::{CacheStats, ShardStats, TableStats};
+pub use stats::{CacheStats, ShardStats, TableStats, TierStats};
 
 /// Decoders of what lies on disk, for the fuzzer.
 #[cfg(fuzzing)]

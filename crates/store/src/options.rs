@@ -2,9 +2,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::Table;
+
+use crate::lake::cache::Cache;
 use crate::lake::folder::{Folder, LocalFolder};
 use crate::lake::lease::Lease;
 use crate::lake::remote::RemoteFolder;
+use crate::remote::RemoteOptions;
 use crate::{Clock, Disk, LocalDisk, Remote, SystemClock};
 
 /// How one shard stores. Start from [`ShardOptions::new`] and change what should differ.
@@ -16,6 +20,10 @@ pub struct ShardOptions {
     /// Holds `LOCK`; `wal/` and `lake/` where they are local; `cache/` and `lake.json` where the lake is not.
     pub dir: PathBuf,
     pub lake: LakePlace,
+    /// Cheaper places for older files; of each table in ascending order of age.
+    pub tiers: Vec<Tier>,
+    /// How a bucket is reached that a table has files in and these options do not name any more.
+    pub remotes: RemoteOptions,
     pub wal: WalPlace,
     /// Bytes of remote lake files that are held in memory.
     pub cache_memory_bytes_max: u64,
@@ -81,6 +89,8 @@ impl ShardOptions {
             name: name.into(),
             dir: dir.into(),
             lake: LakePlace::Local,
+            tiers: Vec::new(),
+            remotes: RemoteOptions::default(),
             wal: WalPlace::Disk,
             cache_memory_bytes_max: 64 << 20,
             cache_disk_bytes_max: 4 << 30,
@@ -120,20 +130,60 @@ impl ShardOptions {
         self.dir.join("lake")
     }
 
-    pub(crate) fn flush_bytes(&self, table: model::Table) -> usize {
+    pub(crate) fn flush_bytes(&self, table: Table) -> usize {
         match table {
-            model::Table::Logs | model::Table::Spans => self.flush_rows_bytes,
-            model::Table::Samples => self.flush_samples_bytes,
+            Table::Logs | Table::Spans => self.flush_rows_bytes,
+            Table::Samples => self.flush_samples_bytes,
         }
     }
 
-    /// Where the files of a table lie.
-    pub(crate) fn folder(&self, table: model::Table) -> Arc<dyn Folder> {
+    pub(crate) fn table_dir(&self, table: Table) -> PathBuf {
+        self.lake_dir().join(table.name())
+    }
+
+    /// Where the files of a table lie, but for those in tiers.
+    pub(crate) fn folder(&self, table: Table) -> Arc<dyn Folder> {
         match &self.lake {
-            LakePlace::Local => Arc::new(LocalFolder { disk: self.disk.clone(), dir: self.lake_dir().join(table.name()) }),
-            LakePlace::Remote(remote) => Arc::new(RemoteFolder { remote: remote.within(&format!("lake/{}", table.name())) }),
+            LakePlace::Local => Arc::new(LocalFolder::new(self.disk.clone(), self.table_dir(table))),
+            LakePlace::Remote(remote) => Arc::new(RemoteFolder::new(remote.within(&format!("lake/{}", table.name())))),
         }
     }
+
+    pub(crate) fn tiers_of(&self, table: Table) -> impl Iterator<Item = &Tier> {
+        self.tiers.iter().filter(move |tier| tier.table == table)
+    }
+
+    /// Every place in an object store that these options name.
+    pub(crate) fn remotes(&self) -> impl Iterator<Item = &Remote> {
+        let of_tiers = self.tiers.iter().filter_map(|tier| match &tier.place {
+            TierPlace::Dir(_) => None,
+            TierPlace::Remote(remote) => Some(remote),
+        });
+        self.lake.remote().into_iter().chain(of_tiers)
+    }
+
+    /// Of an open shard, where there is one.
+    pub(crate) fn cache(&self) -> Option<&Arc<Cache>> {
+        self.remotes().find_map(|remote| remote.cache.as_ref())
+    }
+}
+
+/// A place for files of a table whose newest row is of some age. Such a file stays in the table and in every answer; it is
+/// copied there as it is, and then the Delta log names it there.
+#[derive(Clone, Debug)]
+pub struct Tier {
+    pub table: Table,
+    pub age: Duration,
+    pub place: TierPlace,
+}
+
+/// Where a tier lies. The files of a table are in a folder of their own below `<shard>/lake/<table>/` of it.
+#[derive(Clone, Debug)]
+pub enum TierPlace {
+    /// A directory that exists, for a lake on the local disk.
+    Dir(PathBuf),
+    /// A place in an object store.
+    Remote(Remote),
 }
 
 /// Where the tables lie.

@@ -133,6 +133,14 @@ impl Remote {
         Self { url: format!("{}/{folder}", self.url).into(), prefix, ..self.clone() }
     }
 
+    /// Another place in the same bucket, by its URL.
+    pub(crate) fn sibling(&self, url: &str) -> Option<Self> {
+        let parsed = Url::parse(url).ok()?;
+        let same = Url::parse(&self.url).is_ok_and(|own| own.scheme() == parsed.scheme() && own.host_str() == parsed.host_str());
+        let prefix = Path::from_url_path(parsed.path().trim_matches('/')).ok()?;
+        same.then(|| Self { url: url.trim_end_matches('/').into(), prefix, ..self.clone() })
+    }
+
     /// As an open shard has it.
     pub(crate) fn opened(&self, cache: Option<Arc<Cache>>, lease: Option<Arc<Lease>>) -> Self {
         Self { cache, lease, ..self.clone() }

@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) erasing: Arc<tokio::sync::Mutex<Backoff>>,
     /// Bytes of requests that are not in a head yet.
     in_flight: Arc<AtomicUsize>,
-    wake: Arc<Notify>,
+    pub(crate) wake: Arc<Notify>,
     closed: AtomicBool,
     /// Held while this lives; the kernel lets go of it when the process dies.
     lock: Option<File>,
@@ -100,7 +100,7 @@ impl Shard {
         let mut flushers = Vec::new();
         for (table, lake) in tables.each.iter().zip(lakes) {
             let replaced = lake.remove_orphans(&table.files(), recovered.last_seq).await?;
-            flushers.push(Flusher::new(options.clone(), table.clone(), lake, replaced));
+            flushers.push(Flusher::new(options.clone(), table.clone(), lake, replaced)?);
         }
         let of = options.clone();
         let erasures = Arc::new(blocking(move || Erasures::open(&of, false)).await?);
@@ -195,11 +195,27 @@ impl Shard {
     }
 
     /// Does now what the background does by itself once a second: deletes replaced files, flushes what is due, begins what is
-    /// to be erased, takes away what is past its retention, merges one run of small files per table. What fails is tried again by a later round.
+    /// to be erased, takes away what is past its retention, merges one run of small files and moves one old one per table. What
+    /// fails is tried again by a later round.
     pub async fn tend(&self) -> Result<()> {
         let inner = self.inner.clone();
         run(async move {
             inner.tend().await;
+            for flusher in &inner.flushers {
+                flusher.tier_if_due().await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Moves every file that is old enough for a tier now; the background does so by itself.
+    pub async fn tier(&self) -> Result<()> {
+        let inner = self.inner.clone();
+        run(async move {
+            for flusher in &inner.flushers {
+                flusher.tier().await?;
+            }
             Ok(())
         })
         .await
@@ -291,7 +307,7 @@ impl Shard {
         ShardStats {
             wal_bytes: self.inner.wal.as_ref().map_or(0, Wal::bytes),
             wal_segments: self.inner.wal.as_ref().map_or(0, Wal::segments),
-            cache: self.inner.options.lake.remote().and_then(|remote| remote.cache.as_ref()).map(|cache| cache.stats()),
+            cache: self.inner.options.cache().map(|cache| cache.stats()),
             tables: self.inner.tables.each.iter().map(|table| table.stats()).collect(),
         }
     }
@@ -425,6 +441,11 @@ impl Inner {
             metrics::gauge!("tyto_head_rows", &labels).set(stats.head_rows as f64);
             metrics::gauge!("tyto_lake_files", &labels).set(stats.lake_files as f64);
             metrics::gauge!("tyto_lake_bytes", &labels).set(stats.lake_bytes as f64);
+            for (tier, files, bytes) in self.in_tiers(&stats) {
+                let labels = [("shard", shard.clone()), ("table", stats.table.name().to_owned()), ("tier", tier)];
+                metrics::gauge!("tyto_tier_files", &labels).set(files as f64);
+                metrics::gauge!("tyto_tier_bytes", &labels).set(bytes as f64);
+            }
             if stats.table == Table::Samples {
                 metrics::gauge!("tyto_head_series", "shard" => shard.clone()).set(stats.head_series as f64);
                 metrics::gauge!("tyto_known_series", "shard" => shard.clone()).set(stats.known_series as f64);
@@ -511,6 +532,7 @@ async fn tend(inner: Weak<Inner>) -> bool {
         return false;
     }
     inner.tend().await;
+    inner.begin_tiers();
     true
 }
 

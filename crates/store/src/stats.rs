@@ -40,4 +40,16 @@ pub struct TableStats {
     pub lake_bytes: u64,
     /// Rows of the files: log records, spans, or series chunks.
     pub lake_rows: u64,
+    /// Of the files those that lie in tiers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<TierStats>,
+}
+
+/// What a table has in one of its tiers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TierStats {
+    /// The directory or URL of the folder that the files are in.
+    pub place: String,
+    pub files: u64,
+    pub bytes: u64,
 }

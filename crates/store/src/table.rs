@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +12,7 @@ use crate::head::{Frozen, Head};
 use crate::hidden::{Hidden, Hiding};
 use crate::lake::files::LakeFile;
 use crate::lake::write::Files;
-use crate::stats::TableStats;
+use crate::stats::{TableStats, TierStats};
 use crate::wal::format::{Logged, Payload};
 use crate::wal::points::{Definition, PointsFrame, PointsWriter};
 
@@ -255,6 +256,13 @@ impl ShardTable {
     pub(crate) fn stats(&self) -> TableStats {
         let state = self.state.read();
         let heads = || std::iter::once(&state.active).chain(state.frozen.iter().map(|(head, _)| &**head));
+        let mut tiers: BTreeMap<&str, TierStats> = BTreeMap::new();
+        for file in state.files.iter().filter(|file| !file.folder().prefix().is_empty()) {
+            let folder = file.folder();
+            let empty = || TierStats { place: folder.address(""), files: 0, bytes: 0 };
+            let tier = tiers.entry(folder.prefix()).or_insert_with(empty);
+            (tier.files, tier.bytes) = (tier.files + 1, tier.bytes + file.bytes);
+        }
         TableStats {
             table: self.table,
             head_rows: heads().map(Head::rows).sum(),
@@ -265,6 +273,7 @@ impl ShardTable {
             lake_files: state.files.len() as u64,
             lake_bytes: state.files.iter().map(|file| file.bytes).sum(),
             lake_rows: state.files.iter().map(|file| file.stats.rows).sum(),
+            tiers: tiers.into_values().collect(),
         }
     }
 }

@@ -22,7 +22,7 @@ use object_store::{
     PutOptions, PutPayload, PutResult, Result,
 };
 use parking_lot::Mutex;
-use store::{LakePlace, Remote, Shard, ShardOptions, WalPlace};
+use store::{LakePlace, Remote, Shard, ShardOptions, Tier, TierPlace, WalPlace};
 use support::*;
 
 /// What becomes of a call.
@@ -517,4 +517,88 @@ async fn an_erasure_outlives_a_node_without_a_disk_and_reaches_every_object() {
             assert!(!held.iter().any(|row| row.contains(SECRET)), "{name}");
         }
     }
+}
+
+/// Everything that is older than a day or two of this decade goes to another place in the bucket.
+fn tiered(options: ShardOptions, store: &FaultyStore) -> ShardOptions {
+    let remote = Remote::over(Arc::new(store.clone()), "s3://bucket/cold").unwrap();
+    let tier = |table| Tier { table, age: Duration::from_secs(86_400), place: TierPlace::Remote(remote.clone()) };
+    ShardOptions { tiers: Table::ALL.map(tier).to_vec(), ..options }
+}
+
+async fn cold_files(store: &FaultyStore) -> Vec<String> {
+    let listed = store.objects.list(Some(&ObjectPath::from("cold"))).collect::<Vec<_>>().await;
+    listed.into_iter().map(|meta| meta.unwrap().location.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_in_an_object_store_serves_a_lake_here_and_a_lake_there() {
+    for local in [true, false] {
+        let (dir, store) = (tempfile::tempdir().unwrap(), FaultyStore::default());
+        let bare = || match local {
+            true => ShardOptions { cache_memory_bytes_max: 0, ..options(dir.path()) },
+            false => ShardOptions { cache_memory_bytes_max: 0, ..remote_options(dir.path(), &store, WalPlace::Disk) },
+        };
+        let with = || ShardOptions { cache_disk_bytes_max: 0, replaced_file_age_min: Duration::ZERO, ..tiered(bare(), &store) };
+        let shard = Shard::open(with()).await.unwrap();
+        for (time, body) in [(1, "one"), (2, "two"), (i64::MAX / 2, "new")] {
+            put(&shard, Table::Logs, logs(&[(time, "a", body)])).await.unwrap();
+            shard.flush().await.unwrap();
+        }
+        let expect = ["new", "one", "two"];
+        // Whatever fails on the way, and whether it was done all the same: the next try ends it.
+        for (call, fate) in [("put", Fate::Refused), ("put", Fate::Unanswered), ("get", Fate::Refused)] {
+            let left = AtomicUsize::new(1);
+            store.rule(move |found, path| {
+                let hit = found == call
+                    && path.starts_with("cold/")
+                    && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                if hit { fate } else { Fate::Works }
+            });
+            shard.tier().await.unwrap_err();
+            assert_eq!(logged(&shard).await, expect);
+        }
+        store.heal();
+        shard.tier().await.unwrap();
+        shard.tend().await.unwrap();
+        assert_eq!(logged(&shard).await, expect);
+        assert!(cold_files(&store).await.iter().all(|path| path.starts_with("cold/one/lake/logs/")));
+        let place = |stats: &store::ShardStats| stats.tables[0].tiers[0].clone();
+        let stats = shard.stats();
+        assert!(
+            (place(&stats).files, stats.tables[0].lake_files) == (2, 3)
+                && place(&stats).place.starts_with("s3://bucket/cold/one/lake/logs/")
+        );
+
+        store.rule(|call, path| if call == "get" && path.starts_with("cold/") { Fate::Refused } else { Fate::Works });
+        let request = model::ScanRequest::new(Table::Logs, model::TimeRange::ALL);
+        let error = futures::TryStreamExt::try_collect::<Vec<_>>(model::Scan::scan(&*shard, request).await.unwrap()).await.unwrap_err();
+        assert!(error.code == Code::Unavailable && error.chain().contains("s3://bucket/cold/"), "{}", error.chain());
+        store.heal();
+        shard.shutdown().await.unwrap();
+        drop(shard);
+
+        // What a crash left there goes, also when the options name only the bucket.
+        let left = ObjectPath::from(format!(
+            "{}/part-00000000000000000001-left.parquet",
+            place(&stats).place.trim_end_matches('/').trim_start_matches("s3://bucket/")
+        ));
+        store.objects.put(&left, "x".into()).await.unwrap();
+        let shard = Shard::open(if local { with() } else { bare() }).await.unwrap();
+        store.rule(|call, path| if call == "list" && path.starts_with("cold/") { Fate::Refused } else { Fate::Works });
+        assert!(shard.tier().await.unwrap_err().chain().contains("cannot clean up s3://bucket/cold/"));
+        store.heal();
+        shard.tier().await.unwrap();
+        assert_eq!((logged(&shard).await, cold_files(&store).await.len()), (expect.map(str::to_owned).to_vec(), 2));
+        shard.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lake_in_an_object_store_has_its_tiers_there() {
+    let (dir, store) = (tempfile::tempdir().unwrap(), FaultyStore::default());
+    let tier = Tier { table: Table::Logs, age: Duration::ZERO, place: TierPlace::Dir(dir.path().to_owned()) };
+    let options = ShardOptions { tiers: vec![tier], ..remote_options(dir.path(), &store, WalPlace::Disk) };
+    let error = Shard::open(options).await.map(drop).unwrap_err();
+    assert!(error.chain().contains("cannot use tier") && error.chain().contains("s3://bucket/prefix"), "{}", error.chain());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lang::promql::Features;
 use model::{Error, Result, Retention, Table};
 use serde::Deserialize;
-use store::{LakePlace, Remote, RemoteOptions, ShardOptions, WalPlace};
+use store::{LakePlace, Remote, RemoteOptions, ShardOptions, Tier, TierPlace, WalPlace};
 
 /// A query that nobody waits for any longer than this is not worth its memory.
 const QUERY_TIMEOUT_SECONDS_MAX: u64 = 86_400;
@@ -31,6 +31,10 @@ pub(crate) struct ServeOptions {
     /// Where the lake lies, if not in the data directory: `s3://bucket/prefix`. Credentials come from the standard AWS_* variables
     #[arg(long, env = "TYTO_LAKE", value_name = "URL")]
     pub(crate) lake: Option<String>,
+
+    /// Where files go whose rows are all older than a time: `30d=s3://bucket/cold` or, of one table, `logs:7d=/mnt/cold`
+    #[arg(long = "tier", env = "TYTO_TIERS", value_name = "[TABLE:]AGE=PLACE", value_delimiter = ',')]
+    pub(crate) tiers: Vec<String>,
 
     /// Endpoint of an S3-compatible store, for example http://127.0.0.1:9000 [default: AWS_ENDPOINT_URL, or Amazon's own]
     #[arg(long, env = "TYTO_LAKE_ENDPOINT", value_name = "URL")]
@@ -136,11 +140,21 @@ pub(crate) enum Wal {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StorageSettings {
     pub(crate) lake: Option<String>,
+    /// Of each table in ascending order of age.
+    pub(crate) tiers: Vec<TierSettings>,
     pub(crate) lake_endpoint: Option<String>,
     pub(crate) lake_region: Option<String>,
     pub(crate) wal: Wal,
     pub(crate) cache_memory_bytes_max: Option<u64>,
     pub(crate) cache_disk_bytes_max: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TierSettings {
+    pub(crate) table: Table,
+    pub(crate) age: Duration,
+    /// A directory, or `s3://bucket/prefix`.
+    pub(crate) place: String,
 }
 
 impl StorageSettings {
@@ -150,10 +164,17 @@ impl StorageSettings {
         let mut options = ShardOptions::new(name, data_dir.join(&folder));
         options.cache_memory_bytes_max = self.cache_memory_bytes_max.unwrap_or(options.cache_memory_bytes_max);
         options.cache_disk_bytes_max = self.cache_disk_bytes_max.unwrap_or(options.cache_disk_bytes_max);
+        let (endpoint, region) = (self.lake_endpoint.clone(), self.lake_region.clone());
+        options.remotes = RemoteOptions { endpoint, region, ..RemoteOptions::default() };
         if let Some(url) = &self.lake {
-            let (endpoint, region) = (self.lake_endpoint.clone(), self.lake_region.clone());
-            let remote = Remote::connect(url, &RemoteOptions { endpoint, region, ..RemoteOptions::default() })?;
-            options.lake = LakePlace::Remote(remote.within(&folder));
+            options.lake = LakePlace::Remote(Remote::connect(url, &options.remotes)?.within(&folder));
+        }
+        for TierSettings { table, age, place } in self.tiers.clone() {
+            let place = match place.contains("://") {
+                true => TierPlace::Remote(Remote::connect(&place, &options.remotes)?),
+                false => TierPlace::Dir(place.into()),
+            };
+            options.tiers.push(Tier { table, age, place });
         }
         if self.wal == Wal::Object {
             options.wal = WalPlace::Object;
@@ -222,6 +243,7 @@ impl ServeOptions {
             data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "tyto-data".into()),
             storage: StorageSettings {
                 lake: self.lake.or(file.lake),
+                tiers: tiers(if self.tiers.is_empty() { &file.tiers } else { &self.tiers })?,
                 lake_endpoint: self.lake_endpoint.or(file.lake_endpoint),
                 lake_region: self.lake_region.or(file.lake_region),
                 wal: self.wal.or(file.wal).unwrap_or_default(),
@@ -272,6 +294,40 @@ fn promql_features(list: &str) -> Result<Features> {
         let all = Features::ALL;
         Error::invalid(format!("cannot use promql_features={list:?}: {unknown:?} is no feature; write all, none, or of {all}"))
     })
+}
+
+/// Of `[TABLE:]AGE=PLACE` each; what names no table is for all of them.
+fn tiers(texts: &[String]) -> Result<Vec<TierSettings>> {
+    let mut tiers: Vec<TierSettings> = Vec::new();
+    for text in texts {
+        let cannot = |why: String| Error::invalid(format!("cannot use tier={text:?}")).because(why);
+        let form = || cannot("write [TABLE:]AGE=PLACE, for example 30d=s3://bucket/cold or logs:7d=/mnt/cold".to_owned());
+        let (when, place) = text.split_once('=').filter(|(_, place)| !place.is_empty()).ok_or_else(form)?;
+        let (only, age) = when.split_once(':').map_or((None, when), |(table, age)| (Some(table), age));
+        if only.is_some_and(|only| Table::ALL.iter().all(|table| table.name() != only)) {
+            return Err(cannot(format!("there is no table {:?}: write logs, spans or samples", only.unwrap_or_default())));
+        }
+        if place.contains("://") && !place.starts_with("s3://") {
+            return Err(cannot("a place is a directory or s3://bucket/prefix".to_owned()));
+        }
+        let age = model::parse_keep(age)
+            .map_err(|_| cannot(format!("{age:?} is no age: write a whole number of h, d, w or y, from 1h to 10y")))?;
+        let place = place.trim_end_matches('/').to_owned();
+        for table in Table::ALL.into_iter().filter(|table| only.is_none_or(|only| only == table.name())) {
+            let others = || tiers.iter().filter(|tier| tier.table == table);
+            if others().any(|tier| tier.age >= age) {
+                return Err(cannot(format!(
+                    "{} have a tier of that age or an older one before it: write the youngest first",
+                    table.name()
+                )));
+            }
+            if others().any(|tier| tier.place == place) {
+                return Err(cannot(format!("{} have a tier at that place already", table.name())));
+            }
+            tiers.push(TierSettings { table, age, place: place.clone() });
+        }
+    }
+    Ok(tiers)
 }
 
 fn query_timeout(seconds: u64) -> Result<Duration> {
@@ -334,6 +390,29 @@ mod tests {
         let nowhere = options("lake = \"bucket\"").resolve().expect("stands").storage.shard("default", Path::new("data"));
         assert!(nowhere.expect_err("no URL").what.contains("\"bucket\""));
         assert!(toml::from_str::<ServeOptions>("wal = \"tape\"").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_tier_is_for_all_tables_or_for_one_and_the_youngest_comes_first() {
+        let text = r#"tiers = ["logs:7d=/mnt/cold/", "30d=s3://bucket/cold"]"#;
+        let settings = options(text).resolve().expect("stands");
+        let shard = settings.storage.shard("default", &settings.data_dir).expect("places");
+        let said: Vec<_> = shard.tiers.iter().map(|tier| (tier.table, tier.age.as_secs() / 86_400, format!("{:?}", tier.place))).collect();
+        let cold = |table| (table, 30, "Remote(Remote(s3://bucket/cold))".to_owned());
+        let first = (Table::Logs, 7, "Dir(\"/mnt/cold\")".to_owned());
+        assert_eq!(said, [first, cold(Table::Logs), cold(Table::Spans), cold(Table::Samples)]);
+        for (given, why) in [
+            (r#"["30d"]"#, "write [TABLE:]AGE=PLACE"),
+            (r#"["30d="]"#, "write [TABLE:]AGE=PLACE"),
+            (r#"["a month=/mnt/cold"]"#, "\"a month\" is no age"),
+            (r#"["traces:30d=/mnt/cold"]"#, "there is no table \"traces\": write logs, spans or samples"),
+            (r#"["30d=gs://bucket"]"#, "a directory or s3://bucket/prefix"),
+            (r#"["30d=/a", "logs:7d=/b"]"#, "logs have a tier of that age or an older one before it"),
+            (r#"["30d=/a", "60d=/a/"]"#, "have a tier at that place already"),
+        ] {
+            let refused = options(&format!("tiers = {given}")).resolve().expect_err(given);
+            assert!(refused.what.starts_with("cannot use tier=") && refused.chain().contains(why), "{}", refused.chain());
+        }
     }
 
     #[test]

@@ -16,10 +16,13 @@ use super::compact::written_seq;
 use super::files::{FileStats, LakeFile};
 use super::folder::Folder;
 use super::lease::Lease;
+use super::tiers;
 use crate::ShardOptions;
 use crate::flush::blocking;
 
 const FORMAT_KEY: &str = "tyto.formatVersion";
+/// Names the tiers that have, or had, files of the table: a JSON list of what stands before the names of those files.
+const TIERS_KEY: &str = "tyto.tiers";
 /// Other writers that a claim meets at most; after the first the lock is ours, so there is hardly a second.
 const CLAIMS_MAX: usize = 10;
 
@@ -32,8 +35,25 @@ pub(crate) struct LakeTable {
     app_id: String,
     delta: DeltaTable,
     /// The files of a commit that reported an error; the log may hold them all the same.
-    doubtful: Option<Vec<String>>,
+    doubtful: Option<Vec<(Arc<dyn Folder>, String)>>,
     commits_since_checkpoint: u64,
+}
+
+/// Why files take the place of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Merged,
+    /// Some of their rows are in no file any more.
+    RowsWent,
+    /// The same bytes elsewhere.
+    Moved,
+}
+
+/// Files that no commit names: those that readers outside may still want, with when they were replaced, and names of the rest.
+#[derive(Default)]
+pub(crate) struct Orphans {
+    pub(crate) kept: Vec<(Arc<LakeFile>, i64)>,
+    pub(crate) gone: Vec<String>,
 }
 
 /// What a table holds at open.
@@ -74,7 +94,7 @@ impl LakeTable {
             lake.upgrade().await?;
         }
         lake.commits_since_checkpoint = lake.version().saturating_sub(lake.newest_checkpoint().await.map_err(failed)?);
-        let (files, committed_seq) = (lake.files().map_err(failed)?, lake.committed_seq().await.map_err(failed)?);
+        let (files, committed_seq) = (lake.files()?, lake.committed_seq().await.map_err(failed)?);
         Ok(Some(Opened { lake, files, committed_seq }))
     }
 
@@ -111,18 +131,41 @@ impl LakeTable {
 
     /// Commits that `new` holds the rows of `old`, but for those that went, durably. After an error ask [`Self::resolve`]
     /// what became of it.
-    pub(crate) async fn replace(&mut self, old: &[Arc<LakeFile>], new: &[LakeFile], rows_went: bool) -> Result<()> {
+    pub(crate) async fn replace(&mut self, old: &[Arc<LakeFile>], new: &[LakeFile], change: Change) -> Result<()> {
         // For readers that follow the table's changes: in a merge of samples the chunks of one series become one row.
-        let data_change = rows_went || self.table == Table::Samples;
+        let data_change = change == Change::RowsWent || (change == Change::Merged && self.table == Table::Samples);
         let removes = old.iter().map(|file| Action::Remove(self.remove(file, data_change)));
         let actions = removes.chain(new.iter().map(|file| Action::Add(self.add(file, data_change)))).collect();
         let target_size = i64::try_from(self.options.compaction_bytes_max).unwrap_or(i64::MAX);
         // What went is not said: it would stand in the log.
-        let operation = match rows_went {
-            true => DeltaOperation::Delete { predicate: None },
-            false => DeltaOperation::Optimize { predicate: None, target_size },
+        let operation = match change {
+            Change::RowsWent => DeltaOperation::Delete { predicate: None },
+            Change::Merged | Change::Moved => DeltaOperation::Optimize { predicate: None, target_size },
         };
         self.commit(actions, operation, None, new).await
+    }
+
+    /// The prefixes of the tiers that have, or had, files of the table.
+    pub(crate) fn tiers(&self) -> Vec<String> {
+        let said = self.delta.snapshot().ok().and_then(|state| state.metadata().configuration().get(TIERS_KEY).cloned());
+        said.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
+    /// Says in the log that a tier has files of the table, before it has one: whoever cleans up must know where.
+    pub(crate) async fn use_tier(&mut self, prefix: &str) -> Result<()> {
+        let mut tiers = self.tiers();
+        if tiers.iter().any(|tier| tier == prefix) {
+            return Ok(());
+        }
+        tiers.push(prefix.to_owned());
+        let value = serde_json::json!(tiers).to_string();
+        let properties = HashMap::from([(TIERS_KEY.to_owned(), value.clone())]);
+        let metadata = self.with_key(TIERS_KEY, value).map_err(|error| self.cannot("add a tier to", error))?;
+        self.commit(vec![Action::Metadata(metadata)], DeltaOperation::SetTableProperties { properties }, None, &[]).await
+    }
+
+    fn with_key(&self, key: &str, value: String) -> Result<Metadata, DeltaTableError> {
+        Ok(self.delta.snapshot()?.metadata().clone().add_config_key(key.to_owned(), value)?)
     }
 
     /// Leaves nothing of the table's past in its log: a checkpoint, and no commit before it. Old commits have statistics of
@@ -133,7 +176,10 @@ impl LakeTable {
         let (folder, version) = (self.folder.clone(), self.version());
         let forgotten = blocking(move || Ok(folder.forget_commits(version))).await?;
         forgotten
-            .map_err(|error| Error::unavailable(format!("cannot clean up the Delta log of {}", self.folder.address(""))).because(error))
+            .map_err(|error| Error::unavailable(format!("cannot clean up the Delta log of {}", self.folder.address(""))).because(error))?;
+        // What is held names the commits that are gone, and reads them when it is asked which files were replaced.
+        let loaded = self.delta.load().await;
+        loaded.map_err(|error| self.cannot("read", error))
     }
 
     async fn commit(
@@ -147,7 +193,7 @@ impl LakeTable {
         if let Some(lease) = self.lease() {
             lease.check()?;
         }
-        self.doubtful = Some(new.iter().map(|file| file.name.clone()).collect());
+        self.doubtful = Some(new.iter().map(|file| (file.folder().clone(), file.name.clone())).collect());
         let committed = self.try_commit(actions, operation, transaction).await;
         committed.map_err(|error| self.cannot("commit to", error))?;
         self.doubtful = None;
@@ -216,13 +262,12 @@ impl LakeTable {
             }
             None => self.delta.update_state().await.map_err(failed)?,
         }
-        let (files, committed_seq) = (self.files().map_err(failed)?, self.committed_seq().await.map_err(failed)?);
+        let (files, committed_seq) = (self.files()?, self.committed_seq().await.map_err(failed)?);
         self.folder.renew_newest_commit()?;
         self.doubtful = None;
-        let gone: Vec<_> = new.into_iter().filter(|name| !files.iter().any(|file| file.name == *name)).collect();
-        let folder = self.folder.clone();
+        let gone: Vec<_> = new.into_iter().filter(|(_, name)| !files.iter().any(|file| file.name == *name)).collect();
         blocking(move || {
-            for name in gone {
+            for (folder, name) in gone {
                 if let Err(error) = folder.remove(&name) {
                     tracing::warn!(path = folder.address(&name), %error, "cannot remove a file whose commit failed; the next open will");
                 }
@@ -262,7 +307,7 @@ impl LakeTable {
 
     fn add(&self, file: &LakeFile, data_change: bool) -> Add {
         Add {
-            path: file.name.clone(),
+            path: file.path(),
             partition_values: HashMap::new(),
             size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
             modification_time: self.options.clock.now_ms(),
@@ -278,7 +323,7 @@ impl LakeTable {
 
     fn remove(&self, file: &LakeFile, data_change: bool) -> Remove {
         Remove {
-            path: file.name.clone(),
+            path: file.path(),
             data_change,
             deletion_timestamp: Some(self.options.clock.now_ms()),
             extended_file_metadata: Some(true),
@@ -292,18 +337,19 @@ impl LakeTable {
     }
 
     /// The live files, oldest rows of the log first: a later file's point replaces an earlier one's.
-    fn files(&self) -> Result<Vec<Arc<LakeFile>>, DeltaTableError> {
-        let mut files: Vec<Arc<LakeFile>> = self
-            .delta
-            .snapshot()?
-            .log_data()
-            .iter()
-            .map(|view| {
-                let name = view.path().into_owned();
-                let stats = view.stats().and_then(|text| FileStats::from_json(self.table, &text)).unwrap_or_default();
-                Arc::new(LakeFile::new(self.folder.clone(), name, u64::try_from(view.size()).unwrap_or_default(), stats))
-            })
-            .collect();
+    fn files(&self) -> Result<Vec<Arc<LakeFile>>> {
+        let mut folders = HashMap::from([(String::new(), self.folder.clone())]);
+        let mut files = Vec::new();
+        for view in self.delta.snapshot().map_err(|error| self.cannot("read", error))?.log_data().iter() {
+            let path = view.path();
+            let (prefix, name) = tiers::split(&path);
+            let folder = match folders.get(prefix) {
+                Some(folder) => folder.clone(),
+                None => folders.entry(prefix.to_owned()).or_insert(tiers::open(&self.options, self.table, prefix)?).clone(),
+            };
+            let stats = view.stats().and_then(|text| FileStats::from_json(self.table, &text)).unwrap_or_default();
+            files.push(Arc::new(LakeFile::new(folder, name.to_owned(), u64::try_from(view.size()).unwrap_or_default(), stats)));
+        }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
     }
@@ -326,50 +372,64 @@ impl LakeTable {
         self.delta.snapshot().ok()?.metadata().configuration().get(FORMAT_KEY)?.parse().ok()
     }
 
-    /// Removes Parquet files that no commit names: a crash came between writing and committing, or before replaced files
-    /// were deleted. Those replaced so recently that a reader outside may still want them are kept and given, with when.
+    /// Removes Parquet files of the table's own folder that no commit names: a crash came between writing and committing, or
+    /// before replaced files were deleted. Those replaced so recently that a reader outside may still want them are kept and
+    /// given, with when.
+    pub(crate) async fn remove_orphans(&self, files: &[Arc<LakeFile>], logged_seq: u64) -> Result<Vec<(Arc<LakeFile>, i64)>> {
+        let failed = |error| Error::unavailable(format!("cannot clean up {}", self.folder.address(""))).because(error);
+        let known = files.iter().map(|file| file.name.clone()).collect();
+        let folder = self.folder.clone();
+        let listed = blocking(move || Ok(folder.list())).await?.map_err(failed)?;
+        let Orphans { kept, gone } = self.orphans(&self.folder, listed, &known, logged_seq).await?;
+        let folder = self.folder.clone();
+        blocking(move || Ok(gone.iter().try_for_each(|name| folder.remove(name)))).await?.map_err(failed)?;
+        Ok(kept)
+    }
+
+    /// The Parquet files of a folder that are not among those `known`.
     ///
     /// `logged_seq` is the last frame of the write-ahead log. A flush writes no row before its frame is durable, so a file
     /// that reaches beyond both log and table holds rows that are nowhere else: something took a commit away.
-    pub(crate) async fn remove_orphans(&self, files: &[Arc<LakeFile>], logged_seq: u64) -> Result<Vec<(Arc<LakeFile>, i64)>> {
-        let what = format!("cannot clean up {}", self.folder.address(""));
-        let failed = |error: std::io::Error| Error::unavailable(what.clone()).because(error);
-        let unread = |error: DeltaTableError| Error::unavailable(what.clone()).because(error);
-        let known: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    pub(crate) async fn orphans(
+        &self,
+        folder: &Arc<dyn Folder>,
+        listed: Vec<(String, u64)>,
+        known: &HashSet<String>,
+        logged_seq: u64,
+    ) -> Result<Orphans> {
+        let unread = |error: DeltaTableError| Error::unavailable(format!("cannot clean up {}", folder.address(""))).because(error);
         let held_seq = self.committed_seq().await.map_err(unread)?.max(logged_seq);
-        let folder = self.folder.clone();
-        let listed = blocking(move || Ok(folder.list())).await?.map_err(failed)?;
-        let orphans: Vec<_> = listed.into_iter().filter(|(name, _)| name.ends_with(".parquet") && !known.contains(name.as_str())).collect();
-        if let Some((name, _)) = orphans.iter().find(|(name, _)| written_seq(name).is_some_and(|seq| seq > held_seq)) {
-            let why = format!(
-                "{name} holds rows up to frame {} and neither a commit nor the log has them",
-                written_seq(name).unwrap_or_default()
-            );
-            return Err(
-                Error::new(Code::Corrupt, format!("cannot open table {} in {}", self.table.name(), self.folder.address(""))).because(why)
-            );
+        let nameless: Vec<_> = listed.into_iter().filter(|(name, _)| name.ends_with(".parquet") && !known.contains(name)).collect();
+        if let Some((name, _)) = nameless.iter().find(|(name, _)| written_seq(name).is_some_and(|seq| seq > held_seq)) {
+            let seq = written_seq(name).unwrap_or_default();
+            let what = format!("cannot open table {} in {}", self.table.name(), folder.address(""));
+            let why = format!("{name} holds rows up to frame {seq} and neither a commit nor the log has them");
+            return Err(Error::new(Code::Corrupt, what).because(why));
         }
-        if orphans.is_empty() {
-            return Ok(Vec::new());
+        let mut orphans = Orphans::default();
+        if nameless.is_empty() {
+            return Ok(orphans);
         }
         let replaced = self.replaced_at_ms().await.map_err(unread)?;
         let age_min = i64::try_from(self.options.replaced_file_age_min.as_millis()).unwrap_or(i64::MAX);
         let now = self.options.clock.now_ms();
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        for (name, bytes) in orphans {
-            match replaced.get(&name) {
+        for (name, bytes) in nameless {
+            match replaced.get(&format!("{}{name}", folder.prefix())) {
                 Some(&at) if now.saturating_sub(at) < age_min => {
-                    kept.push((Arc::new(LakeFile::new(self.folder.clone(), name, bytes, FileStats::default())), at));
+                    orphans.kept.push((Arc::new(LakeFile::new(folder.clone(), name, bytes, FileStats::default())), at));
                 }
                 _ => {
-                    tracing::info!(table = self.table.name(), file = name, bytes, "removing a lake file that no commit names");
-                    gone.push(name);
+                    tracing::info!(
+                        table = self.table.name(),
+                        file = folder.address(&name),
+                        bytes,
+                        "removing a lake file that no commit names"
+                    );
+                    orphans.gone.push(name);
                 }
             }
         }
-        let folder = self.folder.clone();
-        blocking(move || Ok(gone.iter().try_for_each(|name| folder.remove(name)))).await?.map_err(failed)?;
-        Ok(kept)
+        Ok(orphans)
     }
 
     /// The version of the newest checkpoint, 0 without one.
@@ -381,7 +441,7 @@ impl LakeTable {
         Ok(newest.await?)
     }
 
-    /// Files that a compaction replaced, by name, and when.
+    /// Files that were replaced, by what the log calls them, and when.
     async fn replaced_at_ms(&self) -> Result<HashMap<String, i64>, DeltaTableError> {
         let log_store = self.delta.log_store();
         let tombstones = self.delta.snapshot()?.all_tombstones(log_store.as_ref());

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use model::{Result, Table, TimeRange};
+use model::{Code, Result, Table, TimeRange};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -17,11 +17,29 @@ const MERGED_FILES_MIN: usize = 3;
 const OVER_FACTOR: usize = 3;
 
 /// The files that one compaction should merge: of the first window of time with enough small ones the oldest, as many as fit
-/// into memory. `leave_out` names a file that the last try choked on.
-pub(crate) fn choose(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], leave_out: Option<&str>) -> Vec<Arc<LakeFile>> {
+/// into memory; of the table's own folder before those of its tiers, never of two. `leave_out` names a file that the last try
+/// choked on. An error comes from a tier that is away.
+pub(crate) fn choose(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], leave_out: Option<&str>) -> Result<Vec<Arc<LakeFile>>> {
+    let places: BTreeSet<&str> = files.iter().map(|file| file.folder().prefix()).collect();
+    for place in places {
+        let is_small =
+            |file: &LakeFile| file.bytes < options.small_file_bytes && leave_out != Some(&file.name) && file.folder().prefix() == place;
+        let merge = choose_of(options, table, files, is_small)?;
+        if !merge.is_empty() {
+            return Ok(merge);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn choose_of(
+    options: &ShardOptions,
+    table: Table,
+    files: &[Arc<LakeFile>],
+    is_small: impl Fn(&LakeFile) -> bool + Copy,
+) -> Result<Vec<Arc<LakeFile>>> {
     let run_min = options.files_max_before_compaction.max(2);
     let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
-    let is_small = |file: &LakeFile| file.bytes < options.small_file_bytes && leave_out != Some(&file.name);
     let ends = files.iter().filter(|file| is_small(file)).map(|file| time_of(table, file).1);
     let all: BTreeSet<(i64, i64)> = ends.map(|end| window(now_ns, end)).map(|range| (range.start_ns, range.end_ns)).collect();
     for (start_ns, end_ns) in all {
@@ -29,13 +47,15 @@ pub(crate) fn choose(options: &ShardOptions, table: Table, files: &[Arc<LakeFile
         let over_min = run_min.div_ceil(OVER_FACTOR).max(MERGED_FILES_MIN).min(run_min);
         let run_min = if is_over(now_ns, range) { over_min } else { run_min };
         for run in runs(table, files, range, is_small).into_iter().filter(|run| run.len() >= run_min) {
-            let merges = (0..run.len()).map(|start| fitting(options, &run[start..]));
-            if let Some(merge) = merges.into_iter().find(|merge| merge.len() >= MERGED_FILES_MIN.min(run_min)) {
-                return merge.to_vec();
+            for start in 0..run.len() {
+                let merge = fitting(options, &run[start..])?;
+                if merge.len() >= MERGED_FILES_MIN.min(run_min) {
+                    return Ok(merge.to_vec());
+                }
             }
         }
     }
-    Vec::new()
+    Ok(Vec::new())
 }
 
 /// Small files with rows of a window, in the order of writing. Of two points at one instant the later written stays: a file
@@ -59,15 +79,21 @@ fn runs(table: Table, files: &[Arc<LakeFile>], range: TimeRange, is_small: impl 
 }
 
 /// The first of these files, as many as one compaction may read.
-fn fitting<'a>(options: &ShardOptions, files: &'a [Arc<LakeFile>]) -> &'a [Arc<LakeFile>] {
+fn fitting<'a>(options: &ShardOptions, files: &'a [Arc<LakeFile>]) -> Result<&'a [Arc<LakeFile>]> {
     let (mut bytes, mut memory) = (0, 0_u64);
-    let count = files.iter().take_while(|file| {
+    for (at, file) in files.iter().enumerate() {
         bytes += file.bytes;
-        // One that cannot be read cannot be merged.
-        memory = memory.saturating_add(file.memory_bytes().unwrap_or(u64::MAX));
-        bytes <= options.compaction_bytes_max && memory <= options.compaction_memory_bytes_max
-    });
-    &files[..count.count()]
+        memory = memory.saturating_add(match file.memory_bytes() {
+            // Asking for the next file takes as long as it took to give this one up.
+            Err(error) if error.code == Code::Unavailable && !file.folder().prefix().is_empty() => return Err(error),
+            // One that cannot be read cannot be merged.
+            memory => memory.unwrap_or(u64::MAX),
+        });
+        if bytes > options.compaction_bytes_max || memory > options.compaction_memory_bytes_max {
+            return Ok(&files[..at]);
+        }
+    }
+    Ok(files)
 }
 
 /// The log position in a file's name; files sort by it.
@@ -112,7 +138,7 @@ mod tests {
             Arc::new(file)
         };
         let files: Vec<_> = sizes.iter().enumerate().map(file).collect();
-        choose(&options, Table::Samples, &files, leave_out).iter().map(|file| file.name.clone()).collect()
+        choose(&options, Table::Samples, &files, leave_out).unwrap().iter().map(|file| file.name.clone()).collect()
     }
 
     #[test]
@@ -135,7 +161,7 @@ mod tests {
                 Arc::new(file)
             })
             .collect();
-        assert_eq!(choose(&options, Table::Samples, &files, None).len(), 3);
+        assert_eq!(choose(&options, Table::Samples, &files, None).unwrap().len(), 3);
     }
 
     #[test]
@@ -172,7 +198,7 @@ mod tests {
             Arc::new(file)
         };
         let files: Vec<_> = hours.iter().enumerate().map(file).collect();
-        choose(&options, table, &files, None).iter().map(|file| file.name.clone()).collect()
+        choose(&options, table, &files, None).unwrap().iter().map(|file| file.name.clone()).collect()
     }
 
     #[test]

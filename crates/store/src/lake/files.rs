@@ -8,6 +8,7 @@ use model::schema::column;
 use model::{Code, Error, Identity, Result, Table};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::reader::{ChunkReader, Length};
 use serde_json::{Map, Value, json};
 
 use super::columns;
@@ -20,6 +21,8 @@ const BOUND_BYTES_MAX: usize = 256;
 
 /// Says in a file's footer how many bytes its rows take in memory.
 pub(crate) const MEMORY_BYTES_KEY: &str = "tyto.memoryBytes";
+/// What a copy holds in memory at a time.
+const COPY_BYTES: u64 = 4 << 20;
 /// Of a file that does not say so: memory per byte of the file.
 const MEMORY_FACTOR: u64 = 16;
 
@@ -27,7 +30,7 @@ const MEMORY_FACTOR: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct LakeFile {
     folder: Arc<dyn Folder>,
-    /// Relative to the table, as the Delta log has it.
+    /// Within the folder. No two files of a shard ever have the same.
     pub(crate) name: String,
     pub(crate) bytes: u64,
     pub(crate) stats: FileStats,
@@ -37,6 +40,15 @@ pub(crate) struct LakeFile {
 impl LakeFile {
     pub(crate) fn new(folder: Arc<dyn Folder>, name: String, bytes: u64, stats: FileStats) -> Self {
         Self { folder, name, bytes, stats, memory_bytes: OnceLock::new() }
+    }
+
+    pub(crate) fn folder(&self) -> &Arc<dyn Folder> {
+        &self.folder
+    }
+
+    /// As the Delta log has it: relative to the table, or absolute.
+    pub(crate) fn path(&self) -> String {
+        format!("{}{}", self.folder.prefix(), self.name)
     }
 
     /// Where it lies, for people.
@@ -63,6 +75,36 @@ impl LakeFile {
         file.check_footer().map_err(|error| self.corrupt(error))?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         ArrowReaderMetadata::load(file, options).map_err(|error| self.corrupt(error))
+    }
+
+    /// Copies it as it is into another folder, every byte checked and the file synced. The caller syncs the folder.
+    pub(crate) fn copy(&self, folder: Arc<dyn Folder>, name: String) -> Result<Self> {
+        let (handle, _) = self.open(None)?;
+        if handle.len() != self.bytes {
+            return Err(self.corrupt(format!("it has {} bytes and the Delta log says {}", handle.len(), self.bytes)));
+        }
+        let copy = Self::new(folder, name, self.bytes, self.stats.clone());
+        let cannot = |error| Error::unavailable(format!("cannot write {}", copy.address())).because(error);
+        let mut file = copy.folder.create(&copy.name).map_err(cannot)?;
+        let mut fill = || {
+            for start in (0..self.bytes).step_by(COPY_BYTES as usize) {
+                let end = (start + COPY_BYTES).min(self.bytes);
+                let bytes = handle.get_bytes(start, (end - start) as usize).map_err(|error| self.corrupt(error))?;
+                file.append(&bytes).map_err(cannot)?;
+            }
+            file.sync().map_err(cannot)?;
+            // The footer was checked when it was read before; here it is as it came to lie.
+            copy.memory_bytes()
+        };
+        match fill() {
+            Ok(_) => Ok(copy),
+            Err(error) => {
+                drop(file);
+                // An orphan does no harm; the next open removes it if this fails.
+                let _ = copy.remove();
+                Err(error)
+            }
+        }
     }
 
     /// What the rows take in memory, read from the footer once.

@@ -13,9 +13,12 @@ use super::object::DurableFiles;
 use crate::disk::{remove_staged, write_whole};
 use crate::{Disk, DiskFile};
 
-/// Where the files of one table lie: [`LocalFolder`], or [`RemoteFolder`](super::remote::RemoteFolder) in an object store.
+/// Where files of one table lie: [`LocalFolder`], or [`RemoteFolder`](super::remote::RemoteFolder) in an object store.
 /// Its calls block, do not call them on a task.
 pub(crate) trait Folder: Debug + Send + Sync {
+    /// What stands before the name of a file in the Delta log: nothing in the table's own folder, `tier-.../` or a URL with a
+    /// slash at its end in a tier.
+    fn prefix(&self) -> &str;
     /// A new file. It is there, and durable but for its name, once it is synced.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Makes the names of new files durable.
@@ -48,17 +51,44 @@ pub(crate) trait ReadAt: Debug + Send + Sync {
 /// A folder of the local file system, written through [`Disk`].
 #[derive(Clone, Debug)]
 pub(crate) struct LocalFolder {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    prefix: String,
+    /// Where `dir` leads, if it is a link to a tier.
+    target: Option<PathBuf>,
 }
 
 impl LocalFolder {
+    /// A table's own.
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: PathBuf) -> Self {
+        Self { disk, dir, prefix: String::new(), target: None }
+    }
+
+    /// Of a tier, seen through a link in the table's own. The directory is there, or the folder can do nothing.
+    pub(crate) fn linked(disk: Arc<dyn Disk>, table_dir: &Path, prefix: &str) -> Self {
+        let dir = table_dir.join(prefix.trim_end_matches('/'));
+        let target = std::fs::read_link(&dir).ok();
+        Self { disk, dir, prefix: prefix.to_owned(), target }
+    }
+
+    /// What is not mounted is not empty, and a file that is not seen is not deleted.
+    fn check_mounted(&self) -> io::Result<()> {
+        match self.prefix.is_empty() || self.dir.is_dir() {
+            true => Ok(()),
+            false => Err(io::Error::other("there is no such directory; is it mounted?")),
+        }
+    }
+
     fn log_dir(&self) -> PathBuf {
         self.dir.join("_delta_log")
     }
 }
 
 impl Folder for LocalFolder {
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         self.disk.create(&self.dir.join(name))
     }
@@ -74,15 +104,17 @@ impl Folder for LocalFolder {
     }
 
     fn list(&self) -> io::Result<Vec<(String, u64)>> {
+        self.check_mounted()?;
         self.disk.list(&self.dir)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.check_mounted()?;
         self.disk.remove(&self.dir.join(name))
     }
 
     fn address(&self, name: &str) -> String {
-        self.dir.join(name).display().to_string()
+        self.target.as_ref().unwrap_or(&self.dir).join(name).display().to_string()
     }
 
     fn log(&self, read_only: bool) -> Result<Option<LogStoreRef>> {

@@ -24,7 +24,7 @@ pub(crate) struct Merged {
     pub(crate) gone: Vec<Gone>,
 }
 
-/// Writes the rows of `files` that are not hidden as sorted files, one per window of time. Samples of one series become one
+/// Writes the rows of `files`, which lie in one folder, into it as sorted files without those that are hidden, one per window of time. Samples of one series become one
 /// row, an instant one point.
 pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden]) -> Result<Merged> {
     let mut merged = Merged { files: Vec::new(), gone: vec![Gone::default(); hidden.len()] };
@@ -76,7 +76,7 @@ fn merge_series(options: &ShardOptions, files: &[Arc<LakeFile>], hidden: &[Hidde
         }
     }
     for part in parts.into_values() {
-        merged.files.extend(write::write_head(options, table, seq_of(files), &Arc::new(Head::Series(*part)))?);
+        merged.files.extend(write::write_head(options, table, files[0].folder(), seq_of(files), &Arc::new(Head::Series(*part)))?);
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ fn merge_rows(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hid
             }
         }
         if !rows.inputs.is_empty() {
-            merged.files.extend(write::write_batches(options, table, seq_of(files), rows.batches())?);
+            merged.files.extend(write::write_batches(options, table, files[0].folder(), seq_of(files), rows.batches())?);
         }
     }
     Ok(())
@@ -312,7 +312,10 @@ mod tests {
         let batches = [rows(long(0)), rows(long(1)), rows(midnight), rows(unsorted), rows([])];
         let files: Vec<_> = (0u64..)
             .zip(&batches)
-            .flat_map(|(seq, batch)| write::write_batches(&options, Table::Logs, seq, std::iter::once(Ok(batch.clone()))).unwrap())
+            .flat_map(|(seq, batch)| {
+                let batches = std::iter::once(Ok(batch.clone()));
+                write::write_batches(&options, Table::Logs, &options.folder(Table::Logs), seq, batches).unwrap()
+            })
             .map(Arc::new)
             .collect();
         assert!(Survey::of(Table::Logs, &files[0]).unwrap().in_order && !Survey::of(Table::Logs, &files[3]).unwrap().in_order);

@@ -18,6 +18,7 @@ pub(crate) mod remote;
 pub(crate) mod retain;
 pub(crate) mod sums;
 pub(crate) mod template;
+pub(crate) mod tiers;
 pub(crate) mod values;
 pub(crate) mod window;
 pub(crate) mod write;

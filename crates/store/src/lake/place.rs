@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::lease::{Candidate, Lease};
 use crate::disk::write_whole;
 use crate::remote::Remote;
-use crate::{LakePlace, ShardOptions, WalPlace};
+use crate::{LakePlace, ShardOptions, TierPlace, WalPlace};
 
 /// The file that binds a data directory to a remote lake.
 const NAME: &str = "lake.json";
@@ -25,6 +25,12 @@ struct Bond {
 /// For a shard that is open for writing, and has its directory's lock.
 pub(crate) async fn enter(options: ShardOptions) -> Result<ShardOptions> {
     check(&options)?;
+    check_tiers(&options)?;
+    if options.remotes().next().is_none() {
+        return Ok(options);
+    }
+    let cache = Cache::open(&options.name, &options.dir.join("cache"), options.cache_memory_bytes_max, options.cache_disk_bytes_max);
+    let options = cached(options, cache);
     let LakePlace::Remote(remote) = &options.lake else { return Ok(options) };
     let owner = match bond(&options)? {
         Some(bond) => bond.owner,
@@ -33,18 +39,45 @@ pub(crate) async fn enter(options: ShardOptions) -> Result<ShardOptions> {
     let candidate =
         Candidate { owner, holder: holder(), log_in_store: options.wal == WalPlace::Object, silence_max: options.lease_silence_max };
     let lease = Some(Lease::take(remote, candidate).await?);
-    let cache = Cache::open(&options.name, &options.dir.join("cache"), options.cache_memory_bytes_max, options.cache_disk_bytes_max);
-    let remote = remote.opened(Some(Arc::new(cache)), lease);
+    let remote = remote.opened(options.cache().cloned(), lease);
     Ok(ShardOptions { lake: LakePlace::Remote(remote), ..options })
+}
+
+/// One cache before all that is remote.
+fn cached(mut options: ShardOptions, cache: Cache) -> ShardOptions {
+    let cache = Arc::new(cache);
+    let opened = |remote: &Remote| remote.opened(Some(cache.clone()), None);
+    if let LakePlace::Remote(remote) = &mut options.lake {
+        *remote = opened(remote);
+    }
+    for tier in &mut options.tiers {
+        if let TierPlace::Remote(remote) = &mut tier.place {
+            *remote = opened(remote);
+        }
+    }
+    options
+}
+
+/// Looks at no object store: a tier that is away must not keep a shard from taking records.
+fn check_tiers(options: &ShardOptions) -> Result<()> {
+    for tier in &options.tiers {
+        let cannot = |why: &str| Err(Error::invalid(format!("cannot use tier {}", tier.address())).because(why));
+        match &tier.place {
+            TierPlace::Dir(_) if options.lake.remote().is_some() => {
+                return cannot("the lake is in an object store and so must its tiers be: write s3://bucket/prefix");
+            }
+            TierPlace::Dir(dir) if !dir.is_dir() => return cannot("there is no such directory: make it, or mount it"),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// For reading only: the disk is left as it is.
 pub(crate) fn enter_read_only(options: ShardOptions) -> Result<ShardOptions> {
     check(&options)?;
-    let LakePlace::Remote(remote) = &options.lake else { return Ok(options) };
     let cache = Cache::in_memory(&options.name, options.cache_memory_bytes_max);
-    let remote = remote.opened(Some(Arc::new(cache)), None);
-    Ok(ShardOptions { lake: LakePlace::Remote(remote), ..options })
+    Ok(cached(options, cache))
 }
 
 fn check(options: &ShardOptions) -> Result<()> {

@@ -25,10 +25,28 @@ const FETCH_BYTES_MAX: u64 = 8 << 20;
 /// left to sync.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteFolder {
-    pub(crate) remote: Remote,
+    remote: Remote,
+    prefix: String,
 }
 
 impl RemoteFolder {
+    /// A table's own.
+    pub(crate) fn new(remote: Remote) -> Self {
+        Self { remote, prefix: String::new() }
+    }
+
+    /// Of a tier.
+    pub(crate) fn tier(remote: Remote) -> Self {
+        Self { prefix: format!("{}/", remote.url()), remote }
+    }
+
+    /// What is written to the table's own folder is what is asked for next; what goes to a tier is not.
+    fn keep_written(&self, name: &str, start: u64, bytes: &[u8]) {
+        if self.prefix.is_empty() {
+            self.keep(name, start, bytes);
+        }
+    }
+
     fn keep(&self, name: &str, start: u64, bytes: &[u8]) {
         let Some(cache) = &self.remote.cache else { return };
         for (block, bytes) in (start / BLOCK_BYTES..).zip(bytes.chunks(BLOCK_BYTES as usize)) {
@@ -38,6 +56,10 @@ impl RemoteFolder {
 }
 
 impl Folder for RemoteFolder {
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let (folder, name) = (self.clone(), name.to_owned());
         Ok(Box::new(Upload { folder, name, part: Vec::new(), sent: 0, multipart: None, sending: None, done: false }))
@@ -104,7 +126,7 @@ impl Upload {
     fn send_part(&mut self) -> io::Result<()> {
         let rest = self.part.split_off(self.part.len().min(PART_BYTES));
         let part = std::mem::replace(&mut self.part, rest);
-        self.folder.keep(&self.name, self.sent, &part);
+        self.folder.keep_written(&self.name, self.sent, &part);
         self.sent += part.len() as u64;
         self.sent_before()?;
         let remote = &self.folder.remote;
@@ -145,7 +167,7 @@ impl DiskFile for Upload {
             completed.transpose().map_err(|error| self.cannot_write(error))?;
         } else {
             let whole = std::mem::take(&mut self.part);
-            self.folder.keep(&self.name, 0, &whole);
+            self.folder.keep_written(&self.name, 0, &whole);
             self.folder.remote.wait(self.folder.remote.put(&self.name, PutPayload::from(whole)))?;
         }
         self.done = true;

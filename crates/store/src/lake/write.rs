@@ -18,6 +18,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns::file_schema;
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
 use super::filter::{BLOCK_ROWS, FilterWriter};
+use super::folder::Folder;
 use super::sums::SumWriter;
 use super::template::{self, TemplateWriter};
 use super::values::{self, DELTAS, VALUES};
@@ -41,21 +42,21 @@ pub(crate) const RARE: [&[&str]; 3] =
 
 /// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
 /// metadata. Their time is 0, and in one file with the points its least time would say nothing.
-pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &Frozen) -> Result<Vec<LakeFile>> {
+pub(crate) fn write_head(options: &ShardOptions, table: Table, folder: &Arc<dyn Folder>, seq: u64, head: &Frozen) -> Result<Vec<LakeFile>> {
     match &**head {
         Head::Rows(rows) => {
             let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-            write_batches(options, table, seq, sorted(table, &batches)?)
+            write_batches(options, table, folder, seq, sorted(table, &batches)?)
         }
         Head::Series(series) => {
             let mut slice = series.slice(None, |_, _, _| true);
             slice.sort();
             let mut files = Vec::new();
-            let written = write_file(options, table, seq, slice.batches(options.chunk_points_max, Parts::ALL))
+            let written = write_file(options, table, folder, seq, slice.batches(options.chunk_points_max, Parts::ALL))
                 .map(|file| files.extend(file))
-                .and_then(|()| write_file(options, table, seq, series.family_rows().map(Ok).into_iter()))
+                .and_then(|()| write_file(options, table, folder, seq, series.family_rows().map(Ok).into_iter()))
                 .map(|file| files.extend(file));
-            finish(options, table, files, written)
+            finish(&**folder, files, written)
         }
     }
 }
@@ -64,16 +65,16 @@ pub(crate) fn write_head(options: &ShardOptions, table: Table, seq: u64, head: &
 pub(crate) fn write_batches(
     options: &ShardOptions,
     table: Table,
+    folder: &Arc<dyn Folder>,
     seq: u64,
     batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<Vec<LakeFile>> {
-    let written = write_file(options, table, seq, batches)?;
-    finish(options, table, written.into_iter().collect(), Ok(()))
+    let written = write_file(options, table, folder, seq, batches)?;
+    finish(&**folder, written.into_iter().collect(), Ok(()))
 }
 
 /// Makes the names of new files durable; after an error none of them stays.
-fn finish(options: &ShardOptions, table: Table, files: Vec<LakeFile>, written: Result<()>) -> Result<Vec<LakeFile>> {
-    let folder = options.folder(table);
+pub(crate) fn finish(folder: &dyn Folder, files: Vec<LakeFile>, written: Result<()>) -> Result<Vec<LakeFile>> {
     let synced = written.and_then(|()| match files.is_empty() {
         true => Ok(()),
         false => folder.sync().map_err(|error| cannot_write(&folder.address(""), error)),
@@ -163,6 +164,7 @@ pub(crate) fn gather(
 pub(crate) fn write_file(
     options: &ShardOptions,
     table: Table,
+    folder: &Arc<dyn Folder>,
     seq: u64,
     batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<Option<LakeFile>> {
@@ -172,13 +174,12 @@ pub(crate) fn write_file(
         Some(Ok(first)) => first.clone(),
         Some(Err(_)) => return batches.next().expect("just peeked").map(|_| None),
     };
-    let folder = options.folder(table);
-    let name = format!("part-{seq:020}-{}.parquet", options.disk.fresh_name(&options.lake_dir().join(table.name())));
+    let name = fresh_name(options, table, seq);
     let file = folder.create(&name).map_err(|error| cannot_write(&folder.address(&name), error))?;
     let written = encode(options, table, &first, file, batches);
     match written {
         Ok(Written { bytes, memory_bytes, stats }) => {
-            let file = LakeFile::new(folder, name, bytes, stats);
+            let file = LakeFile::new(folder.clone(), name, bytes, stats);
             file.set_memory_bytes(memory_bytes);
             Ok(Some(file))
         }
@@ -188,6 +189,11 @@ pub(crate) fn write_file(
             Err(Error { what: format!("{} {}", error.what, folder.address(&name)), ..error })
         }
     }
+}
+
+/// A name for a file with rows up to a position of the log.
+pub(crate) fn fresh_name(options: &ShardOptions, table: Table, seq: u64) -> String {
+    format!("part-{seq:020}-{}.parquet", options.disk.fresh_name(&options.table_dir(table)))
 }
 
 struct Written {

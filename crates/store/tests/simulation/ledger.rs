@@ -90,7 +90,7 @@ impl Ledger {
                 return Err(format!("{:?} of {} is there {} times", record.key, what(), there(record)));
             }
             match batch.state {
-                State::Stored if here == 0 => return Err(format!("{} is missing", what())),
+                State::Stored if here == 0 && !batch.records.is_empty() => return Err(format!("{} is missing", what())),
                 State::Gone if here > 0 => return Err(format!("{} is there though it was refused", what())),
                 State::Refused { life } if here > 0 && eyes == (Eyes::Own { life }) => {
                     return Err(format!("{} is there though it was refused", what()));
@@ -100,7 +100,14 @@ impl Ledger {
                 }
                 // A later process found it, or did not: so it stays.
                 State::Refused { life } if matches!(eyes, Eyes::Own { life: now } if now > life) => {
-                    batch.state = if here > 0 { State::Stored } else { State::Gone };
+                    // A request of samples may be two frames, and the crash may have kept the first only.
+                    let contests = |point: &(i64, u64)| found.contested.contains(point);
+                    if here > 0 && !batch.contested.iter().any(contests) {
+                        batch.contested.clear();
+                    } else if here == 0 && batch.contested.iter().any(contests) {
+                        batch.records.clear();
+                    }
+                    batch.state = if here > 0 || batch.records.is_empty() { State::Stored } else { State::Gone };
                 }
                 _ => {}
             }

@@ -44,6 +44,7 @@ async fn make(flushes: u64, merges: bool, share: u64) -> Start {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::new(dir.path().to_owned(), flushes, None);
     world.options.head_bytes_max = 512 << 20;
+    world.options.tiers.clear();
     world.open().await.unwrap();
     for _ in 0..flushes {
         for table in Table::ALL {

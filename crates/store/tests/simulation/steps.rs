@@ -35,6 +35,7 @@ impl World {
     async fn step(&mut self) -> Outcome {
         let table = self.table();
         match self.rng.below(100) {
+            0..12 if !self.options.tiers.is_empty() => self.tier().await,
             0..54 => self.ingest(table).await,
             54..66 => self.burst().await,
             66..74 => self.flush().await,
@@ -67,12 +68,19 @@ impl World {
             return self.flush().await;
         }
         self.disk.set_weather(Weather::Fair);
-        let merges = self.rng.in_100(50);
+        let (merges, moves) = (self.rng.in_100(50), !self.options.tiers.is_empty() && self.rng.in_100(50));
         let call = self.rng.pick(&[Call::Create, Call::Sync, Call::Link]);
-        self.note(format!("{} held at {call:?} in {}", if merges { "compact" } else { "flush" }, table.name()));
+        let what = if moves { "move" } else { ["flush", "compact"][usize::from(merges)] };
+        self.note(format!("{what} held at {call:?} in {}", table.name()));
         let (failures, shard) = (self.disk.failures(), self.shard());
         let reached = self.disk.hold(part_of(table), Some(call));
-        let mut outer = tokio::spawn(async move { if merges { shard.compact().await } else { shard.flush().await } });
+        let mut outer = tokio::spawn(async move {
+            match (moves, merges) {
+                (true, _) => shard.tier().await,
+                (_, true) => shard.compact().await,
+                _ => shard.flush().await,
+            }
+        });
         let early = tokio::select! {
             biased;
             done = &mut outer => Some(done),
@@ -85,7 +93,8 @@ impl World {
                     0..4 => self.ingest(table).await,
                     4..6 => self.check().await,
                     6..7 => self.check_beside().await,
-                    _ if merges && call == Call::Create => self.flush().await,
+                    // The first file that a move creates may be a commit.
+                    _ if merges && !moves && call == Call::Create => self.flush().await,
                     _ => self.check_table(table).await,
                 };
                 if meanwhile.is_err() {
@@ -173,8 +182,9 @@ impl World {
             match what {
                 0..2 => self.ingest(table).await?,
                 2..4 => self.burst().await?,
-                4..7 => self.flush().await?,
-                7..9 => self.compact().await?,
+                4..6 => self.flush().await?,
+                6..9 if !self.options.tiers.is_empty() => self.tier().await?,
+                6..9 => self.compact().await?,
                 _ => self.shutdown().await?,
             }
         }
@@ -247,6 +257,13 @@ impl World {
         self.note("settle");
         self.clock.pass(Duration::from_secs(86_400));
         self.open().await?;
+        if !self.options.tiers.is_empty() {
+            // What is moved is deleted here by the open after it, and what a crash left there by the move after that.
+            self.move_old().await?;
+            self.drop_shard();
+            self.open().await?;
+            self.move_old().await?;
+        }
         self.check().await?;
         let table = self.table();
         if self.rng.in_100(25) {

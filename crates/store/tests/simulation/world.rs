@@ -1,12 +1,12 @@
 //! One run: a shard on a simulated disk, what is done to it step by step, and the ledger that it is held against.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use model::{Ack, Code, Ingest, KnownPoints, KnownSeries, Order, Placed, Table};
-use store::{Clock, Shard, ShardOptions};
+use store::{Clock, Shard, ShardOptions, Tier, TierPlace};
 
 use crate::disk::{PARTS, Part, SimDisk};
 use crate::ledger::{Eyes, Ledger, State};
@@ -15,6 +15,8 @@ use crate::records::{self, Encoded, Known};
 use crate::rng::Rng;
 
 pub type Outcome<R = ()> = Result<R, String>;
+
+const DAY_SECONDS: u64 = 86_400;
 
 /// The simulated clock. It jumps when told to, and else stands still.
 #[derive(Debug)]
@@ -79,7 +81,14 @@ impl World {
     pub fn new(dir: PathBuf, seed: u64, plant: Option<Plant>) -> Self {
         let mut rng = Rng::new(seed);
         let disk = SimDisk::new(&dir, seed, plant);
-        let clock = Arc::new(SimClock { now_ms: AtomicI64::new(1_000_000), latest_ms: AtomicI64::new(1_000_000), start: Instant::now() });
+        let tiers = if rng.in_100(30) {
+            tiers(&dir, rng.pick(&[Duration::ZERO, Duration::ZERO, Duration::from_secs(5 * DAY_SECONDS)]))
+        } else {
+            Vec::new()
+        };
+        // Where there are tiers, nearly everything is old.
+        let now_ms = if tiers.is_empty() { 1_000_000 } else { 3 * DAY_SECONDS as i64 * 1000 };
+        let clock = Arc::new(SimClock { now_ms: AtomicI64::new(now_ms), latest_ms: AtomicI64::new(now_ms), start: Instant::now() });
         let segment_bytes_max = rng.pick(&[1, 6000, 64 << 20]);
         let flush_bytes = rng.pick(&[4000, 64 << 20]);
         let options = ShardOptions {
@@ -97,6 +106,7 @@ impl World {
             checkpoint_commits: rng.pick(&[2, 6, 50, 50, 50]),
             scan_threads: 2,
             footer_bytes_max: rng.pick(&[0, 64 << 20]),
+            tiers,
             background: false,
             disk: Arc::new(disk.clone()),
             clock: clock.clone(),
@@ -283,6 +293,20 @@ impl World {
         self.judge("compact", failures, compacted).map(|_| ())
     }
 
+    pub async fn tier(&mut self) -> Outcome {
+        if self.rng.in_100(50) {
+            self.flush().await?;
+        }
+        self.move_old().await
+    }
+
+    pub async fn move_old(&mut self) -> Outcome {
+        self.note("move old files");
+        let failures = self.disk.failures();
+        let moved = self.shard().tier().await;
+        self.judge("move old files", failures, moved).map(|_| ())
+    }
+
     pub async fn tend(&mut self) -> Outcome {
         self.note("tend");
         let failures = self.disk.failures();
@@ -329,6 +353,13 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// One for every table.
+fn tiers(dir: &Path, age: Duration) -> Vec<Tier> {
+    let dir = dir.join("cold");
+    std::fs::create_dir_all(&dir).expect("a directory in memory");
+    Table::ALL.iter().map(|&table| Tier { table, age, place: TierPlace::Dir(dir.clone()) }).collect()
 }
 
 /// Several requests, of which the first that fails is the answer.

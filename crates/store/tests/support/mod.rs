@@ -296,6 +296,12 @@ impl Disk for FaultyDisk {
         Ok(())
     }
 
+    /// A power cut takes only what is a file; what a link must be synced for is told by the order of the calls.
+    fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
+        self.check("symlink", link)?;
+        LocalDisk.symlink(target, link)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.check("rename", to)?;
         LocalDisk.rename(from, to)?;
