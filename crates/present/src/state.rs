@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use catalog::Live;
-use model::{Answer, Ask, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, UsageMeter};
+use model::{Answer, Ask, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, UsageMeter};
 
 /// What the operator may do and see; the wiring implements it.
 #[async_trait]
@@ -31,6 +31,7 @@ pub struct PresentState {
     pub admin: Arc<dyn Admin>,
     pub catalog: Arc<Live>,
     pub usage: Arc<dyn UsageMeter>,
+    pub targets: Arc<dyn Targets>,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,
     pub started: SystemTime,

@@ -1,21 +1,23 @@
 //! The flow, on one page.
 //!
 //! ```text
-//! write: socket -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
+//! write: socket, or a scraped target -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //! ```
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use axum::Router;
 use catalog::{Live, Problem};
-use model::{Erasure, ErasureOrder, Error, Ingest, Query, ReceiveLimits, Result, Retention, Scan};
+use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Query, ReceiveLimits, Result, Retention, Scan, Targets};
 use pipeline::Pipeline;
 use present::{Hosts, PresentState};
 use receive::Receivers;
+use receive::scrape::{ScrapeConfig, Scraper};
 use store::Shard;
 use tokio::sync::watch;
 
@@ -32,13 +34,23 @@ pub(crate) struct Wired {
     pub(crate) shard: Arc<Shard>,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) admin: Arc<Admin>,
+    pub(crate) scraper: Option<Arc<Scraper>>,
 }
 
-pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
+pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
+    let Declared { catalog, scrape } = declared;
     let pipeline = write_path(catalog.clone(), shard.clone());
     let query = read_path(shard.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
-    let admin = Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), retention: settings.retention.clone(), stopping };
+    let scraper = scrape.map(|(path, config)| Scraper::start(&path, config, receivers.clone()));
+    let admin = Admin {
+        shard: shard.clone(),
+        metrics,
+        catalog: catalog.clone(),
+        scraper: scraper.clone(),
+        retention: settings.retention.clone(),
+        stopping,
+    };
     admin.retain();
     let admin = Arc::new(admin);
     let present = PresentState {
@@ -46,6 +58,7 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
         admin: admin.clone(),
         catalog,
         usage: pipeline.usage(),
+        targets: scraper.clone().map_or_else(|| Arc::new(NoTargets) as Arc<dyn Targets>, |scraper| scraper),
         limits: settings.query.clone(),
         started: SystemTime::now(),
     };
@@ -62,13 +75,32 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
         shard,
         pipeline,
         admin,
+        scraper,
     }
 }
 
-/// Every problem of the catalogue on a line of its own, with file and line.
-pub(crate) fn unusable(problems: &[Problem]) -> Error {
+/// What files say, read before anything is opened.
+pub(crate) struct Declared {
+    pub(crate) catalog: Arc<Live>,
+    /// With the file that it was read from.
+    pub(crate) scrape: Option<(PathBuf, ScrapeConfig)>,
+}
+
+impl Declared {
+    pub(crate) fn read(settings: &Settings) -> Result<Self> {
+        let catalog = Live::load(settings.catalog.clone()).map_err(|problems| unusable("the catalogue", &problems))?;
+        let scrape = settings.scrape_config.as_ref().map(|path| match ScrapeConfig::load(path) {
+            Ok(config) => Ok((path.clone(), config)),
+            Err(problems) => Err(unusable("the scrape configuration", &problems)),
+        });
+        Ok(Self { catalog: Arc::new(catalog), scrape: scrape.transpose()? })
+    }
+}
+
+/// Every problem of what was read on a line of its own, with file and line.
+fn unusable(what: &str, problems: &[Problem]) -> Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    Error::invalid(format!("cannot use the catalogue:\n{}", lines.join("\n")))
+    Error::invalid(format!("cannot use {what}:\n{}", lines.join("\n")))
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
@@ -91,10 +123,12 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
     present::router(PresentState {
         query: read_path(shard.clone()),
         usage: write_path(catalog.clone(), shard.clone()).usage(),
+        targets: Arc::new(NoTargets),
         admin: Arc::new(Admin {
             shard,
             metrics,
             catalog: catalog.clone(),
+            scraper: None,
             retention: Retention::default(),
             stopping: watch::channel(false).1,
         }),
@@ -108,6 +142,7 @@ pub(crate) struct Admin {
     shard: Arc<Shard>,
     metrics: Metrics,
     catalog: Arc<Live>,
+    scraper: Option<Arc<Scraper>>,
     /// Where the catalogue does not say.
     retention: Retention,
     stopping: watch::Receiver<bool>,
@@ -132,12 +167,20 @@ impl present::Admin for Admin {
     }
 
     fn reload(&self) -> Result<()> {
-        let read = self.catalog.reload().map_err(|problems| unusable(&problems));
-        let result = if read.is_ok() { "ok" } else { "refused" };
-        metrics::counter!("tyto_catalog_reloads_total", "result" => result).increment(1);
-        read?;
-        self.retain();
-        Ok(())
+        let result = |ok: bool| if ok { "ok" } else { "refused" };
+        let catalog = self.catalog.reload().map_err(|problems| unusable("the catalogue", &problems));
+        metrics::counter!("tyto_catalog_reloads_total", "result" => result(catalog.is_ok())).increment(1);
+        if catalog.is_ok() {
+            self.retain();
+        }
+        let Some(scraper) = &self.scraper else { return catalog.map(drop) };
+        let scrape = scraper.reload().map_err(|problems| unusable("the scrape configuration", &problems));
+        metrics::counter!("tyto_scrape_reloads_total", "result" => result(scrape.is_ok())).increment(1);
+        // Each is taken or left by itself; both are told.
+        match (catalog, scrape) {
+            (Err(catalog), Err(scrape)) => Err(Error::invalid(format!("{}\n{}", catalog.what, scrape.what))),
+            (catalog, scrape) => catalog.map(drop).and(scrape),
+        }
     }
 
     async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {

@@ -5,6 +5,7 @@ mod format;
 mod query;
 mod series;
 mod status;
+mod targets;
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/labels", get(series::labels).post(series::labels))
         .route("/label/{name}/values", get(series::label_values))
         .route("/metadata", get(series::metadata))
+        .merge(targets::routes())
         .route("/format_query", get(not_built).post(not_built))
         .route("/parse_query", get(not_built).post(not_built))
         .route("/status/buildinfo", get(status::buildinfo))
