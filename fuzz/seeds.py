@@ -139,3 +139,21 @@ plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_byt
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")
 plant("block_filter", [b"\x01" + b"".join(n.to_bytes(4, "little") for n in (1, len(GRAMS), 32)) + GRAMS + b"\x55" * 32])
+
+
+def exposition_protobuf():
+    """io.prometheus.client.MetricFamily: a counter with an exemplar, and a native histogram with classic buckets."""
+    label = block(1, block(1, "code") + block(2, "200"))
+    exemplar = block(2, block(1, block(1, "trace_id") + block(2, "ab" * 16)) + double(2, 1) + block(3, number(1, 1_700_000_000)))
+    counter = block(1, "requests_total") + block(2, "Requests.") + number(3, 0) + block(4, label + block(3, double(1, 5) + exemplar))
+    bucket = block(3, number(1, 3) + double(2, 0.5))
+    native = number(5, 3 << 1) + double(6, 1e-128) + number(7, 1) + block(12, number(1, 2) + number(2, 2)) + block(13, varint(2) + varint(3))
+    histogram = block(1, "seconds") + number(3, 4) + block(4, label + block(7, number(1, 3) + double(2, 1.5) + bucket + native))
+    yield b"".join(varint(len(family)) + family for family in (counter, histogram))
+
+
+EXPOSITION = b"# HELP a Of a.\n# TYPE a counter\na_total{x=\"1\\\\n\",\"y.z\"=\"2\"} 1.5e3 1700000000\n"
+textparse = sorted((DATA / "prom-formats" / "textparse").glob("*.txt"))
+plant("exposition_text", [EXPOSITION] + [path.read_bytes()[:20_000] for path in textparse if path.name.endswith(".prom.txt")])
+plant("exposition_openmetrics", [EXPOSITION.replace(b"1700000000", b"1.5 # {a=\"b\"} 2 3") + b"# EOF\n"] + [path.read_bytes() for path in textparse if path.name.endswith(".om.txt")])
+plant("exposition_protobuf", exposition_protobuf())

@@ -17,13 +17,13 @@ mod live;
 mod omd;
 mod problem;
 mod rules;
-mod yaml;
+pub mod yaml;
 
 use std::path::{Path, PathBuf};
 
 pub use live::Live;
 pub use omd::{BusinessService, Component, Keep, Match, Owner, Pattern, Service};
-pub use problem::Problem;
+pub use problem::{Problem, closest};
 
 use model::{Identity, Retention, Table, UNASSIGNED, parse_keep};
 use omd::Declared;

@@ -36,7 +36,7 @@ impl Labels {
         self.ends.is_empty()
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> + ExactSizeIterator + Clone {
         (0..self.len()).map(|index| self.pair(index))
     }
 

@@ -29,6 +29,7 @@ pub mod samples;
 mod scan;
 pub mod schema;
 pub mod spans;
+mod targets;
 mod time;
 mod usage;
 
@@ -49,5 +50,6 @@ pub use query::{
 pub use retention::{Retention, Scope, parse_keep};
 pub use scan::{Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};
 pub use schema::Table;
+pub use targets::{ActiveTarget, DroppedTarget, Health, NoTargets, TargetFamily, Targets};
 pub use time::TimeRange;
 pub use usage::{Usage, UsageMeter};

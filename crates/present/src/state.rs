@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use catalog::Live;
 use lang::promql::Features;
-use model::{Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, UsageMeter};
+use model::{Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, UsageMeter};
 
 /// What the operator may do and see; the wiring implements it.
 #[async_trait]
@@ -48,6 +48,7 @@ pub struct PresentState {
     pub catalog: Arc<Live>,
     pub usage: Arc<dyn UsageMeter>,
     pub cardinality: Arc<dyn Cardinality>,
+    pub targets: Arc<dyn Targets>,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,
     pub started: SystemTime,

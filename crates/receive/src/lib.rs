@@ -1,6 +1,7 @@
 //! How does what the world sends become rows?
 //!
-//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]. In each, `decode.rs` is
+//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]; and [`scrape`], which asks
+//! instead of being told and has its own head. In each of the others, `decode.rs` is
 //! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
 //! `listen.rs` > `body.rs` (size, unpacking, the budget of all requests) > `decode.rs` (over `protobuf.rs`, into `model`'s
 //! builders, samples through `series.rs`, known ones past it by `memo.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
@@ -20,6 +21,7 @@ pub mod otlp;
 mod outcome;
 mod protobuf;
 pub mod remote_write;
+pub mod scrape;
 mod series;
 mod state;
 

@@ -16,8 +16,26 @@ const SERIES_MAX: usize = 2 << 20;
 /// collisions can be made, and the bytes themselves, which take three times the memory of all else about a series.
 pub(crate) type Fingerprint = u128;
 
+/// Takes fingerprints under a key of its own.
+pub(crate) struct Fingerprints([u64; 2]);
+
+impl Default for Fingerprints {
+    fn default() -> Self {
+        // `RandomState` is where the standard library keeps the system's randomness.
+        let random = RandomState::new();
+        Self([random.hash_one(0), random.hash_one(1)])
+    }
+}
+
+impl Fingerprints {
+    pub(crate) fn of(&self, bytes: &[u8]) -> Fingerprint {
+        SipHasher13::new_with_keys(self.0[0], self.0[1]).hash(bytes).as_u128()
+    }
+}
+
+#[derive(Default)]
 pub(crate) struct SeriesMemo {
-    key: [u64; 2],
+    fingerprints: Fingerprints,
     known: RwLock<Known>,
 }
 
@@ -29,17 +47,9 @@ pub(crate) struct Known {
     old: HashTable<(Fingerprint, KnownSeries)>,
 }
 
-impl Default for SeriesMemo {
-    fn default() -> Self {
-        // `RandomState` is where the standard library keeps the system's randomness.
-        let random = RandomState::new();
-        Self { key: [random.hash_one(0), random.hash_one(1)], known: RwLock::default() }
-    }
-}
-
 impl SeriesMemo {
     pub(crate) fn fingerprint(&self, labels: &[u8]) -> Fingerprint {
-        SipHasher13::new_with_keys(self.key[0], self.key[1]).hash(labels).as_u128()
+        self.fingerprints.of(labels)
     }
 
     pub(crate) fn known(&self) -> RwLockReadGuard<'_, Known> {

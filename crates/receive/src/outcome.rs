@@ -148,6 +148,7 @@ pub(crate) fn unreadable(what: &str, malformed: Malformed) -> Error {
     Error::new(code, format!("cannot decode {what}")).because(malformed)
 }
 
+#[derive(Clone)]
 pub(crate) struct Outcome {
     bytes_left: usize,
     rejections: Vec<Rejection>,

@@ -34,7 +34,7 @@ pub(crate) struct OwnedExemplar {
 }
 
 impl OwnedExemplar {
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(|(name, value)| EXEMPLAR_LABEL_BYTES + 2 * (name.len() + value.len())).sum();
         EXEMPLAR_BYTES + 2 * (self.trace_id.len() + self.span_id.len()) + labels
     }
@@ -267,7 +267,7 @@ fn sort_points<T>(points: &mut Vec<(Handle, i64, T)>, outcome: &mut Outcome) {
     });
 }
 
-fn add_exemplar(builder: &mut SamplesBuilder, exemplar: &OwnedExemplar) {
+pub(crate) fn add_exemplar(builder: &mut SamplesBuilder, exemplar: &OwnedExemplar) {
     let labels: Vec<(&str, &str)> = exemplar.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     builder.exemplar(&Exemplar {
         timestamp_ms: exemplar.timestamp_ms,

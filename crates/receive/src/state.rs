@@ -40,7 +40,7 @@ impl Receivers {
         Self { ingest, limits: Arc::new(limits), clock: Arc::new(clock), deltas: Arc::default(), memo: Arc::default(), budget, decoders }
     }
 
-    fn rules(&self, protocol: &'static str) -> Rules<'_> {
+    pub(crate) fn rules(&self, protocol: &'static str) -> Rules<'_> {
         Rules { limits: &self.limits, now_unix_nano: (self.clock)(), protocol }
     }
 

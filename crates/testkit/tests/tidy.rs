@@ -9,7 +9,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("model", &[]),
     ("catalog", &["model"]),
     ("lang", &["model"]),
-    ("receive", &["model"]),
+    // For scraping: a configuration file is read as the catalogue is, its regular expressions as those of queries.
+    ("receive", &["model", "catalog", "lang"]),
     ("pipeline", &["model", "catalog"]),
     ("store", &["model"]),
     ("query", &["model", "lang"]),

@@ -77,6 +77,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_CATALOG", value_name = "PATH", value_delimiter = ',')]
     pub(crate) catalog: Vec<PathBuf>,
 
+    /// Scrape what this Prometheus configuration file says; its other sections are not used
+    #[arg(long, env = "TYTO_SCRAPE_CONFIG", value_name = "FILE")]
+    pub(crate) scrape_config: Option<PathBuf>,
+
     /// Listen on addresses that others can reach although nobody is asked who they are
     #[arg(long, env = "TYTO_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) insecure: Option<bool>,
@@ -194,6 +198,7 @@ pub(crate) struct Settings {
     pub(crate) otlp_http: SocketAddr,
     pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
+    pub(crate) scrape_config: Option<PathBuf>,
     pub(crate) self_telemetry: bool,
     /// Where the catalogue does not say.
     pub(crate) retention: Retention,
@@ -255,6 +260,7 @@ impl ServeOptions {
             otlp_http: address("otlp_http", self.otlp_http.or(file.otlp_http), "127.0.0.1:4318")?,
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
+            scrape_config: self.scrape_config.or(file.scrape_config),
             self_telemetry: self.self_telemetry.or(file.self_telemetry).unwrap_or(false),
             retention,
             receive,

@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::Live;
 use model::{Code, Error, Result};
 use present::Admin as _;
 use store::Shard;
@@ -19,7 +18,7 @@ use crate::http;
 use crate::options::{ServeOptions, Settings};
 use crate::stop::{Stop, listen_to, stopped};
 use crate::telemetry::{self, Metrics};
-use crate::wiring::{self, Admin};
+use crate::wiring::{self, Admin, Declared};
 
 /// How long requests under way may take once the end is asked for.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -79,23 +78,31 @@ impl Server {
         let addresses = Addresses { http: local(&http)?, otlp_grpc: local(&otlp_grpc)?, otlp_http: local(&otlp_http)? };
 
         let metrics = Metrics::install();
-        let catalog = Arc::new(Live::load(settings.catalog.clone()).map_err(|problems| wiring::unusable(&problems))?);
+        let declared = Declared::read(&settings)?;
         let shard = Shard::open(settings.storage.shard("default", &settings.data_dir)?).await?;
         let (stop, stopping) = watch::channel(false);
-        let wired = wiring::wire(&settings, catalog, shard, metrics.clone(), stopping.clone());
+        let wired = wiring::wire(&settings, declared, shard, metrics.clone(), stopping.clone());
 
         let mut tasks = JoinSet::new();
         tasks.spawn(metrics.clone().keep_up(stopping.clone()));
         tasks.spawn(serve_http(listen(http, "http", settings.http)?, "http", wired.http, stopping.clone()));
         tasks.spawn(serve_http(listen(otlp_http, "otlp_http", settings.otlp_http)?, "otlp_http", wired.otlp_http, stopping.clone()));
         tasks.spawn(serve_grpc(listen(otlp_grpc, "otlp_grpc", settings.otlp_grpc)?, wired.otlp_grpc, stopping.clone()));
+        if let Some(scraper) = wired.scraper {
+            let stopping = stopping.clone();
+            tasks.spawn(async move {
+                stopped(stopping).await;
+                scraper.stop().await;
+                Ok(())
+            });
+        }
         if settings.self_telemetry {
             tasks.spawn(telemetry::store_own_metrics(metrics, wired.pipeline, stopping));
         }
         Ok(Self { addresses, shard: wired.shard, admin: wired.admin, stop, tasks })
     }
 
-    /// Reads the catalogue again at each signal, as `POST /-/reload` does.
+    /// Reads the catalogue and the scrape configuration again at each signal, as `POST /-/reload` does.
     fn reload_on(&mut self, mut hangup: Signal) {
         let (admin, stopping) = (self.admin.clone(), self.stop.subscribe());
         self.tasks.spawn(async move {
@@ -107,9 +114,9 @@ impl Server {
                 }
                 let admin = admin.clone();
                 match tokio::task::spawn_blocking(move || admin.reload()).await {
-                    Ok(Ok(())) => tracing::info!("the catalogue is read again"),
-                    Ok(Err(error)) => tracing::error!("the catalogue in force stays: {}", error.chain()),
-                    Err(panic) => tracing::error!("cannot reload the catalogue: {panic}"),
+                    Ok(Ok(())) => tracing::info!("catalogue and scrape configuration are read again"),
+                    Ok(Err(error)) => tracing::error!("what cannot be used is not taken; what was in force stays: {}", error.chain()),
+                    Err(panic) => tracing::error!("cannot reload: {panic}"),
                 }
             }
         });

@@ -1,11 +1,12 @@
 //! The flow, on one page.
 //!
 //! ```text
-//! write: socket -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
+//! write: socket, or a scraped target -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //! ```
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -13,11 +14,12 @@ use async_trait::async_trait;
 use axum::Router;
 use catalog::{Live, Problem};
 use lang::promql::{Features, format_duration};
-use model::{Erasure, ErasureOrder, Error, Ingest, Query, ReceiveLimits, Result, Retention, Scan, Table};
+use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Query, ReceiveLimits, Result, Retention, Scan, Table};
 use pipeline::{CardinalityLimits, Pipeline};
 use present::{Facts, Hosts, PresentState};
 use query::promql::PromqlOptions;
 use receive::Receivers;
+use receive::scrape::{ScrapeConfig, Scraper};
 use store::Shard;
 use tokio::sync::watch;
 
@@ -34,16 +36,20 @@ pub(crate) struct Wired {
     pub(crate) shard: Arc<Shard>,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) admin: Arc<Admin>,
+    pub(crate) scraper: Option<Arc<Scraper>>,
 }
 
-pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
+pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
+    let Declared { catalog, scrape } = declared;
     let pipeline = write_path(catalog.clone(), settings.cardinality, shard.clone());
     let query = read_path(shard.clone(), settings.promql_features);
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
+    let scraper = scrape.map(|(path, config)| Scraper::start(&path, config, receivers.clone()));
     let admin = Admin {
         shard: shard.clone(),
         metrics,
         catalog: catalog.clone(),
+        scraper: scraper.clone(),
         retention: settings.retention.clone(),
         reloads: Mutex::new((true, SystemTime::now())),
         stopping,
@@ -56,6 +62,10 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
         catalog,
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
+        targets: match &scraper {
+            Some(scraper) => scraper.clone(),
+            None => Arc::new(NoTargets),
+        },
         limits: settings.query.clone(),
         started: SystemTime::now(),
         facts: facts(settings),
@@ -73,13 +83,32 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
         shard,
         pipeline,
         admin,
+        scraper,
     }
 }
 
-/// Every problem of the catalogue on a line of its own, with file and line.
-pub(crate) fn unusable(problems: &[Problem]) -> Error {
+/// What files say, read before anything is opened.
+pub(crate) struct Declared {
+    pub(crate) catalog: Arc<Live>,
+    /// With the file that it was read from.
+    pub(crate) scrape: Option<(PathBuf, ScrapeConfig)>,
+}
+
+impl Declared {
+    pub(crate) fn read(settings: &Settings) -> Result<Self> {
+        let catalog = Live::load(settings.catalog.clone()).map_err(|problems| unusable("the catalogue", &problems))?;
+        let scrape = settings.scrape_config.as_ref().map(|path| match ScrapeConfig::load(path) {
+            Ok(config) => Ok((path.clone(), config)),
+            Err(problems) => Err(unusable("the scrape configuration", &problems)),
+        });
+        Ok(Self { catalog: Arc::new(catalog), scrape: scrape.transpose()? })
+    }
+}
+
+/// Every problem of what was read on a line of its own, with file and line.
+fn unusable(what: &str, problems: &[Problem]) -> Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    Error::invalid(format!("cannot use the catalogue:\n{}", lines.join("\n")))
+    Error::invalid(format!("cannot use {what}:\n{}", lines.join("\n")))
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
@@ -132,10 +161,12 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
         query: read_path(shard.clone(), Features::default()),
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
+        targets: Arc::new(NoTargets),
         admin: Arc::new(Admin {
             shard,
             metrics,
             catalog: catalog.clone(),
+            scraper: None,
             retention: Retention::default(),
             reloads: Mutex::new((true, SystemTime::now())),
             stopping: watch::channel(false).1,
@@ -151,9 +182,10 @@ pub(crate) struct Admin {
     shard: Arc<Shard>,
     metrics: Metrics,
     catalog: Arc<Live>,
+    scraper: Option<Arc<Scraper>>,
     /// Where the catalogue does not say.
     retention: Retention,
-    /// Whether the last reading of the catalogue succeeded, and when one last did.
+    /// Whether the last reading of the files succeeded, and when one last did.
     reloads: Mutex<(bool, SystemTime)>,
     stopping: watch::Receiver<bool>,
 }
@@ -177,15 +209,26 @@ impl present::Admin for Admin {
     }
 
     fn reload(&self) -> Result<()> {
-        let read = self.catalog.reload().map_err(|problems| unusable(&problems));
-        let result = if read.is_ok() { "ok" } else { "refused" };
-        metrics::counter!("tyto_catalog_reloads_total", "result" => result).increment(1);
+        let result = |ok: bool| if ok { "ok" } else { "refused" };
+        let catalog = self.catalog.reload().map_err(|problems| unusable("the catalogue", &problems));
+        metrics::counter!("tyto_catalog_reloads_total", "result" => result(catalog.is_ok())).increment(1);
+        if catalog.is_ok() {
+            self.retain();
+        }
+        let scrape = self.scraper.as_ref().map_or(Ok(()), |scraper| scraper.reload());
+        let scrape = scrape.map_err(|problems| unusable("the scrape configuration", &problems));
+        if self.scraper.is_some() {
+            metrics::counter!("tyto_scrape_reloads_total", "result" => result(scrape.is_ok())).increment(1);
+        }
+        let ok = catalog.is_ok() && scrape.is_ok();
         let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
-        *reloads = (read.is_ok(), if read.is_ok() { SystemTime::now() } else { reloads.1 });
+        *reloads = (ok, if ok { SystemTime::now() } else { reloads.1 });
         drop(reloads);
-        read?;
-        self.retain();
-        Ok(())
+        // Each is taken or left by itself; both are told.
+        match (catalog, scrape) {
+            (Err(catalog), Err(scrape)) => Err(Error::invalid(format!("{}\n{}", catalog.what, scrape.what))),
+            (catalog, scrape) => catalog.map(drop).and(scrape),
+        }
     }
 
     async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {

@@ -10,6 +10,7 @@ mod read;
 mod rules;
 mod series;
 mod status;
+mod targets;
 mod tree;
 mod tsdb;
 
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/alerts", get(rules::alerts))
         .route("/alertmanagers", get(rules::alertmanagers))
         .route("/read", post(read::read))
+        .merge(targets::routes())
         .route("/status/buildinfo", get(status::buildinfo))
         .route("/status/runtimeinfo", get(status::runtimeinfo))
         .route("/status/config", get(status::config))

@@ -15,9 +15,9 @@ use lang::promql::Features;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, Erased, Erasure, ErasureOrder, ErasureState,
-    Error, FieldTest, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query,
-    QueryLimits, RangeSeries, Request, Result, SeriesCounts, Table, TraceSummary, Usage, UsageMeter,
+    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, DroppedTarget, Erased, Erasure, ErasureOrder, ErasureState,
+    Error, FieldTest, Health, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query,
+    QueryLimits, RangeSeries, Request, Result, SeriesCounts, Table, TargetFamily, Targets, TraceSummary, Usage, UsageMeter,
 };
 use present::{Admin, Facts, PresentState};
 
@@ -441,6 +441,57 @@ impl Cardinality for Spent {
     }
 }
 
+/// One target that answers, one that does not, one that relabelling dropped.
+struct Scraped;
+
+impl Targets for Scraped {
+    fn pools(&self) -> Vec<String> {
+        vec!["node".to_owned(), "shop".to_owned()]
+    }
+
+    fn active(&self) -> Vec<ActiveTarget> {
+        let target = |pool: &str, error: &str, time| ActiveTarget {
+            discovered_labels: labels(&[("__address__", "host:9100"), ("job", pool)]),
+            labels: labels(&[("instance", "host:9100"), ("job", pool)]),
+            scrape_pool: pool.to_owned(),
+            scrape_url: "http://host:9100/metrics".to_owned(),
+            last_error: error.to_owned(),
+            last_scrape_unix_ms: time,
+            last_scrape_duration: Duration::from_millis(12),
+            health: if time.is_none() {
+                Health::Unknown
+            } else if error.is_empty() {
+                Health::Up
+            } else {
+                Health::Down
+            },
+            scrape_interval: "15s".to_owned(),
+            scrape_timeout: "10s".to_owned(),
+        };
+        vec![
+            target("node", "", Some(1_700_000_000_123)),
+            target("shop", "cannot fetch: \"gone\"", Some(1_700_000_000_000)),
+            target("shop", "", None),
+        ]
+    }
+
+    fn dropped(&self) -> Vec<DroppedTarget> {
+        vec![DroppedTarget { discovered_labels: labels(&[("__address__", "other:1")]), scrape_pool: "shop".to_owned() }]
+    }
+
+    fn dropped_counts(&self) -> Vec<(String, usize)> {
+        vec![("node".to_owned(), 0), ("shop".to_owned(), 1)]
+    }
+
+    fn metadata(&self) -> Vec<(Labels, Vec<Arc<TargetFamily>>)> {
+        let family = |name: &str, kind: &str| {
+            Arc::new(TargetFamily { name: name.to_owned(), kind: kind.to_owned(), unit: String::new(), help: format!("Of {name}.") })
+        };
+        let of = |job| labels(&[("instance", "host:9100"), ("job", job)]);
+        vec![(of("node"), vec![family("a_total", "counter"), family("b", "gauge")]), (of("shop"), vec![family("b", "")])]
+    }
+}
+
 pub(crate) const OMD: &str =
     "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
 
@@ -457,6 +508,7 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
         catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap())),
         usage: Arc::new(Spent),
         cardinality: Arc::new(Spent),
+        targets: Arc::new(Scraped),
         // Short only where it is waited for.
         limits: QueryLimits {
             timeout: Duration::from_millis(match fixture {

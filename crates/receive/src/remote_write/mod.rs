@@ -3,7 +3,7 @@
 
 mod decode;
 mod listen;
-mod native;
+pub(crate) mod native;
 mod simple;
 mod version2;
 

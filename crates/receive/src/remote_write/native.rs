@@ -4,13 +4,13 @@
 use model::NativeHistogram;
 
 use crate::outcome::Fault;
-use crate::protobuf::{Read, Reader, unzigzag};
+use crate::protobuf::{Read, Reader, Value, unzigzag};
 use crate::series::When;
 
 const CUSTOM_BUCKETS: i32 = -53;
 
 /// One sign's buckets as the wire has them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Side {
     /// Offset to the end of the span before, and length.
     spans: Vec<(i64, u64)>,
@@ -25,61 +25,60 @@ const INDEX_MAX: i64 = 1 << 30;
 /// Of the reset hints that are defined.
 const RESET_HINT_MAX: u64 = 3;
 
-struct Wire {
+#[derive(Clone, Copy)]
+pub(crate) enum Sign {
+    Positive,
+    Negative,
+}
+
+/// Gathers a histogram from the fields of a message, whatever their numbers are in it. Takes no more memory than
+/// `buckets_max` allows.
+#[derive(Clone, Default)]
+pub(crate) struct NativeReader {
+    buckets_max: usize,
+    over: bool,
     is_float: bool,
     schema: i64,
     positive: Side,
     negative: Side,
     rest: NativeHistogram,
-    when: When,
 }
 
-/// When it was taken and the histogram, or why it is refused. Takes no more memory than `buckets_max` allows.
+/// When it was taken and the histogram, or why it is refused.
 pub(super) fn read(bytes: &[u8], buckets_max: usize) -> Read<Result<(When, NativeHistogram), Fault>> {
-    let mut wire = Wire {
-        is_float: false,
-        schema: 0,
-        positive: Side::default(),
-        negative: Side::default(),
-        rest: NativeHistogram::default(),
-        when: When::from(0),
-    };
-    let (mut reset_hint, mut over) = (0, false);
+    use Sign::{Negative, Positive};
+    let mut histogram = NativeReader::new(buckets_max);
+    let (mut reset_hint, mut when) = (0, When::from(0));
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
-            1 => (wire.rest.count, wire.is_float) = (value.varint()? as f64, false),
-            2 => (wire.rest.count, wire.is_float) = (value.double()?, true),
-            3 => wire.rest.sum = value.double()?,
-            4 => wire.schema = value.zigzag()?,
-            5 => wire.rest.zero_threshold = value.double()?,
-            6 => wire.rest.zero_count = value.varint()? as f64,
-            7 => wire.rest.zero_count = value.double()?,
-            8 => over |= !add(&mut wire.negative.spans, read_span(value.bytes()?)?, buckets_max),
-            9 => value.varints(|delta| over |= !add(&mut wire.negative.deltas, unzigzag(delta), buckets_max))?,
-            10 => value.fixed64s(|count| over |= !add(&mut wire.negative.counts, f64::from_bits(count), buckets_max))?,
-            11 => over |= !add(&mut wire.positive.spans, read_span(value.bytes()?)?, buckets_max),
-            12 => value.varints(|delta| over |= !add(&mut wire.positive.deltas, unzigzag(delta), buckets_max))?,
-            13 => value.fixed64s(|count| over |= !add(&mut wire.positive.counts, f64::from_bits(count), buckets_max))?,
+            1 => histogram.count(value.varint()? as f64, false),
+            2 => histogram.count(value.double()?, true),
+            3 => histogram.sum(value.double()?),
+            4 => histogram.schema(value.zigzag()?),
+            5 => histogram.zero_threshold(value.double()?),
+            6 => histogram.zero_count(value.varint()? as f64),
+            7 => histogram.zero_count(value.double()?),
+            8 => histogram.span(Negative, value.bytes()?)?,
+            9 => histogram.deltas(Negative, value)?,
+            10 => histogram.counts(Negative, value)?,
+            11 => histogram.span(Positive, value.bytes()?)?,
+            12 => histogram.deltas(Positive, value)?,
+            13 => histogram.counts(Positive, value)?,
             14 => reset_hint = value.varint()?,
-            15 => wire.when.time_ms = value.varint()?.cast_signed(),
-            16 => value.fixed64s(|bound| over |= !add(&mut wire.rest.custom_bounds, f64::from_bits(bound), buckets_max))?,
+            15 => when.time_ms = value.varint()?.cast_signed(),
+            16 => histogram.custom_bounds(value)?,
             // Only 2.0 has it.
-            17 => wire.when.start_ms = value.varint()?.cast_signed(),
+            17 => when.start_ms = value.varint()?.cast_signed(),
             _ => {}
         }
     }
-    if over {
-        let why = format!("there are more buckets or spans of one sign than buckets_max, {buckets_max}: send a lower resolution");
-        return Ok(Err(Fault::new("too_many_buckets", why)));
-    }
-    if reset_hint > RESET_HINT_MAX {
+    if !histogram.over && reset_hint > RESET_HINT_MAX {
         let why = format!("reset hint {reset_hint} is not defined: send 0 to {RESET_HINT_MAX}");
         return Ok(Err(Fault::new("invalid_histogram", why)));
     }
-    wire.rest.reset_hint = reset_hint as i32;
-    let when = wire.when;
-    Ok(wire.finish().map(|histogram| (when, histogram)))
+    histogram.rest.reset_hint = reset_hint as i32;
+    Ok(histogram.finish().map(|histogram| (when, histogram)))
 }
 
 /// False when `list` is full.
@@ -104,8 +103,75 @@ fn read_span(bytes: &[u8]) -> Read<(i64, u64)> {
     Ok(span)
 }
 
-impl Wire {
-    fn finish(self) -> Result<NativeHistogram, Fault> {
+impl NativeReader {
+    pub(crate) fn new(buckets_max: usize) -> Self {
+        Self { buckets_max, ..Self::default() }
+    }
+
+    pub(crate) fn count(&mut self, count: f64, is_float: bool) {
+        (self.rest.count, self.is_float) = (count, is_float);
+    }
+
+    pub(crate) fn sum(&mut self, sum: f64) {
+        self.rest.sum = sum;
+    }
+
+    pub(crate) fn schema(&mut self, schema: i64) {
+        self.schema = schema;
+    }
+
+    pub(crate) fn zero_threshold(&mut self, threshold: f64) {
+        self.rest.zero_threshold = threshold;
+    }
+
+    pub(crate) fn zero_count(&mut self, count: f64) {
+        self.rest.zero_count = count;
+    }
+
+    fn side(&mut self, sign: Sign) -> &mut Side {
+        match sign {
+            Sign::Positive => &mut self.positive,
+            Sign::Negative => &mut self.negative,
+        }
+    }
+
+    /// A `BucketSpan`: offset and length.
+    pub(crate) fn span(&mut self, sign: Sign, bytes: &[u8]) -> Read<()> {
+        let (span, max) = (read_span(bytes)?, self.buckets_max);
+        self.over |= !add(&mut self.side(sign).spans, span, max);
+        Ok(())
+    }
+
+    pub(crate) fn deltas(&mut self, sign: Sign, value: Value<'_>) -> Read<()> {
+        let (max, mut over) = (self.buckets_max, false);
+        let deltas = &mut self.side(sign).deltas;
+        value.varints(|delta| over |= !add(deltas, unzigzag(delta), max))?;
+        self.over |= over;
+        Ok(())
+    }
+
+    pub(crate) fn counts(&mut self, sign: Sign, value: Value<'_>) -> Read<()> {
+        let (max, mut over) = (self.buckets_max, false);
+        let counts = &mut self.side(sign).counts;
+        value.fixed64s(|count| over |= !add(counts, f64::from_bits(count), max))?;
+        self.over |= over;
+        Ok(())
+    }
+
+    fn custom_bounds(&mut self, value: Value<'_>) -> Read<()> {
+        let (max, mut over) = (self.buckets_max, false);
+        value.fixed64s(|bound| over |= !add(&mut self.rest.custom_bounds, f64::from_bits(bound), max))?;
+        self.over |= over;
+        Ok(())
+    }
+
+    /// The histogram, or why it is refused.
+    pub(crate) fn finish(self) -> Result<NativeHistogram, Fault> {
+        if self.over {
+            let max = self.buckets_max;
+            let why = format!("there are more buckets or spans of one sign than buckets_max, {max}: send a lower resolution");
+            return Err(Fault::new("too_many_buckets", why));
+        }
         let schema = i32::try_from(self.schema).ok().filter(|schema| *schema == CUSTOM_BUCKETS || (-4..=8).contains(schema));
         let Some(schema) = schema else {
             let why = format!("schema {} is neither within -4 and 8 nor {CUSTOM_BUCKETS}", self.schema);
