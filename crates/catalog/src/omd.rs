@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use model::{Table, parse_keep};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::Problem;
+use crate::problem::{Problem, closest};
 use crate::rules::anchored;
 use crate::yaml::{self, Node, Place, Value};
 
@@ -417,25 +417,4 @@ impl Reader {
     fn optional_list<'n>(&mut self, fields: &Fields<'n>, name: &'static str) -> &'n [Node] {
         fields.get(name).map_or(&[][..], |&node| self.list(node, name))
     }
-}
-
-/// The known name that is a typing mistake or two away from `key`.
-fn closest(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    let allowed = (key.chars().count() / 3).clamp(1, 3);
-    known.iter().map(|name| (distance(key, name), *name)).filter(|(distance, _)| *distance <= allowed).min().map(|(_, name)| name)
-}
-
-/// Insertions, deletions and replacements that lead from one text to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

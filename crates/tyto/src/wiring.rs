@@ -39,7 +39,7 @@ pub(crate) fn wire(settings: &Settings, catalog: Arc<Live>, shard: Arc<Shard>, m
     let query = read_path(shard.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
     let admin = Admin { shard: shard.clone(), metrics, catalog: catalog.clone(), retention: settings.retention.clone(), stopping };
-    admin.retain();
+    admin.apply_catalog();
     let admin = Arc::new(admin);
     let present = PresentState {
         query,
@@ -118,9 +118,11 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Rows are kept for as long as the catalogue in force says.
-    fn retain(&self) {
-        self.shard.set_retention(self.catalog.get().retention(self.retention.clone()));
+    /// Rows are kept for as long as the catalogue in force says, and declared attributes have columns.
+    fn apply_catalog(&self) {
+        let catalog = self.catalog.get();
+        self.shard.set_retention(catalog.retention(self.retention.clone()));
+        self.shard.declare(&catalog.fields);
     }
 }
 
@@ -140,7 +142,7 @@ impl present::Admin for Admin {
         let result = if read.is_ok() { "ok" } else { "refused" };
         metrics::counter!("tyto_catalog_reloads_total", "result" => result).increment(1);
         read?;
-        self.retain();
+        self.apply_catalog();
         Ok(())
     }
 

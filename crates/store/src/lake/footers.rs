@@ -95,7 +95,7 @@ mod tests {
             .map(|seq| {
                 let mut builder = LogsBuilder::default();
                 builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
-                write_file(&options, Table::Logs, seq, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
+                write_file(&options, Table::Logs, &Default::default(), seq, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
             })
             .collect();
         let one = files[0].open(None).unwrap().1.metadata().memory_size();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use model::schema::column;
-use model::{Result, Table, TimeRange};
+use model::{DeclaredFields, Result, Table, TimeRange};
 
 use super::compact::{read, written_seq};
 use super::files::LakeFile;
@@ -26,11 +26,17 @@ pub(crate) struct Merged {
 
 /// Writes the rows of `files` that are not hidden as sorted files, one per window of time. Samples of one series become one
 /// row, an instant one point.
-pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden]) -> Result<Merged> {
+pub(crate) fn merge(
+    options: &ShardOptions,
+    table: Table,
+    declared: &DeclaredFields,
+    files: &[Arc<LakeFile>],
+    hidden: &[Hidden],
+) -> Result<Merged> {
     let mut merged = Merged { files: Vec::new(), gone: vec![Gone::default(); hidden.len()] };
     let done = match table {
         Table::Samples => merge_series(options, files, hidden, &mut merged),
-        Table::Logs | Table::Spans => merge_rows(options, table, files, hidden, &mut merged),
+        Table::Logs | Table::Spans => merge_rows(options, table, declared, files, hidden, &mut merged),
     };
     match done {
         Ok(()) => Ok(merged),
@@ -76,12 +82,19 @@ fn merge_series(options: &ShardOptions, files: &[Arc<LakeFile>], hidden: &[Hidde
         }
     }
     for part in parts.into_values() {
-        merged.files.extend(write::write_head(options, table, seq_of(files), &Arc::new(Head::Series(*part)))?);
+        merged.files.extend(write::write_head(options, table, &DeclaredFields::default(), seq_of(files), &Arc::new(Head::Series(*part)))?);
     }
     Ok(())
 }
 
-fn merge_rows(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden], merged: &mut Merged) -> Result<()> {
+fn merge_rows(
+    options: &ShardOptions,
+    table: Table,
+    declared: &DeclaredFields,
+    files: &[Arc<LakeFile>],
+    hidden: &[Hidden],
+    merged: &mut Merged,
+) -> Result<()> {
     let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
     let surveys = files.iter().map(|file| Survey::of(table, file)).collect::<Result<Vec<_>>>()?;
     let ends = surveys.iter().filter_map(|survey| survey.times).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
@@ -96,7 +109,7 @@ fn merge_rows(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hid
             }
         }
         if !rows.inputs.is_empty() {
-            merged.files.extend(write::write_batches(options, table, seq_of(files), rows.batches())?);
+            merged.files.extend(write::write_batches(options, table, declared, seq_of(files), rows.batches())?);
         }
     }
     Ok(())
@@ -312,14 +325,16 @@ mod tests {
         let batches = [rows(long(0)), rows(long(1)), rows(midnight), rows(unsorted), rows([])];
         let files: Vec<_> = (0u64..)
             .zip(&batches)
-            .flat_map(|(seq, batch)| write::write_batches(&options, Table::Logs, seq, std::iter::once(Ok(batch.clone()))).unwrap())
+            .flat_map(|(seq, batch)| {
+                write::write_batches(&options, Table::Logs, &DeclaredFields::default(), seq, std::iter::once(Ok(batch.clone()))).unwrap()
+            })
             .map(Arc::new)
             .collect();
         assert!(Survey::of(Table::Logs, &files[0]).unwrap().in_order && !Survey::of(Table::Logs, &files[3]).unwrap().in_order);
 
         let mut expected: Vec<_> = files.iter().flat_map(|file| keys(file)).collect();
         expected.sort();
-        let merged = merge(&options, Table::Logs, &files, &[]).unwrap();
+        let merged = merge(&options, Table::Logs, &DeclaredFields::default(), &files, &[]).unwrap();
         let found: Vec<_> = merged.files.iter().map(keys).collect();
         assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [15, expected.len() - 15], "yesterday and today");
         assert!(found.iter().all(|keys| keys.is_sorted()));
@@ -331,7 +346,7 @@ mod tests {
         let mut retention = Retention::default();
         retention.keep(Table::Logs, ["pay", "", ""], Duration::from_secs(26 * 3600));
         let hidden = Hiding { retention: Arc::new(retention), targets: Arc::new([]) }.at(Table::Logs, NOW_NS / 1_000_000);
-        let kept = merge(&options, Table::Logs, &files, &[hidden]).unwrap();
+        let kept = merge(&options, Table::Logs, &DeclaredFields::default(), &files, &[hidden]).unwrap();
         assert_eq!(kept.gone, [Gone { records: 3, any: true }]);
         assert_eq!(kept.files.iter().map(|file| keys(file).len()).sum::<usize>(), expected.len() - 3);
     }

@@ -203,7 +203,7 @@ mod tests {
             let row = LogRow { time_unix_nano: index, body: &body, ..LogRow::default() };
             builder.push(&row, &Attributes::default(), &Attributes::default());
         }
-        write_file(&options, Table::Logs, 1, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
+        write_file(&options, Table::Logs, &Default::default(), 1, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
     }
 
     fn read(file: &LakeFile) -> model::Result<Vec<RecordBatch>> {
