@@ -8,6 +8,7 @@ import time
 
 import duckdb
 import pytest
+import requests
 from chdb.session import Session
 
 from server import ROOT, Tyto
@@ -21,6 +22,20 @@ TYTO_SAYS = {
     "sample_points(": "select name, count(*), sum(value) from points group by name",
     "log_body(": "select time_unix_nano, body from logs",
     "SELECT body_template": None,
+    "SELECT http_response_status_code": "select http_response_status_code, count(*), avg(duration_ms) from logs where http_response_status_code >= 500 group by 1",
+}
+
+
+# Of the records of `push_declared` so many.
+WHERE_DECLARED = {
+    "http_response_status_code > 500": 73,
+    "http_response_status_code IN (200, 501)": 28,
+    "http_response_status_code <> 200": 100,
+    "http_response_status_code IS NULL": 0,
+    "duration_ms >= 12": 3,
+    "duration_ms IS NULL": 16,
+    "cache_hit": 50,
+    "NOT cache_hit": 50,
 }
 
 
@@ -53,6 +68,29 @@ def push_bodies(server):
     push(server, ["".join("oi"[index >> bit & 1] for bit in range(9)) + " 1" for index in range(300)], {"app": "lake"}, now)
 
 
+def contracts(folder):
+    """A catalogue with the contract that its page shows."""
+    [contract] = [block for block in re.findall(r"^```json\n(.*?)^```", (ROOT / "docs/catalogue.md").read_text(), re.DOTALL | re.MULTILINE)]
+    (folder / "contracts").mkdir(parents=True)
+    (folder / "contracts" / "playback.json").write_text(contract)
+    return folder
+
+
+def push_declared(server):
+    """Records of which most attributes fit their columns: a status as integer and as text, durations with and without decimals."""
+    def attribute(key, kind, value):
+        return {"key": key, "value": {f"{kind}Value": value}}
+
+    def record(index):
+        status = attribute("http.response.status_code", "int", 500 + index % 3) if index % 5 else attribute("http.response.status_code", "string", "503")
+        took = attribute("duration_ms", "double", index / 8) if index % 7 else attribute("duration_ms", "string", "long")
+        return {"timeUnixNano": str(time.time_ns()), "attributes": [took, attribute("rest", "string", "x"), status, attribute("cache.hit", "bool", index % 2 == 0)]}
+
+    records = [record(index) for index in range(100)] + [{"timeUnixNano": str(time.time_ns()), "attributes": [attribute("http.response.status_code", "int", 200)]}]
+    response = requests.post(server.url + "/v1/logs", json={"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}, timeout=60)
+    assert response.status_code == 200, response.text
+
+
 def ask_tyto(text):
     answer = run("sql", text, "--data-dir", "tyto-data", "--output", "json")
     assert answer.returncode == 0, answer.stderr
@@ -69,6 +107,13 @@ def check(found, expect):
 
 
 def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
+    declared = tmp_path / "declared"
+    declared.mkdir()
+    with Tyto(declared / "tyto-data", "--catalog", contracts(tmp_path / "catalog")) as server:
+        push_declared(server)
+        server.flush()
+        push_declared(server)
+        assert server.stop() == 0
     monkeypatch.chdir(tmp_path)
     with Tyto("tyto-data") as server:
         fill(server)
@@ -90,6 +135,7 @@ def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
         asked = dict.fromkeys(engines, 0)
         for document, engine, text in documented():
             assert engine in engines, f"{document}: which engine is {engine!r}?\n{text}"
+            monkeypatch.chdir(declared if "http_response_status_code" in text else tmp_path)
             rows = engines[engine](text)
             if rows is None:
                 assert text.startswith("CREATE "), f"{document}: no answer\n{text}"
@@ -102,8 +148,22 @@ def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
                 if said[0]:
                     check(rows, ask_tyto(said[0]))
         assert min(asked.values()) > 0, asked
+        monkeypatch.chdir(tmp_path)
         # Both ways of writing bodies were read, and both of values.
         split = by_duckdb.sql(f"SELECT count(body_template), count(body), count(body_variables) FROM delta_scan('{lake}/logs')").fetchall()
         assert split == [(1500 + 305, 302, 1500 + 304)]
         [(packed, plain)] = by_duckdb.sql(f"SELECT count(value_deltas), count(values) FROM delta_scan('{lake}/samples')").fetchall()
         assert packed > 9 and plain > 0
+        # Typed columns, the same in every engine and in Tyto, with some values that did not fit.
+        monkeypatch.chdir(declared)
+        typed = "SELECT count(http_response_status_code), sum(http_response_status_code), count(duration_ms), sum(duration_ms), count(cache_hit), count(user_plan)"
+        expect = ask_tyto(f"{typed} FROM logs")
+        assert expect[0][0] == 202 and expect[0][2] == 170 and expect[0][4:] == [200, 0], expect
+        check(by_duckdb.sql(f"{typed} FROM delta_scan('{lake}/logs')").fetchall(), expect)
+        [counted] = ask_clickhouse(f"{typed} FROM deltaLakeLocal('{lake.absolute()}/logs')")
+        assert [float(value) for value in counted] == [float(value) for value in expect[0]]
+        both = "SELECT count(*) FROM logs WHERE attributes['http.response.status_code'] = '503' AND http_response_status_code = 503"
+        assert ask_tyto(both) == [[2 * 20]]
+        for where, rows in WHERE_DECLARED.items():
+            for answer in (ask_tyto(f"SELECT count(*) FROM logs WHERE {where}"), by_duckdb.sql(f"SELECT count(*) FROM delta_scan('{lake}/logs') WHERE {where}").fetchall()):
+                check(answer, [[2 * rows]])

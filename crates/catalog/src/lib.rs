@@ -1,10 +1,11 @@
 //! What have the teams declared about their systems?
 //!
-//! Today one kind of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
-//! by which attributes their telemetry is recognised, and how long it is kept. The user's page is `docs/catalogue.md`.
+//! Two kinds of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
+//! by which attributes their telemetry is recognised, and how long it is kept; and contracts, JSON Schema of what log records look
+//! like. The user's page is `docs/catalogue.md`.
 //!
-//! Path: `yaml.rs` (text to a tree that knows its lines) > `omd.rs` (tree to declarations, strictly, every problem at
-//! once) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
+//! Path: `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd.rs`, `contracts.rs` (tree to declarations, strictly, every
+//! problem at once) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
 //!
 //! When you add a field to `omd.yaml`, also touch `docs/catalogue.md`, `tests/cases/catalog/` and, when it is shown,
 //! `docs/api.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -13,6 +14,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod contracts;
+mod json;
 mod live;
 mod omd;
 mod problem;
@@ -25,7 +28,7 @@ pub use live::Live;
 pub use omd::{BusinessService, Component, Keep, Match, Owner, Pattern, Service};
 pub use problem::{Problem, closest};
 
-use model::{Identity, Retention, Table, UNASSIGNED, parse_keep};
+use model::{DeclaredFields, Identity, Retention, Table, UNASSIGNED, parse_keep};
 use omd::Declared;
 use rules::Rules;
 
@@ -39,13 +42,16 @@ pub struct Catalog {
     #[serde(skip_serializing_if = "Keep::is_empty")]
     pub retention: Keep,
     pub business_services: Vec<BusinessService>,
+    /// Attributes of log records that contracts declare.
+    #[serde(skip_serializing_if = "DeclaredFields::is_empty")]
+    pub fields: DeclaredFields,
     #[serde(skip)]
     rules: Rules,
 }
 
 impl Catalog {
-    /// Reads files, and the `*.yaml` and `*.yml` of directories in the order of their names. All or nothing: every
-    /// problem of every file comes back at once.
+    /// Reads files, and of directories the `*.yaml` and `*.yml` and the contracts, `contracts/*.json`, in the order of their names. All or
+    /// nothing: every problem of every file comes back at once.
     pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut texts = Vec::new();
@@ -62,11 +68,16 @@ impl Catalog {
         Self::parse(&texts)
     }
 
-    /// The same from texts, each with the name that its problems carry.
+    /// The same from texts, each with the name that its problems carry. One whose name ends in `.json` is a contract.
     pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
-        let Declared { business_services, retention } = omd::read(texts)?;
-        let rules = Rules::compile(&business_services);
-        Ok(Self { retention, business_services, rules })
+        let (contracts, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.ends_with(".json"));
+        match (omd::read(&files), contracts::read(&contracts)) {
+            (Ok(Declared { business_services, retention }), Ok(fields)) => {
+                let rules = Rules::compile(&business_services);
+                Ok(Self { retention, business_services, fields, rules })
+            }
+            (read, fields) => Err([read.err(), fields.err()].into_iter().flatten().flatten().collect()),
+        }
     }
 
     /// Whose is the record that has these attributes or labels? A rule for `service.name` also looks at `service_name`,
@@ -124,21 +135,34 @@ impl Catalog {
     }
 }
 
+/// The folder of contracts in a directory.
+const CONTRACTS: &str = "contracts";
+
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     let metadata = std::fs::metadata(path).map_err(|error| Problem::of_file(path, format!("cannot read catalogue: {error}")))?;
     if !metadata.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let entries = std::fs::read_dir(path).map_err(|error| Problem::of_file(path, format!("cannot list catalogue: {error}")))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| Problem::of_file(path, format!("cannot list catalogue: {error}")))?;
-        if entry.path().extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
-            files.push(entry.path());
-        }
+    let mut files = listed(path, &["yaml", "yml"])?;
+    let contracts = path.join(CONTRACTS);
+    if contracts.is_dir() {
+        files.extend(listed(&contracts, &["json"])?);
     }
-    if files.is_empty() {
-        return Err(Problem::of_file(path, "cannot find a catalogue: the directory holds no .yaml and no .yml file"));
+    match files.is_empty() {
+        true => Err(Problem::of_file(path, "cannot find a catalogue: the directory holds no .yaml, no .yml and no contracts/*.json file")),
+        false => Ok(files),
+    }
+}
+
+/// The files of a directory with one of these extensions.
+fn listed(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, Problem> {
+    let cannot_list = |error: std::io::Error| Problem::of_file(path, format!("cannot list catalogue: {error}"));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(cannot_list)? {
+        let path = entry.map_err(cannot_list)?.path();
+        if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
+            files.push(path);
+        }
     }
     files.sort();
     Ok(files)

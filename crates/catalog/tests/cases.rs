@@ -1,6 +1,7 @@
 //! Runs `tests/cases/catalog/*.test`. A case is `# name`, the file, then `---- problems` with what must be said (nothing
 //! for a good file), `---- identify` with lines `attribute=value ... -> business/service/component team`, or `---- retention`
-//! with lines `table business/service/component -> hours`.
+//! with lines `table business/service/component -> hours`. Files in `contracts.test` are contracts, and `---- fields` says what they
+//! declare: attribute, type, column.
 //! `UPDATE=1` rewrites the expectations.
 
 #![allow(clippy::unwrap_used)]
@@ -9,8 +10,10 @@ use std::fmt::Write;
 
 use catalog::Catalog;
 
-fn answer(yaml: &str, kind: &str, expected: &str) -> String {
-    let loaded = Catalog::parse(&[("omd.yaml", yaml)]);
+fn answer(name: &str, text: &str, kind: &str, expected: &str) -> String {
+    // The name of the case is no JSON.
+    let text = if name.ends_with(".json") { format!("\n{}", text.split_once('\n').unwrap().1) } else { text.to_owned() };
+    let loaded = Catalog::parse(&[(name, &text)]);
     let mut out = String::new();
     match (kind, loaded) {
         ("problems", Ok(_)) => {}
@@ -25,6 +28,12 @@ fn answer(yaml: &str, kind: &str, expected: &str) -> String {
                 });
                 writeln!(out, "{attributes} -> {}", found.trim_end()).unwrap();
             }
+        }
+        ("fields", Ok(catalog)) => {
+            let lines = catalog.fields.iter().map(|field| format!("{} {} {}\n", field.key, field.kind.name(), field.column()));
+            let mut lines: Vec<String> = lines.collect();
+            lines.sort();
+            out = lines.concat();
         }
         ("retention", Ok(catalog)) => {
             let retention = catalog.retention(model::Retention::default());
@@ -54,7 +63,8 @@ fn cases() {
             let body = case.trim_end_matches("====\n");
             let (yaml, rest) = body.split_once("\n---- ").expect("a case has a ---- section");
             let (kind, expected) = rest.split_once('\n').expect("a section has a line of its own");
-            let actual = answer(yaml, kind, expected.trim_end());
+            let name = if path.ends_with("contracts.test") { "one.json" } else { "omd.yaml" };
+            let actual = answer(name, yaml, kind, expected.trim_end());
             if std::env::var_os("UPDATE").is_none() {
                 assert_eq!(actual.trim_end(), expected.trim_end(), "{} in {}", yaml.lines().next().unwrap(), path.display());
             }
@@ -67,4 +77,33 @@ fn cases() {
         }
     }
     assert!(ran >= 8, "the cases are there");
+}
+
+#[test]
+fn contracts_in_a_folder_agree_with_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let contracts = folder.path().join("contracts");
+    std::fs::create_dir(&contracts).unwrap();
+    let write = |name: &str, kind: &str| {
+        let text = format!("{{\"properties\": {{\n  \"took.ms\": {{\"type\": \"{kind}\"}}}}}}");
+        std::fs::write(contracts.join(name), text).unwrap();
+    };
+    write("a.json", "number");
+    write("b.json", "number");
+    std::fs::write(contracts.join("README.md"), "no contract").unwrap();
+    let fields = Catalog::load(&[folder.path()]).unwrap().fields;
+    assert_eq!(serde_json::to_value(&fields).unwrap(), serde_json::json!({"took.ms": "number"}));
+    write("c.json", "integer");
+    let problems = Catalog::load(&[folder.path()]).unwrap_err();
+    let (a, c) = (contracts.join("a.json"), contracts.join("c.json"));
+    let expect = format!(
+        "{}:2:3: cannot declare \"took.ms\" as integer: its column is of type number, declared at {}:2:3",
+        c.display(),
+        a.display()
+    );
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expect]);
+    let many: Vec<String> = (0..=model::DeclaredFields::FIELDS_MAX).map(|at| format!("\"f{at}\": {{\"type\": \"string\"}}")).collect();
+    let text = format!("{{\"properties\": {{{}}}}}", many.join(","));
+    let problems = Catalog::parse(&[("many.json", &text)]).unwrap_err();
+    assert!(problems[0].what.contains("there are fields_max, 512") && problems.len() == 1, "{problems:?}");
 }

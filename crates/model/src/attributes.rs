@@ -77,8 +77,12 @@ impl AttributeValue<'_> {
         }
     }
 
-    fn write_to(&self, out: &mut impl std::fmt::Write) {
-        let written = match self {
+    pub(crate) fn write_to(&self, out: &mut impl std::fmt::Write) {
+        self.try_write_to(out).expect("writing to memory cannot fail");
+    }
+
+    pub(crate) fn try_write_to(&self, out: &mut impl std::fmt::Write) -> std::fmt::Result {
+        match self {
             Self::Text(text) | Self::Encoded(_, text) => out.write_str(text),
             Self::Bool(value) => write!(out, "{value}"),
             Self::Int(value) => write!(out, "{value}"),
@@ -86,8 +90,7 @@ impl AttributeValue<'_> {
                 Some(decimal) => out.write_str(decimal.as_str()),
                 None => write!(out, "{value}"),
             },
-        };
-        written.expect("writing to memory cannot fail");
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 mod attributes;
 mod batch;
 mod cardinality;
+mod declared;
 mod erasure;
 mod error;
 mod histogram;
@@ -36,6 +37,7 @@ mod usage;
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
 pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, Rejection, Tally};
 pub use cardinality::{Cardinality, LabelCardinality};
+pub use declared::{DeclaredField, DeclaredFields, FILE_COLUMNS_OF_LOGS, FieldType, FieldValue, Undeclarable};
 pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};
 pub use error::{Code, Error, Result};
 pub use histogram::NativeHistogram;
@@ -48,7 +50,7 @@ pub use query::{
     SeriesCounts, TraceSummary,
 };
 pub use retention::{Retention, Scope, parse_keep};
-pub use scan::{Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};
+pub use scan::{Bound, Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};
 pub use schema::Table;
 pub use targets::{ActiveTarget, DroppedTarget, Health, NoTargets, TargetFamily, Targets};
 pub use time::TimeRange;

@@ -12,7 +12,7 @@ use crate::{Result, Table, TimeRange};
 /// What a filter looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// A text column; null is the empty text.
+    /// A text column; null is the empty text. A declared column of another type counts as the texts of its values.
     Column(String),
     /// A key of a map column; a missing key is the empty text.
     Entry { column: String, key: String },
@@ -39,6 +39,28 @@ pub enum Test {
     /// Unanchored.
     Search(String),
     NotSearch(String),
+    /// The value of a declared column of integers lies between these, both included. Null does not.
+    Integers(i64, i64),
+    /// The same of a declared column of numbers.
+    Numbers(Bound, Bound),
+}
+
+/// A double as the end of a range, in the order of [`f64::total_cmp`].
+#[derive(Clone, Copy, Debug)]
+pub struct Bound(pub f64);
+
+impl PartialEq for Bound {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Bound {}
+
+impl std::hash::Hash for Bound {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
 }
 
 /// A row is kept when every filter of the request says yes. The scan applies them exactly, so the reader need not.
@@ -63,7 +85,8 @@ pub struct ScanRequest {
     /// On the table's time column; a samples row is kept when its chunk overlaps (its points are not cut).
     pub time: TimeRange,
     pub filters: Vec<Filter>,
-    /// Names of top-level columns, in the order wanted; none means all. Filters may name others.
+    /// Names of top-level columns, in the order wanted, declared ones among them; none means all of [`Table::schema`]. Filters may
+    /// name others.
     pub columns: Option<Vec<String>>,
     pub order: Order,
     /// With an order: the first so many rows in it.
@@ -114,7 +137,7 @@ pub type ScanStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 /// Reads stored rows: each exactly once, from one consistent moment, head and lake together.
 #[async_trait]
 pub trait Scan: Send + Sync {
-    /// The table's schema as it is now; declared contract fields make it wider than the canonical one.
+    /// The table's schema as it is now; declared fields make it wider than the canonical one.
     fn schema(&self, table: Table) -> SchemaRef;
 
     /// Streams; dropping the stream stops the work.

@@ -1,5 +1,6 @@
 //! The canonical Arrow schemas: what a receiver builds, what the head holds, what a scan gives. The lake's Parquet files say the same,
-//! but for the values of samples (`store/src/lake/values.rs`) and the bodies of logs (`store/src/lake/template.rs`).
+//! but for the values of samples (`store/src/lake/values.rs`), the bodies of logs (`store/src/lake/template.rs`) and their declared attributes
+//! (`store/src/lake/fields.rs`).
 //! `docs/formats/lake.md` describes each column to people who read the lake without Tyto.
 
 use std::sync::{Arc, LazyLock};

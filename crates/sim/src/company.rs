@@ -2,6 +2,8 @@
 
 /// The company's `omd.yaml`: business services, their services and components, owners, and the rules that recognise them.
 pub const OMD_YAML: &str = include_str!("omd.yaml");
+/// The attributes of log records that it declares.
+pub const CONTRACT_JSON: &str = include_str!("contract.json");
 
 pub(crate) const NAMESPACE: &str = "streaming";
 

@@ -36,7 +36,7 @@ mod walk;
 pub mod wire;
 mod world;
 
-pub use company::OMD_YAML;
+pub use company::{CONTRACT_JSON, OMD_YAML};
 pub use demo::{Demo, DemoOptions, Progress};
 pub use fault::{Conditions, Fault, FaultKind, demonstration};
 pub use pack::{GRPC_COMPONENT, Lane, Load, pack, records, service_name};

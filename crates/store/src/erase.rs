@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::{Erased, ErasureState, Error, Result, Table};
+use model::{DeclaredFields, Erased, ErasureState, Error, Result, Table};
 
 use crate::ShardOptions;
 use crate::erasures::Open;
@@ -126,10 +126,10 @@ impl Flusher {
     /// files it was in.
     async fn erase(&self, targets: &[Arc<Target>]) -> Result<(Vec<Gone>, u64)> {
         let _only_one = self.compacting.lock().await;
-        drop(self.settled().await?);
+        let declared = self.settled().await?.table.fields()?;
         let (options, table) = (self.options.clone(), self.table.clone());
         let hidden: Vec<_> = targets.iter().map(|target| Hidden::by(table.table, target.clone())).collect();
-        let (old, new) = blocking(move || rewrite(&options, table.table, &table.files(), &hidden)).await?;
+        let (old, new) = blocking(move || rewrite(&options, table.table, &declared, &table.files(), &hidden)).await?;
         let (gone, files) = (new.gone.clone(), old.len() as u64);
         if !old.is_empty() {
             self.replace(old, new).await?;
@@ -140,13 +140,19 @@ impl Flusher {
 }
 
 /// The files that hold something hidden, and new ones for the rest of their rows.
-fn rewrite(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden]) -> Result<(Vec<Arc<LakeFile>>, Merged)> {
+fn rewrite(
+    options: &ShardOptions,
+    table: Table,
+    declared: &DeclaredFields,
+    files: &[Arc<LakeFile>],
+    hidden: &[Hidden],
+) -> Result<(Vec<Arc<LakeFile>>, Merged)> {
     let mut all = Merged { files: Vec::new(), gone: vec![Gone::default(); hidden.len()] };
     let mut old = Vec::new();
     for file in files {
         let rewritten = match holds(file, hidden) {
             Ok(false) => continue,
-            Ok(true) => merge(options, table, std::slice::from_ref(file), hidden),
+            Ok(true) => merge(options, table, declared, std::slice::from_ref(file), hidden),
             Err(error) => Err(error),
         };
         match rewritten {

@@ -5,9 +5,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use model::{Error, Result};
+use model::{DeclaredFields, Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, Notify};
 
@@ -55,6 +56,8 @@ pub(crate) struct Flusher {
     retaining: Arc<Mutex<Retaining>>,
     pub(crate) tiering: Arc<Mutex<Tiering>>,
     pub(crate) backoffs: Arc<Backoffs>,
+    /// Something was declared that the table may have no columns for yet.
+    declared_anew: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -96,6 +99,7 @@ impl Flusher {
             retaining: Arc::default(),
             tiering: Arc::new(Mutex::new(Tiering { unswept, next_ms: 0 })),
             backoffs: Arc::default(),
+            declared_anew: Arc::default(),
         })
     }
 
@@ -135,7 +139,8 @@ impl Flusher {
     async fn flush_frozen(&self, lake: &mut Lake, head: Frozen, seq: u64) -> Result<()> {
         let started = Instant::now();
         let (options, table) = (self.options.clone(), self.table.table);
-        let files = blocking(move || write::write_head(&options, table, &options.folder(table), seq, &head)).await?;
+        let declared = lake.table.fields()?;
+        let files = blocking(move || write::write_head(&options, table, &options.folder(table), &declared, seq, &head)).await?;
         lake.table.append(&files, seq).await?;
         self.table.thaw(files);
         lake.table.checkpoint().await;
@@ -184,8 +189,9 @@ impl Flusher {
     /// The rows of these files that are not past their retention, in new ones.
     async fn without_past(&self, old: &[Arc<LakeFile>]) -> Result<(Merged, Gone)> {
         let hidden = self.table.hidden(self.options.clock.now_ms()).past();
+        let declared = self.settled().await?.table.fields()?;
         let (options, table, inputs) = (self.options.clone(), self.table.table, old.to_vec());
-        let new = blocking(move || merge(&options, table, &inputs, &[hidden])).await?;
+        let new = blocking(move || merge(&options, table, &declared, &inputs, &[hidden])).await?;
         let gone = new.gone[0];
         self.count("tyto_expired_records_total", gone.records);
         Ok((new, gone))
@@ -352,14 +358,32 @@ impl Flusher {
         Ok(lake)
     }
 
-    /// Finds out what became of a commit that reported an error.
+    /// Finds out what became of a commit that reported an error, and gives the table the columns of what was declared meanwhile.
     async fn settle(&self, lake: &mut Lake) -> Result<()> {
         if let Some((files, committed_seq)) = lake.table.resolve().await? {
             let now = self.options.clock.now_ms();
             let gone = self.table.adopt(files, committed_seq);
             lake.replaced.extend(gone.into_iter().map(|file| (file, now)));
         }
-        Ok(())
+        lake.table.declare(&self.table.declared()).await
+    }
+
+    /// Gives the table the columns of what was declared, before there are rows for them.
+    pub(crate) async fn declare_if_due(&self) {
+        if self.declared_anew.swap(false, Ordering::AcqRel) {
+            let declared = self.attempt("declare fields", &self.backoffs.flush, async { self.settled().await.map(drop) }).await;
+            self.declared_anew.fetch_or(declared.is_none(), Ordering::AcqRel);
+        }
+    }
+
+    /// Takes up what is declared from now on.
+    pub(crate) fn declare(&self, fields: &DeclaredFields) {
+        for (key, why) in self.table.declare(fields) {
+            let (shard, reason) = (self.options.name.clone(), why.reason());
+            metrics::counter!("tyto_undeclarable_fields_total", "shard" => shard, "reason" => reason).increment(1);
+            tracing::warn!(key, reason, "cannot give a declared field a column: {why}; its values stay in the attributes");
+        }
+        self.declared_anew.store(true, Ordering::Release);
     }
 
     fn is_due(&self) -> bool {

@@ -5,7 +5,7 @@
 //! Write path: `shard.rs` (takes a batch) > `wal/write.rs` (one writer thread, one fsync for everybody who waits) >
 //! `table.rs` (applies to the head: `head/rows.rs`, `head/series.rs`) > acknowledgement. Later `flush.rs` freezes a head,
 //! `lake/write.rs` writes it as sorted Parquet (`lake/columns.rs`: sample values as `lake/values.rs` packs them, bodies as
-//! `lake/template.rs` splits them), `lake/commit.rs` commits it with the log position, durably through `lake/object.rs`, and the log
+//! `lake/template.rs` splits them, declared attributes in columns as `lake/fields.rs` moves them), `lake/commit.rs` commits it with the log position, durably through `lake/object.rs`, and the log
 //! shrinks; `lake/compact.rs` chooses small files of one window of time (`lake/window.rs`), `lake/merge.rs` makes one of them.
 //!
 //! The way out: `hidden/` says which rows nobody shall see any more, and every scan leaves them out at once; `lake/retain.rs`

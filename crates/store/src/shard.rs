@@ -8,8 +8,8 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use hashbrown::HashMap;
 use model::{
-    Ack, Code, Erasure, ErasureOrder, Error, Ingest, KnownPoints, KnownSeries, Placed, Result, Retention, Scan, ScanRequest, ScanStream,
-    Table,
+    Ack, Code, DeclaredFields, Erasure, ErasureOrder, Error, Ingest, KnownPoints, KnownSeries, Placed, Result, Retention, Scan,
+    ScanRequest, ScanStream, Table,
 };
 use parking_lot::MutexGuard;
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use crate::erasures::Erasures;
 use crate::flush::{self, Backoff, Flusher, blocking};
 use crate::head::bytes_of;
+use crate::lake::columns::wide_schema;
 use crate::lake::commit::{LakeTable, Opened};
 use crate::lake::footers::Footers;
 use crate::lake::place;
@@ -90,7 +91,10 @@ impl Shard {
         let (mut each, mut lakes) = (Vec::new(), Vec::new());
         for (table, opened) in Table::ALL.into_iter().zip(opened) {
             let Opened { lake, files, committed_seq } = opened?.expect("a table that is opened for writing is created");
-            each.push(Arc::new(ShardTable::new(table, files, committed_seq)?));
+            let fields = lake.fields()?;
+            let shown = ShardTable::new(table, files, committed_seq)?;
+            shown.declare(&fields);
+            each.push(Arc::new(shown));
             lakes.push(lake);
         }
         let tables = Arc::new(Tables { each, applied_seq: AtomicU64::new(0) });
@@ -153,8 +157,11 @@ impl Shard {
         let mut each = Vec::new();
         for table in Table::ALL {
             let opened = LakeTable::open(options.clone(), table, true).await?;
+            let fields = opened.as_ref().map(|opened| opened.lake.fields()).transpose()?.unwrap_or_default();
             let (files, committed_seq) = opened.map_or((Vec::new(), 0), |opened| (opened.files, opened.committed_seq));
-            each.push(Arc::new(ShardTable::new(table, files, committed_seq)?));
+            let shown = ShardTable::new(table, files, committed_seq)?;
+            shown.declare(&fields);
+            each.push(Arc::new(shown));
         }
         let tables = Tables { each, applied_seq: AtomicU64::new(0) };
         let mut slots = HashMap::new();
@@ -238,6 +245,14 @@ impl Shard {
         let retention = Arc::new(retention);
         self.inner.tables.each.iter().for_each(|table| table.hide(|hiding| hiding.retention = retention.clone()));
         self.inner.flushers.iter().for_each(Flusher::retain_anew);
+        self.inner.wake.notify_one();
+    }
+
+    /// What teams declare about attributes of log records from now on: each gets a typed column, for queries at once and in the
+    /// lake with what is written next. One that once had a column keeps it, whatever is declared later.
+    pub fn declare(&self, fields: &DeclaredFields) {
+        let logs = self.inner.flushers.iter().filter(|flusher| flusher.table.table == Table::Logs);
+        logs.for_each(|flusher| flusher.declare(fields));
         self.inner.wake.notify_one();
     }
 
@@ -364,7 +379,7 @@ async fn encoded(records: RecordBatch) -> Result<(RecordBatch, Payload)> {
 #[async_trait]
 impl Scan for Shard {
     fn schema(&self, table: Table) -> SchemaRef {
-        table.schema()
+        wide_schema(table, &self.inner.tables.of(table).declared())
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
@@ -410,6 +425,7 @@ impl Inner {
             flusher.delete_replaced(&self.footers).await;
         }
         for flusher in &self.flushers {
+            flusher.declare_if_due().await;
             flusher.flush_if_due(self.tables.applied_seq()).await;
         }
         self.let_log_go().await;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use hashbrown::HashMap;
-use model::{Code, Error, KnownPoints, KnownSeries, Result, Table};
+use model::{Code, DeclaredFields, Error, KnownPoints, KnownSeries, Result, Table, Undeclarable};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::ShardOptions;
@@ -22,6 +22,8 @@ pub(crate) struct ShardTable {
     pub(crate) table: Table,
     state: RwLock<State>,
     hiding: RwLock<Hiding>,
+    /// The attributes that have columns, in the lake or as soon as something is written.
+    declared: RwLock<Arc<DeclaredFields>>,
     /// Bytes of both heads, and of what lasts from head to head, read without the lock by every request.
     head_bytes: AtomicUsize,
     lasting_bytes: AtomicUsize,
@@ -65,12 +67,34 @@ impl ShardTable {
         };
         let logged = Mutex::new(PointsWriter::new()?);
         let (head_bytes, lasting_bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { table, state: RwLock::new(state), hiding: RwLock::default(), head_bytes, lasting_bytes, logged })
+        Ok(Self {
+            table,
+            state: RwLock::new(state),
+            hiding: RwLock::default(),
+            declared: RwLock::default(),
+            head_bytes,
+            lasting_bytes,
+            logged,
+        })
     }
 
     /// Changes what nobody shall see, from the next scan on.
     pub(crate) fn hide(&self, change: impl FnOnce(&mut Hiding)) {
         change(&mut self.hiding.write());
+    }
+
+    pub(crate) fn declared(&self) -> Arc<DeclaredFields> {
+        self.declared.read().clone()
+    }
+
+    /// Gives attributes columns from the next scan on. One that has a column keeps it, for ever; gives those that cannot have the
+    /// one they are declared with.
+    pub(crate) fn declare(&self, fields: &DeclaredFields) -> Vec<(String, Undeclarable)> {
+        let mut declared = self.declared.write();
+        let mut all = (**declared).clone();
+        let refused = fields.iter().filter_map(|field| Some((field.key.clone(), all.add(&field.key, field.kind).err()?))).collect();
+        *declared = Arc::new(all);
+        refused
     }
 
     pub(crate) fn hidden(&self, now_ms: i64) -> Hidden {

@@ -127,7 +127,7 @@ async fn update_golden_samples() {
     if std::env::var_os("UPDATE").is_none() {
         return;
     }
-    std::fs::remove_dir_all(dir).unwrap_or_default();
+    std::fs::remove_dir_all(dir.join("lake/samples")).unwrap_or_default();
     let scratch = tempfile::tempdir().unwrap();
     let shard = Shard::open(ShardOptions { name: "default".to_owned(), ..options(scratch.path()) }).await.unwrap();
     for round in 0..2 {

@@ -1,10 +1,11 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, BooleanArray, Int64Array, MapArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, MapArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef};
 use async_trait::async_trait;
 use futures::StreamExt;
 use model::schema::column;
@@ -122,7 +123,7 @@ impl<'a> Compiled<'a> {
                 let named: Vec<_> = view.iter(row).filter(|(key, _)| model::legal_name(key) == *name).collect();
                 named.iter().any(|(_, value)| self.passes(value)) || named.is_empty() && self.passes("")
             }
-            subject => self.passes(text(batch, subject, row)?),
+            subject => self.passes(&text(batch, subject, row)?),
         })
     }
 
@@ -136,6 +137,10 @@ impl<'a> Compiled<'a> {
             Test::NotRegex(_) | Test::NotSearch(_) => !found(),
             Test::Contains(part) => value.contains(part.as_str()),
             Test::NotContains(part) => !value.contains(part.as_str()),
+            Test::Integers(least, greatest) => value.parse().is_ok_and(|value: i64| (*least..=*greatest).contains(&value)),
+            Test::Numbers(least, greatest) => {
+                value.parse().is_ok_and(|value: f64| least.0.total_cmp(&value).is_le() && value.total_cmp(&greatest.0).is_le())
+            }
         }
     }
 }
@@ -155,15 +160,23 @@ fn filtered(batch: &RecordBatch, table: Table, time: &TimeRange, filters: &[Comp
 }
 
 /// The text that a filter looks at; empty for null and for a missing key.
-fn text<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<&'a str> {
+fn text<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<Cow<'a, str>> {
     match subject {
         Subject::Column(name) => {
-            let texts: &StringArray = column(batch, name)?;
-            Ok(if texts.is_null(row) { "" } else { texts.value(row) })
+            let array = batch.column_by_name(name).ok_or_else(|| Error::invalid(format!("cannot find column {name:?}")))?;
+            if array.is_null(row) {
+                return Ok("".into());
+            }
+            Ok(match array.data_type() {
+                DataType::Int64 => array.as_primitive::<Int64Type>().value(row).to_string().into(),
+                DataType::Float64 => array.as_primitive::<Float64Type>().value(row).to_string().into(),
+                DataType::Boolean => array.as_boolean().value(row).to_string().into(),
+                _ => column::<StringArray>(batch, name)?.value(row).into(),
+            })
         }
         Subject::Entry { column: name, key } => {
             let map: &MapArray = column(batch, name)?;
-            Ok(AttributesView::of_map(map, None).get(row, key).unwrap_or_default())
+            Ok(AttributesView::of_map(map, None).get(row, key).unwrap_or_default().into())
         }
         Subject::FirstOf(subjects) => {
             for inner in subjects {
@@ -172,7 +185,7 @@ fn text<'a>(batch: &'a RecordBatch, subject: &Subject, row: usize) -> Result<&'a
                     return Ok(text);
                 }
             }
-            Ok("")
+            Ok("".into())
         }
         Subject::Label { .. } | Subject::AnyOf(_) => Err(Error::invalid("cannot take one text of several")),
     }

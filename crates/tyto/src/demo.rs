@@ -33,8 +33,11 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
     let scratch = scratch.map_err(|error| Error::unavailable("cannot create a folder for the demo").because(error))?;
     let mut serve = options.serve;
     serve.data_dir.get_or_insert_with(|| scratch.path().join("data"));
-    let catalog = scratch.path().join("omd.yaml");
-    std::fs::write(&catalog, sim::OMD_YAML).map_err(|error| Error::unavailable("cannot write the demo's catalogue").because(error))?;
+    let catalog = scratch.path().join("catalog");
+    let written = std::fs::create_dir_all(catalog.join("contracts"))
+        .and_then(|()| std::fs::write(catalog.join("omd.yaml"), sim::OMD_YAML))
+        .and_then(|()| std::fs::write(catalog.join("contracts/logs.json"), sim::CONTRACT_JSON));
+    written.map_err(|error| Error::unavailable("cannot write the demo's catalogue").because(error))?;
     serve.catalog.push(catalog);
 
     let Some(mut server) = Server::start(serve.resolve()?, &mut stop).await? else { return Ok(()) };

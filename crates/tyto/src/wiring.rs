@@ -54,7 +54,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         reloads: Mutex::new((true, SystemTime::now())),
         stopping,
     };
-    admin.retain();
+    admin.apply_catalog();
     let admin = Arc::new(admin);
     let present = PresentState {
         query,
@@ -191,9 +191,11 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Rows are kept for as long as the catalogue in force says.
-    fn retain(&self) {
-        self.shard.set_retention(self.catalog.get().retention(self.retention.clone()));
+    /// Rows are kept for as long as the catalogue in force says, and declared attributes have columns.
+    fn apply_catalog(&self) {
+        let catalog = self.catalog.get();
+        self.shard.set_retention(catalog.retention(self.retention.clone()));
+        self.shard.declare(&catalog.fields);
     }
 }
 
@@ -213,7 +215,7 @@ impl present::Admin for Admin {
         let catalog = self.catalog.reload().map_err(|problems| unusable("the catalogue", &problems));
         metrics::counter!("tyto_catalog_reloads_total", "result" => result(catalog.is_ok())).increment(1);
         if catalog.is_ok() {
-            self.retain();
+            self.apply_catalog();
         }
         let scrape = self.scraper.as_ref().map_or(Ok(()), |scraper| scraper.reload());
         let scrape = scrape.map_err(|problems| unusable("the scrape configuration", &problems));

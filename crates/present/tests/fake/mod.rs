@@ -15,9 +15,10 @@ use lang::promql::Features;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, DroppedTarget, Erased, Erasure, ErasureOrder, ErasureState,
-    Error, FieldTest, Health, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query,
-    QueryLimits, RangeSeries, Request, Result, SeriesCounts, Table, TargetFamily, Targets, TraceSummary, Usage, UsageMeter,
+    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, DroppedTarget, Erased, Erasure,
+    ErasureOrder, ErasureState, Error, FieldTest, Health, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream,
+    MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result, SeriesCounts, Table, TargetFamily, Targets,
+    TraceSummary, Usage, UsageMeter,
 };
 use present::{Admin, Facts, PresentState};
 

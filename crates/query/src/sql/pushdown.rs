@@ -8,7 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Operator};
 use datafusion::prelude::Expr;
-use model::{Filter, Subject, Table, Test, TimeRange};
+use model::{Bound, FieldType, Filter, Subject, Table, Test, TimeRange};
 use regex::Regex;
 
 use super::exec::Source;
@@ -26,7 +26,7 @@ pub(super) fn push(expr: &Expr, source: Source, schema: &SchemaRef) -> Option<Pu
         return Some(Pushed { filters: Vec::new(), time, exact });
     }
     let filter = text_filter(expr, schema)?;
-    let exact = !passes_empty(&filter.test)? && !is_approximate(expr);
+    let exact = !passes_empty(&filter.test)? && !is_approximate(expr) && !matches!(filter.test, Test::Numbers(..));
     Some(Pushed { filters: vec![filter], time: TimeRange::ALL, exact })
 }
 
@@ -51,10 +51,14 @@ fn passes_empty(test: &Test) -> Option<bool> {
         Test::NotRegex(pattern) => matches_whole(pattern).map(|yes| !yes),
         Test::Search(pattern) => matches(pattern),
         Test::NotSearch(pattern) => matches(pattern).map(|yes| !yes),
+        Test::Integers(..) | Test::Numbers(..) => Some(false),
     }
 }
 
 fn text_filter(expr: &Expr, schema: &SchemaRef) -> Option<Filter> {
+    if let Some(filter) = declared_filter(expr, schema) {
+        return Some(filter);
+    }
     let filter = |subject: &Expr, test: Test| Some(Filter { subject: text_subject(subject, schema)?, test });
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => either(text_filter(left, schema)?, text_filter(right, schema)?),
@@ -93,6 +97,67 @@ fn text_filter(expr: &Expr, schema: &SchemaRef) -> Option<Filter> {
                     _ => return None,
                 },
             )
+        }
+        _ => None,
+    }
+}
+
+/// A predicate on a declared column that is no text.
+fn declared_filter(expr: &Expr, schema: &SchemaRef) -> Option<Filter> {
+    let (column, test) = match expr {
+        Expr::Column(_) => (expr, Test::Equal(true.to_string())),
+        Expr::Not(column) => (&**column, Test::Equal(false.to_string())),
+        Expr::IsNull(column) => (&**column, Test::Equal(String::new())),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
+            (column @ Expr::Column(_), Expr::Literal(value, _)) => (column, typed_comparison(*op, value)?),
+            (Expr::Literal(value, _), column @ Expr::Column(_)) => (column, typed_comparison(op.swap()?, value)?),
+            _ => return None,
+        },
+        Expr::InList(InList { expr: column, list, negated: false }) => {
+            let integer = |value: &Expr| match value {
+                Expr::Literal(ScalarValue::Int64(value), _) => value.map(|value| value.to_string()),
+                _ => None,
+            };
+            (&**column, Test::OneOf(list.iter().map(integer).collect::<Option<_>>()?))
+        }
+        _ => return None,
+    };
+    let Expr::Column(column) = column else { return None };
+    let is_own = Table::Logs.schema().field_with_name(&column.name).is_ok();
+    let kind = schema.field_with_name(&column.name).ok().and_then(|field| FieldType::of(field.data_type()));
+    let fits = match (kind.filter(|_| !is_own)?, &test) {
+        (_, Test::Equal(value)) if value.is_empty() => true,
+        (FieldType::Integer, Test::Integers(..) | Test::Equal(_) | Test::NotEqual(_) | Test::OneOf(_)) => {
+            !matches!(expr, Expr::Column(_) | Expr::Not(_))
+        }
+        (FieldType::Number, Test::Numbers(..)) => true,
+        (FieldType::Boolean, Test::Equal(_)) => true,
+        _ => false,
+    };
+    fits.then(|| Filter { subject: Subject::Column(column.name.clone()), test })
+}
+
+fn typed_comparison(op: Operator, value: &ScalarValue) -> Option<Test> {
+    match value {
+        ScalarValue::Int64(Some(value)) => Some(match op {
+            Operator::Eq => Test::Equal(value.to_string()),
+            Operator::NotEq => Test::NotEqual(value.to_string()),
+            Operator::Gt => Test::Integers(value.checked_add(1)?, i64::MAX),
+            Operator::GtEq => Test::Integers(*value, i64::MAX),
+            Operator::Lt => Test::Integers(i64::MIN, value.checked_sub(1)?),
+            Operator::LtEq => Test::Integers(i64::MIN, *value),
+            _ => return None,
+        }),
+        // A little wide: SQL tests the rows again, and says itself how it compares zeros of two signs.
+        ScalarValue::Float64(Some(value)) if !value.is_nan() => {
+            let (least, greatest) = if *value == 0.0 { (-0.0, 0.0) } else { (*value, *value) };
+            let (least, greatest) = match op {
+                Operator::Eq => (least, greatest),
+                Operator::Gt | Operator::GtEq => (least, f64::INFINITY),
+                Operator::Lt | Operator::LtEq => (f64::NEG_INFINITY, greatest),
+                _ => return None,
+            };
+            Some(Test::Numbers(Bound(least), Bound(greatest)))
         }
         _ => None,
     }

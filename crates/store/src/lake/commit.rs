@@ -3,16 +3,17 @@ use std::sync::Arc;
 
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
-use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt, Remove, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, DataType, Metadata, MetadataExt, MetadataValue, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError, checkpoints};
 use futures::TryStreamExt;
-use model::{Code, Error, Result, Table};
+use model::{Code, DeclaredFields, Error, FieldType, Result, Table};
 use object_store::ObjectMeta;
 
-use super::columns::file_schema;
+use super::columns::{file_schema, schema_with};
 use super::compact::written_seq;
+use super::fields::KEY;
 use super::files::{FileStats, LakeFile};
 use super::folder::Folder;
 use super::lease::Lease;
@@ -101,19 +102,51 @@ impl LakeTable {
     /// Brings the columns of a table that an older Tyto made up to date, before files have them. From then on an older Tyto
     /// refuses the table: it would take packed values for none.
     async fn upgrade(&mut self) -> Result<()> {
-        let version = format_version(self.table);
-        if self.found_format() == Some(version) {
+        let declared = self.fields()?;
+        if self.found_format() == Some(format_version(self.table, &declared)) {
             return Ok(());
         }
-        let (metadata, operation) = self.upgraded(version).map_err(|error| self.cannot("upgrade", error))?;
-        tracing::info!(table = self.table.name(), version, "bringing a table's columns up to date");
+        self.bring_columns(&declared).await
+    }
+
+    /// Gives the table columns for declared attributes, and keeps those it has.
+    pub(crate) async fn declare(&mut self, fields: &DeclaredFields) -> Result<()> {
+        let mut declared = self.fields()?;
+        let held = declared.len();
+        fields.iter().for_each(|field| drop(declared.add(&field.key, field.kind)));
+        match declared.len() == held {
+            true => Ok(()),
+            false => self.bring_columns(&declared).await,
+        }
+    }
+
+    async fn bring_columns(&mut self, declared: &DeclaredFields) -> Result<()> {
+        let (metadata, operation) = self.with_columns(declared).map_err(|error| self.cannot("change the columns in", error))?;
+        tracing::info!(table = self.table.name(), declared = declared.len(), "bringing a table's columns up to date");
         self.commit(vec![Action::Metadata(metadata)], operation, None, &[]).await
     }
 
-    fn upgraded(&self, version: u32) -> Result<(Metadata, DeltaOperation), DeltaTableError> {
+    /// The attributes that have columns, in their order.
+    pub(crate) fn fields(&self) -> Result<DeclaredFields> {
+        let read = |error| self.cannot("read the columns in", error);
+        let schema = self.delta.snapshot().and_then(|snapshot| Ok(snapshot.metadata().parse_schema()?)).map_err(read)?;
+        let mut fields = DeclaredFields::default();
+        for field in schema.fields() {
+            let Some(MetadataValue::String(key)) = field.metadata().get(KEY) else { continue };
+            if let Some(kind) = field_type(field.data_type()) {
+                // No version wrote one that this one could not declare; to pass over it would lose the column with the next commit.
+                let refused = |why| Error::new(Code::Unsupported, format!("cannot read the column of attribute {key:?}: {why}"));
+                fields.add(key, kind).map_err(refused)?;
+            }
+        }
+        Ok(fields)
+    }
+
+    fn with_columns(&self, declared: &DeclaredFields) -> Result<(Metadata, DeltaOperation), DeltaTableError> {
         let metadata = self.delta.snapshot()?.metadata().clone();
         let held = metadata.parse_schema()?;
-        let schema: StructType = file_schema(self.table).as_ref().try_into_kernel()?;
+        let version = format_version(self.table, declared);
+        let schema: StructType = schema_with(self.table, declared).as_ref().try_into_kernel()?;
         let fields = schema.fields().filter(|field| held.field(field.name()).is_none()).cloned().collect();
         let metadata = metadata.with_schema(&schema)?.add_config_key(FORMAT_KEY.to_owned(), version.to_string())?;
         Ok((metadata, DeltaOperation::AddColumn { fields }))
@@ -361,7 +394,7 @@ impl LakeTable {
 
     fn check_format(&self) -> Result<()> {
         let cannot = || Error::new(Code::Unsupported, format!("cannot read table {} in {}", self.table.name(), self.folder.address("")));
-        let (found, known) = (self.found_format(), format_version(self.table));
+        let (found, known) = (self.found_format(), version_max(self.table));
         match found.is_some_and(|found| found <= known) {
             true => Ok(()),
             false => Err(cannot().because(format!("its {FORMAT_KEY} is {found:?} and this version of Tyto knows {known}"))),
@@ -450,11 +483,36 @@ impl LakeTable {
 }
 
 /// The version of `docs/formats/lake.md` that a table's files follow.
-fn format_version(table: Table) -> u32 {
+fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
     match table {
         Table::Spans => 1,
-        Table::Logs => 2,
         Table::Samples => 3,
+        // Without declared attributes an older Tyto reads logs as well.
+        Table::Logs => {
+            if declared.is_empty() {
+                2
+            } else {
+                version_max(table)
+            }
+        }
+    }
+}
+
+fn version_max(table: Table) -> u32 {
+    match table {
+        Table::Spans => 1,
+        Table::Samples => 3,
+        Table::Logs => 3,
+    }
+}
+
+fn field_type(data_type: &DataType) -> Option<FieldType> {
+    match *data_type {
+        DataType::STRING => Some(FieldType::String),
+        DataType::LONG => Some(FieldType::Integer),
+        DataType::DOUBLE => Some(FieldType::Number),
+        DataType::BOOLEAN => Some(FieldType::Boolean),
+        _ => None,
     }
 }
 
@@ -465,7 +523,7 @@ async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, DeltaTab
         .with_table_name(table.name())
         .with_columns(schema.fields().cloned())
         .with_raise_if_key_not_exists(false)
-        .with_configuration([(FORMAT_KEY, Some(format_version(table).to_string()))])
+        .with_configuration([(FORMAT_KEY, Some(format_version(table, &DeclaredFields::default()).to_string()))])
         .await
 }
 

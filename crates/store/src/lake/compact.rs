@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use model::{Code, Result, Table, TimeRange};
+use model::{Code, DeclaredFields, Result, Table, TimeRange};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::columns::file_columns;
+use super::columns::{file_columns, without_declared};
 use super::files::LakeFile;
 use super::window::{is_over, time_of, window};
 use crate::ShardOptions;
@@ -107,7 +107,7 @@ pub(crate) fn read<'a>(file: &'a LakeFile, columns: Option<&[&str]>) -> Result<i
     let mask = match columns {
         None => ProjectionMask::all(),
         Some(names) => {
-            let names = file_columns(names);
+            let names = file_columns(footer.schema(), names, &DeclaredFields::default());
             let is_read = |&at: &usize| names.contains(&footer.schema().field(at).name().as_str());
             ProjectionMask::roots(footer.parquet_schema(), (0..footer.schema().fields().len()).filter(is_read))
         }
@@ -117,7 +117,7 @@ pub(crate) fn read<'a>(file: &'a LakeFile, columns: Option<&[&str]>) -> Result<i
         .with_batch_size(8192)
         .build()
         .map_err(|error| file.corrupt(error))?;
-    Ok(reader.map(|records| file.unpacked(records.map_err(|error| file.corrupt(error))?)))
+    Ok(reader.map(|records| without_declared(file.unpacked(records.map_err(|error| file.corrupt(error))?)?)))
 }
 
 #[cfg(test)]

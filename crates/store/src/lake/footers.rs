@@ -95,9 +95,8 @@ mod tests {
             .map(|seq| {
                 let mut builder = LogsBuilder::default();
                 builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
-                write_file(&options, Table::Logs, &options.folder(Table::Logs), seq, std::iter::once(Ok(builder.finish())))
-                    .unwrap()
-                    .unwrap()
+                let (folder, batches) = (options.folder(Table::Logs), std::iter::once(Ok(builder.finish())));
+                write_file(&options, Table::Logs, &folder, &Default::default(), seq, batches).unwrap().unwrap()
             })
             .collect();
         let one = files[0].open(None).unwrap().1.metadata().memory_size();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use model::schema::column;
-use model::{Result, Table, TimeRange};
+use model::{DeclaredFields, Result, Table, TimeRange};
 
 use super::compact::{read, written_seq};
 use super::files::LakeFile;
@@ -24,13 +24,19 @@ pub(crate) struct Merged {
     pub(crate) gone: Vec<Gone>,
 }
 
-/// Writes the rows of `files`, which lie in one folder, into it as sorted files without those that are hidden, one per window of time. Samples of one series become one
-/// row, an instant one point.
-pub(crate) fn merge(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden]) -> Result<Merged> {
+/// Writes the rows of `files`, which lie in one folder, into it as sorted files without those that are hidden, one per window
+/// of time. Samples of one series become one row, an instant one point.
+pub(crate) fn merge(
+    options: &ShardOptions,
+    table: Table,
+    declared: &DeclaredFields,
+    files: &[Arc<LakeFile>],
+    hidden: &[Hidden],
+) -> Result<Merged> {
     let mut merged = Merged { files: Vec::new(), gone: vec![Gone::default(); hidden.len()] };
     let done = match table {
         Table::Samples => merge_series(options, files, hidden, &mut merged),
-        Table::Logs | Table::Spans => merge_rows(options, table, files, hidden, &mut merged),
+        Table::Logs | Table::Spans => merge_rows(options, table, declared, files, hidden, &mut merged),
     };
     match done {
         Ok(()) => Ok(merged),
@@ -76,12 +82,20 @@ fn merge_series(options: &ShardOptions, files: &[Arc<LakeFile>], hidden: &[Hidde
         }
     }
     for part in parts.into_values() {
-        merged.files.extend(write::write_head(options, table, files[0].folder(), seq_of(files), &Arc::new(Head::Series(*part)))?);
+        let (folder, head) = (files[0].folder(), Arc::new(Head::Series(*part)));
+        merged.files.extend(write::write_head(options, table, folder, &DeclaredFields::default(), seq_of(files), &head)?);
     }
     Ok(())
 }
 
-fn merge_rows(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hidden: &[Hidden], merged: &mut Merged) -> Result<()> {
+fn merge_rows(
+    options: &ShardOptions,
+    table: Table,
+    declared: &DeclaredFields,
+    files: &[Arc<LakeFile>],
+    hidden: &[Hidden],
+    merged: &mut Merged,
+) -> Result<()> {
     let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
     let surveys = files.iter().map(|file| Survey::of(table, file)).collect::<Result<Vec<_>>>()?;
     let ends = surveys.iter().filter_map(|survey| survey.times).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
@@ -96,7 +110,7 @@ fn merge_rows(options: &ShardOptions, table: Table, files: &[Arc<LakeFile>], hid
             }
         }
         if !rows.inputs.is_empty() {
-            merged.files.extend(write::write_batches(options, table, files[0].folder(), seq_of(files), rows.batches())?);
+            merged.files.extend(write::write_batches(options, table, files[0].folder(), declared, seq_of(files), rows.batches())?);
         }
     }
     Ok(())
@@ -314,7 +328,7 @@ mod tests {
             .zip(&batches)
             .flat_map(|(seq, batch)| {
                 let batches = std::iter::once(Ok(batch.clone()));
-                write::write_batches(&options, Table::Logs, &options.folder(Table::Logs), seq, batches).unwrap()
+                write::write_batches(&options, Table::Logs, &options.folder(Table::Logs), &DeclaredFields::default(), seq, batches).unwrap()
             })
             .map(Arc::new)
             .collect();
@@ -322,7 +336,7 @@ mod tests {
 
         let mut expected: Vec<_> = files.iter().flat_map(|file| keys(file)).collect();
         expected.sort();
-        let merged = merge(&options, Table::Logs, &files, &[]).unwrap();
+        let merged = merge(&options, Table::Logs, &DeclaredFields::default(), &files, &[]).unwrap();
         let found: Vec<_> = merged.files.iter().map(keys).collect();
         assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [15, expected.len() - 15], "yesterday and today");
         assert!(found.iter().all(|keys| keys.is_sorted()));
@@ -334,7 +348,7 @@ mod tests {
         let mut retention = Retention::default();
         retention.keep(Table::Logs, ["pay", "", ""], Duration::from_secs(26 * 3600));
         let hidden = Hiding { retention: Arc::new(retention), targets: Arc::new([]) }.at(Table::Logs, NOW_NS / 1_000_000);
-        let kept = merge(&options, Table::Logs, &files, &[hidden]).unwrap();
+        let kept = merge(&options, Table::Logs, &DeclaredFields::default(), &files, &[hidden]).unwrap();
         assert_eq!(kept.gone, [Gone { records: 3, any: true }]);
         assert_eq!(kept.files.iter().map(|file| keys(file).len()).sum::<usize>(), expected.len() - 3);
     }

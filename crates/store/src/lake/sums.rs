@@ -203,7 +203,8 @@ mod tests {
             let row = LogRow { time_unix_nano: index, body: &body, ..LogRow::default() };
             builder.push(&row, &Attributes::default(), &Attributes::default());
         }
-        write_file(&options, Table::Logs, &options.folder(Table::Logs), 1, std::iter::once(Ok(builder.finish()))).unwrap().unwrap()
+        let (folder, batches) = (options.folder(Table::Logs), std::iter::once(Ok(builder.finish())));
+        write_file(&options, Table::Logs, &folder, &Default::default(), 1, batches).unwrap().unwrap()
     }
 
     fn read(file: &LakeFile) -> model::Result<Vec<RecordBatch>> {

@@ -8,14 +8,16 @@ use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use model::samples::{EXEMPLARS, START_TIMESTAMPS};
 use model::schema::column;
-use model::{AttributesView, Error, Result, Table};
+use model::{AttributesView, DeclaredFields, Error, FieldType, FieldValue, Result, Table};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
+use twox_hash::XxHash3_64;
 
-use super::columns::file_schema;
+use super::columns::schema_with;
+use super::fields::{FieldsWriter, value_at};
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::folder::Folder;
@@ -42,34 +44,42 @@ pub(crate) const RARE: [&[&str]; 3] =
 
 /// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
 /// metadata. Their time is 0, and in one file with the points its least time would say nothing.
-pub(crate) fn write_head(options: &ShardOptions, table: Table, folder: &Arc<dyn Folder>, seq: u64, head: &Frozen) -> Result<Vec<LakeFile>> {
+pub(crate) fn write_head(
+    options: &ShardOptions,
+    table: Table,
+    folder: &Arc<dyn Folder>,
+    declared: &DeclaredFields,
+    seq: u64,
+    head: &Frozen,
+) -> Result<Vec<LakeFile>> {
     match &**head {
         Head::Rows(rows) => {
             let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-            write_batches(options, table, folder, seq, sorted(table, &batches)?)
+            write_batches(options, table, folder, declared, seq, sorted(table, &batches)?)
         }
         Head::Series(series) => {
             let mut slice = series.slice(None, |_, _, _| true);
             slice.sort();
             let mut files = Vec::new();
-            let written = write_file(options, table, folder, seq, slice.batches(options.chunk_points_max, Parts::ALL))
+            let written = write_file(options, table, folder, declared, seq, slice.batches(options.chunk_points_max, Parts::ALL))
                 .map(|file| files.extend(file))
-                .and_then(|()| write_file(options, table, folder, seq, series.family_rows().map(Ok).into_iter()))
+                .and_then(|()| write_file(options, table, folder, declared, seq, series.family_rows().map(Ok).into_iter()))
                 .map(|file| files.extend(file));
             finish(&**folder, files, written)
         }
     }
 }
 
-/// Writes rows that come in the table's order as one file, durable when this returns.
+/// Writes rows that come in the table's order as one file, durable when this returns. Attributes declared by then have columns in it.
 pub(crate) fn write_batches(
     options: &ShardOptions,
     table: Table,
     folder: &Arc<dyn Folder>,
+    declared: &DeclaredFields,
     seq: u64,
     batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<Vec<LakeFile>> {
-    let written = write_file(options, table, folder, seq, batches)?;
+    let written = write_file(options, table, folder, declared, seq, batches)?;
     finish(&**folder, written.into_iter().collect(), Ok(()))
 }
 
@@ -165,6 +175,7 @@ pub(crate) fn write_file(
     options: &ShardOptions,
     table: Table,
     folder: &Arc<dyn Folder>,
+    declared: &DeclaredFields,
     seq: u64,
     batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<Option<LakeFile>> {
@@ -176,7 +187,7 @@ pub(crate) fn write_file(
     };
     let name = fresh_name(options, table, seq);
     let file = folder.create(&name).map_err(|error| cannot_write(&folder.address(&name), error))?;
-    let written = encode(options, table, &first, file, batches);
+    let written = encode(options, table, declared, &first, file, batches);
     match written {
         Ok(Written { bytes, memory_bytes, stats }) => {
             let file = LakeFile::new(folder.clone(), name, bytes, stats);
@@ -206,23 +217,26 @@ struct Written {
 fn encode(
     options: &ShardOptions,
     table: Table,
+    declared: &DeclaredFields,
     first: &RecordBatch,
     file: Box<dyn DiskFile>,
     batches: impl Iterator<Item = Result<RecordBatch>>,
 ) -> Result<Written> {
     let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
-    let properties = properties(options, table, first)?;
-    let mut writer = ArrowWriter::try_new(SumWriter::new(file), file_schema(table), Some(properties)).map_err(failed)?;
+    let schema = schema_with(table, declared);
+    let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first.clone())?)?;
+    let mut writer = ArrowWriter::try_new(SumWriter::new(file), schema, Some(properties)).map_err(failed)?;
     let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
     let mut filter = FilterWriter::new(table, options.row_group_rows);
     let mut templates = TemplateWriter::new(table, options.row_group_rows);
+    let mut fields = FieldsWriter::new(declared);
     for batch in batches {
         let batch = batch?;
         stats.add(table, &batch)?;
         let packed = templates.pack(&batch)?;
         filter.add(&batch, packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()))?;
         memory_bytes += bytes_of(&batch) as u64;
-        writer.write(&packed).map_err(failed)?;
+        writer.write(&fields.pack(packed)?).map_err(failed)?;
     }
     let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
     let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
@@ -232,7 +246,8 @@ fn encode(
     let sums = writer.inner_mut().begin_footer();
     let memory = KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string());
     // The checksum's key stays behind whatever users named.
-    places.into_iter().chain(sums).chain([memory]).chain(templates.finish()).for_each(|pair| writer.append_key_value_metadata(pair));
+    let pairs = places.into_iter().chain(sums).chain([memory]).chain(templates.finish()).chain(fields.finish());
+    pairs.for_each(|pair| writer.append_key_value_metadata(pair));
     let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
     Ok(Written { bytes, memory_bytes, stats })
 }
@@ -241,7 +256,8 @@ fn cannot_write(address: &str, error: io::Error) -> Error {
     Error::unavailable(format!("cannot write {address}")).because(error)
 }
 
-fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Result<WriterProperties> {
+/// `first` are rows of the file, as it has them.
+fn properties(options: &ShardOptions, table: Table, declared: &DeclaredFields, first: &RecordBatch) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(options.zstd_level).map_err(|error| Error::invalid("cannot use zstd_level").because(error))?;
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("tyto {}", env!("CARGO_PKG_VERSION")))
@@ -295,7 +311,40 @@ fn properties(options: &ShardOptions, table: Table, first: &RecordBatch) -> Resu
             }
         }
     }
+    for field in declared.iter() {
+        builder = declared_column(builder, path(&field.column()), field.kind, first)?;
+    }
     Ok(builder.build())
+}
+
+/// Ranges of values prune; what hardly repeats needs no dictionary.
+fn declared_column(
+    builder: WriterPropertiesBuilder,
+    path: ColumnPath,
+    kind: FieldType,
+    first: &RecordBatch,
+) -> Result<WriterPropertiesBuilder> {
+    let name = path.string();
+    let builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
+    let encoding = match kind {
+        FieldType::String => Encoding::DELTA_LENGTH_BYTE_ARRAY,
+        FieldType::Integer => Encoding::DELTA_BINARY_PACKED,
+        FieldType::Number => Encoding::BYTE_STREAM_SPLIT,
+        FieldType::Boolean => return Ok(builder),
+    };
+    let array = first.column_by_name(&name).ok_or_else(|| Error::internal("cannot find a declared column"))?;
+    let (mut seen, mut values) = (hashbrown::HashSet::new(), 0);
+    for value in (0..array.len()).filter_map(|row| value_at(array, row)) {
+        values += 1;
+        seen.insert(match value {
+            FieldValue::Text(text) => XxHash3_64::oneshot(text.as_bytes()),
+            FieldValue::Int(value) => value.cast_unsigned(),
+            FieldValue::Double(value) => value.to_bits(),
+            FieldValue::Bool(value) => value.into(),
+        });
+    }
+    let repeats = seen.len() * 2 <= values;
+    Ok(builder.set_column_encoding(path.clone(), encoding).set_column_dictionary_enabled(path, repeats))
 }
 
 fn path(column: &str) -> ColumnPath {

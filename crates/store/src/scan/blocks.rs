@@ -9,8 +9,9 @@ use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use super::filter::{CompiledFilter, meets};
 use super::merge::Key;
 use super::probe::{Looked, Probes};
-use super::prune::{Known, group_time, leaf, may_match};
+use super::prune::{Known, Range as Values, group_time, leaf, may_match};
 use super::{Plan, bind};
+use crate::lake::fields;
 use crate::lake::files::LakeFile;
 use crate::lake::filter::{BLOCK_ROWS, FileFilter};
 use crate::lake::handle::Handle;
@@ -41,8 +42,9 @@ impl<'a> OpenFile<'a> {
     pub(crate) fn open(plan: &'a Plan, file: &'a LakeFile) -> Result<Option<Self>> {
         let (handle, footer) = plan.shared.footers.open(file)?;
         let keys = MapKeys::of(footer.metadata());
-        let Some(filters) = bind::bind(&plan.filters, &keys) else { return Ok(None) };
-        let probes = Probes::of(plan.table, &filters, &keys);
+        let moved = fields::moved(footer.metadata(), footer.schema());
+        let Some(filters) = bind::bind(&plan.filters, &keys, &moved) else { return Ok(None) };
+        let probes = Probes::of(plan, &filters, &keys);
         let filter = match probes.is_empty() {
             true => None,
             false => FileFilter::open(&handle, footer.metadata()).map_err(|error| file.corrupt(error))?,
@@ -137,12 +139,18 @@ fn overlapping(starts: &[usize], block: &Range<usize>) -> Range<usize> {
 
 fn known(index: &ColumnIndexMetaData, page: usize) -> Known<'_> {
     let range = match index {
-        ColumnIndexMetaData::BYTE_ARRAY(index) => index.min_value(page).zip(index.max_value(page)),
+        ColumnIndexMetaData::BYTE_ARRAY(index) => {
+            index.min_value(page).zip(index.max_value(page)).map(|(low, high)| Values::Texts(low, high))
+        }
+        ColumnIndexMetaData::INT64(index) => index.min_value(page).zip(index.max_value(page)).map(|(low, high)| Values::Ints(*low, *high)),
+        ColumnIndexMetaData::DOUBLE(index) => {
+            index.min_value(page).zip(index.max_value(page)).map(|(low, high)| Values::Doubles(*low, *high))
+        }
         _ => None,
     };
     let all_null = index.is_null_page(page);
-    // Bounds of pages may be cut short; without any, everything is possible.
-    let range = if all_null { None } else { Some(range.unwrap_or((&[][..], &[u8::MAX][..]))) };
+    // Bounds of pages may be cut short.
+    let range = if all_null { None } else { Some(range.unwrap_or(Values::Any)) };
     Known { range, has_nulls: index.null_count(page) != Some(0), exact: false }
 }
 

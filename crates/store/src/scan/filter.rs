@@ -1,13 +1,18 @@
-use arrow::array::{Array, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int64Array, MapArray, RecordBatch, StringArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder, DictionaryArray, Int64Array, MapArray, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Int32Type, Schema};
 use memchr::memmem::Finder;
 use model::schema::column;
-use model::{AttributesView, Error, Filter, Identity, Result, Subject, Table, Test, TimeRange, legal_name};
+use model::{
+    AttributesView, DeclaredFields, Error, FieldType, FieldValue, Filter, Identity, Result, Subject, Table, Test, TimeRange, legal_name,
+};
 use regex::Regex;
 
 use super::literals;
 use crate::head::{Families, SeriesKey};
+use crate::lake::fields::{texts_of, value_at};
 
 /// Bytes that a compiled expression may take: it comes from a user.
 const REGEX_BYTES_MAX: usize = 10 << 20;
@@ -29,11 +34,15 @@ pub(crate) enum CompiledTest {
     OneOf(Vec<String>),
     Contains(Box<Finder<'static>>),
     Matches(Regex),
+    /// Values of a declared column, both ends included.
+    Ints(i64, i64),
+    /// In the order of `f64::total_cmp`.
+    Doubles(f64, f64),
 }
 
 impl CompiledFilter {
-    pub(crate) fn compile(filter: &Filter, schema: &Schema) -> Result<Self> {
-        check(&filter.subject, schema)?;
+    pub(crate) fn compile(filter: &Filter, schema: &Schema, declared: &DeclaredFields) -> Result<Self> {
+        check(filter, schema, declared)?;
         let exactly = |texts: &[String]| {
             let mut texts = texts.to_vec();
             texts.sort();
@@ -60,6 +69,8 @@ impl CompiledFilter {
                 (CompiledTest::Matches(regex(pattern)?), false)
             }
             Test::NotSearch(pattern) => (CompiledTest::Matches(regex(pattern)?), true),
+            Test::Integers(least, greatest) => (CompiledTest::Ints(*least, *greatest), false),
+            Test::Numbers(least, greatest) => (CompiledTest::Doubles(least.0, greatest.0), false),
         };
         Ok(Self { subject: filter.subject.clone(), test, negated, literals: required })
     }
@@ -82,6 +93,7 @@ impl CompiledFilter {
             },
             CompiledTest::Contains(finder) => finder.find(text.as_bytes()).is_some(),
             CompiledTest::Matches(regex) => regex.is_match(text),
+            CompiledTest::Ints(..) | CompiledTest::Doubles(..) => false,
         };
         found != self.negated
     }
@@ -110,12 +122,42 @@ impl CompiledFilter {
                 if let Some(dictionary) = array.and_then(|array| array.downcast_ref::<DictionaryArray<Int32Type>>()) {
                     return self.dictionary_mask(dictionary);
                 }
+                if let Some(typed) = records.column_by_name(name).filter(|array| *array.data_type() != DataType::Utf8) {
+                    return self.typed_mask(typed);
+                }
                 match &self.test {
                     CompiledTest::Contains(finder) => Ok(self.contains_mask(finder, column(records, name)?)),
                     _ => self.mask_by_row(subject, records),
                 }
             }
             Subject::Entry { .. } | Subject::FirstOf(_) => self.mask_by_row(subject, records),
+        }
+    }
+
+    /// Of a declared column whose values are no texts: each counts as what it is written as.
+    fn typed_mask(&self, array: &ArrayRef) -> Result<BooleanArray> {
+        let within = |row| match (&self.test, value_at(array, row)) {
+            (CompiledTest::Ints(least, greatest), Some(FieldValue::Int(value))) => *least <= value && value <= *greatest,
+            (CompiledTest::Doubles(least, greatest), Some(FieldValue::Double(value))) => {
+                least.total_cmp(&value).is_le() && value.total_cmp(greatest).is_le()
+            }
+            _ => false,
+        };
+        match &self.test {
+            CompiledTest::Ints(..) | CompiledTest::Doubles(..) => Ok(BooleanBuffer::collect_bool(array.len(), within).into()),
+            CompiledTest::OneOf(texts) => {
+                let kind = FieldType::of(array.data_type()).ok_or_else(|| Error::internal("cannot filter a column of this type"))?;
+                let wanted: Vec<FieldValue<'_>> = texts.iter().filter_map(|text| kind.read(text)).collect();
+                let of_null = self.keeps("");
+                let keep =
+                    |row| value_at(array, row).map_or(of_null, |value| wanted.iter().any(|wanted| wanted.is(&value)) != self.negated);
+                Ok(BooleanBuffer::collect_bool(array.len(), keep).into())
+            }
+            CompiledTest::Contains(_) | CompiledTest::Matches(_) => {
+                let texts = texts_of(array);
+                let keep = |row| self.keeps(if texts.is_null(row) { "" } else { texts.value(row) });
+                Ok(BooleanBuffer::collect_bool(array.len(), keep).into())
+            }
         }
     }
 
@@ -169,7 +211,8 @@ impl CompiledFilter {
     }
 
     fn mask_by_row(&self, subject: &Subject, records: &RecordBatch) -> Result<BooleanArray> {
-        let texts = Texts::of(subject, records)?;
+        let as_texts = in_texts(subject, records)?;
+        let texts = Texts::of(subject, as_texts.as_ref().unwrap_or(records))?;
         // Files are sorted by what is filtered most: runs of one value are tested once.
         let mut last: Option<(&str, bool)> = None;
         Ok((0..records.num_rows())
@@ -229,20 +272,36 @@ fn regex(pattern: &str) -> Result<Regex> {
         .map_err(|error| Error::invalid(format!("cannot use the regular expression {pattern:?}")).because(error))
 }
 
-fn check(subject: &Subject, schema: &Schema) -> Result<()> {
+/// `schema` is the table's own.
+fn check(filter: &Filter, schema: &Schema, declared: &DeclaredFields) -> Result<()> {
+    let wanted = match &filter.test {
+        Test::Integers(..) => FieldType::Integer,
+        Test::Numbers(..) => FieldType::Number,
+        _ => return check_texts(&filter.subject, schema, declared),
+    };
+    match &filter.subject {
+        Subject::Column(name) if declared.of_column(name).is_some_and(|field| field.kind == wanted) => Ok(()),
+        other => Err(Error::invalid(format!("cannot compare {other:?}: it is no declared column of type {}", wanted.name()))),
+    }
+}
+
+fn check_texts(subject: &Subject, schema: &Schema, declared: &DeclaredFields) -> Result<()> {
     let wants = |name: &str, what: &str, fits: fn(&DataType) -> bool| match schema.field_with_name(name) {
         Ok(field) if fits(field.data_type()) => Ok(()),
         Ok(_) => Err(Error::invalid(format!("cannot filter on column {name:?}: it is no {what} column"))),
         Err(_) => Err(Error::invalid(format!("cannot filter on column {name:?}: there is no such column"))),
     };
     match subject {
+        Subject::Column(name) if declared.of_column(name).is_some() => Ok(()),
         Subject::Column(name) => wants(name, "text", |kind| *kind == DataType::Utf8),
         Subject::Entry { column, .. } => wants(column, "map", |kind| matches!(kind, DataType::Map(..))),
         Subject::Label { column, .. } => wants(column, "map", |kind| matches!(kind, DataType::Map(..))),
         Subject::FirstOf(subjects) if subjects.iter().any(|subject| !matches!(subject, Subject::Column(_) | Subject::Entry { .. })) => {
             Err(Error::invalid("cannot filter on the first of several: each must be a column or an entry"))
         }
-        Subject::FirstOf(subjects) | Subject::AnyOf(subjects) => subjects.iter().try_for_each(|subject| check(subject, schema)),
+        Subject::FirstOf(subjects) | Subject::AnyOf(subjects) => {
+            subjects.iter().try_for_each(|subject| check_texts(subject, schema, declared))
+        }
     }
 }
 
@@ -263,6 +322,23 @@ fn collect<'a>(subject: &'a Subject, names: &mut Vec<&'a str>) {
         }
         Subject::FirstOf(subjects) | Subject::AnyOf(subjects) => subjects.iter().for_each(|subject| collect(subject, names)),
     }
+}
+
+/// The columns of a subject, declared ones as the texts of their values; none where all are texts.
+fn in_texts(subject: &Subject, records: &RecordBatch) -> Result<Option<RecordBatch>> {
+    let mut names = Vec::new();
+    collect(subject, &mut names);
+    let is_typed = |name: &&str| {
+        records.column_by_name(name).is_some_and(|array| FieldType::of(array.data_type()).is_some_and(|kind| kind != FieldType::String))
+    };
+    if !names.iter().any(is_typed) {
+        return Ok(None);
+    }
+    let columns = names.iter().filter_map(|name| {
+        let array = records.column_by_name(name)?;
+        Some((*name, if is_typed(name) { Arc::new(texts_of(array)) as ArrayRef } else { array.clone() }, true))
+    });
+    Ok(Some(RecordBatch::try_from_iter_with_nullable(columns)?))
 }
 
 /// A subject bound to the arrays of one batch.
@@ -321,7 +397,7 @@ mod tests {
 
     fn check(test: Test, text: &str, expect: bool) {
         let filter = Filter { subject: Subject::Column("body".to_owned()), test };
-        let compiled = CompiledFilter::compile(&filter, &Table::Logs.schema()).unwrap();
+        let compiled = CompiledFilter::compile(&filter, &Table::Logs.schema(), &DeclaredFields::default()).unwrap();
         assert_eq!(compiled.keeps(text), expect, "{filter:?} on {text:?}");
     }
 
@@ -341,7 +417,10 @@ mod tests {
     fn a_filter_on_the_wrong_column_is_the_askers_mistake() {
         for subject in [Subject::Column("nope".to_owned()), Subject::Column("attributes".to_owned())] {
             let filter = Filter { subject, test: Test::Equal(String::new()) };
-            assert_eq!(CompiledFilter::compile(&filter, &Table::Logs.schema()).unwrap_err().code, model::Code::Invalid);
+            assert_eq!(
+                CompiledFilter::compile(&filter, &Table::Logs.schema(), &DeclaredFields::default()).unwrap_err().code,
+                model::Code::Invalid
+            );
         }
     }
 }

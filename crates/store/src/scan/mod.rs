@@ -20,12 +20,13 @@ use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use futures::future::ready;
 use model::samples::EXEMPLARS;
-use model::{Error, Identity, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
+use model::{DeclaredFields, Error, Identity, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::ShardOptions;
 use crate::head::{Block, Head, Parts, SeriesSlice};
 use crate::hidden::Hidden;
+use crate::lake::columns::wide_schema;
 use crate::lake::footers::Footers;
 use crate::table::ShardTable;
 use filter::{CompiledFilter, CompiledTest, meets};
@@ -47,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) table: Table,
     pub(crate) time: TimeRange,
     pub(crate) filters: Vec<CompiledFilter>,
+    /// The attributes that have columns.
+    pub(crate) declared: Arc<DeclaredFields>,
     /// Rows that are in no answer.
     pub(crate) hidden: Hidden,
     pub(crate) order: Order,
@@ -61,14 +64,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn of(request: ScanRequest, hidden: Hidden, shared: Shared) -> Result<Self> {
+    fn of(request: ScanRequest, declared: Arc<DeclaredFields>, hidden: Hidden, shared: Shared) -> Result<Self> {
         let ScanRequest { table, time, filters, columns, order, limit, stats } = request;
-        let schema = table.schema();
-        let mut filters = filters.iter().map(|filter| CompiledFilter::compile(filter, &schema)).collect::<Result<Vec<_>>>()?;
+        let schema = wide_schema(table, &declared);
+        let mut filters =
+            filters.iter().map(|filter| CompiledFilter::compile(filter, &table.schema(), &declared)).collect::<Result<Vec<_>>>()?;
         filters.sort_by_key(CompiledFilter::cost);
         let mut read_columns = match columns {
             Some(columns) => columns,
-            None => schema.fields().iter().map(|field| field.name().clone()).collect(),
+            None => table.schema().fields().iter().map(|field| field.name().clone()).collect(),
         };
         let output = (0..read_columns.len()).collect();
         let by = order_column(table, order);
@@ -81,7 +85,7 @@ impl Plan {
         });
         let fields: Vec<_> = fields.collect::<Result<_>>()?;
         let read_schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Ok(Self { table, time, filters, hidden, order, limit, read_columns, read_schema, output, shared, stats })
+        Ok(Self { table, time, filters, declared, hidden, order, limit, read_columns, read_schema, output, shared, stats })
     }
 
     pub(crate) fn count(&self, add: impl FnOnce(&mut ScanStats)) {
@@ -140,7 +144,7 @@ enum Taken {
 
 pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> Result<ScanStream> {
     let hidden = table.hidden(shared.options.clock.now_ms());
-    let plan = Arc::new(Plan::of(request, hidden, shared)?);
+    let plan = Arc::new(Plan::of(request, table.declared(), hidden, shared)?);
     if plan.time.is_empty() || plan.limit == Some(0) {
         return Ok(futures::stream::empty().boxed());
     }

@@ -3,7 +3,9 @@
 use model::{Subject, Table};
 use parquet::errors::Result;
 
+use super::Plan;
 use super::filter::{CompiledFilter, CompiledTest};
+use crate::lake::fields::MAP;
 use crate::lake::filter::{
     BlockFilter, WORD_BYTES_MIN, gram, has_gram, map_columns, text_column, value, value_columns, value_seed, word, words,
 };
@@ -28,14 +30,14 @@ pub(crate) struct Looked {
 
 impl Probes {
     /// For filters that are bound to a file with these keys.
-    pub(crate) fn of(table: Table, filters: &[CompiledFilter], keys: &MapKeys) -> Self {
-        let mut all = Vec::new();
+    pub(crate) fn of(plan: &Plan, filters: &[CompiledFilter], keys: &MapKeys) -> Self {
+        let (table, mut all) = (plan.table, Vec::new());
         for filter in filters.iter().filter(|filter| !filter.negated) {
             match &filter.test {
                 CompiledTest::OneOf(texts) if texts.iter().all(|text| !text.is_empty()) => {
-                    all.extend(exactly(table, &filter.subject, texts, keys));
+                    all.extend(exactly(plan, &filter.subject, texts, keys));
                 }
-                CompiledTest::OneOf(_) => {}
+                CompiledTest::OneOf(_) | CompiledTest::Ints(..) | CompiledTest::Doubles(..) => {}
                 CompiledTest::Contains(_) | CompiledTest::Matches(_) => {
                     if matches!(&filter.subject, Subject::Column(name) if text_column(table) == Some(name)) {
                         all.extend(filter.literals.iter().map(|list| list.iter().map(|literal| Probe::inside(literal)).collect()));
@@ -75,11 +77,16 @@ impl Probes {
 }
 
 /// The text is one of these; none when a place that may have it is in no filter.
-fn exactly(table: Table, subject: &Subject, texts: &[String], keys: &MapKeys) -> Option<Vec<Probe>> {
+fn exactly(plan: &Plan, subject: &Subject, texts: &[String], keys: &MapKeys) -> Option<Vec<Probe>> {
+    let table = plan.table;
     let values = |seed: u64| texts.iter().map(|text| Probe { grams: Vec::new(), values: vec![value(seed, text)] }).collect();
     match subject {
         Subject::Column(name) if text_column(table) == Some(name) => Some(texts.iter().map(|text| Probe::whole(text.as_bytes())).collect()),
-        Subject::Column(name) => value_columns(table).contains(&name.as_str()).then(|| values(value_seed(name, None))),
+        Subject::Column(name) => match plan.declared.of_column(name) {
+            // A value of the column is one of the attribute.
+            Some(field) => exactly(plan, &Subject::Entry { column: MAP.to_owned(), key: field.key.clone() }, texts, keys),
+            None => value_columns(table).contains(&name.as_str()).then(|| values(value_seed(name, None))),
+        },
         Subject::Entry { column, key } => {
             let kept = map_columns(table).iter().any(|(name, _)| name == column);
             let has_doubles = keys.of_column(column).is_none_or(|known| known.doubles.contains(key));
@@ -87,7 +94,7 @@ fn exactly(table: Table, subject: &Subject, texts: &[String], keys: &MapKeys) ->
         }
         Subject::Label { .. } => None,
         Subject::FirstOf(each) | Subject::AnyOf(each) => {
-            let each = each.iter().map(|subject| exactly(table, subject, texts, keys)).collect::<Option<Vec<_>>>()?;
+            let each = each.iter().map(|subject| exactly(plan, subject, texts, keys)).collect::<Option<Vec<_>>>()?;
             Some(each.into_iter().flatten().collect())
         }
     }

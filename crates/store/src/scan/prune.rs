@@ -1,6 +1,6 @@
 //! What need not be read: files by the Delta log's statistics, row groups by the footer's, and by bloom filter.
 
-use model::{Result, Subject};
+use model::{FieldType, FieldValue, Result, Subject};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
@@ -11,10 +11,45 @@ use super::filter::{CompiledFilter, CompiledTest, meets};
 use crate::lake::files::FileStats;
 use crate::lake::write::RARE;
 
-/// What is known of a text column in a block of rows.
+/// Least and greatest value of a column in a block of rows.
+#[derive(Clone, Copy)]
+pub(crate) enum Range<'a> {
+    Texts(&'a [u8], &'a [u8]),
+    Ints(i64, i64),
+    Doubles(f64, f64),
+    /// Nobody knows.
+    Any,
+}
+
+impl Range<'_> {
+    /// Whether a value that is written so may be in it.
+    fn may_hold(&self, text: &str) -> bool {
+        match *self {
+            Self::Texts(low, high) => low <= text.as_bytes() && text.as_bytes() <= high,
+            Self::Ints(low, high) => matches!(FieldType::Integer.read(text), Some(FieldValue::Int(value)) if low <= value && value <= high),
+            Self::Doubles(low, high) => {
+                matches!(FieldType::Number.read(text), Some(FieldValue::Double(value)) if low <= value && value <= high)
+            }
+            Self::Any => true,
+        }
+    }
+
+    /// Whether all values are written so.
+    fn is_only(&self, text: &str) -> bool {
+        match *self {
+            Self::Texts(low, high) => low == high && low == text.as_bytes(),
+            Self::Ints(low, high) => low == high && self.may_hold(text),
+            // Zeros of both signs count as one in statistics.
+            Self::Doubles(low, high) => low == high && low != 0.0 && self.may_hold(text),
+            Self::Any => false,
+        }
+    }
+}
+
+/// What is known of a column in a block of rows.
 pub(crate) struct Known<'a> {
     /// None when all are null.
-    pub(crate) range: Option<(&'a [u8], &'a [u8])>,
+    pub(crate) range: Option<Range<'a>>,
     pub(crate) has_nulls: bool,
     /// The bounds are values of the column, not cut short.
     pub(crate) exact: bool,
@@ -28,7 +63,7 @@ pub(crate) fn file_may_match(plan: &Plan, stats: &FileStats) -> bool {
     plan.filters.iter().all(|filter| {
         subject_may_match(filter, &filter.subject, &|name| {
             let bounds = stats.texts.get(name).filter(|bounds| !bounds.unknown)?;
-            let range = bounds.range.as_ref().map(|(low, high)| (low.as_bytes(), high.as_bytes()));
+            let range = bounds.range.as_ref().map(|(low, high)| Range::Texts(low.as_bytes(), high.as_bytes()));
             Some(Known { range, has_nulls: bounds.nulls > 0, exact: true })
         })
     })
@@ -90,26 +125,45 @@ pub(crate) fn leaf(metadata: &RowGroupMetaData, name: &str) -> Option<usize> {
 fn known(stats: &Statistics, rows: i64) -> Option<Known<'_>> {
     let nulls = stats.null_count_opt()?;
     let all_null = i64::try_from(nulls).is_ok_and(|nulls| nulls == rows);
-    let range = stats.min_bytes_opt().zip(stats.max_bytes_opt());
+    let range = match stats {
+        Statistics::ByteArray(_) => stats.min_bytes_opt().zip(stats.max_bytes_opt()).map(|(low, high)| Range::Texts(low, high)),
+        Statistics::Int64(stats) => stats.min_opt().zip(stats.max_opt()).map(|(low, high)| Range::Ints(*low, *high)),
+        Statistics::Double(stats) => stats.min_opt().zip(stats.max_opt()).map(|(low, high)| Range::Doubles(*low, *high)),
+        _ => None,
+    };
     let exact = stats.min_is_exact() && stats.max_is_exact();
     (all_null || range.is_some()).then_some(Known { range: range.filter(|_| !all_null), has_nulls: nulls > 0, exact })
 }
 
 /// Null counts as the empty text, as everywhere in a scan.
 pub(crate) fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
-    let CompiledTest::OneOf(texts) = &filter.test else { return true };
+    let texts = match &filter.test {
+        CompiledTest::OneOf(texts) => texts,
+        CompiledTest::Ints(least, greatest) => {
+            return match known.range {
+                Some(Range::Ints(low, high)) => low <= *greatest && *least <= high,
+                Some(_) => true,
+                None => false,
+            };
+        }
+        CompiledTest::Doubles(least, greatest) => {
+            return match known.range {
+                Some(Range::Doubles(low, high)) => low <= *greatest && *least <= high,
+                Some(_) => true,
+                None => false,
+            };
+        }
+        CompiledTest::Contains(_) | CompiledTest::Matches(_) => return true,
+    };
     match filter.negated {
         false => texts.iter().any(|text| {
-            let within = known.range.is_some_and(|(low, high)| low <= text.as_bytes() && text.as_bytes() <= high);
+            let within = known.range.is_some_and(|range| range.may_hold(text));
             within || (text.is_empty() && (known.has_nulls || known.range.is_none()))
         }),
         // Only a block of one single value can be all refused.
         true => match known.range {
             None => !texts.iter().any(String::is_empty),
-            Some((low, high)) => {
-                let single = known.exact && low == high && !known.has_nulls;
-                !(single && texts.iter().any(|text| text.as_bytes() == low))
-            }
+            Some(range) => !(known.exact && !known.has_nulls && texts.iter().any(|text| range.is_only(text))),
         },
     }
 }

@@ -16,7 +16,7 @@ use super::filter::{CompiledFilter, time_mask};
 use super::merge::Key;
 use super::template::TemplateTest;
 use super::{Plan, prune};
-use crate::lake::columns::file_columns;
+use crate::lake::columns::{file_columns, widened};
 use crate::lake::files::LakeFile;
 use crate::lake::handle::Handle;
 use crate::lake::template::{BODY, TEMPLATE, VARIABLES, letters_of};
@@ -119,8 +119,9 @@ impl Group {
     }
 
     fn refine(&self, chosen: &mut Chosen, columns: &[&str], mask: impl Fn(&RecordBatch) -> Result<BooleanArray>) -> Result<()> {
-        let unpacked = |records: &RecordBatch| mask(&self.file.unpacked(records.clone())?);
-        self.refine_stored(chosen, &self.footer, &file_columns(columns), unpacked)
+        let declared = &self.plan.declared;
+        let unpacked = |records: &RecordBatch| mask(&widened(self.file.unpacked(records.clone())?, columns, declared)?);
+        self.refine_stored(chosen, &self.footer, &file_columns(self.footer.schema(), columns, declared), unpacked)
     }
 
     /// By columns as the file has them.
@@ -175,13 +176,16 @@ impl Group {
             names.extend(plan.hidden.columns());
         }
         let schema = plan.read_schema.clone();
-        let (file, batches) = (self.file.clone(), self.batches(&self.footer, &file_columns(&names), chosen)?);
+        let stored = file_columns(self.footer.schema(), &names, &plan.declared);
+        let (file, batches) = (self.file.clone(), self.batches(&self.footer, &stored, chosen)?);
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
             let mut records = file.unpacked(records?)?;
             if trims {
                 records = plan.hidden.trim(records)?.0;
             }
+            let names: Vec<&str> = plan.read_columns.iter().map(String::as_str).collect();
+            records = widened(records, &names, &plan.declared)?;
             let columns = schema.fields().iter().map(|field| match records.column_by_name(field.name()) {
                 Some(array) => array.clone(),
                 // The file is older than the column, or the row group has nothing in it.
@@ -242,6 +246,9 @@ impl Chosen {
 
 /// The rows of a batch in memory that pass the time range and the filters, with the plan's columns.
 pub(crate) fn filter_batch(plan: &Plan, records: &RecordBatch) -> Result<RecordBatch> {
+    let of_filters = plan.filters.iter().flat_map(CompiledFilter::columns);
+    let names: Vec<&str> = plan.read_columns.iter().map(String::as_str).chain(of_filters).collect();
+    let records = &widened(records.clone(), &names, &plan.declared)?;
     let mut mask = time_mask(plan.table, records, plan.time)?;
     for filter in &plan.filters {
         if mask.true_count() == 0 {

@@ -61,7 +61,7 @@ impl<'a> TemplateTest<'a> {
                 let lists = filter.literals.iter();
                 LookedFor::Literals(lists.map(|list| list.iter().flat_map(forms).map(Looked::of).collect()).collect())
             }
-            CompiledTest::Matches(_) | CompiledTest::OneOf(_) => return None,
+            _ => return None,
         };
         Some(Self { filter, looked_for })
     }
