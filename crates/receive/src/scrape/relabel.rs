@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn names_are_checked_after_they_are_made() {
         let made = Rule { target_label: "${1}".into(), replacement: "v".into(), ..rule(Action::Replace) };
-        check(&[("a", "0x.y")], &[made.clone()], Some(&[("a", "0x.y"), ("0x.y", "v")]));
+        check(&[("a", "0x.y")], std::slice::from_ref(&made), Some(&[("a", "0x.y"), ("0x.y", "v")]));
         check(&[("a", "0x.y")], &[Rule { names: NameScheme::Legacy, ..made }], Some(&[("a", "0x.y")]));
         assert!(NameScheme::Legacy.allows_metric("a:b") && !NameScheme::Legacy.allows_label("a:b"));
     }
