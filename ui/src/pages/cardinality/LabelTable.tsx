@@ -15,7 +15,7 @@ const COLUMNS: { column: Column; title: string }[] = [
   { column: 'values', title: 'Values against what is let in per hour' },
   { column: 'replaced', title: 'Series replaced' },
 ];
-const SHOWN = 25;
+const SHOWN = 12;
 
 const ORDER: Record<Column, (a: LabelCardinality, b: LabelCardinality) => number> = {
   owner: (a, b) => nameOf(b).localeCompare(nameOf(a)),

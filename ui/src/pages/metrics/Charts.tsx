@@ -33,7 +33,8 @@ export const Charts = memo(function Charts({ asked }: { asked: Asked[] }) {
     (withExemplars && exemplars[asked.findIndex((each) => each.letter === letter)]?.data) || [];
   const pictures = picturesOf(parts, metadata);
   const several = asked.length > 1;
-  const refused = exemplars.find((each) => each.error)?.error;
+  // A query that was refused says so itself.
+  const refused = exemplars.find((each, index) => each.error && !answers[index]?.isError)?.error;
   return (
     <div className={classes.answer} ref={ref} data-several={pictures.length > 1}>
       <Busy active={answers.some((each) => each.isFetching)} />
