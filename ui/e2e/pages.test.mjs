@@ -188,6 +188,86 @@ test('metrics draw a query that was chosen from the list', async () => {
   });
 });
 
+const RATE = 'sum by (component) (rate(http_server_request_duration_seconds_count[5m]))';
+
+test('several metric queries are drawn by their units, switched off, explained and removed', async () => {
+  await inPage(browser, async (page) => {
+    await page.goto(`/charts?q=${q(RATE)}`);
+    await page.getByTestId('picture').waitFor();
+    await page.getByRole('button', { name: 'Add query' }).click();
+    await page.keyboard.type('max by (component) (process_memory_usage_bytes)');
+    await page.keyboard.press('Escape');
+    await page.locator('.cm-content').nth(1).click();
+    await page.keyboard.press('Control+Enter');
+    await page.waitForURL((address) => address.searchParams.get('q.b')?.startsWith('max by') ?? false);
+    await page.waitForFunction(() => document.querySelectorAll('[data-testid="picture"]').length === 2);
+    await textThat(page.getByTestId('legend').nth(1), /B · [\s\S]*MiB/, 'memory has axes and a unit of its own');
+    await page.getByTestId('picture').first().getByText('Stacked', { exact: true }).click();
+    await page.waitForURL(/draw=stacked/);
+    await page.getByTestId('picture').nth(1).getByLabel('Log scale').check({ force: true });
+    await page.waitForURL(/scale\.b=log/);
+    await page.getByTestId('picture').nth(1).getByLabel('Unit').selectOption('none');
+    await page.waitForURL(/unit\.b=none/);
+    await noProblem(page);
+    await page.getByText('Explain', { exact: true }).click();
+    await textThat(page.getByTestId('explain'), /Read [\s\S]*Server time[\s\S]*(ms|s)/, 'what the answers cost');
+    await page.getByText('Chart', { exact: true }).click();
+    await page.getByRole('button', { name: 'Switch A off' }).click();
+    await page.waitForURL(/off=a/);
+    await page.waitForFunction(() => document.querySelectorAll('[data-testid="picture"]').length === 1);
+    await page.getByRole('button', { name: 'Duplicate B' }).click();
+    await page.waitForURL((address) => address.searchParams.get('q.c')?.startsWith('max by') ?? false);
+    await page.getByRole('button', { name: 'Remove A' }).click();
+    await page.waitForURL((address) => !address.searchParams.has('q') && !address.searchParams.has('off'));
+    await noProblem(page);
+  });
+});
+
+test('a histogram is a heat map whose exemplars open their traces', async () => {
+  await inPage(browser, async (page) => {
+    await page.goto(`/charts?q=${q('rate(playback_startup_duration_seconds[5m])')}`);
+    await page.getByTestId('heat-legend').waitFor();
+    await page.waitForTimeout(300);
+    assert.ok((await coloursOf(page, '[data-heat] canvas')) >= 8, 'cells of many shades are drawn');
+    const exemplar = page.getByTestId('exemplars').locator('a:not([hidden])').first();
+    await exemplar.waitFor();
+    await picture(page, 'heatmap');
+    await exemplar.dispatchEvent('click', { button: 0 });
+    await page.waitForURL(/\/trace\/[0-9a-f]{32}/);
+    await page.goto(`/charts?q=${q('sum by (le) (rate(http_server_request_duration_seconds_bucket[5m]))')}`);
+    await page.getByTestId('heat-legend').waitFor();
+    await page.getByText('Lines', { exact: true }).click();
+    await textThat(page.getByTestId('legend'), /\+Inf/, 'buckets as lines');
+  });
+});
+
+test('the editor completes what is there, in the context of its selector', async () => {
+  await inPage(browser, async (page) => {
+    await page.goto('/charts');
+    await page.locator('.cm-content').first().click();
+    await page.keyboard.type('process_mem');
+    await textThat(page.locator('.cm-tooltip-autocomplete'), /process_memory_usage_bytes/, 'names of metrics');
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('{component="');
+    await textThat(page.locator('.cm-tooltip-autocomplete'), /\w/, 'values of the label');
+  });
+});
+
+test('cardinality tells who brings how many values, and leads to the metrics', async () => {
+  await inPage(browser, async (page) => {
+    await page.goto('/cardinality');
+    await textThat(page.getByTestId('verdict'), /label/, 'the sentence on top');
+    await page.getByTestId('label-row').first().waitFor();
+    const metric = page.getByTestId('ranking').first().getByRole('link').first();
+    const name = (await metric.innerText()).trim();
+    await noProblem(page);
+    await picture(page, 'cardinality');
+    await metric.click();
+    await page.waitForURL((address) => address.searchParams.get('q') === name);
+    await page.getByTestId('picture').waitFor();
+  });
+});
+
 test('traces are found and shown as a waterfall', async () => {
   const now = Math.floor(Date.now() / 1000);
   const found = await (await fetch(`${BASE}/tempo/api/search?limit=100&start=${now - 3600}&end=${now + 5}`)).json();
@@ -317,7 +397,7 @@ for (const [width, height] of [
     await inPage(
       browser,
       async (page) => {
-        for (const path of ['/', '/logs', '/charts', '/traces', '/sql']) {
+        for (const path of ['/', '/logs', '/charts', '/cardinality', '/traces', '/sql']) {
           await page.goto(path);
           await page.waitForTimeout(400);
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

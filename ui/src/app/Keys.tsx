@@ -9,6 +9,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
       [['g', 'h'], 'Home'],
       [['g', 'l'], 'Logs'],
       [['g', 'm'], 'Metrics'],
+      [['g', 'c'], 'Cardinality'],
       [['g', 't'], 'Traces'],
       [['g', 's'], 'SQL'],
       [['r'], 'Refresh now'],
@@ -21,6 +22,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
     keys: [
       [['/'], 'Go to the query'],
       [['Enter'], 'Run (SQL: Ctrl Enter)'],
+      [['Ctrl', 'Enter'], 'Run, also while completing'],
       [['Shift', 'Enter'], 'New line'],
       [['Ctrl', 'Space'], 'Complete'],
     ],

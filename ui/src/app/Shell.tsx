@@ -43,10 +43,11 @@ function Frame() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const here =
     PAGES.find(({ to }) => (to === '/' ? path === '/' : path.startsWith(to))) ??
-    (path.startsWith('/trace/') ? PAGES[3] : undefined);
+    (path.startsWith('/trace/') ? PAGES[3] : path === '/cardinality' ? PAGES[2] : undefined);
+  const title = path === '/cardinality' ? 'Cardinality' : here?.label;
   useEffect(() => {
-    document.title = here ? `${here.label} · Tyto` : 'Tyto';
-  }, [here]);
+    document.title = title ? `${title} · Tyto` : 'Tyto';
+  }, [title]);
   const [address] = useAddress();
   return (
     <div className={classes.frame}>

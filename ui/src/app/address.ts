@@ -12,9 +12,18 @@ export interface Address {
   /** Logs: poll for new rows; break long lines. */
   live?: string;
   wrap?: string;
-  /** Metrics: `chart` or `table`; the business service whose metrics the list shows. */
+  /** Metrics: `chart`, `table` or `explain`; the business service whose metrics the list shows. */
   view?: string;
   business_service?: string;
+  /** Metrics: letters of queries that are switched off; `off` when no exemplars are wanted. */
+  off?: string;
+  exemplars?: string;
+  /** Metrics: how the first query is drawn. */
+  unit?: string;
+  draw?: string;
+  scale?: string;
+  /** Metrics: the queries after the first, by letter: `q.b`, `unit.b`. See `pages/metrics/queries.ts`. */
+  [word: `${'q' | 'unit' | 'draw' | 'scale'}.${string}`]: string | undefined;
   /** Traces: search fields; trace page: the selected span. */
   service?: string;
   tags?: string;

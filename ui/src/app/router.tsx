@@ -32,6 +32,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/cardinality',
+    component: lazyRouteComponent(() => import('../pages/cardinality/Cardinality')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/traces',
     component: lazyRouteComponent(() => import('../pages/traces/Traces')),
   }),

@@ -3,7 +3,7 @@ import { useEffect, useEffectEvent, useRef } from 'react';
 import { useTime } from '../time/useTime';
 import { timeWords, useAddress } from './address';
 
-const PAGES = { h: '/', l: '/logs', m: '/charts', t: '/traces', s: '/sql' } as const;
+const PAGES = { h: '/', l: '/logs', m: '/charts', c: '/cardinality', t: '/traces', s: '/sql' } as const;
 const SEQUENCE_MS = 1200;
 
 function typing(target: EventTarget | null): boolean {

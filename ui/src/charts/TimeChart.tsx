@@ -6,6 +6,7 @@ import type { Range } from '../time/range';
 import { stack } from './align';
 import { timeAxis, valueAxis } from './axes';
 import classes from './charts.module.css';
+import { exemplarMarks, type Marks } from './exemplarMarks';
 import { tooltip } from './tooltip';
 
 export interface Line {
@@ -19,30 +20,44 @@ interface Props {
   /** Unix seconds, ascending, one for each value of each line. */
   times: number[];
   lines: Line[];
-  kind: 'line' | 'bars';
+  /** Bars are stacked too. */
+  kind: 'line' | 'stacked' | 'bars';
+  /** A logarithmic scale; what is not above zero has no place on it. Lines only. */
+  log?: boolean;
   range: Range;
   height: number;
   format: (value: number) => string;
   onZoom: (range: Range) => void;
   /** What a screen reader says of the picture. */
   label: string;
+  marks?: Marks;
+  /** Charts with the same key show their cursors together. */
+  syncKey?: string;
 }
 
-/** Lines or stacked bars over time on a canvas; dragging over it zooms. */
-export function TimeChart({ times, lines, kind, range, height, format, onZoom, label }: Props) {
+/** Lines, stacked areas or stacked bars over time on a canvas; dragging over it zooms. */
+export function TimeChart({ times, lines, kind, log, range, height, format, onZoom, label, marks, syncKey }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef({ lines, times });
   const dark = useComputedColorScheme('light') === 'dark';
 
   const data = useMemo<uPlot.AlignedData>(() => {
-    const values = lines.map((line) => line.values);
-    return [times, ...(kind === 'bars' ? stack(values).reverse() : values)];
-  }, [times, lines, kind]);
-  const shape = JSON.stringify([kind, dark, height, lines.map((line) => [line.label, line.color, line.hidden])]);
+    if (kind === 'line') return [times, ...lines.map((line) => (log ? line.values.map(positive) : line.values))];
+    return [times, ...stack(shownOf(lines).map((line) => line.values)).reverse()];
+  }, [times, lines, kind, log]);
+  const shape = JSON.stringify([
+    kind,
+    log,
+    syncKey,
+    dark,
+    height,
+    lines.map((line) => [line.label, line.color, line.hidden]),
+  ]);
 
   const zoom = useEffectEvent(onZoom);
   const text = useEffectEvent(format);
+  const marked = useEffectEvent(() => marks);
   const bounds = useRef(range);
 
   useEffect(() => {
@@ -53,7 +68,8 @@ export function TimeChart({ times, lines, kind, range, height, format, onZoom, l
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const drawn = kind === 'bars' ? [...latest.current.lines].reverse() : latest.current.lines;
+    const stacked = kind !== 'line';
+    const drawn = stacked ? shownOf(latest.current.lines).reverse() : latest.current.lines;
     const options: uPlot.Options = {
       width: element.clientWidth,
       height,
@@ -64,14 +80,19 @@ export function TimeChart({ times, lines, kind, range, height, format, onZoom, l
         points: { size: 7 },
         focus: { prox: 24 },
         y: false,
+        ...(syncKey ? { sync: { key: syncKey, setSeries: false } } : {}),
       },
       focus: { alpha: kind === 'line' ? 0.35 : 1 },
       scales: {
         x: { time: true, range: () => [bounds.current.startMs / 1000, bounds.current.endMs / 1000] },
-        y: { range: (_, low, high) => padded(low, high) },
+        y: log
+          ? { distr: 3, range: (_, low, high) => decades(low, high) }
+          : { range: (_, low, high) => padded(low, high) },
       },
       axes: [timeAxis(), valueAxis((value) => text(value))],
-      series: [{}, ...drawn.map((line) => (kind === 'bars' ? bar(line) : stroke(line)))],
+      series: [{}, ...drawn.map((line) => (kind === 'bars' ? bar(line) : stroke(line, kind === 'stacked')))],
+      // Each area ends where the one below it begins, so that colours do not mix.
+      bands: kind === 'stacked' ? areas(drawn) : [],
       hooks: {
         setSelect: [
           (self) => {
@@ -88,6 +109,7 @@ export function TimeChart({ times, lines, kind, range, height, format, onZoom, l
           () => latest.current,
           (value) => text(value),
         ),
+        exemplarMarks(() => marked()),
       ],
     };
     const made = new uPlot(options, [[], ...drawn.map(() => [])], element);
@@ -102,20 +124,40 @@ export function TimeChart({ times, lines, kind, range, height, format, onZoom, l
       plot.current = null;
     };
     // `shape` stands for the lines' looks: new numbers alone must not rebuild the chart under the pointer.
-  }, [shape, kind, height]);
+  }, [shape, kind, height, log, syncKey]);
 
+  const exemplars = marks?.exemplars;
   useEffect(() => {
     plot.current?.setData(data, true);
-  }, [data, shape, range.startMs, range.endMs]);
+  }, [data, shape, exemplars, range.startMs, range.endMs]);
 
   return <div ref={box} className={classes.chart} style={{ height }} role="img" aria-label={label} />;
 }
 
-function stroke(line: Line): uPlot.Series {
+function positive(value: number | null): number | null {
+  return value !== null && value > 0 ? value : null;
+}
+
+function shownOf(lines: Line[]): Line[] {
+  return lines.filter((line) => !line.hidden);
+}
+
+/** From above to below, as they are drawn; the lowest fills itself down to zero. */
+function areas(drawn: Line[]): uPlot.Band[] {
+  return drawn.slice(0, -1).map((line, index) => ({ series: [index + 1, index + 2], fill: `${line.color}66` }));
+}
+
+function decades(low: number | null, high: number | null): uPlot.Range.MinMax {
+  if (low === null || high === null || !(low > 0) || !(high > 0)) return [0.1, 10];
+  return low === high ? [low / 10, high * 10] : [low * 0.8, high * 1.25];
+}
+
+function stroke(line: Line, filled: boolean): uPlot.Series {
   return {
     label: line.label,
     stroke: line.color,
     width: 1.5,
+    fill: filled ? `${line.color}66` : undefined,
     show: !line.hidden,
     points: { show: lonely, size: 4, fill: line.color },
   };

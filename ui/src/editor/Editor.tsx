@@ -25,14 +25,17 @@ interface Props {
   placeholder: string;
   /** True: Enter breaks the line and Ctrl Enter runs. False: Enter runs and Shift Enter breaks the line. */
   lines?: boolean;
+  /** True: the editor takes the focus when it appears. */
+  focus?: boolean;
 }
 
-export function Editor({ value, onChange, onRun, language, label, placeholder, lines = false }: Props) {
+export function Editor({ value, onChange, onRun, language, label, placeholder, lines = false, focus = false }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const change = useEffectEvent(onChange);
   const run = useEffectEvent(onRun);
   const first = useRef(value);
+  const wantsFocus = useRef(focus);
 
   useEffect(() => {
     if (!box.current) return;
@@ -80,6 +83,8 @@ export function Editor({ value, onChange, onRun, language, label, placeholder, l
       }),
     });
     view.current = made;
+    if (wantsFocus.current) made.focus();
+    wantsFocus.current = false;
     return () => {
       first.current = made.state.doc.toString();
       made.destroy();

@@ -1,4 +1,32 @@
-export type Unit = 'none' | 'seconds' | 'milliseconds' | 'bytes' | 'ratio' | 'per_second' | 'bytes_per_second';
+export const UNITS = [
+  'none',
+  'seconds',
+  'milliseconds',
+  'bytes',
+  'bits',
+  'ratio',
+  'percent',
+  'per_second',
+  'bytes_per_second',
+  'bits_per_second',
+  'date',
+] as const;
+export type Unit = (typeof UNITS)[number];
+
+/** How a person calls the unit. */
+export const UNIT_NAMES: Record<Unit, string> = {
+  none: 'Plain number',
+  seconds: 'Seconds',
+  milliseconds: 'Milliseconds',
+  bytes: 'Bytes',
+  bits: 'Bits',
+  ratio: 'Share (0 to 1)',
+  percent: 'Percent (0 to 100)',
+  per_second: 'Per second',
+  bytes_per_second: 'Bytes per second',
+  bits_per_second: 'Bits per second',
+  date: 'Date (Unix seconds)',
+};
 
 /** Guesses what a query's numbers are from the metric's name suffix and the function that wraps it. */
 export function guessUnit(query: string): Unit {
@@ -30,13 +58,26 @@ export function formatUnit(value: number, unit: Unit): string {
       return formatBytes(value);
     case 'bytes_per_second':
       return `${formatBytes(value)}/s`;
+    case 'bits':
+      return `${formatNumber(value)} bit`;
+    case 'bits_per_second':
+      return `${formatNumber(value)} bit/s`;
     case 'ratio':
       return formatPercent(value);
+    case 'percent':
+      return formatPercent(value / 100);
+    case 'date':
+      return formatDate(value);
     case 'per_second':
       return `${formatNumber(value)}/s`;
     case 'none':
       return formatNumber(value);
   }
+}
+
+function formatDate(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? NONE : `${date.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
 /** Three significant digits with an SI letter: 12.3k, 4.56M. */

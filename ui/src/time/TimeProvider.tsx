@@ -37,7 +37,7 @@ export function TimeProvider({ children }: { children: ReactNode }) {
   const setRange = useCallback(
     (next: RangeText) => {
       setEarlier((old) => [...old.slice(-BACK_MAX), { from, to }]);
-      setAddress(next);
+      setAddress({ ...next });
     },
     [from, to, setAddress],
   );
@@ -46,7 +46,7 @@ export function TimeProvider({ children }: { children: ReactNode }) {
     const last = earlier.at(-1);
     if (!last) return;
     setEarlier(earlier.slice(0, -1));
-    setAddress(last);
+    setAddress({ ...last });
   }, [earlier, setAddress]);
 
   const setEvery = useCallback(

@@ -3,19 +3,18 @@ import { IconSearch } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useMemo, useRef, useState } from 'react';
-import { metadata, metricNames, type Metric } from '../../api/prometheus';
+import { metricNames } from '../../api/prometheus';
 import { useAddress } from '../../app/address';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
+import { useMetadata } from './useMetadata';
 import { firstQuery, listMetrics, type Listed } from './names';
 import classes from './Metrics.module.css';
 
-const NOTHING_KNOWN = new Map<string, Metric>();
-
-/** What there is to ask for, while the query is still empty. */
-export function MetricList() {
+/** What there is to ask for; `onPick` gets a first query that suits the chosen metric. */
+export function MetricList({ onPick }: { onPick: (query: string) => void }) {
   const [address, setAddress] = useAddress();
   const time = useTime();
   const [search, setSearch] = useState('');
@@ -28,9 +27,8 @@ export function MetricList() {
     queryFn: ({ signal }) => metricNames(match, start, end, signal),
     placeholderData: keepPreviousData,
   });
-  // Types and help texts only decorate the list, so their absence must not hide it.
-  const about = useQuery({ queryKey: ['metric-metadata'], queryFn: ({ signal }) => metadata(signal) });
-  const listed = useMemo(() => listMetrics(names.data ?? [], about.data ?? NOTHING_KNOWN), [names.data, about.data]);
+  const about = useMetadata();
+  const listed = useMemo(() => listMetrics(names.data ?? [], about), [names.data, about]);
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = listed.filter((metric) =>
     words.every((word) => `${metric.name} ${metric.help}`.toLowerCase().includes(word)),
@@ -78,7 +76,7 @@ export function MetricList() {
             )
           }
         >
-          {() => <Rows metrics={shown} onPick={(metric) => setAddress({ q: firstQuery(metric, business) })} />}
+          {() => <Rows metrics={shown} onPick={(metric) => onPick(firstQuery(metric, business))} />}
         </Answer>
       </div>
     </div>

@@ -1,49 +1,64 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { queryInstant, type Answer as Numbers } from '../../api/prometheus';
-import { formatUnit, guessUnit } from '../../format/units';
+import { memo } from 'react';
 import { inputText } from '../../time/range';
-import { Answer } from '../../status/Answer';
+import { Busy, Loading } from '../../status/Loading';
+import { Problem } from '../../status/Problem';
 import { useTime } from '../../time/useTime';
 import { Grid } from '../sql/Grid';
-import { NoSeries } from './MetricChart';
 import classes from './Metrics.module.css';
+import { NoSeries } from './NoSeries';
+import { Notes } from './Notes';
+import type { Asked } from './queries';
+import { joined } from './table';
+import { useInstantAnswers } from './useAnswers';
+import { useMetadata } from './useMetadata';
+import { unitOf } from './unit';
 
-/** The values at the end of the range, with every label in a column of its own. */
-export function MetricTable({ query }: { query: string }) {
+/** The values at the end of the range, with every label in a column of its own; several queries stand beside each other. */
+export const MetricTable = memo(function MetricTable({ asked }: { asked: Asked[] }) {
   const time = useTime();
-  const at = Math.floor(time.range.endMs / 1000);
-  const answer = useQuery({
-    queryKey: ['metrics', query, 'instant', at, time.manual],
-    queryFn: ({ signal }) => queryInstant(query, at, signal),
-    placeholderData: keepPreviousData,
+  const metadata = useMetadata();
+  const answers = useInstantAnswers(asked);
+  const parts = asked.flatMap((each, index) => {
+    const answer = answers[index];
+    if (!answer?.data || answer.isError) return [];
+    const unit = each.unit ?? unitOf(each.text, metadata);
+    return [{ letter: each.letter, unit, answer: answer.data }];
   });
+  const table = joined(parts);
+  const awaited = answers.some((each) => each.data === undefined && !each.isError);
   return (
     <div className={classes.answer}>
-      <Answer query={answer} empty={(numbers) => (numbers.series.length ? null : <NoSeries query={query} />)}>
-        {(numbers) => (
-          <>
-            <Grid {...tableOf(numbers, query)} />
-            <p className={classes.foot}>
-              {numbers.series.length} series at {inputText(at * 1000)}.
-            </p>
-          </>
-        )}
-      </Answer>
+      <Busy active={answers.some((each) => each.isFetching)} />
+      {answers.map(
+        (each, index) =>
+          each.isError && (
+            <Problem
+              key={asked[index]?.letter}
+              error={each.error}
+              onRetry={() => void each.refetch()}
+              compact={asked.length > 1}
+            />
+          ),
+      )}
+      {parts.map(({ letter, answer }) => (
+        <Notes
+          key={letter}
+          letter={asked.length > 1 ? letter : undefined}
+          warnings={answer.warnings}
+          infos={answer.infos}
+        />
+      ))}
+      {awaited && <Loading lines={10} height={22} />}
+      {table.rows.length > 0 && <Grid {...table} />}
+      {!awaited && parts.length > 0 && table.rows.length === 0 && (
+        <NoSeries query={asked.map(({ text }) => text).join(', ')} />
+      )}
+      {table.rows.length > 0 && (
+        <p className={classes.foot}>
+          {table.rows.length} rows at {inputText(Math.floor(time.range.endMs / 1000) * 1000)}.
+          {parts.length > 1 && ' Series with the same labels share a row.'}
+        </p>
+      )}
     </div>
   );
-}
-
-function tableOf({ series }: Numbers, query: string) {
-  const names = [...new Set(series.flatMap((each) => Object.keys(each.labels)))].sort();
-  const unit = guessUnit(query);
-  const columns = [
-    ...names.map((name) => ({ name, type: 'label' })),
-    { name: 'value', type: 'float64' },
-    ...(unit === 'none' ? [] : [{ name: 'reads as', type: 'text' }]),
-  ];
-  const rows = series.map(({ labels, values }) => {
-    const value = values.at(-1) ?? NaN;
-    return [...names.map((name) => labels[name] ?? ''), value, ...(unit === 'none' ? [] : [formatUnit(value, unit)])];
-  });
-  return { columns, rows };
-}
+});

@@ -1,56 +1,80 @@
-import { SegmentedControl } from '@mantine/core';
+import { Modal } from '@mantine/core';
 import { useIsFetching } from '@tanstack/react-query';
-import { useMemo } from 'react';
-import { queryRange } from '../../api/prometheus';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { useAddress } from '../../app/address';
 import { promql } from '../../editor/promql';
-import { QueryBar } from '../../editor/QueryBar';
-import { useQueryText } from '../../editor/useQueryText';
-import { MetricChart } from './MetricChart';
+import { Empty } from '../../status/Empty';
+import { useTime } from '../../time/useTime';
+import { Charts } from './Charts';
+import { Explain } from './Explain';
 import { MetricList } from './MetricList';
 import classes from './Metrics.module.css';
 import { MetricTable } from './MetricTable';
+import { freeLetter } from './queries';
+import { QueryRows } from './QueryRows';
+import { useRows, type Rows } from './useRows';
 
 export default function Metrics() {
-  const [address, setAddress] = useAddress();
-  const { query, draft, setDraft, run } = useQueryText();
-  const language = useMemo(() => promql(), []);
-  const running = useIsFetching({ queryKey: ['metrics', query] }) > 0;
-  const table = address.view === 'table';
+  const [address] = useAddress();
+  const rows = useRows();
+  const language = useLanguage();
+  const [browsing, setBrowsing] = useState(false);
+  const running = useIsFetching({ queryKey: ['metrics'] }) > 0;
+  const { asked } = rows;
+  const on = useMemo(() => asked.filter(({ off }) => !off), [asked]);
   return (
     <div className={classes.page}>
-      <QueryBar
-        draft={draft}
-        onDraft={setDraft}
-        onRun={() => run()}
-        language={language}
-        label="PromQL"
-        placeholder="sum by (component) (rate(http_server_request_duration_seconds_count[5m]))"
-        running={running}
-      >
-        <SegmentedControl
-          size="sm"
-          h={33}
-          value={table ? 'table' : 'chart'}
-          onChange={(view) => setAddress({ view: view === 'table' ? 'table' : undefined }, { replace: true })}
-          data={[
-            { value: 'chart', label: 'Chart' },
-            { value: 'table', label: 'Table' },
-          ]}
-          aria-label="How to show the answer"
-        />
-      </QueryBar>
-      {query === '' ? (
-        <MetricList />
-      ) : table ? (
-        <MetricTable query={query} />
+      <QueryRows rows={rows} language={language} running={running} onBrowse={() => setBrowsing(true)} />
+      {asked.length === 0 ? (
+        <MetricList onPick={(query) => rows.run({ [rows.rows[0]?.letter ?? 'A']: query })} />
+      ) : on.length === 0 ? (
+        <Empty title="All queries are switched off" hint="The eye beside a query switches it on again." />
+      ) : address.view === 'table' ? (
+        <MetricTable asked={on} />
+      ) : address.view === 'explain' ? (
+        <Explain asked={on} />
       ) : (
-        <MetricChart
-          query={query}
-          source="metrics"
-          ask={(start, end, step, signal) => queryRange(query, start, end, step, signal)}
-        />
+        <Charts asked={on} />
       )}
+      <Modal
+        opened={browsing}
+        onClose={() => setBrowsing(false)}
+        size="min(1100px, 94vw)"
+        withCloseButton={false}
+        padding={0}
+      >
+        <div className={classes.browser}>
+          <MetricList
+            onPick={(query) => {
+              setBrowsing(false);
+              rows.run({ [letterFor(rows)]: query });
+            }}
+          />
+        </div>
+      </Modal>
     </div>
+  );
+}
+
+/** A chosen metric goes into the first empty editor, else into a new one, else into the last. */
+function letterFor({ rows }: Rows) {
+  const taken = rows.map(({ letter }) => letter);
+  return rows.find(({ draft }) => !draft.trim())?.letter ?? freeLetter(taken) ?? taken.at(-1) ?? 'A';
+}
+
+/** One language for all editors, which would lose their history with another; it reads the range when it completes. */
+function useLanguage() {
+  const { range } = useTime();
+  const latest = useRef(range);
+  useEffect(() => {
+    latest.current = range;
+  });
+  return useMemo(
+    () =>
+      promql(() => ({
+        start: Math.floor(latest.current.startMs / 1000),
+        end: Math.ceil(latest.current.endMs / 1000),
+      })),
+    [],
   );
 }

@@ -39,7 +39,7 @@ export interface Listed extends Metric {
 }
 
 /** The metrics as people know them: `_bucket`, `_count` and `_sum` of a histogram are one entry. */
-export function listMetrics(names: string[], metadata: Map<string, Metric>): Listed[] {
+export function listMetrics(names: string[], metadata: ReadonlyMap<string, Metric>): Listed[] {
   const all = new Set(names);
   const listed = new Map<string, Listed>();
   for (const name of names) {
