@@ -83,6 +83,8 @@ pub(super) struct Read {
     decoders: Vec<(Vec<Matcher>, Decoder)>,
     /// Of whose histograms nobody looks at the buckets.
     counted: HashSet<Vec<Matcher>>,
+    /// The order of the labels decides who is picked among equals.
+    picks: bool,
 }
 
 impl Read {
@@ -92,6 +94,9 @@ impl Read {
             let (mut points, charge) = decoder.finish();
             if self.counted.contains(&matchers) {
                 points.iter_mut().for_each(resets::hint);
+            }
+            if self.picks {
+                points.sort_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
             }
             series.insert(matchers, Arc::new(points));
             charges.push(charge);
@@ -161,7 +166,11 @@ pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard
         Ok::<_, Error>((matchers, decoder))
     });
     let decoders = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
-    Ok(Read { decoders, counted: resets::counted_only(expr) })
+    Ok(Read { decoders, counted: resets::counted_only(expr), picks: picks(expr) })
+}
+
+fn picks(expr: &Expr) -> bool {
+    matches!(&expr.node, Node::Aggregate(aggregate) if aggregate.op.selects()) || expr.children().into_iter().any(picks)
 }
 
 fn asks_for_starts(expr: &Expr) -> bool {
@@ -284,8 +293,8 @@ impl Decoder {
         place
     }
 
-    /// In an order that does not change from one reading to the next, so that sums of floats do not.
-    /// The series in no order, and what they take.
+    /// The series in an order that does not change from one reading to the next, so that sums of floats do not; and what they
+    /// take.
     pub(super) fn finish(self) -> (Vec<Points>, Charge) {
         let mut series = self.series;
         series.sort_by(|a, b| a.id.cmp(&b.id).then_with(|| a.labels.cmp(&b.labels)));

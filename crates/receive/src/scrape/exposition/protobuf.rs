@@ -418,3 +418,123 @@ impl<S: Sink> Teller<'_, '_, S> {
         self.with_series("", None, |sink, series| sink.histogram(series, time_ms, read, &exemplars))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::ReceiveLimits;
+    use model::samples::SamplesView;
+
+    use super::*;
+    use crate::outcome::Rules;
+    use crate::protobuf::Writer;
+    use crate::scrape::{Format, decode_exposition};
+
+    fn nested(out: &mut Writer, number: u32, write: impl FnOnce(&mut Writer)) {
+        let start = out.open(number);
+        write(out);
+        out.close(start);
+    }
+
+    fn family(name: &str, kind: u64, metric: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.bytes(1, name.as_bytes());
+        out.bytes(2, b"Help.");
+        out.varint(3, kind);
+        nested(&mut out, 4, |out| {
+            nested(out, 1, |out| {
+                out.bytes(1, b"code");
+                out.bytes(2, b"200");
+            });
+            metric(out);
+        });
+        let mut framed = Writer::default();
+        framed.raw_varint(out.bytes.len() as u64);
+        [framed.bytes, out.bytes].concat()
+    }
+
+    fn body() -> Vec<u8> {
+        let counter = family("a_total", COUNTER, |out| {
+            nested(out, 3, |out| {
+                out.fixed64(1, 5.5_f64.to_bits());
+                nested(out, 2, |out| {
+                    nested(out, 1, |out| {
+                        out.bytes(1, b"trace_id");
+                        out.bytes(2, b"ab");
+                    });
+                    out.fixed64(2, 1.0_f64.to_bits());
+                });
+            });
+        });
+        let summary = family("s", SUMMARY, |out| {
+            nested(out, 4, |out| {
+                out.varint(1, 2);
+                nested(out, 3, |out| {
+                    out.fixed64(1, 1.0_f64.to_bits());
+                    out.fixed64(2, 9.0_f64.to_bits());
+                });
+            });
+        });
+        let histogram = family("h", HISTOGRAM, |out| {
+            out.varint(6, 1_600_000_000_000);
+            nested(out, 7, |out| {
+                out.varint(1, 6);
+                out.fixed64(2, 7.5_f64.to_bits());
+                nested(out, 3, |out| {
+                    out.varint(1, 4);
+                    out.fixed64(2, 0.5_f64.to_bits());
+                });
+                out.zigzag(5, 3);
+                out.fixed64(6, 0.001_f64.to_bits());
+                out.varint(7, 1);
+                nested(out, 12, |out| {
+                    out.zigzag(1, -2);
+                    out.varint(2, 2);
+                });
+                out.zigzag(13, 2);
+                out.zigzag(13, 1);
+            });
+        });
+        [counter, summary, histogram].concat()
+    }
+
+    fn shown(body: &[u8]) -> Result<Vec<String>> {
+        let limits = ReceiveLimits::default();
+        let rules = Rules { limits: &limits, now_unix_nano: 1_700_000_000_000_000_000, protocol: "test" };
+        let records = decode_exposition(body, Format::PrometheusProto, &rules)?.records;
+        let view = SamplesView::of(&records)?;
+        (0..records.num_rows())
+            .map(|row| {
+                let (times, floats, histograms) = (view.timestamps(row)?, view.floats(row)?, view.histograms(row)?);
+                let histograms: Vec<_> = histograms.iter().map(|h| (h.schema, h.count, h.sum, h.zero_count, h.positive.clone())).collect();
+                Ok(format!("{} {times:?} {floats:?} {histograms:?}", view.label_set(row)))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_part_of_a_family_is_a_series() {
+        let now = 1_700_000_000_000_i64;
+        let then = 1_600_000_000_000_i64;
+        let expected = [
+            format!("{{__name__=\"a_total\", code=\"200\"}} [{now}] [5.5] []"),
+            format!("{{__name__=\"s_count\", code=\"200\"}} [{now}] [2.0] []"),
+            format!("{{__name__=\"s_sum\", code=\"200\"}} [{now}] [0.0] []"),
+            format!("{{__name__=\"s\", code=\"200\", quantile=\"1.0\"}} [{now}] [9.0] []"),
+            format!("{{__name__=\"h_count\", code=\"200\"}} [{then}] [6.0] []"),
+            format!("{{__name__=\"h_sum\", code=\"200\"}} [{then}] [7.5] []"),
+            format!("{{__name__=\"h_bucket\", code=\"200\", le=\"0.5\"}} [{then}] [4.0] []"),
+            format!("{{__name__=\"h_bucket\", code=\"200\", le=\"+Inf\"}} [{then}] [6.0] []"),
+            format!("{{__name__=\"h\", code=\"200\"}} [{then}] [] [(3, 6.0, 7.5, 1.0, [(-2, 2.0), (-1, 3.0)])]"),
+        ];
+        // Behind them stand the families' rows, which have no points.
+        assert_eq!(shown(&body()).expect("read")[..expected.len()], expected);
+    }
+
+    #[test]
+    fn a_body_that_is_cut_off_is_refused_whole() {
+        let body = body();
+        let whole: Vec<usize> = (0..body.len()).filter(|len| shown(&body[..*len]).is_ok()).collect();
+        // Between two families nothing tells that one is missing.
+        assert_eq!(whole.len(), 3, "{whole:?}");
+    }
+}
