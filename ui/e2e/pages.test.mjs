@@ -249,6 +249,7 @@ test('the editor completes what is there, in the context of its selector', async
     await textThat(page.locator('.cm-tooltip-autocomplete'), /process_memory_usage_bytes/, 'names of metrics');
     await page.keyboard.press('Enter');
     await page.keyboard.type('{component="');
+    await page.keyboard.press('Control+Space');
     await textThat(page.locator('.cm-tooltip-autocomplete'), /\w/, 'values of the label');
   });
 });
