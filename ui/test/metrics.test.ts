@@ -124,7 +124,7 @@ it('reads native histograms, notes and costs of an answer', () => {
   expect(answer).toMatchObject({ warnings: ['w'], infos: ['i'] });
   expect(answer.series[0]).toMatchObject({ times: [1, 5], values: [2, 3], histograms: [{ buckets: [[0.5, 1, 3]] }] });
   expect(costSentence(answer.stats)).toMatch(
-    /3 rows from memory and 7 rows \(2 KiB\) from files\..*10 files 2 had to be opened; 8 were skipped.*250 ms/,
+    /3 rows from memory and 7 rows \(2 KiB\) from files\..*10 files 2 had to be opened; the rest was skipped.*250 ms/,
   );
   expect(figuresOf(answer.stats, 300, 1, 2).find(({ name }) => name === 'Samples')?.value).toBe('1 200');
   expect(costSentence(undefined)).toMatch(/did not say/);

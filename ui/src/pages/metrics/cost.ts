@@ -27,12 +27,14 @@ function rows(count: number): string {
 
 function skippedWords({ files, rowGroups }: Scan): string {
   if (files.total === 0) return '';
-  const looked = files.total - files.skipped;
+  const opened = ` Of ${formatCount(files.total)} files ${formatCount(files.total - files.skipped)} had to be opened`;
+  const because = 'skipped, because it holds nothing of this time or these labels';
+  const rest = files.skipped > 0 ? `; the rest was ${because}` : '';
   const groups =
-    rowGroups.total > 0
-      ? `, and ${formatCount(rowGroups.skipped)} of ${formatCount(rowGroups.total)} parts of the others`
+    rowGroups.skipped > 0
+      ? ` Inside them ${formatCount(rowGroups.skipped)} of ${formatCount(rowGroups.total)} parts were skipped too.`
       : '';
-  return ` Of ${formatCount(files.total)} files ${formatCount(looked)} had to be opened; ${formatCount(files.skipped)} were skipped because they hold nothing of this time or these labels${groups}.`;
+  return `${opened}${rest}.${groups}`;
 }
 
 /** Every figure that the answer brought; what the server did not say is left out. */
