@@ -4,7 +4,7 @@
 use model::samples::{NO_START, SamplesBuilder, SeriesRow};
 use model::{Decoded, KnownPoints, KnownSeries, Naming, Result, Table};
 
-use super::{native, simple, version2};
+use super::{native, simple, symbols};
 use crate::memo::{Fingerprint, Known, SeriesMemo};
 use crate::outcome::{Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Read, Reader, Value};
@@ -361,13 +361,13 @@ fn read_exemplar(bytes: &[u8], symbols: &[Option<&str>], rules: &Rules<'_>, outc
                 }
                 Err(fault) => return Ok(Err(fault)),
             },
-            1 => version2::read_refs(value, &mut refs, outcome)?,
+            1 => symbols::read_refs(value, &mut refs, outcome)?,
             2 => value_of = value.double()?,
             3 => time = value.varint()?.cast_signed(),
             _ => {}
         }
     }
-    if let Err(fault) = version2::resolve(&refs, symbols, &mut labels) {
+    if let Err(fault) = symbols::resolve(&refs, symbols, &mut labels) {
         return Ok(Err(fault));
     }
     labels.sort_by_key(|(name, _)| *name);

@@ -4,9 +4,10 @@
 use model::KnownSeries;
 
 use super::decode::{Decoder, KINDS, Series};
+use super::symbols::{read_refs, resolve};
 use crate::memo::Fingerprint;
-use crate::outcome::{Fault, ITEM_BYTES, Outcome, SLICE_BYTES};
-use crate::protobuf::{Read, Reader, Value};
+use crate::outcome::{Fault, ITEM_BYTES, SLICE_BYTES};
+use crate::protobuf::{Read, Reader};
 use crate::series::{Metric, When};
 
 /// What a metric's type, unit and help refer to.
@@ -23,9 +24,6 @@ struct Sight {
     fingerprint: Option<Fingerprint>,
     known: Option<(KnownSeries, bool)>,
 }
-
-/// Bytes of the references of one series that are held at a time.
-const REF_BYTES: usize = 8;
 
 impl<'b> Decoder<'_, 'b> {
     pub(super) fn request_2(&mut self, body: &'b [u8]) -> Read<()> {
@@ -171,30 +169,6 @@ impl<'b> Decoder<'_, 'b> {
 fn add_text(key: &mut Vec<u8>, text: &str) {
     key.extend_from_slice(&(text.len() as u64).to_le_bytes());
     key.extend_from_slice(text.as_bytes());
-}
-
-pub(super) fn read_refs(value: Value<'_>, refs: &mut Vec<u64>, outcome: &mut Outcome) -> Read<()> {
-    let before = refs.len();
-    value.varints(|at| refs.push(at))?;
-    outcome.spend(REF_BYTES * (refs.len() - before))
-}
-
-/// Names and values that the references stand for, or why they stand for nothing.
-pub(super) fn resolve<'b>(refs: &[u64], symbols: &[Option<&'b str>], labels: &mut Vec<(&'b str, &'b str)>) -> Result<(), Fault> {
-    let text = |at: u64| match usize::try_from(at).ok().and_then(|at| symbols.get(at)) {
-        Some(Some(text)) => Ok(*text),
-        Some(None) => Err(Fault::new("invalid_symbol", format!("symbol {at} is not UTF-8: send UTF-8"))),
-        None => Err(Fault::new("invalid_symbol", format!("there is no symbol {at}: the request has {}, counted from 0", symbols.len()))),
-    };
-    let (pairs, rest) = refs.as_chunks::<2>();
-    if !rest.is_empty() {
-        let why = format!("there are {} label references: send a name and a value for each label", refs.len());
-        return Err(Fault::new("invalid_symbol", why));
-    }
-    for [name, value] in pairs {
-        labels.push((text(*name)?, text(*value)?));
-    }
-    Ok(())
 }
 
 fn read_sample(bytes: &[u8]) -> Read<(When, f64)> {
