@@ -75,6 +75,8 @@ struct Values {
     /// That were let in: in this window, and in the one before.
     young: Hashes,
     old: Hashes,
+    /// How many of the old are among the young.
+    again: usize,
     /// All that came since there were too many.
     all: Option<Sketch>,
     replaced_series: u64,
@@ -120,11 +122,7 @@ impl Guard {
             let job = if is_owned { "" } else { labels.get_sorted(row, "job").unwrap_or_default() };
             let owner = OwnerRef([business_service, service, component, job]);
             let before = over.len();
-            for (at, (name, value)) in labels.iter(row).enumerate() {
-                if !state.lets_in(&self.limits, owner, name, value) {
-                    over.push((row, at));
-                }
-            }
+            state.look_at(&self.limits, owner, labels.iter(row), |at| over.push((row, at)));
             if over.len() > before {
                 metrics::counter!("tyto_cardinality_overflowed_series_total", "business_service" => business_service.to_owned())
                     .increment(1);
@@ -160,47 +158,83 @@ impl State {
         self.values = self.owners.values().flat_map(HashMap::values).map(|values| values.old.len()).sum();
     }
 
-    fn lets_in(&mut self, limits: &CardinalityLimits, owner: OwnerRef<'_>, name: &str, value: &str) -> bool {
-        let is_full = self.values >= limits.values_held_max;
-        let Some(values) = self.owners.get_mut(&owner).and_then(|labels| labels.get_mut(name)) else {
-            return self.begin(limits, owner, name, value);
-        };
-        let hash = XxHash3_64::oneshot(value.as_bytes());
-        if values.young.contains(&hash) {
-            return true;
+    /// Counts the labels of one series, and names those whose values are too many by their places.
+    fn look_at<'l>(
+        &mut self,
+        limits: &CardinalityLimits,
+        owner: OwnerRef<'_>,
+        labels: impl Iterator<Item = (&'l str, &'l str)>,
+        mut refuse: impl FnMut(usize),
+    ) {
+        let Self { owners, labels: labels_held, values: values_held, .. } = self;
+        // One look-up for all labels of the series.
+        let has_room = *labels_held < limits.labels_held_max && *values_held < limits.values_held_max;
+        if has_room && !owners.contains_key(&owner) {
+            owners.insert(Owner(owner.0.map(str::to_owned)), HashMap::new());
         }
-        let has_room = values.young.len() < limits.label_values_max;
-        if values.old.contains(&hash) || (has_room && !is_full) {
-            values.young.insert(hash);
-            self.values += 1;
-            return true;
+        let Some(held) = owners.get_mut(&owner) else {
+            return labels.for_each(|_| uncounted());
+        };
+        for (at, (name, value)) in labels.enumerate() {
+            let is_full = *values_held >= limits.values_held_max;
+            if !held.contains_key(name) {
+                if is_full || *labels_held >= limits.labels_held_max {
+                    uncounted();
+                    continue;
+                }
+                held.insert(name.into(), Values::default());
+                *labels_held += 1;
+            }
+            let Some(values) = held.get_mut(name) else { continue };
+            match values.add(XxHash3_64::oneshot(value.as_bytes()), limits.label_values_max, is_full) {
+                Added::Held => {}
+                Added::New => *values_held += 1,
+                Added::Uncounted => uncounted(),
+                Added::TooMany => refuse(at),
+            }
+        }
+    }
+}
+
+/// What became of a value.
+enum Added {
+    Held,
+    New,
+    Uncounted,
+    TooMany,
+}
+
+impl Values {
+    fn add(&mut self, hash: u64, max: usize, is_full: bool) -> Added {
+        if self.young.contains(&hash) {
+            return Added::Held;
+        }
+        let (has_room, is_old) = (self.young.len() < max, self.old.contains(&hash));
+        if is_old || (has_room && !is_full) {
+            self.young.insert(hash);
+            self.again += usize::from(is_old);
+            return Added::New;
         }
         if has_room {
-            uncounted();
-            return true;
+            return Added::Uncounted;
         }
-        let young = &values.young;
-        let all = values.all.get_or_insert_with(|| {
+        let young = &self.young;
+        let all = self.all.get_or_insert_with(|| {
             let mut all = Sketch::default();
             young.iter().for_each(|hash| all.add(*hash));
             all
         });
         all.add(hash);
-        values.replaced_series += 1;
-        false
+        self.replaced_series += 1;
+        Added::TooMany
     }
 
-    /// The first value of a label.
-    fn begin(&mut self, limits: &CardinalityLimits, owner: OwnerRef<'_>, name: &str, value: &str) -> bool {
-        if self.labels >= limits.labels_held_max || self.values >= limits.values_held_max {
-            uncounted();
-            return true;
+    /// Of this window, and those of the window before that did not come again yet.
+    fn count(&self) -> u64 {
+        match &self.all {
+            Some(all) => all.estimate(),
+            None => (self.young.len() + self.old.len() - self.again) as u64,
         }
-        let values = self.owners.entry(Owner(owner.0.map(str::to_owned))).or_default().entry(name.into()).or_default();
-        values.young.insert(XxHash3_64::oneshot(value.as_bytes()));
-        self.labels += 1;
-        self.values += 1;
-        true
     }
 }
 
@@ -267,16 +301,6 @@ impl Cardinality for Guard {
             }
         };
         all.into_iter().take(limit).map(label).collect()
-    }
-}
-
-impl Values {
-    /// Of this window, and those of the window before that did not come again yet.
-    fn count(&self) -> u64 {
-        match &self.all {
-            Some(all) => all.estimate(),
-            None => (self.young.len() + self.old.difference(&self.young).count()) as u64,
-        }
     }
 }
 
