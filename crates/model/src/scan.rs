@@ -129,6 +129,7 @@ pub struct ScanStats {
     pub bytes_scanned: u64,
     pub rows_scanned: u64,
     pub rows_returned: u64,
+    /// Rows looked at in memory: of the head, and of samples those of files that are there still.
     pub head_rows_scanned: u64,
 }
 

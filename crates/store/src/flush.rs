@@ -21,6 +21,7 @@ use crate::lake::folder::Folder;
 use crate::lake::footers::Footers;
 use crate::lake::merge::{Merged, merge};
 use crate::lake::retain::{Due, Ripeness};
+use crate::lake::write::FileWriter;
 use crate::lake::{compact, tiers, write};
 use crate::table::ShardTable;
 
@@ -140,9 +141,14 @@ impl Flusher {
         let started = Instant::now();
         let (options, table) = (self.options.clone(), self.table.table);
         let declared = lake.table.fields()?;
-        let files = blocking(move || write::write_head(&options, table, &options.folder(table), &declared, seq, &head)).await?;
+        let files = blocking(move || {
+            let folder = options.folder(table);
+            FileWriter { options: &options, table, folder: &folder, declared: &declared, seq }.write_head(&head)
+        });
+        let files = files.await?;
         lake.table.append(&files, seq).await?;
         self.table.thaw(files);
+        self.table.forget_beyond(self.options.recent_samples_bytes_max);
         lake.table.checkpoint().await;
         let labels = [("shard", self.options.name.clone()), ("table", table.name().to_owned())];
         metrics::histogram!("tyto_flush_seconds", &labels).record(started.elapsed().as_secs_f64());
@@ -219,6 +225,8 @@ impl Flusher {
         };
         lake.table.replace(&old, &new, change).await?;
         self.table.replace(&old, new);
+        old.iter().for_each(|file| file.forget());
+        self.table.forget_beyond(self.options.recent_samples_bytes_max);
         lake.table.checkpoint().await;
         let now = self.options.clock.now_ms();
         lake.replaced.extend(old.into_iter().map(|file| (file, now)));

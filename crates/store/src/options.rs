@@ -49,6 +49,8 @@ pub struct ShardOptions {
     /// Bytes in all heads and in requests on their way there, from which on requests are refused as overload; together with
     /// what is known of series, those that bring new series are.
     pub head_bytes_max: usize,
+    /// Bytes of samples that are in files already and in memory beside them, the newest: a scan opens no file for them.
+    pub recent_samples_bytes_max: usize,
     /// Rows per Parquet row group of logs and spans: what statistics can skip and what a reader decodes at least.
     pub row_group_rows: usize,
     /// Points per row of samples, and about a hundred times that per row group.
@@ -103,6 +105,7 @@ impl ShardOptions {
             flush_samples_bytes: 64 << 20,
             flush_interval: Duration::from_secs(120),
             head_bytes_max: 512 << 20,
+            recent_samples_bytes_max: 128 << 20,
             row_group_rows: 128 << 10,
             chunk_points_max: 8192,
             series_idle_max: Duration::from_secs(600),

@@ -465,6 +465,7 @@ impl Inner {
             if stats.table == Table::Samples {
                 metrics::gauge!("tyto_head_series", "shard" => shard.clone()).set(stats.head_series as f64);
                 metrics::gauge!("tyto_known_series", "shard" => shard.clone()).set(stats.known_series as f64);
+                metrics::gauge!("tyto_recent_samples_bytes", "shard" => shard.clone()).set(stats.recent_bytes as f64);
             }
         }
         let wal = self.wal.as_ref().map_or(0, Wal::bytes);

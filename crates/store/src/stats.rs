@@ -36,6 +36,8 @@ pub struct TableStats {
     /// Series that need no labels when they come again, and what remembering them takes in memory.
     pub known_series: u64,
     pub known_series_bytes: u64,
+    /// What rows of files take that are in memory beside them.
+    pub recent_bytes: u64,
     pub lake_files: u64,
     pub lake_bytes: u64,
     /// Rows of the files: log records, spans, or series chunks.

@@ -249,6 +249,19 @@ impl ShardTable {
         state.files = Arc::new(files);
     }
 
+    /// Of the rows of files that are in memory beside them, keeps the newest that have room.
+    pub(crate) fn forget_beyond(&self, bytes_max: usize) {
+        let (mut used, mut is_full) = (0, false);
+        for file in self.files().iter().rev() {
+            let bytes = file.remembered_bytes();
+            is_full |= used + bytes > bytes_max;
+            match is_full {
+                true => file.forget(),
+                false => used += bytes,
+            }
+        }
+    }
+
     pub(crate) fn files(&self) -> Files {
         self.state.read().files.clone()
     }
@@ -294,6 +307,7 @@ impl ShardTable {
             head_series: heads().map(Head::series).max().unwrap_or_default(),
             known_series: state.active.known_series(),
             known_series_bytes: state.active.lasting_bytes() as u64,
+            recent_bytes: state.files.iter().map(|file| file.remembered_bytes() as u64).sum(),
             lake_files: state.files.len() as u64,
             lake_bytes: state.files.iter().map(|file| file.bytes).sum(),
             lake_rows: state.files.iter().map(|file| file.stats.rows).sum(),

@@ -56,6 +56,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_CACHE_DISK_BYTES_MAX", value_name = "BYTES")]
     pub(crate) cache_disk_bytes_max: Option<u64>,
 
+    /// Memory for the newest samples of files, so that dashboards of the last hours open none [default: 134217728]
+    #[arg(long, env = "TYTO_RECENT_SAMPLES_BYTES_MAX", value_name = "BYTES")]
+    pub(crate) recent_samples_bytes_max: Option<usize>,
+
     /// Address of the APIs and the page; port 0 picks a free one [default: 127.0.0.1:7070]
     #[arg(long, env = "TYTO_HTTP", value_name = "HOST:PORT")]
     pub(crate) http: Option<String>,
@@ -151,6 +155,7 @@ pub(crate) struct StorageSettings {
     pub(crate) wal: Wal,
     pub(crate) cache_memory_bytes_max: Option<u64>,
     pub(crate) cache_disk_bytes_max: Option<u64>,
+    pub(crate) recent_samples_bytes_max: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +173,7 @@ impl StorageSettings {
         let mut options = ShardOptions::new(name, data_dir.join(&folder));
         options.cache_memory_bytes_max = self.cache_memory_bytes_max.unwrap_or(options.cache_memory_bytes_max);
         options.cache_disk_bytes_max = self.cache_disk_bytes_max.unwrap_or(options.cache_disk_bytes_max);
+        options.recent_samples_bytes_max = self.recent_samples_bytes_max.unwrap_or(options.recent_samples_bytes_max);
         let (endpoint, region) = (self.lake_endpoint.clone(), self.lake_region.clone());
         options.remotes = RemoteOptions { endpoint, region, ..RemoteOptions::default() };
         if let Some(url) = &self.lake {
@@ -254,6 +260,7 @@ impl ServeOptions {
                 wal: self.wal.or(file.wal).unwrap_or_default(),
                 cache_memory_bytes_max: self.cache_memory_bytes_max.or(file.cache_memory_bytes_max),
                 cache_disk_bytes_max: self.cache_disk_bytes_max.or(file.cache_disk_bytes_max),
+                recent_samples_bytes_max: self.recent_samples_bytes_max.or(file.recent_samples_bytes_max),
             },
             http: address("http", self.http.or(file.http), "127.0.0.1:7070")?,
             otlp_grpc: address("otlp_grpc", self.otlp_grpc.or(file.otlp_grpc), "127.0.0.1:4317")?,

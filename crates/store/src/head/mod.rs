@@ -16,11 +16,12 @@ use model::{Error, KnownSeries, Result, Table};
 
 use crate::ShardOptions;
 
+pub(crate) use chunk::Chunk;
 pub(crate) use families::Families;
 pub(crate) use key::SeriesKey;
 pub(crate) use rows::{Block, RowsHead, bytes_of};
 pub(crate) use series::SeriesHead;
-pub(crate) use slice::{Parts, SeriesSlice};
+pub(crate) use slice::{Parts, Remembered, SeriesSlice};
 
 /// What a table took since its last flush.
 #[derive(Debug)]

@@ -39,6 +39,13 @@ struct Held {
     chunk: Chunk,
 }
 
+impl Held {
+    fn series(&self, registry: &Registry) -> Series {
+        let (key, series_id) = registry.get(self.slot);
+        Series { key: key.clone(), series_id, chunk: self.chunk.clone() }
+    }
+}
+
 /// Series whose late points are not in their places yet.
 #[derive(Default)]
 struct Unsettled(Vec<usize>);
@@ -215,14 +222,17 @@ impl SeriesHead {
         self.held.get((place as usize).checked_sub(1)?)
     }
 
+    /// Every series, in the order of a lake file.
+    pub(crate) fn sorted(&self) -> SeriesSlice {
+        let registry = self.registry();
+        SeriesSlice::sorted(self.held.iter().map(|held| held.series(&registry)).collect(), self.families.clone())
+    }
+
     /// The series for which `keep` says yes, in no order; with `names` only those so called are asked about.
     pub(crate) fn slice(&self, names: Option<&[String]>, keep: impl Fn(&SeriesKey, &Chunk, &Families) -> bool) -> SeriesSlice {
         let registry = self.registry();
         let keep = |held: &&Held| keep(registry.get(held.slot).0, &held.chunk, &self.families);
-        let series = |held: &Held| {
-            let (key, series_id) = registry.get(held.slot);
-            Series { key: key.clone(), series_id, chunk: held.chunk.clone() }
-        };
+        let series = |held: &Held| held.series(&registry);
         let series = match names {
             None => self.held.iter().filter(keep).map(series).collect(),
             Some(names) => {
@@ -230,7 +240,7 @@ impl SeriesHead {
                 slots.filter_map(|&slot| self.held(slot)).filter(keep).map(series).collect()
             }
         };
-        SeriesSlice { series, families: self.families.clone() }
+        SeriesSlice::new(series, self.families.clone())
     }
 
     /// Families that changed since the last flush and have no series of their very name, as rows without points.
@@ -312,8 +322,7 @@ mod tests {
         head.push(&batch("h", "histogram", &[]), 0).unwrap();
         head.push(&batch("other", "", &[(1, 1.0)]), 0).unwrap();
         assert_eq!((head.len(), head.points()), (2, 4));
-        let mut slice = head.slice(Some(&["h_bucket".to_owned(), "none".to_owned()]), |_, _, _| true);
-        slice.sort();
+        let slice = head.slice(Some(&["h_bucket".to_owned(), "none".to_owned()]), |_, _, _| true);
         let batches: Vec<_> = slice.batches(2, Parts::ALL).map(Result::unwrap).collect();
         assert_eq!(batches.len(), 1);
         let view = SamplesView::of(&batches[0]).unwrap();
@@ -340,7 +349,7 @@ mod tests {
         assert_eq!((head.len(), head.points()), (1, 3));
         let mut next = head.successor(1_000, 0, usize::MAX);
         assert!(next.is_empty() && next.registry().knows(known));
-        assert_eq!(next.slice(Some(&["up".to_owned()]), |_, _, _| true).series.len(), 0, "no point, no series");
+        assert_eq!(next.slice(Some(&["up".to_owned()]), |_, _, _| true).batches(9, Parts::ALL).count(), 0, "no point, no series");
         next.push_known([(known.slot, 9, 9.0)].into_iter());
         for (head, expect) in [(&head, &[1, 2, 3][..]), (&next, &[9])] {
             let batch = head.slice(Some(&["up".to_owned()]), |_, _, _| true).batches(9, Parts::ALL).next().unwrap().unwrap();

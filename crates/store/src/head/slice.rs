@@ -38,33 +38,90 @@ impl Parts {
 }
 
 /// Some series of a head as they were at one moment, and what is known of their families.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct SeriesSlice {
-    pub(crate) series: Vec<Series>,
-    pub(crate) families: Arc<Families>,
+    series: Arc<[Series]>,
+    /// The places of those that are meant; all where nothing is said.
+    chosen: Option<Vec<u32>>,
+    families: Arc<Families>,
 }
 
 impl SeriesSlice {
+    pub(crate) fn new(series: Vec<Series>, families: Arc<Families>) -> Self {
+        Self { series: series.into(), chosen: None, families }
+    }
+
     /// In the order of a lake file.
-    pub(crate) fn sort(&mut self) {
-        self.series.sort_by(|a, b| a.key.name().cmp(b.key.name()).then(a.series_id.cmp(&b.series_id)).then_with(|| a.key.cmp(&b.key)));
+    pub(crate) fn sorted(mut series: Vec<Series>, families: Arc<Families>) -> Self {
+        series.sort_by(|a, b| a.key.name().cmp(b.key.name()).then(a.series_id.cmp(&b.series_id)).then_with(|| a.key.cmp(&b.key)));
+        Self::new(series, families)
     }
 
     /// Canonical batches, at most `chunk_points_max` points per row.
     pub(crate) fn batches(self, chunk_points_max: usize, parts: Parts) -> impl Iterator<Item = Result<RecordBatch>> + Send {
-        let mut series = self.series.into_iter().peekable();
-        let families = self.families;
+        let Self { series, chosen, families } = self;
+        let count = chosen.as_ref().map_or(series.len(), Vec::len);
+        let mut next = 0;
         std::iter::from_fn(move || {
-            series.peek()?;
+            if next == count {
+                return None;
+            }
             let mut rows = Rows::new(parts, chunk_points_max);
-            while rows.points < BATCH_POINTS
-                && rows.bytes < BATCH_BYTES
-                && let Some(next) = series.next()
-            {
-                rows.push(&next, &families);
+            while rows.points < BATCH_POINTS && rows.bytes < BATCH_BYTES && next < count {
+                let at = chosen.as_ref().map_or(next, |places| places[next] as usize);
+                rows.push(&series[at], &families);
+                next += 1;
             }
             Some(rows.finish())
         })
+    }
+}
+
+/// The series of a flushed head, as its lake file has them: whoever asks for the last hours opens no file.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    /// Sorted, all of them.
+    all: SeriesSlice,
+    /// Where the series of each name begin, in the order of names.
+    names: Arc<[u32]>,
+    pub(crate) bytes: usize,
+}
+
+impl Remembered {
+    pub(crate) fn new(sorted: SeriesSlice) -> Self {
+        let series = &sorted.series;
+        let begins = |at: &usize| *at == 0 || series[at - 1].key.name() != series[*at].key.name();
+        let names: Arc<[u32]> = (0..series.len()).filter(begins).filter_map(|at| u32::try_from(at).ok()).collect();
+        let bytes = |series: &Series| size_of::<Series>() + series.key.len() + series.chunk.bytes();
+        let bytes = series.iter().map(bytes).sum::<usize>() + size_of_val(&*names);
+        Self { all: sorted, names, bytes }
+    }
+
+    /// The series for which `keep` says yes, of names for which `keep_name` does; with `names`, which are sorted, of those only.
+    pub(crate) fn slice(
+        &self,
+        names: Option<&[String]>,
+        keep_name: impl Fn(&SeriesKey, &Families) -> bool,
+        keep: impl Fn(&SeriesKey, &Chunk, &Families) -> bool,
+    ) -> SeriesSlice {
+        let series = &self.all.series;
+        let first = |run: usize| self.names.get(run).map_or(series.len(), |at| *at as usize);
+        let mut chosen = Vec::new();
+        let mut look = |run: usize| {
+            if keep_name(&series[first(run)].key, &self.all.families) {
+                let kept = (first(run)..first(run + 1)).filter(|at| keep(&series[*at].key, &series[*at].chunk, &self.all.families));
+                chosen.extend(kept.map(|at| at as u32));
+            }
+        };
+        match names {
+            None => (0..self.names.len()).for_each(look),
+            Some(names) => names.iter().for_each(|name| {
+                if let Ok(run) = self.names.binary_search_by(|at| series[*at as usize].key.name().cmp(name)) {
+                    look(run);
+                }
+            }),
+        }
+        SeriesSlice { series: series.clone(), chosen: Some(chosen), families: self.all.families.clone() }
     }
 }
 

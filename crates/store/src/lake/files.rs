@@ -6,6 +6,7 @@ use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{max, max_string, min, min_string};
 use model::schema::column;
 use model::{Code, Error, Identity, Result, Table};
+use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::{ChunkReader, Length};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::columns;
 use super::folder::Folder;
 use super::handle::Handle;
+use crate::head::Remembered;
 use crate::remote::Unreachable;
 
 /// A bound longer than this is not kept: statistics are read at every open.
@@ -35,11 +37,29 @@ pub(crate) struct LakeFile {
     pub(crate) bytes: u64,
     pub(crate) stats: FileStats,
     memory_bytes: OnceLock<u64>,
+    /// Its rows as they lay in the head, as long as there is room for them.
+    remembered: Mutex<Option<Remembered>>,
 }
 
 impl LakeFile {
     pub(crate) fn new(folder: Arc<dyn Folder>, name: String, bytes: u64, stats: FileStats) -> Self {
-        Self { folder, name, bytes, stats, memory_bytes: OnceLock::new() }
+        Self { folder, name, bytes, stats, memory_bytes: OnceLock::new(), remembered: Mutex::default() }
+    }
+
+    pub(crate) fn remember(&self, rows: Remembered) {
+        *self.remembered.lock() = Some(rows);
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.remembered.lock() = None;
+    }
+
+    pub(crate) fn remembered(&self) -> Option<Remembered> {
+        self.remembered.lock().clone()
+    }
+
+    pub(crate) fn remembered_bytes(&self) -> usize {
+        self.remembered.lock().as_ref().map_or(0, |rows| rows.bytes)
     }
 
     pub(crate) fn folder(&self) -> &Arc<dyn Folder> {

@@ -82,7 +82,7 @@ impl Footers {
 mod tests {
     use super::*;
     use crate::ShardOptions;
-    use crate::lake::write::write_file;
+    use crate::lake::write::FileWriter;
     use model::Table;
     use model::logs::{LogRow, LogsBuilder};
 
@@ -96,7 +96,10 @@ mod tests {
                 let mut builder = LogsBuilder::default();
                 builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
                 let (folder, batches) = (options.folder(Table::Logs), std::iter::once(Ok(builder.finish())));
-                write_file(&options, Table::Logs, &folder, &Default::default(), seq, batches).unwrap().unwrap()
+                FileWriter { options: &options, table: Table::Logs, folder: &folder, declared: &Default::default(), seq }
+                    .write_file(batches)
+                    .unwrap()
+                    .unwrap()
             })
             .collect();
         let one = files[0].open(None).unwrap().1.metadata().memory_size();

@@ -12,7 +12,7 @@ use model::{DeclaredFields, Result, Table, TimeRange};
 use super::compact::{read, written_seq};
 use super::files::LakeFile;
 use super::window::windows;
-use super::write;
+use super::write::{self, FileWriter};
 use crate::ShardOptions;
 use crate::head::{Head, SeriesHead};
 use crate::hidden::{self, Gone, Hidden};
@@ -81,9 +81,14 @@ fn merge_series(options: &ShardOptions, files: &[Arc<LakeFile>], hidden: &[Hidde
             }
         }
     }
+    let declared = DeclaredFields::default();
+    let writer = FileWriter { options, table, folder: files[0].folder(), declared: &declared, seq: seq_of(files) };
     for part in parts.into_values() {
-        let (folder, head) = (files[0].folder(), Arc::new(Head::Series(*part)));
-        merged.files.extend(write::write_head(options, table, folder, &DeclaredFields::default(), seq_of(files), &head)?);
+        merged.files.extend(writer.write_head(&Arc::new(Head::Series(*part)))?);
+    }
+    // What is old is not remembered for having been written anew.
+    if files.iter().all(|file| file.remembered_bytes() == 0) {
+        merged.files.iter().for_each(LakeFile::forget);
     }
     Ok(())
 }
@@ -102,6 +107,7 @@ fn merge_rows(
     let Some((first, last)) = ends else { return Ok(()) };
     // Rows of a file in two windows are read once for each and counted once.
     let mut counted = vec![false; files.len()];
+    let writer = FileWriter { options, table, folder: files[0].folder(), declared, seq: seq_of(files) };
     for range in windows(now_ns, first, last) {
         let mut rows = Rows { table, range, hidden, gone: &mut merged.gone, inputs: Vec::new() };
         for ((file, survey), counted) in files.iter().zip(&surveys).zip(&mut counted) {
@@ -110,7 +116,7 @@ fn merge_rows(
             }
         }
         if !rows.inputs.is_empty() {
-            merged.files.extend(write::write_batches(options, table, files[0].folder(), declared, seq_of(files), rows.batches())?);
+            merged.files.extend(writer.write_batches(rows.batches())?);
         }
     }
     Ok(())
@@ -328,7 +334,15 @@ mod tests {
             .zip(&batches)
             .flat_map(|(seq, batch)| {
                 let batches = std::iter::once(Ok(batch.clone()));
-                write::write_batches(&options, Table::Logs, &options.folder(Table::Logs), &DeclaredFields::default(), seq, batches).unwrap()
+                FileWriter {
+                    options: &options,
+                    table: Table::Logs,
+                    folder: &options.folder(Table::Logs),
+                    declared: &DeclaredFields::default(),
+                    seq,
+                }
+                .write_batches(batches)
+                .unwrap()
             })
             .map(Arc::new)
             .collect();

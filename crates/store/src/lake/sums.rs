@@ -187,7 +187,7 @@ mod tests {
     use crate::ShardOptions;
     use crate::lake::files::LakeFile;
     use crate::lake::filter::FileFilter;
-    use crate::lake::write::write_file;
+    use crate::lake::write::FileWriter;
     use arrow::array::RecordBatch;
     use model::logs::{LogRow, LogsBuilder};
     use model::{Attributes, Table};
@@ -204,7 +204,10 @@ mod tests {
             builder.push(&row, &Attributes::default(), &Attributes::default());
         }
         let (folder, batches) = (options.folder(Table::Logs), std::iter::once(Ok(builder.finish())));
-        write_file(&options, Table::Logs, &folder, &Default::default(), 1, batches).unwrap().unwrap()
+        FileWriter { options: &options, table: Table::Logs, folder: &folder, declared: &Default::default(), seq: 1 }
+            .write_file(batches)
+            .unwrap()
+            .unwrap()
     }
 
     fn read(file: &LakeFile) -> model::Result<Vec<RecordBatch>> {

@@ -24,7 +24,7 @@ use super::folder::Folder;
 use super::sums::SumWriter;
 use super::template::{self, TemplateWriter};
 use super::values::{self, DELTAS, VALUES};
-use crate::head::{Frozen, Head, Parts, bytes_of};
+use crate::head::{Frozen, Head, Parts, Remembered, bytes_of};
 use crate::{DiskFile, ShardOptions};
 
 /// Rows that are put in order and encoded at once.
@@ -42,45 +42,103 @@ const TIMESTAMPS_PAGE_BYTES: usize = 128 << 10;
 pub(crate) const RARE: [&[&str]; 3] =
     [&["histograms", "list", "element", "schema"], &[EXEMPLARS, "list", "element", "timestamp"], &[START_TIMESTAMPS, "list", "element"]];
 
-/// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
-/// metadata. Their time is 0, and in one file with the points its least time would say nothing.
-pub(crate) fn write_head(
-    options: &ShardOptions,
-    table: Table,
-    folder: &Arc<dyn Folder>,
-    declared: &DeclaredFields,
-    seq: u64,
-    head: &Frozen,
-) -> Result<Vec<LakeFile>> {
-    match &**head {
-        Head::Rows(rows) => {
-            let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-            write_batches(options, table, folder, declared, seq, sorted(table, &batches)?)
-        }
-        Head::Series(series) => {
-            let mut slice = series.slice(None, |_, _, _| true);
-            slice.sort();
-            let mut files = Vec::new();
-            let written = write_file(options, table, folder, declared, seq, slice.batches(options.chunk_points_max, Parts::ALL))
-                .map(|file| files.extend(file))
-                .and_then(|()| write_file(options, table, folder, declared, seq, series.family_rows().map(Ok).into_iter()))
-                .map(|file| files.extend(file));
-            finish(&**folder, files, written)
-        }
-    }
+/// Writes files of a table.
+pub(crate) struct FileWriter<'a> {
+    pub(crate) options: &'a ShardOptions,
+    pub(crate) table: Table,
+    pub(crate) folder: &'a Arc<dyn Folder>,
+    /// Attributes that have columns in them.
+    pub(crate) declared: &'a DeclaredFields,
+    /// The position of the log up to which their rows came.
+    pub(crate) seq: u64,
 }
 
-/// Writes rows that come in the table's order as one file, durable when this returns. Attributes declared by then have columns in it.
-pub(crate) fn write_batches(
-    options: &ShardOptions,
-    table: Table,
-    folder: &Arc<dyn Folder>,
-    declared: &DeclaredFields,
-    seq: u64,
-    batches: impl Iterator<Item = Result<RecordBatch>>,
-) -> Result<Vec<LakeFile>> {
-    let written = write_file(options, table, folder, declared, seq, batches)?;
-    finish(&**folder, written.into_iter().collect(), Ok(()))
+impl FileWriter<'_> {
+    /// Writes a head as sorted files, durable when this returns: one, and for samples a second one for rows that carry only
+    /// metadata. Their time is 0, and in one file with the points its least time would say nothing. Samples are remembered.
+    pub(crate) fn write_head(&self, head: &Frozen) -> Result<Vec<LakeFile>> {
+        match &**head {
+            Head::Rows(rows) => {
+                let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
+                self.write_batches(sorted(self.table, &batches)?)
+            }
+            Head::Series(series) => {
+                let slice = series.sorted();
+                let mut files = Vec::new();
+                let points = self.write_file(slice.clone().batches(self.options.chunk_points_max, Parts::ALL)).map(|file| {
+                    file.into_iter().for_each(|file| {
+                        file.remember(Remembered::new(slice.clone()));
+                        files.push(file);
+                    });
+                });
+                let written =
+                    points.and_then(|()| self.write_file(series.family_rows().map(Ok).into_iter())).map(|file| files.extend(file));
+                finish(&**self.folder, files, written)
+            }
+        }
+    }
+
+    /// Writes rows that come in the table's order as one file, durable when this returns.
+    pub(crate) fn write_batches(&self, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Vec<LakeFile>> {
+        let written = self.write_file(batches)?;
+        finish(&**self.folder, written.into_iter().collect(), Ok(()))
+    }
+
+    /// Writes one file and syncs it; none when there is nothing to write. The caller syncs the directory.
+    pub(crate) fn write_file(&self, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Option<LakeFile>> {
+        let mut batches = batches.map(|records| values::pack(self.table, &records?)).peekable();
+        let first = match batches.peek() {
+            None => return Ok(None),
+            Some(Ok(first)) => first.clone(),
+            Some(Err(_)) => return batches.next().expect("just peeked").map(|_| None),
+        };
+        let name = fresh_name(self.options, self.table, self.seq);
+        let file = self.folder.create(&name).map_err(|error| cannot_write(&self.folder.address(&name), error))?;
+        match self.encode(&first, file, batches) {
+            Ok(Written { bytes, memory_bytes, stats }) => {
+                let file = LakeFile::new(self.folder.clone(), name, bytes, stats);
+                file.set_memory_bytes(memory_bytes);
+                Ok(Some(file))
+            }
+            Err(error) => {
+                // An orphan does no harm; the next open removes it if this fails.
+                let _ = self.folder.remove(&name);
+                Err(Error { what: format!("{} {}", error.what, self.folder.address(&name)), ..error })
+            }
+        }
+    }
+
+    fn encode(&self, first: &RecordBatch, file: Box<dyn DiskFile>, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Written> {
+        let Self { options, table, declared, .. } = *self;
+        let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
+        let schema = schema_with(table, declared);
+        let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first.clone())?)?;
+        let mut writer = ArrowWriter::try_new(SumWriter::new(file), schema, Some(properties)).map_err(failed)?;
+        let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
+        let mut filter = FilterWriter::new(table, options.row_group_rows);
+        let mut templates = TemplateWriter::new(table, options.row_group_rows);
+        let mut fields = FieldsWriter::new(declared);
+        for batch in batches {
+            let batch = batch?;
+            stats.add(table, &batch)?;
+            let packed = templates.pack(&batch)?;
+            filter.add(&batch, packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()))?;
+            memory_bytes += bytes_of(&batch) as u64;
+            writer.write(&fields.pack(packed)?).map_err(failed)?;
+        }
+        let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
+        let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
+        let (filter, places) = filter.finish(writer.bytes_written() as u64)?;
+        writer.write_all(&filter).map_err(io)?;
+        writer.flush().map_err(io)?;
+        let sums = writer.inner_mut().begin_footer();
+        let memory = KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string());
+        // The checksum's key stays behind whatever users named.
+        let pairs = places.into_iter().chain(sums).chain([memory]).chain(templates.finish()).chain(fields.finish());
+        pairs.for_each(|pair| writer.append_key_value_metadata(pair));
+        let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
+        Ok(Written { bytes, memory_bytes, stats })
+    }
 }
 
 /// Makes the names of new files durable; after an error none of them stays.
@@ -170,38 +228,6 @@ pub(crate) fn gather(
     }
 }
 
-/// Writes one file and syncs it; none when there is nothing to write. The caller syncs the directory.
-pub(crate) fn write_file(
-    options: &ShardOptions,
-    table: Table,
-    folder: &Arc<dyn Folder>,
-    declared: &DeclaredFields,
-    seq: u64,
-    batches: impl Iterator<Item = Result<RecordBatch>>,
-) -> Result<Option<LakeFile>> {
-    let mut batches = batches.map(|records| values::pack(table, &records?)).peekable();
-    let first = match batches.peek() {
-        None => return Ok(None),
-        Some(Ok(first)) => first.clone(),
-        Some(Err(_)) => return batches.next().expect("just peeked").map(|_| None),
-    };
-    let name = fresh_name(options, table, seq);
-    let file = folder.create(&name).map_err(|error| cannot_write(&folder.address(&name), error))?;
-    let written = encode(options, table, declared, &first, file, batches);
-    match written {
-        Ok(Written { bytes, memory_bytes, stats }) => {
-            let file = LakeFile::new(folder.clone(), name, bytes, stats);
-            file.set_memory_bytes(memory_bytes);
-            Ok(Some(file))
-        }
-        Err(error) => {
-            // An orphan does no harm; the next open removes it if this fails.
-            let _ = folder.remove(&name);
-            Err(Error { what: format!("{} {}", error.what, folder.address(&name)), ..error })
-        }
-    }
-}
-
 /// A name for a file with rows up to a position of the log.
 pub(crate) fn fresh_name(options: &ShardOptions, table: Table, seq: u64) -> String {
     format!("part-{seq:020}-{}.parquet", options.disk.fresh_name(&options.table_dir(table)))
@@ -212,44 +238,6 @@ struct Written {
     /// What the rows took in memory.
     memory_bytes: u64,
     stats: FileStats,
-}
-
-fn encode(
-    options: &ShardOptions,
-    table: Table,
-    declared: &DeclaredFields,
-    first: &RecordBatch,
-    file: Box<dyn DiskFile>,
-    batches: impl Iterator<Item = Result<RecordBatch>>,
-) -> Result<Written> {
-    let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
-    let schema = schema_with(table, declared);
-    let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first.clone())?)?;
-    let mut writer = ArrowWriter::try_new(SumWriter::new(file), schema, Some(properties)).map_err(failed)?;
-    let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
-    let mut filter = FilterWriter::new(table, options.row_group_rows);
-    let mut templates = TemplateWriter::new(table, options.row_group_rows);
-    let mut fields = FieldsWriter::new(declared);
-    for batch in batches {
-        let batch = batch?;
-        stats.add(table, &batch)?;
-        let packed = templates.pack(&batch)?;
-        filter.add(&batch, packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()))?;
-        memory_bytes += bytes_of(&batch) as u64;
-        writer.write(&fields.pack(packed)?).map_err(failed)?;
-    }
-    let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
-    let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
-    let (filter, places) = filter.finish(writer.bytes_written() as u64)?;
-    writer.write_all(&filter).map_err(io)?;
-    writer.flush().map_err(io)?;
-    let sums = writer.inner_mut().begin_footer();
-    let memory = KeyValue::new(MEMORY_BYTES_KEY.to_owned(), memory_bytes.to_string());
-    // The checksum's key stays behind whatever users named.
-    let pairs = places.into_iter().chain(sums).chain([memory]).chain(templates.finish()).chain(fields.finish());
-    pairs.for_each(|pair| writer.append_key_value_metadata(pair));
-    let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
-    Ok(Written { bytes, memory_bytes, stats })
 }
 
 fn cannot_write(address: &str, error: io::Error) -> Error {

@@ -24,9 +24,10 @@ use model::{DeclaredFields, Error, Identity, Order, Result, ScanRequest, ScanSta
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::ShardOptions;
-use crate::head::{Block, Head, Parts, SeriesSlice};
+use crate::head::{Block, Chunk, Families, Head, Parts, SeriesKey, SeriesSlice};
 use crate::hidden::Hidden;
 use crate::lake::columns::wide_schema;
+use crate::lake::files::LakeFile;
 use crate::lake::footers::Footers;
 use crate::table::ShardTable;
 use filter::{CompiledFilter, CompiledTest, meets};
@@ -128,6 +129,27 @@ impl Plan {
     pub(crate) fn order_column(&self) -> &'static str {
         order_column(self.table, self.order)
     }
+
+    fn meets_chunk(&self, chunk: &Chunk) -> bool {
+        let (first, last) = chunk.range_ms();
+        meets(self.time, first.saturating_mul(1_000_000), last.saturating_mul(1_000_000))
+    }
+
+    /// The series of a file that may hold rows of the answer, where they are in memory. A name is tested once, however many
+    /// series have it.
+    fn recall(&self, file: &LakeFile) -> Option<SeriesSlice> {
+        let rows = file.remembered()?;
+        let looked = Cell::new(0);
+        let (of_name, others): (Vec<_>, Vec<_>) =
+            self.filters.iter().partition(|filter| matches!(&filter.subject, Subject::Column(name) if name == "name"));
+        let keep_name = |key: &SeriesKey, families: &Families| of_name.iter().all(|filter| filter.keeps_series(key, families));
+        let slice = rows.slice(self.names(), keep_name, |key, chunk, families| {
+            looked.set(looked.get() + 1);
+            self.meets_chunk(chunk) && others.iter().all(|filter| filter.keeps_series(key, families))
+        });
+        self.count(|stats| stats.head_rows_scanned += looked.get());
+        Some(slice)
+    }
 }
 
 /// Newest first goes by the end of a row, oldest first by its start.
@@ -224,9 +246,7 @@ fn take(plan: &Plan, head: &Head) -> Taken {
             let looked = Cell::new(0);
             let slice = head.slice(plan.names(), |key, chunk, families| {
                 looked.set(looked.get() + 1);
-                let (first, last) = chunk.range_ms();
-                meets(plan.time, first.saturating_mul(1_000_000), last.saturating_mul(1_000_000))
-                    && plan.filters.iter().all(|filter| filter.keeps_series(key, families))
+                plan.meets_chunk(chunk) && plan.filters.iter().all(|filter| filter.keeps_series(key, families))
             });
             plan.count(|stats| stats.head_rows_scanned += looked.get());
             // Rows without points lie at time 0.

@@ -79,8 +79,11 @@ impl Unit {
     }
 }
 
-/// The row groups of a file that may hold rows of the answer.
+/// The row groups of a file that may hold rows of the answer, or what is in memory of them.
 fn groups(plan: &Plan, file: &Arc<LakeFile>) -> Result<Vec<Unit>> {
+    if let Some(slice) = plan.recall(file) {
+        return Ok(vec![Unit::Series(slice)]);
+    }
     let mut units = Vec::new();
     let Some(open) = OpenFile::open(plan, file)? else {
         plan.count(|stats| stats.files_skipped += 1);

@@ -106,6 +106,8 @@ impl World {
             checkpoint_commits: rng.pick(&[2, 6, 50, 50, 50]),
             scan_threads: 2,
             footer_bytes_max: rng.pick(&[0, 64 << 20]),
+            // Mostly none: files are to be read.
+            recent_samples_bytes_max: rng.pick(&[0, 0, 3000, 64 << 20]),
             tiers,
             background: false,
             disk: Arc::new(disk.clone()),

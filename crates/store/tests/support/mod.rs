@@ -131,11 +131,12 @@ pub fn points(records: &RecordBatch) -> Vec<(String, String, i64, f64)> {
     points
 }
 
-/// Options for small tests: the background does nothing by itself.
+/// Options for small tests: the background does nothing by itself, and what is in files is read from them.
 pub fn options(dir: &Path) -> ShardOptions {
     ShardOptions {
         flush_interval: std::time::Duration::from_secs(3600),
         files_max_before_compaction: 1000,
+        recent_samples_bytes_max: 0,
         background: false,
         wal_group_interval: std::time::Duration::ZERO,
         ..ShardOptions::new("one", dir)

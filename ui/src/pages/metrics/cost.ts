@@ -55,7 +55,7 @@ export function figuresOf(
     ['Points', formatCount(points), 'In the answer, all series together'],
     ['Samples', number(stats?.samples), 'Stored points that were looked at, over all steps'],
     ['Samples at once', number(stats?.samplesPeak), 'The most that were held in memory at one time'],
-    ['Rows in memory', number(scan?.rowsHead), 'Recent rows looked at, not yet in a file'],
+    ['Rows in memory', number(scan?.rowsHead), 'Recent rows looked at, for which no file was read'],
     ['Rows in files', number(scan?.rowsLake), 'Rows read from files of the lake'],
     ['Rows wanted', number(scan?.rowsWanted), 'Rows that the query could use; a row holds many points of one series'],
     ['Bytes read', scan && scan.rowsLake > 0 && formatBytes(scan.bytes), 'From files of the lake'],
