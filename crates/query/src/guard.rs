@@ -1,5 +1,6 @@
 //! What one query may use: time, samples, memory. And the threads on which it may keep busy.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -173,6 +174,16 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     worked.map_err(|error| Error::internal("cannot evaluate query: the evaluator broke down").because(error))?
 }
 
+/// The same. What takes a moment is done here: to change threads takes longer.
+pub(crate) async fn blocking_unless<T: Send + 'static>(brief: bool, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match brief {
+        true => {
+            catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("cannot evaluate query: the evaluator broke down")))
+        }
+        false => blocking(work).await,
+    }
+}
+
 /// Of a thread on which [`deep`] works.
 const DEEP_STACK_BYTES: usize = 16 << 20;
 
@@ -186,7 +197,7 @@ pub(crate) async fn deep<T: Send + 'static>(work: impl FnOnce() -> Result<T> + S
     worked.await.map_err(|error| broken(&error))?
 }
 
-/// Hands every batch to `step`, each on a thread that may be kept busy, until it says no. Between two batches whoever waits
+/// Hands every batch to `step`, each but small ones on a thread that may be kept busy, until it says no. Between two batches whoever waits
 /// for the answer may drop it, which stops the scan.
 pub(crate) async fn fold<S: Send + 'static>(
     mut rows: ScanStream,
@@ -194,7 +205,9 @@ pub(crate) async fn fold<S: Send + 'static>(
     step: impl Fn(&mut S, &RecordBatch) -> Result<bool> + Copy + Send + 'static,
 ) -> Result<S> {
     while let Some(batch) = rows.try_next().await? {
-        let (after, more) = blocking(move || {
+        /// Of a batch that `step` takes a moment for.
+        const SMALL_BYTES: usize = 128 << 10;
+        let (after, more) = blocking_unless(batch.get_array_memory_size() <= SMALL_BYTES, move || {
             let more = step(&mut state, &batch)?;
             Ok((state, more))
         })

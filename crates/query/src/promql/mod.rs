@@ -38,7 +38,7 @@ use notes::{Notebook, Notes};
 use source::Frame;
 use value::{Cell, Points, Series, Value};
 
-use crate::guard::{Guard, blocking};
+use crate::guard::{Guard, blocking_unless};
 
 /// What an operator may change about the engine.
 #[derive(Clone, Debug)]
@@ -150,7 +150,7 @@ impl PromqlEngine {
         }
     }
 
-    /// Reads on the async threads, computes on a blocking one.
+    /// Reads on the async threads, computes on a blocking one unless it is little.
     async fn run(
         &self,
         query: &str,
@@ -165,7 +165,7 @@ impl PromqlEngine {
         let work = async {
             let read = source::load(&self.scan, &expr, &frame, &guard).await?;
             let (text, guard) = (query.to_owned(), guard.clone());
-            blocking(move || {
+            blocking_unless(read.is_little(&expr, &frame), move || {
                 let (notebook, loaded) = (Notebook::new(&text), read.finish());
                 let evaluator = Evaluator { frame, loaded: &loaded, guard: &guard, notes: &notebook, delayed_name_removal };
                 let data = answer(&evaluator, &expr)?;
@@ -189,9 +189,12 @@ impl PromqlEngine {
 
 /// Compiling a query's regular expressions takes its time.
 async fn parse(query: &str, features: Features) -> Result<Expr> {
+    /// Of a text that is read in a moment.
+    const SHORT_BYTES: usize = 1 << 10;
     let query = query.to_owned();
     let invalid = |error| Error::invalid(format!("invalid parameter \"query\": {error}"));
-    blocking(move || lang::promql::parse_with(&query, features).map_err(invalid)).await
+    let brief = query.len() <= SHORT_BYTES && !query.contains('~');
+    blocking_unless(brief, move || lang::promql::parse_with(&query, features).map_err(invalid)).await
 }
 
 /// Whether the order of the vector is what was asked for.

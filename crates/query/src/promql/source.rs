@@ -88,6 +88,16 @@ pub(super) struct Read {
 }
 
 impl Read {
+    /// Whether the whole evaluation takes a moment.
+    pub(super) fn is_little(&self, expr: &Expr, frame: &Frame) -> bool {
+        /// Looks at a sample or at a value of a step, of some nanoseconds each.
+        const LOOKS_MAX: usize = 256 << 10;
+        let Some(looks) = looks(expr, frame) else { return false };
+        let series = self.decoders.iter().flat_map(|(_, decoder)| &decoder.series);
+        let samples = series.map(|raw| frame.query.len() + raw.floats.len() + 64 * raw.histograms.len());
+        samples.fold(frame.query.len(), usize::saturating_add).saturating_mul(looks) <= LOOKS_MAX
+    }
+
     pub(super) fn finish(self) -> Loaded {
         let (mut series, mut charges) = (HashMap::new(), Vec::new());
         for (matchers, decoder) in self.decoders {
@@ -167,6 +177,17 @@ pub(super) async fn load(scan: &Arc<dyn Scan>, expr: &Expr, frame: &Frame, guard
     });
     let decoders = futures::stream::iter(reads).buffer_unordered(SCANS_MAX).try_collect().await?;
     Ok(Read { decoders, counted: resets::counted_only(expr), picks: picks(expr) })
+}
+
+/// How often an evaluation looks at each sample at most: once for each part of the expression, and for each window that it lies in.
+/// None where a part is evaluated at other steps than the query's.
+fn looks(expr: &Expr, frame: &Frame) -> Option<usize> {
+    let here = match &expr.node {
+        Node::Subquery(_) => return None,
+        Node::Matrix { range, .. } => frame.millis(range).ok()?.checked_div(frame.step_ms).map_or(1, |windows| windows as usize + 1),
+        _ => 1,
+    };
+    expr.children().into_iter().try_fold(here, |looks, child| Some(looks.saturating_add(self::looks(child, frame)?)))
 }
 
 fn picks(expr: &Expr) -> bool {

@@ -88,17 +88,22 @@ impl Chunk {
         times_ms.clear();
         values.clear();
         let Points::Floats(floats) = &self.points else { return 0 };
-        let mut before = 0;
-        for (time, value) in floats.iter() {
-            if time > last_ms {
-                break;
-            }
-            if time < first_ms {
-                before += 1;
-                continue;
-            }
+        let (mut before, mut points) = (0, floats.iter());
+        let mut next = points.next();
+        while let Some((time, _)) = next
+            && time < first_ms
+        {
+            before += 1;
+            next = points.next();
+        }
+        times_ms.reserve(floats.len() - before);
+        values.reserve(floats.len() - before);
+        while let Some((time, value)) = next
+            && time <= last_ms
+        {
             times_ms.push(time);
             values.push(value);
+            next = points.next();
         }
         before
     }

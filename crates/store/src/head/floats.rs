@@ -98,34 +98,46 @@ impl Floats {
         (self.count > 0).then_some(self.last.time_ms)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
-        let mut rest = &self.bytes[..];
-        let (mut last, mut is_first) = (Last::default(), true);
-        std::iter::from_fn(move || {
-            let (&control, after) = rest.split_first()?;
-            rest = after;
-            if control & TIMED != 0 {
-                last.step_ms = last.step_ms.wrapping_add(unzigzag(varint::take(&mut rest)?));
+    pub(crate) fn iter(&self) -> Iter<'_> {
+        Iter { rest: &self.bytes, last: Last::default(), is_first: true }
+    }
+}
+
+pub(crate) struct Iter<'a> {
+    rest: &'a [u8],
+    last: Last,
+    is_first: bool,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = (i64, f64);
+
+    // In the loop of whoever reads the state then lies in registers, which makes it three times as fast.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&control, mut rest) = self.rest.split_first()?;
+        let last = &mut self.last;
+        if control & TIMED != 0 {
+            last.step_ms = last.step_ms.wrapping_add(unzigzag(varint::take(&mut rest)?));
+        }
+        let length = usize::from(control & LENGTH);
+        let difference = match rest.first_chunk() {
+            // Eight bytes at once and then those that count, as their number is not known when this is compiled.
+            Some(bytes) => u64::from_le_bytes(*bytes) & MASKS[length],
+            None => {
+                let mut bytes = [0; 8];
+                bytes[..length].copy_from_slice(&rest[..length]);
+                u64::from_le_bytes(bytes)
             }
-            let length = usize::from(control & LENGTH);
-            let difference = match rest.first_chunk() {
-                // Eight bytes at once and then those that count, as their number is not known when this is compiled.
-                Some(bytes) => u64::from_le_bytes(*bytes) & MASKS[length],
-                None => {
-                    let mut bytes = [0; 8];
-                    bytes[..length].copy_from_slice(&rest[..length]);
-                    u64::from_le_bytes(bytes)
-                }
-            };
-            rest = &rest[length..];
-            last.bits ^= difference << (8 * ((control & !TIMED) >> SHIFT_BIT));
-            last.time_ms = last.time_ms.wrapping_add(last.step_ms);
-            // The first step is from 1970, and tells nothing of the next.
-            if std::mem::take(&mut is_first) {
-                last.step_ms = 0;
-            }
-            Some((last.time_ms, f64::from_bits(last.bits)))
-        })
+        };
+        self.rest = &rest[length..];
+        last.bits ^= difference << (8 * ((control & !TIMED) >> SHIFT_BIT));
+        last.time_ms = last.time_ms.wrapping_add(last.step_ms);
+        // The first step is from 1970, and tells nothing of the next.
+        if std::mem::take(&mut self.is_first) {
+            last.step_ms = 0;
+        }
+        Some((last.time_ms, f64::from_bits(last.bits)))
     }
 }
 

@@ -57,6 +57,13 @@ impl SeriesSlice {
         Self::new(series, families)
     }
 
+    pub(crate) fn points(&self) -> usize {
+        match &self.chosen {
+            None => self.series.iter().map(|series| series.chunk.len()).sum(),
+            Some(places) => places.iter().map(|at| self.series[*at as usize].chunk.len()).sum(),
+        }
+    }
+
     /// Canonical batches, at most `chunk_points_max` points per row.
     pub(crate) fn batches(self, chunk_points_max: usize, parts: Parts) -> impl Iterator<Item = Result<RecordBatch>> + Send {
         let Self { series, chosen, families } = self;
@@ -97,6 +104,16 @@ impl Remembered {
         Self { all: sorted, names, bytes }
     }
 
+    /// How many series have these names, which are sorted.
+    pub(crate) fn count(&self, names: &[String]) -> usize {
+        let end = |run: usize| self.names.get(run + 1).map_or(self.all.series.len(), |at| *at as usize);
+        names.iter().filter_map(|name| self.run(name)).map(|run| end(run) - self.names[run] as usize).sum()
+    }
+
+    fn run(&self, name: &str) -> Option<usize> {
+        self.names.binary_search_by(|at| self.all.series[*at as usize].key.name().cmp(name)).ok()
+    }
+
     /// The series for which `keep` says yes, of names for which `keep_name` does; with `names`, which are sorted, of those only.
     pub(crate) fn slice(
         &self,
@@ -107,7 +124,7 @@ impl Remembered {
         let series = &self.all.series;
         let first = |run: usize| self.names.get(run).map_or(series.len(), |at| *at as usize);
         let mut chosen = Vec::new();
-        let mut look = |run: usize| {
+        let look = |run: usize| {
             if keep_name(&series[first(run)].key, &self.all.families) {
                 let kept = (first(run)..first(run + 1)).filter(|at| keep(&series[*at].key, &series[*at].chunk, &self.all.families));
                 chosen.extend(kept.map(|at| at as u32));
@@ -115,11 +132,7 @@ impl Remembered {
         };
         match names {
             None => (0..self.names.len()).for_each(look),
-            Some(names) => names.iter().for_each(|name| {
-                if let Ok(run) = self.names.binary_search_by(|at| series[*at as usize].key.name().cmp(name)) {
-                    look(run);
-                }
-            }),
+            Some(names) => names.iter().filter_map(|name| self.run(name)).for_each(look),
         }
         SeriesSlice { series: series.clone(), chosen: Some(chosen), families: self.all.families.clone() }
     }

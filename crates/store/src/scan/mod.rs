@@ -191,7 +191,10 @@ pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> 
         }
     }
     let batches = match plan.order {
-        Order::Any => in_turn(&plan, units),
+        Order::Any => match at_once(&plan, &mut units) {
+            Some(batches) => futures::stream::iter(batches).boxed(),
+            None => in_turn(&plan, units),
+        },
         _ => in_order(&plan, units),
     };
     let mut left = plan.limit.unwrap_or(usize::MAX);
@@ -208,6 +211,39 @@ pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> 
         ready((!before).then_some(records))
     });
     Ok(ended.map(|records| records.map(|(records, _)| records)).boxed())
+}
+
+/// The rows of series in memory, where they are few: to change threads for them takes longer than to read them.
+fn at_once(plan: &Arc<Plan>, units: &mut VecDeque<Unit>) -> Option<Vec<Result<RecordBatch>>> {
+    /// Series to be looked at; points to be unpacked, of some nanoseconds each.
+    const SERIES_MAX: usize = 512;
+    const POINTS_MAX: usize = 64 << 10;
+    let few = |file: &LakeFile| Some(file.remembered()?.count(plan.names()?) <= SERIES_MAX);
+    let all_few = units.iter().all(|unit| match unit {
+        Unit::File(file) => few(file) == Some(true),
+        Unit::Series(_) | Unit::Families(_) => true,
+        Unit::Block(_) | Unit::Group { .. } => false,
+    });
+    if !all_few {
+        return None;
+    }
+    let mut points = 0;
+    for unit in units.iter_mut() {
+        if let Unit::File(file) = unit {
+            *unit = Unit::Series(plan.recall(file)?);
+        }
+        if let Unit::Series(slice) = unit {
+            points += slice.points();
+        }
+    }
+    if points > POINTS_MAX {
+        return None;
+    }
+    let read = |unit: Unit| match unit.open(plan, None, None) {
+        Ok(batches) => batches.filter(|records| records.as_ref().map_or(true, |records| records.num_rows() > 0)).collect(),
+        Err(error) => vec![Err(error)],
+    };
+    Some(units.drain(..).flat_map(read).collect())
 }
 
 /// The rows of one unit after the other, while a few units ahead are worked on. Their tasks start with the first poll of

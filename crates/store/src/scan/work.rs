@@ -51,7 +51,7 @@ impl Unit {
 
     /// The rows that the answer wants, with the read columns; of `top` rows in the plan's order only those that come before
     /// `bound`, where a unit can tell cheaply.
-    fn open(self, plan: &Arc<Plan>, top: Option<usize>, bound: Option<Key>) -> Result<Batches> {
+    pub(crate) fn open(self, plan: &Arc<Plan>, top: Option<usize>, bound: Option<Key>) -> Result<Batches> {
         let plan = plan.clone();
         match self {
             Self::Block(block) => {
