@@ -29,6 +29,17 @@ def prometheus_questions(last_s):
     ]
 
 
+def many_series_questions(scrapes):
+    """Name and the call. All series, and those of one pod."""
+    last_s = work.START_S + (scrapes - 1) * work.STEP_S
+    steps = {"start": work.START_S + 7, "end": last_s + 7, "step": work.STEP_S}
+    return [
+        ("sum over all series, range", "query_range", {"query": 'sum by (region) ({job="app"})', **steps}),
+        ("sum over all series, instant", "query", {"query": 'sum by (region) ({job="app"})', "time": last_s + 7}),
+        ("one pod of all, range", "query_range", {"query": 'sum by (path) ({job="app", pod="app-7-00001"})', **steps}),
+    ]
+
+
 def prometheus_answer(data):
     if isinstance(data, list):
         return sorted(data)

@@ -97,11 +97,12 @@ class Store:
 class Tyto(Store):
     name = "tyto"
     binary = None
+    flags = ()
 
     def start(self):
         self.port = free_port()
         self.spawn([self.binary, "serve", "--data-dir", self.folder / "data", "--http", f"127.0.0.1:{self.port}", "--otlp-grpc", "127.0.0.1:0",
-                    "--otlp-http", "127.0.0.1:0"], "/-/ready")
+                    "--otlp-http", "127.0.0.1:0", *self.flags], "/-/ready")
 
     def otlp(self, signal_name, bodies):
         for body in bodies:
@@ -134,6 +135,14 @@ class Tyto(Store):
         return json.loads(self.request("GET", f"/loki/api/v1/{path}?{urllib.parse.urlencode(parameters)}"))["data"]["result"]
 
 
+
+class TytoFromFiles(Tyto):
+    """Keeps no flushed samples in memory: every query reads Parquet, as those over last week do."""
+
+    name = "tyto (from files)"
+    flags = ("--recent-samples-bytes-max", "0")
+
+
 class Prometheus(Store):
     name = "prometheus"
 
@@ -158,7 +167,7 @@ class VictoriaMetrics(Store):
     def start(self):
         self.port = free_port()
         self.spawn(["victoria-metrics", f"-storageDataPath={self.folder}/data", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
-                    "-search.latencyOffset=0s", "-search.disableCache", "-dedup.minScrapeInterval=0s"], "/health")
+                    "-search.latencyOffset=0s", "-search.disableCache", "-search.maxUniqueTimeseries=2000000", "-dedup.minScrapeInterval=0s"], "/health")
 
     def settle(self):
         self.request("GET", "/internal/force_flush")
