@@ -58,9 +58,13 @@ fn requests(seed: u64) -> Vec<ScanRequest> {
                 3 => Some(Filter { subject: column("name"), test: Test::Regex("http_.*".to_owned()) }),
                 _ => Some(Filter { subject: column("name"), test: Test::NotEqual(name) }),
             });
-            if random.random_range(0..2) == 0 {
-                request.filters.push(Filter { subject: label(), test: Test::NotRegex("host-[12]".to_owned()) });
-            }
+            let entry = || Subject::Entry { column: "labels".to_owned(), key: "a".to_owned() };
+            request.filters.extend(match random.random_range(0..5) {
+                0 => Some(Filter { subject: label(), test: Test::NotRegex("host-[12]".to_owned()) }),
+                1 => Some(Filter { subject: entry(), test: Test::Equal("host-2".to_owned()) }),
+                2 => Some(Filter { subject: entry(), test: Test::Equal(String::new()) }),
+                _ => None,
+            });
             request
         })
         .collect()

@@ -109,6 +109,14 @@ impl SeriesKey {
         Pairs(texts)
     }
 
+    /// What is in the encoded key of every series with this label.
+    pub(crate) fn pair(name: &str, value: &str) -> Vec<u8> {
+        let mut pair = Vec::new();
+        push(&mut pair, name);
+        push(&mut pair, value);
+        pair
+    }
+
     /// The value of a label, empty when it has none.
     pub(crate) fn label(&self, name: &str) -> &str {
         self.labels().find(|(other, _)| *other == name).map_or("", |(_, value)| value)

@@ -228,6 +228,18 @@ impl CompiledFilter {
             .collect())
     }
 
+    /// Bytes that are in the encoded key of every series that it keeps, where it asks for one value of one label: to look for them
+    /// is ten times as fast as to read labels.
+    pub(crate) fn needle(&self) -> Option<Finder<'static>> {
+        match (&self.subject, &self.test) {
+            (Subject::Entry { column, key }, CompiledTest::OneOf(texts)) if column == "labels" && !self.negated => match &texts[..] {
+                [value] if !value.is_empty() => Some(Finder::new(&SeriesKey::pair(key, value)).into_owned()),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Whether it keeps a series of the head, whose key is no column.
     pub(crate) fn keeps_series(&self, key: &SeriesKey, families: &Families) -> bool {
         self.keeps_series_by(&self.subject, key, families)

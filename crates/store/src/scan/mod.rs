@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use futures::future::ready;
+use memchr::memmem::Finder;
 use model::samples::EXEMPLARS;
 use model::{DeclaredFields, Error, Identity, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
 use tokio::sync::{Semaphore, mpsc};
@@ -49,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) table: Table,
     pub(crate) time: TimeRange,
     pub(crate) filters: Vec<CompiledFilter>,
+    /// What the key of every series of the answer holds.
+    needles: Vec<Finder<'static>>,
     /// The attributes that have columns.
     pub(crate) declared: Arc<DeclaredFields>,
     /// Rows that are in no answer.
@@ -86,7 +89,8 @@ impl Plan {
         });
         let fields: Vec<_> = fields.collect::<Result<_>>()?;
         let read_schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        Ok(Self { table, time, filters, declared, hidden, order, limit, read_columns, read_schema, output, shared, stats })
+        let needles = filters.iter().filter_map(CompiledFilter::needle).collect();
+        Ok(Self { table, time, filters, needles, declared, hidden, order, limit, read_columns, read_schema, output, shared, stats })
     }
 
     pub(crate) fn count(&self, add: impl FnOnce(&mut ScanStats)) {
@@ -130,7 +134,10 @@ impl Plan {
         order_column(self.table, self.order)
     }
 
-    fn meets_chunk(&self, chunk: &Chunk) -> bool {
+    fn may_keep(&self, key: &SeriesKey, chunk: &Chunk) -> bool {
+        if !self.needles.iter().all(|needle| needle.find(key.encoded()).is_some()) {
+            return false;
+        }
         let (first, last) = chunk.range_ms();
         meets(self.time, first.saturating_mul(1_000_000), last.saturating_mul(1_000_000))
     }
@@ -145,7 +152,7 @@ impl Plan {
         let keep_name = |key: &SeriesKey, families: &Families| of_name.iter().all(|filter| filter.keeps_series(key, families));
         let slice = rows.slice(self.names(), keep_name, |key, chunk, families| {
             looked.set(looked.get() + 1);
-            self.meets_chunk(chunk) && others.iter().all(|filter| filter.keeps_series(key, families))
+            self.may_keep(key, chunk) && others.iter().all(|filter| filter.keeps_series(key, families))
         });
         self.count(|stats| stats.head_rows_scanned += looked.get());
         Some(slice)
@@ -282,7 +289,7 @@ fn take(plan: &Plan, head: &Head) -> Taken {
             let looked = Cell::new(0);
             let slice = head.slice(plan.names(), |key, chunk, families| {
                 looked.set(looked.get() + 1);
-                plan.meets_chunk(chunk) && plan.filters.iter().all(|filter| filter.keeps_series(key, families))
+                plan.may_keep(key, chunk) && plan.filters.iter().all(|filter| filter.keeps_series(key, families))
             });
             plan.count(|stats| stats.head_rows_scanned += looked.get());
             // Rows without points lie at time 0.
