@@ -46,8 +46,8 @@ pub use labels::{Labels, LabelsBuilder, series_id};
 pub use limits::{QueryLimits, ReceiveLimits};
 pub use matcher::{MatchOp, Matcher};
 pub use query::{
-    Answer, Answered, Ask, Direction, InstantSample, LogEntry, LogStream, MetricFamily, Query, QueryStats, RangeSeries, Request,
-    SeriesCounts, TraceSummary,
+    Answer, Answered, Ask, DetectedField, DetectedFields, Direction, FieldKind, InstantSample, LogEntry, LogStream, MetricFamily, Query,
+    QueryStats, RangeSeries, Request, SeriesCounts, TraceSummary, VolumeBy,
 };
 pub use retention::{Retention, Scope, parse_keep};
 pub use scan::{Bound, Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};

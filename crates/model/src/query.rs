@@ -52,6 +52,22 @@ pub enum Ask {
         limit: usize,
         direction: Direction,
     },
+    /// Bytes of lines, `end` excluded, the largest volumes first; with a step those of `[t, t + step)` at each `t`.
+    LogVolume {
+        matchers: Vec<Matcher>,
+        start_ns: i64,
+        end_ns: i64,
+        step_ns: Option<i64>,
+        by: VolumeBy,
+        limit: usize,
+    },
+    /// What fields the newest lines of a log query have.
+    DetectedFields {
+        query: String,
+        start_ns: i64,
+        end_ns: i64,
+        lines_max: usize,
+    },
     /// The label sets of series (`Samples`) or streams (`Logs`) that any of the selectors matches; no selector means all.
     Series {
         table: Table,
@@ -98,6 +114,15 @@ pub enum Ask {
     Sql {
         sql: String,
     },
+}
+
+/// What volumes are added up by. Of names only those of streams count; without names a series is a stream, and every label counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeBy {
+    /// Streams that are alike in these labels.
+    Series(Vec<String>),
+    /// Each of these labels, whatever its value: it is the name of the answer's label, whose value is empty.
+    Labels(Vec<String>),
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +196,55 @@ pub struct SeriesCounts {
     pub series_by_pair: Vec<(String, u64)>,
 }
 
+/// The fields of some lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DetectedFields {
+    /// By name.
+    pub fields: Vec<DetectedField>,
+    /// How many lines were looked at.
+    pub lines: usize,
+    /// There may be older lines at which nobody looked, or more fields than are told.
+    pub sampled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetectedField {
+    pub name: String,
+    pub kind: FieldKind,
+    /// Each value and the number of lines that have it, the most frequent first.
+    pub values: Vec<(String, u64)>,
+    /// The parsers that find it: `json`, `logfmt`; none where it is known without one.
+    pub parsers: Vec<&'static str>,
+    /// Where JSON has it.
+    pub json_path: Vec<String>,
+}
+
+/// What all values of a field are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldKind {
+    Int,
+    Float,
+    Boolean,
+    Duration,
+    Bytes,
+    #[default]
+    String,
+}
+
+impl FieldKind {
+    /// As Loki calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Boolean => "boolean",
+            Self::Duration => "duration",
+            Self::Bytes => "bytes",
+            Self::String => "string",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceSummary {
     pub trace_id: String,
@@ -197,6 +271,7 @@ pub enum Answered {
     Names(Vec<String>),
     Series(Vec<Labels>),
     SeriesCounts(Box<SeriesCounts>),
+    DetectedFields(DetectedFields),
     Metadata(Vec<MetricFamily>),
     Traces(Vec<TraceSummary>),
     Spans(Vec<RecordBatch>),

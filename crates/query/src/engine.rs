@@ -73,7 +73,9 @@ impl Engine {
             Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } | Ask::Samples { .. } => {
                 languages::promql(scan, ask, limits, self.options.promql.clone()).await
             }
-            Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } => languages::logql(scan, ask, limits).await,
+            Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } | Ask::DetectedFields { .. } | Ask::LogVolume { .. } => {
+                languages::logql(scan, ask, limits).await
+            }
             Ask::Sql { sql } => self.sql.query(&sql, scan, limits).await,
             Ask::Series { table, selectors, range, limit } => {
                 series::find(&*scan, Wanted::Series, table, &selectors, range, limit, limits).await
@@ -141,7 +143,7 @@ fn timed_out(timeout: Duration) -> Error {
 fn language(ask: &Ask) -> &'static str {
     match ask {
         Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } => "promql",
-        Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } => "logql",
+        Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } | Ask::DetectedFields { .. } | Ask::LogVolume { .. } => "logql",
         Ask::Sql { .. } => "sql",
         Ask::Samples { .. } => "remote_read",
         Ask::Series { .. } | Ask::LabelNames { .. } | Ask::LabelValues { .. } | Ask::SeriesCounts { .. } => "series",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{Answered, Direction, QueryLimits};
+use model::{Answered, Ask, Direction, Matcher, QueryLimits, VolumeBy};
 use query::logql::{Lines, LogqlEngine, Window};
 
 mod logql_support;
@@ -53,8 +53,12 @@ async fn metric(engine: &LogqlEngine, text: &str) -> model::Result<String> {
             engine.range(query, Window { start_ns, end_ns, step_ns }, lines, &limits).await?
         }
     };
+    Ok(numbers(answer.data, text))
+}
+
+fn numbers(data: Answered, text: &str) -> String {
     let mut out = String::new();
-    match answer.data {
+    match data {
         Answered::Scalar { value, .. } => writeln!(out, "  {}", number(value)).expect("memory"),
         Answered::Vector(samples) => {
             samples.iter().for_each(|sample| writeln!(out, "  {} {}", sample.labels, number(sample.value)).expect("memory"));
@@ -67,7 +71,49 @@ async fn metric(engine: &LogqlEngine, text: &str) -> model::Result<String> {
         }
         _ => panic!("a metric query answers numbers: {text}"),
     }
-    Ok(out)
+    out
+}
+
+/// `volume from 0s to 60s [step 30s] [limit 3] by series|labels a,b SELECTOR`; `-` for no names.
+async fn volume(engine: &LogqlEngine, text: &str) -> model::Result<String> {
+    let mut cursor = Cursor(text);
+    cursor.expect("volume from");
+    let start_ns = duration_ns(cursor.word());
+    cursor.expect("to");
+    let end_ns = duration_ns(cursor.word());
+    let step_ns = cursor.accept("step").then(|| duration_ns(cursor.word()));
+    let limit = if cursor.accept("limit") { cursor.word().parse().expect("a number of volumes") } else { 100 };
+    cursor.expect("by");
+    let kind = cursor.word();
+    let (names, rest) = cursor.0.trim_start().split_once(' ').expect("names and a selector");
+    cursor.0 = rest;
+    let names = names.split(',').filter(|name| *name != "-").map(str::to_owned).collect();
+    let by = if kind == "labels" { VolumeBy::Labels(names) } else { VolumeBy::Series(names) };
+    let lang::logql::Expr::Log(log) = lang::logql::parse(cursor.0.trim()).expect("a selector") else { panic!("a selector: {text}") };
+    let matchers = log.selector.into_iter().map(|matcher| Matcher::new(matcher.name, matcher.op, matcher.value)).collect();
+    let ask = Ask::LogVolume { matchers, start_ns, end_ns, step_ns, by, limit };
+    let answer = engine.answer(&ask, &QueryLimits::default()).await?;
+    let warnings: String = answer.warnings.iter().map(|warning| format!("  warning: {warning}\n")).collect();
+    Ok(numbers(answer.data, text) + &warnings)
+}
+
+/// `fields from 0s to 60s [limit 3] QUERY`
+async fn fields(engine: &LogqlEngine, text: &str) -> model::Result<String> {
+    let mut cursor = Cursor(text);
+    cursor.expect("fields from");
+    let start_ns = duration_ns(cursor.word());
+    cursor.expect("to");
+    let end_ns = duration_ns(cursor.word());
+    let lines_max = if cursor.accept("limit") { cursor.word().parse().expect("a number of lines") } else { 100 };
+    let ask = Ask::DetectedFields { query: cursor.0.trim().to_owned(), start_ns, end_ns, lines_max };
+    let Answered::DetectedFields(found) = engine.answer(&ask, &QueryLimits::default()).await?.data else { panic!("fields: {text}") };
+    let mut out = format!("  {} lines{}\n", found.lines, if found.sampled { ", sampled" } else { "" });
+    for field in found.fields {
+        let values: Vec<_> = field.values.iter().map(|(value, lines)| format!("{value:?}*{lines}")).collect();
+        writeln!(out, "  {} {} {:?} {} {}", field.name, field.kind.name(), field.parsers, field.json_path.join("/"), values.join(" "))
+            .expect("memory");
+    }
+    Ok(out.replace("  \"", " \""))
 }
 
 #[tokio::test]
@@ -106,7 +152,12 @@ async fn answer_all(text: &str) -> String {
                 loading = false;
                 let engine = engine.get_or_insert_with(|| std::mem::take(&mut loader).engine());
                 let asked = line.trim_start_matches("eval").trim();
-                let answer = if asked.starts_with("lines") { lines(engine, asked).await } else { metric(engine, asked).await };
+                let answer = match asked.split(' ').next() {
+                    Some("lines") => lines(engine, asked).await,
+                    Some("volume") => volume(engine, asked).await,
+                    Some("fields") => fields(engine, asked).await,
+                    _ => metric(engine, asked).await,
+                };
                 let answer = answer.unwrap_or_else(|error| format!("  error: {}\n", error.chain()));
                 write!(out, "{line}\n{answer}").expect("memory");
                 continue;

@@ -15,20 +15,20 @@ use crate::{json, respond};
 const LABELS_HOURS: i64 = 6;
 const SERIES_HOURS: i64 = 1;
 
-fn time(params: &Params, hours: i64) -> Result<TimeRange> {
+pub(super) fn time(params: &Params, hours: i64) -> Result<TimeRange> {
     let (start, end) = range(params, hours)?;
     Ok(TimeRange::new(start, end.saturating_add(1)))
 }
 
 /// `{}` selects everything, as no selector does.
-async fn selectors(params: &Params, name: &str) -> Result<Vec<Vec<Matcher>>> {
+pub(super) async fn of_query(params: &Params, name: &str) -> Result<Vec<Vec<Matcher>>> {
     let selectors = params.selectors(name, of_streams).await?;
     Ok(if selectors.iter().any(Vec::is_empty) { Vec::new() } else { selectors })
 }
 
 pub(super) async fn names(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let selectors = selectors(&params, "query").await?;
+    let selectors = of_query(&params, "query").await?;
     let ask = Ask::LabelNames { table: Table::Logs, selectors, range: time(&params, LABELS_HOURS)?, limit: None };
     let Answered::Names(names) = state.ask(ask, None).await?.data else { return Err(mismatch("label names").into()) };
     Ok(list(names, |out, name| json::text(out, &name)))
@@ -43,7 +43,7 @@ pub(super) async fn values(
     let ask = Ask::LabelValues {
         table: Table::Logs,
         name: params::path(name)?,
-        selectors: selectors(&params, "query").await?,
+        selectors: of_query(&params, "query").await?,
         range: time(&params, LABELS_HOURS)?,
         limit: None,
     };
@@ -53,8 +53,8 @@ pub(super) async fn values(
 
 pub(super) async fn series(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let mut all = selectors(&params, "match[]").await?;
-    all.extend(selectors(&params, "match").await?);
+    let mut all = of_query(&params, "match[]").await?;
+    all.extend(of_query(&params, "match").await?);
     let ask = Ask::Series { table: Table::Logs, selectors: all, range: time(&params, SERIES_HOURS)?, limit: None };
     let Answered::Series(series) = state.ask(ask, None).await?.data else { return Err(mismatch("streams").into()) };
     Ok(list(series, |out, labels| json::labels(out, &labels)))

@@ -1,6 +1,7 @@
 //! Loki's query API. Source: <https://grafana.com/docs/loki/latest/reference/loki-http-api/>. Errors are plain text, as
 //! Loki has them.
 
+mod drilldown;
 mod format;
 mod labels;
 mod query;
@@ -25,6 +26,12 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/label/{name}/values", get(labels::values).post(labels::values))
         .route("/series", get(labels::series).post(labels::series))
         .route("/index/stats", get(labels::index_stats).post(labels::index_stats))
+        .route("/index/volume", get(drilldown::volume).post(drilldown::volume))
+        .route("/index/volume_range", get(drilldown::volume_range).post(drilldown::volume_range))
+        .route("/detected_labels", get(drilldown::labels).post(drilldown::labels))
+        .route("/detected_fields", get(drilldown::fields).post(drilldown::fields))
+        .route("/detected_field/{name}/values", get(drilldown::values).post(drilldown::values))
+        .route("/drilldown-limits", get(drilldown::limits))
         .route("/status/buildinfo", get(buildinfo))
 }
 

@@ -14,7 +14,7 @@ use crate::times;
 
 /// Lines of one answer, without and with a wish.
 const ENTRIES_DEFAULT: usize = 100;
-const ENTRIES_MAX: usize = 5000;
+pub(super) const ENTRIES_MAX: usize = 5000;
 
 /// Steps of a range query that names none.
 const STEPS_DEFAULT: i64 = 250;
@@ -57,7 +57,7 @@ fn thin_out(data: &mut model::Answered, interval_ns: i64) {
     }
 }
 
-fn step(params: &Params, start_ns: i64, end_ns: i64, points_max: i64) -> Result<i64> {
+pub(super) fn step(params: &Params, start_ns: i64, end_ns: i64, points_max: i64) -> Result<i64> {
     const SECOND_NS: i64 = 1_000_000_000;
     let span = end_ns.saturating_sub(start_ns);
     let default = (span / STEPS_DEFAULT / SECOND_NS).max(1) * SECOND_NS;

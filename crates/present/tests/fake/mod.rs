@@ -15,10 +15,10 @@ use lang::promql::Features;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, DroppedTarget, Erased, Erasure,
-    ErasureOrder, ErasureState, Error, FieldTest, Health, Identity, InstantSample, LabelCardinality, Labels, LogEntry, LogStream,
-    MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result, SeriesCounts, Table, TargetFamily, Targets,
-    TraceSummary, Usage, UsageMeter,
+    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, DetectedField, DetectedFields,
+    DroppedTarget, Erased, Erasure, ErasureOrder, ErasureState, Error, FieldKind, FieldTest, Health, Identity, InstantSample,
+    LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result,
+    SeriesCounts, Table, TargetFamily, Targets, TraceSummary, Usage, UsageMeter,
 };
 use present::{Admin, Facts, PresentState};
 
@@ -160,6 +160,23 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
             bytes_by_label: vec![("job".to_owned(), 7)],
             series_by_pair: vec![("job=\"a".to_owned(), 2)],
         })),
+        "detected fields" => {
+            let field = |name: &str, kind, values: &[&str], parsers: &[&'static str], json_path: &[&str]| DetectedField {
+                name: name.to_owned(),
+                kind,
+                values: values.iter().map(|value| ((*value).to_owned(), 2)).collect(),
+                parsers: parsers.to_vec(),
+                json_path: json_path.iter().map(|key| (*key).to_owned()).collect(),
+            };
+            Answered::DetectedFields(DetectedFields {
+                fields: vec![
+                    field("http_status", FieldKind::Int, &["200", "500"], &["json"], &["http", "status"]),
+                    field("user", FieldKind::String, &["a\"b"], &[], &[]),
+                ],
+                lines: 4,
+                sampled: true,
+            })
+        }
         "metadata" => {
             let family = |name: &str, kind: &str, help: &str| MetricFamily {
                 name: name.to_owned(),

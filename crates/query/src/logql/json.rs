@@ -57,6 +57,25 @@ fn flatten_object<'a>(object: &'a str, prefix: &str, sink: Sink<'_, 'a>) -> Read
     })
 }
 
+/// Every scalar that [`flatten`] finds, with the names that lead to it.
+pub(super) fn members<'a>(line: &'a str, sink: &mut dyn FnMut(&[String], Cow<'a, str>)) -> Result<(), Failure> {
+    let Value::Object(object) = document(line).map_err(failure)? else { return Err(failure("the line is no JSON object")) };
+    members_of(object, &mut Vec::new(), sink).map_err(failure)
+}
+
+fn members_of<'a>(object: &'a str, path: &mut Vec<String>, sink: &mut dyn FnMut(&[String], Cow<'a, str>)) -> Read<()> {
+    Cursor { text: object, at: 0, depth: 0 }.members(&mut |key, value| {
+        path.push(key.into_owned());
+        match value {
+            Value::Object(inner) => members_of(inner, path, sink)?,
+            Value::Array(_) | Value::Null => {}
+            value => sink(path, value.into_label()),
+        }
+        path.pop();
+        Ok(true)
+    })
+}
+
 /// `| json label="path"`: a path that leads nowhere gives the empty text.
 pub(super) fn extract<'a>(line: &'a str, paths: &[(String, Vec<PathStep>)], sink: Sink<'_, 'a>) -> Result<(), Failure> {
     document(line).map_err(failure)?;

@@ -2,7 +2,8 @@
 //!
 //! `lang::logql` reads the text. Then: [`source`] (what goes down to the scan, what is left) -> [`streams`] (a row's stream
 //! labels) -> [`pipeline`] over a [`row`] with its [`filters`], parsers ([`json`], [`logfmt`]) and [`template`]s ->
-//! [`lines`] (answers lines) or [`range`] (counts them into steps) -> [`aggregate`], [`binary`], [`eval`].
+//! [`lines`] (answers lines), [`detected`] (tells their fields) or [`range`] (counts them into steps) -> [`aggregate`],
+//! [`binary`], [`eval`]. [`volume`] adds up the bytes of streams.
 //!
 //! When you add a stage, also touch `lang::logql` and `tests/cases/logql/`; when a label's origin changes, only
 //! [`streams`]. Nothing here knows where rows lie: they come through [`model::Scan`].
@@ -11,6 +12,7 @@ mod aggregate;
 mod binary;
 mod convert;
 mod counter;
+mod detected;
 mod eval;
 mod filters;
 mod json;
@@ -23,11 +25,12 @@ mod row;
 mod source;
 mod streams;
 mod template;
+mod volume;
 
 use std::sync::Arc;
 
 use lang::logql::{Expr, MetricExpr};
-use model::{Answer, Ask, Code, Direction, Error, QueryLimits, Result, Scan};
+use model::{Answer, Ask, Code, Direction, Error, QueryLimits, Result, Scan, TimeRange};
 
 use self::matrix::{Steps, Value};
 pub(crate) use self::source::{exact_subject, implied_filter};
@@ -59,12 +62,21 @@ impl LogqlEngine {
         Self { scan }
     }
 
-    /// Answers [`Ask::LogqlInstant`] and [`Ask::LogqlRange`].
+    /// Answers [`Ask::LogqlInstant`], [`Ask::LogqlRange`], [`Ask::LogVolume`] and [`Ask::DetectedFields`].
     pub async fn answer(&self, ask: &Ask, limits: &QueryLimits) -> Result<Answer> {
         match *ask {
             Ask::LogqlInstant { ref query, at_ns, .. } => self.instant(query, at_ns, limits).await,
             Ask::LogqlRange { ref query, start_ns, end_ns, step_ns, limit, direction } => {
                 self.range(query, Window { start_ns, end_ns, step_ns }, Lines { limit, direction }, limits).await
+            }
+            Ask::LogVolume { ref matchers, start_ns, end_ns, step_ns, ref by, limit } => {
+                let window = Window { start_ns, end_ns, step_ns: step_ns.unwrap_or(i64::MAX) };
+                volume::count(&*self.scan, volume::Wanted { matchers, window, stepped: step_ns.is_some(), by, limit }, limits).await
+            }
+            Ask::DetectedFields { ref query, start_ns, end_ns, lines_max } => {
+                let guard = Guard::new(limits);
+                let _cancel = guard.cancel_on_drop();
+                detected::answer(&*self.scan, query, TimeRange::new(start_ns, end_ns), lines_max, &guard).await
             }
             _ => Err(Error::internal("cannot answer another language's question with LogQL")),
         }

@@ -152,8 +152,9 @@ fn push_label_filter(filter: &LabelFilter, filters: &mut Vec<Filter>) -> Result<
             push_label_filter(right, filters)
         }
         LabelFilterKind::Text { name, op: op @ (MatchOp::Equal | MatchOp::Regex), value } => {
-            // Labels of a failure and the losers of a clash are stored under no such name; the severity's number is no text.
-            let elsewhere = name.starts_with("__") || name.ends_with("_extracted") || name == "severity_number";
+            // Labels of a failure and the losers of a clash are stored under no such name; the severity's number is no text, and
+            // the level is made of it.
+            let elsewhere = name.starts_with("__") || name.ends_with("_extracted") || name == "severity_number" || name == DETECTED_LEVEL;
             if !elsewhere && !text_test(*op, value)?.passes("") {
                 filters.push(Filter { subject: stored_label(name), test: scan_test(*op, value) });
             }
@@ -280,10 +281,31 @@ impl<'a> Metadata<'a> {
                 row.add_metadata(name, texts.value(index).into());
             }
         }
-        if self.severity_number.is_valid(index) && wanted.takes("severity_number") {
-            row.add_metadata("severity_number", severity(self.severity_number.value(index)));
+        let number = self.severity_number.is_valid(index).then(|| self.severity_number.value(index));
+        if let Some(number) = number.filter(|_| wanted.takes("severity_number")) {
+            row.add_metadata("severity_number", severity(number));
+        }
+        if wanted.takes(DETECTED_LEVEL)
+            && let Some(level) = number.and_then(level)
+        {
+            row.add_metadata(DETECTED_LEVEL, level.into());
         }
     }
+}
+
+/// A line's level as Loki names it: Grafana colours and counts lines by it.
+const DETECTED_LEVEL: &str = "detected_level";
+
+fn level(severity_number: i32) -> Option<&'static str> {
+    Some(match severity_number {
+        1..=4 => "trace",
+        5..=8 => "debug",
+        9..=12 => "info",
+        13..=16 => "warn",
+        17..=20 => "error",
+        21..=24 => "critical",
+        _ => return None,
+    })
 }
 
 /// The number as text, without an allocation per row for those that are defined.

@@ -10,7 +10,7 @@ use testkit::memory_scan::MemoryScan;
 /// Small, so that every test crosses batches.
 const BATCH_ROWS: usize = 5;
 
-/// Collects `load` lines: `{labels} "line" @ 10s [repeat every 10s for 3] [metadata key="value"]`.
+/// Collects `load` lines: `{labels} "line" @ 10s [repeat every 10s for 3] [severity 17] [metadata key="value"]`.
 #[derive(Default)]
 pub(crate) struct Loader {
     builder: LogsBuilder,
@@ -24,7 +24,7 @@ impl Loader {
         cursor.expect("@");
         let start_ns = duration_ns(cursor.word());
         let (mut every_ns, mut times) = (0, 1);
-        let mut metadata = Vec::new();
+        let (mut metadata, mut severity_number) = (Vec::new(), None);
         while cursor.accept("[") {
             match cursor.word() {
                 "repeat" => {
@@ -33,13 +33,14 @@ impl Loader {
                     cursor.expect("for");
                     times = cursor.word().parse().expect("a number of repetitions");
                 }
+                "severity" => severity_number = Some(cursor.word().parse().expect("a severity's number")),
                 "metadata" => {
                     while !cursor.peek("]") {
                         metadata.push(cursor.pair());
                         cursor.accept(",");
                     }
                 }
-                other => panic!("{other:?} is neither repeat nor metadata: {text}"),
+                other => panic!("{other:?} is none of repeat, severity, metadata: {text}"),
             }
             cursor.expect("]");
         }
@@ -54,7 +55,8 @@ impl Loader {
             for (name, value) in &metadata {
                 self.builder.attributes.push(name, AttributeValue::Text(value));
             }
-            let row = LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, service_name, ..LogRow::default() };
+            let row =
+                LogRow { time_unix_nano: start_ns + every_ns * index, body: &line, service_name, severity_number, ..LogRow::default() };
             self.builder.push(&row, &resource, &Attributes::default());
         }
     }
