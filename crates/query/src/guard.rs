@@ -9,6 +9,9 @@ use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use model::{Code, Error, Labels, QueryLimits, Result, ScanStream};
 
+/// The warning of a list that was cut at its limit.
+pub(crate) const TRUNCATED: &str = "results truncated due to limit";
+
 /// Units of work, of some nanoseconds each, after which the clock is looked at.
 const WORK_PER_CHECK: usize = 1 << 20;
 

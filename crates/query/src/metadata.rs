@@ -8,7 +8,7 @@ use model::logs::text_or_empty;
 use model::schema::column;
 use model::{Answer, Answered, Code, Error, Filter, MetricFamily, QueryLimits, Result, Scan, ScanRequest, Subject, Table, Test, TimeRange};
 
-use crate::series::TRUNCATED;
+use crate::guard::TRUNCATED;
 
 type Family = (String, String, String, String);
 

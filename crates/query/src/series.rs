@@ -11,12 +11,9 @@ use model::{
     TimeRange,
 };
 
-use crate::guard::Guard;
+use crate::guard::{Guard, TRUNCATED};
 use crate::logql::{STREAM_COLUMNS, StreamCache, exact_subject, implied_filter};
 use crate::selector::{Compiled, scan_test};
-
-/// The warning of a list that was cut at its limit.
-pub(crate) const TRUNCATED: &str = "results truncated due to limit";
 
 pub(crate) enum Wanted {
     Series,

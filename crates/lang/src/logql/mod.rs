@@ -1,8 +1,8 @@
 //! What does a LogQL text say?
 //!
 //! Text -> [`lex`] -> [`parse`] (metric expressions) and [`stages`] (selectors and pipelines), with [`check`]'s rules
-//! beyond grammar -> [`ast`] -> [`print`]. What the engine must read the same way as the parser lives here too:
-//! [`IpPattern`], [`Pattern`], [`parse_path`].
+//! beyond grammar -> [`ast`] -> [`print`], broken into lines by [`pretty`]. What the engine must read the same way as the parser
+//! lives here too: [`IpPattern`], [`Pattern`], [`parse_path`].
 //!
 //! When you add syntax, also touch the printer and the round-trip cases in `tests` below.
 
@@ -14,6 +14,7 @@ mod lex;
 mod parse;
 mod path;
 mod pattern;
+mod pretty;
 mod print;
 mod stages;
 mod units;

@@ -47,9 +47,8 @@ impl Display for Expr {
             Self::Log(log) => log.fmt(f),
             Self::Metric(metric) => metric.fmt(f),
             Self::Variants(variants) => {
-                write!(f, "variants({}) of (", List(&variants.metrics))?;
-                ranged(f, &variants.log, variants.range_ns, variants.offset_ns)?;
-                f.write_str(")")
+                let tail = RangeTail(variants.range_ns, variants.offset_ns);
+                write!(f, "variants({}) of ({}{tail})", List(&variants.metrics), variants.log)
             }
         }
     }
@@ -62,12 +61,18 @@ impl Display for LogExpr {
     }
 }
 
-fn ranged(f: &mut Formatter<'_>, log: &LogExpr, range_ns: i64, offset_ns: i64) -> fmt::Result {
-    write!(f, "{log} [{}]", print_duration(range_ns))?;
-    if offset_ns != 0 {
-        write!(f, " offset {}", print_duration(offset_ns))?;
+/// ` [5m] offset 1h`
+pub(super) struct RangeTail(pub(super) i64, pub(super) i64);
+
+impl Display for RangeTail {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(range_ns, offset_ns) = *self;
+        write!(f, " [{}]", print_duration(range_ns))?;
+        if offset_ns != 0 {
+            write!(f, " offset {}", print_duration(offset_ns))?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Display for Matcher {
@@ -192,9 +197,7 @@ impl Display for MetricExpr {
             MetricKind::Aggregate(aggregation) => aggregation.fmt(f),
             MetricKind::Binary(binary) => binary.fmt(f),
             MetricKind::LabelReplace(replace) => {
-                let [destination, replacement, source, regex] =
-                    [&replace.destination, &replace.replacement, &replace.source, &replace.regex].map(|text| Quoted(text));
-                write!(f, "label_replace({}, {destination}, {replacement}, {source}, {regex})", replace.inner)
+                write!(f, "label_replace({}, {})", replace.inner, replace.texts())
             }
         }
     }
@@ -206,8 +209,7 @@ impl Display for RangeAggregation {
         if let Some(parameter) = self.parameter {
             write!(f, "{parameter}, ")?;
         }
-        ranged(f, &self.log, self.range_ns, self.offset_ns)?;
-        f.write_str(")")?;
+        write!(f, "{}{})", self.log, RangeTail(self.range_ns, self.offset_ns))?;
         self.grouping.as_ref().map_or(Ok(()), |grouping| write!(f, " {grouping}"))
     }
 }
@@ -248,18 +250,36 @@ impl Display for BinaryOp {
     }
 }
 
-impl Display for Binary {
+impl LabelReplace {
+    /// The arguments after the first.
+    pub(super) fn texts(&self) -> String {
+        let texts = [&self.destination, &self.replacement, &self.source, &self.regex];
+        texts.map(|text| Quoted(text).to_string()).join(", ")
+    }
+}
+
+/// The operator with all that belongs to it.
+pub(super) struct BinaryHead<'a>(pub(super) &'a Binary);
+
+impl Display for BinaryHead<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "({} {}", self.left, self.op)?;
-        if self.return_bool {
+        let Binary { op, return_bool, matching, .. } = self.0;
+        op.fmt(f)?;
+        if *return_bool {
             f.write_str(" bool")?;
         }
-        if let Some(matching) = &self.matching {
+        if let Some(matching) = matching {
             write!(f, " {} ({})", if matching.on { "on" } else { "ignoring" }, List(&matching.labels))?;
             if let Some(group) = &matching.group {
                 write!(f, " {} ({})", if group.left { "group_left" } else { "group_right" }, List(&group.include))?;
             }
         }
-        write!(f, " {})", self.right)
+        Ok(())
+    }
+}
+
+impl Display for Binary {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "({} {} {})", self.left, BinaryHead(self), self.right)
     }
 }

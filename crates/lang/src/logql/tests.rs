@@ -6,6 +6,35 @@ fn check(text: &str, expect: &str) {
     let printed = parse(text).expect(text).to_string();
     assert_eq!(printed, expect);
     assert_eq!(parse(&printed).expect(&printed).to_string(), printed);
+    let pretty = parse(&printed).expect(&printed).pretty();
+    assert_eq!(parse(&pretty).expect(&pretty).to_string(), printed);
+}
+
+#[test]
+fn long_queries_get_lines() {
+    let pretty = |text: &str| parse(text).expect(text).pretty();
+    assert_eq!(pretty(r#"{app="tv"}|json"#), r#"{app="tv"} | json"#);
+    let pipeline = r#"{app="tv", zone="eu-west-1"} |= "a quite long text that is looked for" | json | took > 1s | line_format "{{.took}}""#;
+    check(pipeline, &pipeline.replace("took > 1s", "took>1s"));
+    let of_pipeline = [
+        r#"{app="tv", zone="eu-west-1"}"#,
+        r#"  |= "a quite long text that is looked for""#,
+        "  | json",
+        "  | took>1s",
+        r#"  | line_format "{{.took}}""#,
+    ];
+    assert_eq!(pretty(pipeline), of_pipeline.join("\n"));
+    let metric =
+        format!(r#"sum by (zone) (rate({pipeline}[5m] offset 1h)) / on (zone) group_left (a) topk(3, count_over_time({pipeline}[1m]))"#);
+    let printed = parse(&metric).expect("a metric").to_string();
+    check(&metric, &printed);
+    let shown = pretty(&metric);
+    assert!(
+        shown.starts_with("(\n  sum by (zone) (\n    rate(\n      {app=") && shown.contains("\n/ on (zone) group_left (a)\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("\n        | line_format \"{{.took}}\" [5m] offset 1h\n    )\n  )\n"), "{shown}");
+    assert!(shown.ends_with("\n)") && shown.contains("  topk(\n    3,\n    count_over_time(\n"), "{shown}");
 }
 
 #[track_caller]

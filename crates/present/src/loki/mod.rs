@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/detected_fields", get(drilldown::fields).post(drilldown::fields))
         .route("/detected_field/{name}/values", get(drilldown::values).post(drilldown::values))
         .route("/drilldown-limits", get(drilldown::limits))
+        .route("/format_query", get(query::format).post(query::format))
         .route("/status/buildinfo", get(buildinfo))
 }
 

@@ -2,15 +2,16 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use model::{Ask, Direction, Error, Result};
 
 use super::format::{Encoding, result};
 use super::{Failure, range as time_range};
 use crate::params::Params;
 use crate::prometheus::thousands;
+use crate::selector::off_loop;
 use crate::state::{Shared, now_ns};
-use crate::times;
+use crate::{json, respond, times};
 
 /// Lines of one answer, without and with a wish.
 const ENTRIES_DEFAULT: usize = 100;
@@ -40,6 +41,20 @@ pub(super) async fn range(State(state): State<Shared>, request: Request) -> Resu
         thin_out(&mut answer.data, times::as_nanos(interval));
     }
     Ok(result(answer, encoding, direction)?)
+}
+
+/// The query's text in its canonical form, a long one broken into lines.
+pub(super) async fn format(request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let query = params.required("query")?.to_owned();
+    let pretty = off_loop(move || {
+        let expr = lang::logql::parse(&query).map_err(|error| Error::invalid("cannot read the LogQL query").because(error))?;
+        Ok(expr.pretty())
+    });
+    let mut body = "{\"status\":\"success\",\"data\":".to_owned();
+    json::text(&mut body, &pretty.await?);
+    body.push('}');
+    Ok(respond::json(StatusCode::OK, body))
 }
 
 /// `interval=`: of each stream's lines only those at least so far apart.

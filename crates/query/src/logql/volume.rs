@@ -14,9 +14,8 @@ use super::Window;
 use super::matrix::Steps;
 use super::source::{exact_subject, implied_filter};
 use super::streams::{COLUMNS, StreamCache};
-use crate::guard::{Charge, Guard, fold, label_bytes};
+use crate::guard::{Charge, Guard, TRUNCATED, fold, label_bytes};
 use crate::selector::{Compiled, scan_test};
-use crate::series::TRUNCATED;
 
 /// What is asked for.
 pub(super) struct Wanted<'a> {
