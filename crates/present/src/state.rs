@@ -74,7 +74,10 @@ pub(crate) async fn within<T>(allowed: Duration, work: impl Future<Output = Resu
 }
 
 pub(crate) fn late(allowed: Duration) -> Error {
-    Error::new(Code::Timeout, format!("cannot answer within {allowed:?}, the query's timeout"))
+    Error::new(
+        Code::Timeout,
+        format!("cannot answer within {allowed:?}: ask for less, or for more time if query_timeout_seconds allows it"),
+    )
 }
 
 /// The clock of default time ranges.

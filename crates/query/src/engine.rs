@@ -9,6 +9,7 @@ use model::{Answer, Answered, Ask, Code, Error, Query, QueryLimits, QueryStats, 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::watch::{Watch, WatchedRows};
+use crate::guard::timed_out;
 use crate::metered::MeteredScan;
 use crate::promql::PromqlOptions;
 use crate::series::Wanted;
@@ -133,10 +134,6 @@ impl Query for Engine {
         };
         Ok(answer)
     }
-}
-
-fn timed_out(timeout: Duration) -> Error {
-    Error::new(Code::Timeout, format!("cannot answer the query within {timeout:?}: ask for less or raise query.timeout"))
 }
 
 /// The label `language` of the counters.

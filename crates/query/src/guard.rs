@@ -59,8 +59,7 @@ impl Guard {
     }
 
     pub(crate) fn timed_out(&self) -> Error {
-        let seconds = self.0.timeout.as_secs_f64();
-        Error::new(Code::Timeout, format!("cannot finish query: it ran longer than its timeout of {seconds} s"))
+        timed_out(self.0.timeout)
     }
 
     /// Called in loops, with how much they did since they called it last: samples or labels looked at.
@@ -84,7 +83,7 @@ impl Guard {
         match self.0.samples.load(Ordering::Relaxed).saturating_add(samples) <= max {
             true => Ok(()),
             false => {
-                let what = format!("cannot evaluate query: it would hold more samples at once than samples_max = {max}");
+                let what = format!("cannot evaluate query: it would hold more samples at once than query_samples_max = {max}");
                 Err(Error::new(Code::LimitExceeded, what))
             }
         }
@@ -97,7 +96,7 @@ impl Guard {
             true => Ok(()),
             false => {
                 let what = format!(
-                    "cannot evaluate query: it would hold more than memory_bytes_max = {max} bytes; \
+                    "cannot evaluate query: it would hold more than query_memory_bytes_max = {max} bytes; \
                      narrow its selectors, group by fewer labels, or take a larger step"
                 );
                 Err(Error::new(Code::LimitExceeded, what))
@@ -116,6 +115,12 @@ impl Guard {
     pub(crate) fn cancel_on_drop(&self) -> CancelOnDrop {
         CancelOnDrop(self.clone())
     }
+}
+
+/// Of the operator's limit or of the shorter time that the asker gave.
+pub(crate) fn timed_out(timeout: Duration) -> Error {
+    let what = format!("cannot answer the query within {timeout:?}: ask for less, or for more time if query_timeout_seconds allows it");
+    Error::new(Code::Timeout, what)
 }
 
 /// Bytes that a query holds. It is kept beside what it counts; the default counts nothing.

@@ -11,7 +11,7 @@ pub(crate) async fn by_id(scan: &dyn Scan, trace_id: &str, range: TimeRange, lim
         bytes += batch.get_array_memory_size();
         let max = limits.memory_bytes_max;
         if bytes > max {
-            return Err(Error::new(Code::LimitExceeded, format!("cannot hold a trace of more than memory_bytes_max = {max} bytes")));
+            return Err(Error::new(Code::LimitExceeded, format!("cannot hold a trace of more than query_memory_bytes_max = {max} bytes")));
         }
         batches.push(batch);
     }

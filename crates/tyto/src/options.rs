@@ -129,6 +129,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_QUERY_MEMORY_BYTES_MAX", value_name = "BYTES")]
     pub(crate) query_memory_bytes_max: Option<usize>,
 
+    /// Samples that a PromQL query holds at once [default: 50000000]
+    #[arg(long, env = "TYTO_QUERY_SAMPLES_MAX", value_name = "COUNT")]
+    pub(crate) query_samples_max: Option<usize>,
+
     /// What is on of that which Prometheus calls experimental in PromQL: `all`, `none`, or its names for features, with commas
     /// between [default: all but use-start-timestamps]
     #[arg(long, env = "TYTO_PROMQL_FEATURES", value_name = "LIST")]
@@ -232,6 +236,7 @@ impl ServeOptions {
             query.timeout = query_timeout(seconds)?;
         }
         query.memory_bytes_max = self.query_memory_bytes_max.or(file.query_memory_bytes_max).unwrap_or(query.memory_bytes_max);
+        query.samples_max = self.query_samples_max.or(file.query_samples_max).unwrap_or(query.samples_max);
 
         let promql_features = match self.promql_features.or(file.promql_features) {
             Some(list) => promql_features(&list)?,

@@ -9,7 +9,8 @@ use model::{Result, ScanStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
-use super::{code_name, timed_out};
+use super::code_name;
+use crate::guard::timed_out;
 use crate::metered::MeteredScan;
 
 /// Counts one query once, when it ends; a query that is dropped before has been cancelled.

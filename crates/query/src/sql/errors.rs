@@ -37,7 +37,7 @@ fn translate(error: &DataFusionError, what: &str) -> Error {
         other => (Code::Internal, other.to_string()),
     };
     let what = match code {
-        Code::LimitExceeded => "cannot compute the SQL answer within memory_bytes_max",
+        Code::LimitExceeded => "cannot compute the SQL answer within query_memory_bytes_max",
         _ => what,
     };
     Error::new(code, what).because(clean(&message))

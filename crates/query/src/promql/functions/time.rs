@@ -67,7 +67,7 @@ pub(super) fn timestamp(call: &Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(drop(vector))
 }
 
-/// A part of a date in UTC, from seconds since the Unix epoch.
+/// A part of a date in UTC, from whole seconds since the Unix epoch.
 pub(super) type Part = fn(f64) -> f64;
 
 pub(super) fn part(name: &str) -> Option<Part> {
@@ -118,7 +118,7 @@ fn date(seconds: f64) -> (f64, f64, f64) {
 /// The part of every value's date; without an argument that of the step's time.
 pub(super) fn parts(call: &Call<'_, '_>, part: Part) -> Result<Vec<Series>> {
     if call.args.is_empty() {
-        let floats = call.grid.times().map(|at| part(at as f64 / 1000.0)).collect();
+        let floats = call.grid.times().map(|at| part((at / 1000) as f64)).collect();
         return Ok(vec![Series { labels: Labels::empty(), drop_name: false, column: Column::of_floats(call.evaluator.guard, floats) }]);
     }
     let Value::Vector(mut vector) = call.evaluator.eval(&call.args[0], call.grid)? else { return Ok(Vec::new()) };
@@ -126,7 +126,8 @@ pub(super) fn parts(call: &Call<'_, '_>, part: Part) -> Result<Vec<Series>> {
         series.drop_name = true;
         for step in 0..call.grid.len() {
             match series.column.float(step) {
-                Some(value) => series.column.set_float(step, part(value)),
+                // Prometheus cuts fractions off: half a second before 1970 is 1970.
+                Some(value) => series.column.set_float(step, part(value.trunc())),
                 None => series.column.clear(step),
             }
         }
