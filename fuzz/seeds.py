@@ -68,6 +68,16 @@ def remote_write_2():
     yield head + block(5, labels + histogram + metadata + number(6, 1_700_000_000_000))
 
 
+def remote_read():
+    """prometheus.ReadRequest with matchers of every type, hints and the forms of an answer; as it is and packed."""
+    matchers = b"".join(block(3, number(1, kind) + block(2, "job") + block(3, "sh.p")) for kind in range(4))
+    hints = block(4, number(1, 15_000) + block(2, "rate") + number(3, 1_700_000_000_000) + number(4, 1_700_000_060_000) + block(5, "job"))
+    request = block(1, number(1, 1_700_000_000_000) + number(2, 1_700_000_300_000) + matchers + hints) + block(2, varint(1) + varint(0))
+    yield request
+    # Snappy, one literal with the length in the byte after its tag.
+    yield varint(len(request)) + bytes([60 << 2, len(request) - 1]) + request
+
+
 def loki():
     """logproto.PushRequest with structured metadata."""
     time = block(1, number(1, 1_700_000_000) + number(2, 5))
@@ -131,6 +141,7 @@ for target, (kind, file, own) in OTLP.items():
     plant(target, [as_bytes for _, as_bytes in both if as_bytes])
 plant("remote_write", remote_write())
 plant("remote_write_2", remote_write_2())
+plant("remote_read", remote_read())
 plant("loki", loki())
 plant("loki_json", loki_json())
 plant("promql", queries("promql"))

@@ -48,6 +48,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tower_http::compression::CompressionLayer;
 
 pub use guard::{Hosts, guarded};
+pub use prometheus::decode_remote_read;
 pub use state::{Admin, Facts, PresentState};
 
 /// Every question that can be asked over HTTP. Merge it with the receivers' routes; it brings the fallback.

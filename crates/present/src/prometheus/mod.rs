@@ -24,6 +24,7 @@ use crate::state::Shared;
 use crate::{error, json, respond};
 
 pub(crate) use query::thousands;
+pub use read::decode_remote_read;
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()

@@ -48,17 +48,23 @@ pub(super) async fn read(State(state): State<Shared>, request: Request) -> Respo
 }
 
 async fn answer(state: Shared, request: Request) -> Result<Response> {
-    let request = decode(&read_body(request, "read_request_bytes_max", REQUEST_BYTES_MAX).await?)?;
+    let body = read_body(request, "read_request_bytes_max", REQUEST_BYTES_MAX).await?;
+    match decode_remote_read(&body)? {
+        (asks, true) => streamed(state, asks).await,
+        (asks, false) => samples(&state, asks).await,
+    }
+}
+
+/// What a request's body asks, and whether its answer is to be streamed in chunks.
+pub fn decode_remote_read(body: &[u8]) -> Result<(Vec<Ask>, bool)> {
+    let request = decode(body)?;
     let chunked = negotiate(&request.accepted_response_types)?;
     if request.queries.len() > QUERIES_MAX {
         let count = request.queries.len();
         return Err(Error::invalid(format!("cannot answer {count} queries of one request: they are more than queries_max, {QUERIES_MAX}")));
     }
-    let asks: Vec<Ask> = request.queries.into_iter().map(ask).collect::<Result<_>>()?;
-    match chunked {
-        true => streamed(state, asks).await,
-        false => samples(&state, asks).await,
-    }
+    let asks = request.queries.into_iter().map(ask).collect::<Result<_>>()?;
+    Ok((asks, chunked))
 }
 
 fn decode(body: &[u8]) -> Result<ReadRequest> {
