@@ -17,7 +17,7 @@ expression carries facts about its values:
 - Go leaves dates of what is no time that fits an integer to the processor.
 - `holt_winters` is `double_exponential_smoothing` since 3.0: `for_tyto` renames it.
 - 3.0 takes numbers for durations and durations for numbers, takes `offset 0s`, lets dots match line ends, and knows functions that 2.42 does
-  not: none of it is written.
+  not: none of it is written. `histogram_fraction` reads classic buckets, too: it is asked of no buckets.
 - `atan2` kept the metric's name before 2.47 (prometheus#12595): its left side has none. `predict_linear` of a range at a fixed time slid that
   range along before 2.50 (prometheus#13559): it is asked of none.
 - `count_values by` lost a label in range queries when Go's slice of labels had room for one more: it is not asked by 3 or 5 to 7 of them.
@@ -524,7 +524,7 @@ class Grammar:
     def native(self):
         function = self.draw(NATIVE)
         self.use(function)
-        vector = self.leaf()
+        vector = self.leaf(lambda metric: not metric.is_bucket)
         return vector.now(f"{function}({'0, 1, ' if function.endswith('fraction') else ''}{vector.text})")
 
     def absent(self, depth):
