@@ -93,8 +93,8 @@ class World:
         by_name = {}
         for labels, samples in series.items():
             labels = dict(labels)
-            by_name.setdefault((labels[NAME], labels["job"]), []).append((labels, samples))
-        self.metrics = [Metric(name, found, self) for (name, _), found in sorted(by_name.items()) if len(found) <= 80]
+            by_name.setdefault(labels[NAME], []).append((labels, samples))
+        self.metrics = [Metric(name, found, self) for name, found in sorted(by_name.items()) if len(found) <= 80]
 
     def time(self, part):
         """A time of evaluation, by where between the first sample and the last it lies."""

@@ -35,6 +35,9 @@ const REQUEST_BYTES_MAX: usize = 32 << 20;
 /// Questions of one request; Prometheus sends one.
 const QUERIES_MAX: usize = 64;
 
+/// Of unknown forms of an answer, in the error: a body may name millions.
+const TYPES_SHOWN: usize = 8;
+
 /// Of the chunks of one frame, as in Prometheus. A series that has more is sent in several.
 const FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -83,7 +86,9 @@ fn negotiate(accepted: &[i32]) -> Result<bool> {
         Some(form) => Ok(*form == STREAMED_XOR_CHUNKS),
         None if accepted.is_empty() => Ok(false),
         None => Err(Error::invalid(format!(
-            "server does not support any of the requested response types: {accepted:?}; supported: SAMPLES, STREAMED_XOR_CHUNKS"
+            "server does not support any of the requested response types: {:?}{}; supported: SAMPLES, STREAMED_XOR_CHUNKS",
+            &accepted[..accepted.len().min(TYPES_SHOWN)],
+            if accepted.len() > TYPES_SHOWN { " and more" } else { "" }
         ))),
     }
 }
@@ -207,4 +212,17 @@ fn frame(response: &ChunkedReadResponse) -> Bytes {
     frame.extend_from_slice(&crc32c::crc32c(&message).to_be_bytes());
     frame.extend_from_slice(&message);
     Bytes::from(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_sentence_however_much_was_asked() {
+        assert!(negotiate(&[]).is_ok_and(|chunked| !chunked) && negotiate(&[7, STREAMED_XOR_CHUNKS, SAMPLES]).is_ok_and(|chunked| chunked));
+        let told = |count| negotiate(&vec![7; count]).unwrap_err().what;
+        assert!(told(8).contains("types: [7, 7, 7, 7, 7, 7, 7, 7]; supported: SAMPLES"), "{}", told(8));
+        assert!(told(100_000).contains("7, 7] and more; supported: SAMPLES") && told(100_000).len() < 200, "{}", told(100_000));
+    }
 }
