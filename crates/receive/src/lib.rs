@@ -5,7 +5,7 @@
 //! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
 //! `listen.rs` > `body.rs` (size, unpacking, the budget of all requests) > `decode.rs` (over `protobuf.rs`, into `model`'s
 //! builders, samples through `series.rs`, known ones past it by `memo.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
-//! waits, turns errors into status codes).
+//! waits, turns errors into status codes). `aws/` signs and sends what discovery asks AWS.
 //!
 //! When you change what a sender sees, also touch `docs/receive.md` and `tests/cases/receive/`; when you add a decoder, also
 //! add a target in `fuzz/`.
@@ -14,6 +14,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod aws;
 mod body;
 pub mod loki;
 mod memo;
