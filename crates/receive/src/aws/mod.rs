@@ -81,6 +81,9 @@ impl Service {
     pub(crate) const STS: Self = Self::query("sts", "sts", "STS", "2011-06-15");
     pub(crate) const ECS: Self = Self::json("ecs", "ECS", "1.1", "AmazonEC2ContainerServiceV20141113");
 
+    pub(crate) const MONITORING: Self = Self::query("monitoring", "monitoring", "CLOUDWATCH", "2010-08-01");
+    pub(crate) const TAGGING: Self = Self::json("tagging", "RESOURCE_GROUPS_TAGGING_API", "1.1", "ResourceGroupsTaggingAPI_20170126");
+
     const fn query(host: &'static str, signed_as: &'static str, variable: &'static str, version: &'static str) -> Self {
         Self { host, signed_as, variable, protocol: Protocol::Query(version) }
     }
@@ -112,6 +115,8 @@ pub(crate) struct Options {
     pub(crate) profile: Option<String>,
     /// Taken on by whoever the other options say.
     pub(crate) role: Option<Role>,
+    /// Whose STS gives the role, when not that of `region`.
+    pub(crate) sts_region: Option<String>,
 }
 
 /// One account in one region.
@@ -133,7 +138,8 @@ impl Aws {
             Some(region) => region.clone(),
             None => credentials::region(options.profile.as_deref(), &http, &world).await?,
         };
-        let keyring = Arc::new(Keyring::new(options.clone(), region.clone(), http.clone(), world.clone()));
+        let sts_region = options.sts_region.clone().unwrap_or_else(|| region.clone());
+        let keyring = Arc::new(Keyring::new(options.clone(), sts_region, http.clone(), world.clone()));
         Ok(Self { keyring, http, world, endpoint: options.endpoint.clone(), region, counter })
     }
 
@@ -273,8 +279,8 @@ async fn read(mut answer: reqwest::Response, bytes_max: usize) -> Result<Bytes> 
 
 fn named_in_xml(body: &[u8]) -> (String, String) {
     let Ok(answer) = xml::parse(body) else { return Default::default() };
-    // Most services say `<ErrorResponse><Error>`, EC2 `<Response><Errors><Error>`.
-    let Some(error) = answer.at("Error").or_else(|| answer.at("Errors/Error")) else { return Default::default() };
+    // Most services say `<ErrorResponse><Error>`, EC2 `<Response><Errors><Error>`, gateways before them `<Error>`.
+    let error = answer.at("Error").or_else(|| answer.at("Errors/Error")).unwrap_or(&answer);
     (error.text("Code").to_owned(), error.text("Message").to_owned())
 }
 

@@ -25,6 +25,10 @@ impl Element {
         self.at(path).map_or("", |element| &element.text)
     }
 
+    pub(crate) fn own_text(&self) -> &str {
+        &self.text
+    }
+
     /// The members of the list at a path.
     pub(crate) fn list(&self, path: &str) -> &[Self] {
         self.at(path).map_or(&[], |element| &element.children)

@@ -104,7 +104,7 @@ impl Reader {
             self.problem(fields.place_of("external_id"), "cannot use external_id without role_arn");
         }
         let keys = id.zip(secret).map(|(id, secret)| Keys { id, secret, token: None });
-        let aws = Options { region, endpoint, keys, profile, role: arn.map(|arn| Role { arn, external_id }) };
+        let aws = Options { region, endpoint, keys, profile, role: arn.map(|arn| Role { arn, external_id }), sts_region: None };
         let port = self.parsed(fields, "port", "a port", |text| text.parse::<u16>().ok()).filter(|port| *port > 0).unwrap_or(80);
         let (refresh, http) = (self.refresh(fields, 60), self.http(fields));
         Some(Discovery::Aws(Box::new(AwsDiscovery { aws, http, port, refresh, found })))

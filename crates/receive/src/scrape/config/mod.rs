@@ -21,7 +21,7 @@ use catalog::{FILE_BYTES_MAX, Problem, yaml};
 
 pub(crate) use cloud::{AwsDiscovery, AwsTargets};
 pub(crate) use discovery::{Discovery, Group, RecordType};
-use fields::Reader;
+pub(crate) use fields::{Fields, Reader};
 pub(crate) use http::{Auth, HttpOptions, Secret, TlsVersion};
 pub(crate) use kubernetes::{KubernetesAccess, KubernetesAttach, KubernetesDiscovery, KubernetesRole};
 pub(crate) use pool::{PoolConfig, Protocol};
@@ -138,6 +138,13 @@ impl Loading {
         self.unused.dedup();
         Ok(ScrapeConfig { pools: self.pools, unused: self.unused })
     }
+}
+
+/// The tree of a file, and what reads it strictly and gathers its problems.
+pub(crate) fn load(path: &Path) -> Result<(Reader, yaml::Node), Vec<Problem>> {
+    let text = read_text(path).map_err(|problem| vec![problem])?;
+    let mut loading = Loading::default();
+    loading.open(path, &text).ok_or(loading.problems)
 }
 
 fn read_text(path: &Path) -> Result<String, Problem> {
