@@ -53,7 +53,8 @@ class S3:
 
 class Line:
     """A TCP proxy before the server. `mode` says what becomes of a request: `pass`, `refuse` (nobody listens any more), `slowdown`
-    (503, as S3 throttles), `error` (500), `cut` (forwarded, and the connection ends before the answer), `slow` (answers trickle)."""
+    (503, as S3 throttles), `error` (500), `expired` (403: the credentials have ended), `cut` (forwarded, and the
+    connection ends before the answer), `slow` (answers trickle)."""
 
     def __init__(self, port):
         self.port, self.mode, self.seen = port, "pass", 0
@@ -79,8 +80,13 @@ class Line:
                     mode = self.mode if self.seen % self.every == 0 else "pass"
                     if mode == "refuse":
                         return
-                    if mode in ("slowdown", "error"):
-                        status, code = (b"503 Slow Down", "SlowDown") if mode == "slowdown" else (b"500 Internal Server Error", "InternalError")
+                    refusals = {
+                        "slowdown": (b"503 Slow Down", "SlowDown"),
+                        "error": (b"500 Internal Server Error", "InternalError"),
+                        "expired": (b"403 Forbidden", "ExpiredToken"),
+                    }
+                    if mode in refusals:
+                        status, code = refusals[mode]
                         body = f"<Error><Code>{code}</Code><Message>by the test</Message></Error>".encode()
                         client.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body)
                         continue

@@ -180,6 +180,6 @@ def test_tls_and_tokens_reload_and_staleness(guarded, tmp_path):
 
 def test_a_file_that_cannot_be_used_is_refused_at_the_start(tmp_path):
     config = tmp_path / "prometheus.yml"
-    config.write_text("scrape_configs:\n- job_name: pods\n  kubernetes_sd_configs: [{role: pod}]\n")
-    with pytest.raises(RuntimeError, match="prometheus.yml:3:3: cannot discover targets by kubernetes_sd_configs"):
+    config.write_text("scrape_configs:\n- job_name: pods\n  consul_sd_configs: [{server: here}]\n")
+    with pytest.raises(RuntimeError, match="prometheus.yml:3:3: cannot discover targets by consul_sd_configs"):
         Tyto(tmp_path / "data", "--scrape-config", config).start()

@@ -1,11 +1,11 @@
 //! How does what the world sends become rows?
 //!
-//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]; and [`scrape`], which asks
-//! instead of being told and has its own head. In each of the others, `decode.rs` is
+//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]; [`scrape`] and [`cloudwatch`], which
+//! ask instead of being told and have their own heads. In each of the others, `decode.rs` is
 //! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
 //! `listen.rs` > `body.rs` (size, unpacking, the budget of all requests) > `decode.rs` (over `protobuf.rs`, into `model`'s
 //! builders, samples through `series.rs`, known ones past it by `memo.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
-//! waits, turns errors into status codes).
+//! waits, turns errors into status codes). `aws/` signs and sends what discovery and `cloudwatch/` ask AWS.
 //!
 //! When you change what a sender sees, also touch `docs/receive.md` and `tests/cases/receive/`; when you add a decoder, also
 //! add a target in `fuzz/`.
@@ -14,7 +14,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod aws;
 mod body;
+pub mod cloudwatch;
 pub mod loki;
 mod memo;
 pub mod otlp;

@@ -297,11 +297,8 @@ fn a_file_as_people_have_it_is_read_and_what_is_not_used_is_named() {
         let found = ScrapeConfig::load(&path).expect_err("problems");
         found.iter().map(|problem| problem.to_string().replace(&format!("{}/", Path::new(folder.path()).display()), "")).collect::<Vec<_>>()
     };
-    let pod = problems("scrape_configs:\n- job_name: pods\n  kubernetes_sd_configs:\n  - role: pod\n");
-    assert!(
-        pod[0].starts_with("prometheus.yml:3:3: cannot discover targets by kubernetes_sd_configs: Tyto does not have it yet;"),
-        "{pod:?}"
-    );
+    let pod = problems("scrape_configs:\n- job_name: pods\n  consul_sd_configs:\n  - server: here\n");
+    assert!(pod[0].starts_with("prometheus.yml:3:3: cannot discover targets by consul_sd_configs: Tyto does not have it yet;"), "{pod:?}");
     let twice = problems("scrape_configs: [{job_name: a}, {job_name: a}]");
     assert_eq!(twice, ["prometheus.yml:1:33: cannot use job_name \"a\" twice: it stands at prometheus.yml:1:18"].map(str::to_owned));
     let times = problems("scrape_configs: [{job_name: a, scrape_interval: 1s, scrape_timeout: 2s}]");

@@ -85,6 +85,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_SCRAPE_CONFIG", value_name = "FILE")]
     pub(crate) scrape_config: Option<PathBuf>,
 
+    /// Ask CloudWatch for what this configuration file of YACE (yet-another-cloudwatch-exporter) says
+    #[arg(long, env = "TYTO_CLOUDWATCH_CONFIG", value_name = "FILE")]
+    pub(crate) cloudwatch_config: Option<PathBuf>,
+
+    /// CloudWatch is asked again after this many seconds; metrics of longer periods after these, at most an hour [default: 300]
+    #[arg(long, env = "TYTO_CLOUDWATCH_INTERVAL_SECONDS", value_name = "SECONDS")]
+    pub(crate) cloudwatch_interval_seconds: Option<u64>,
+
     /// Listen on addresses that others can reach although nobody is asked who they are
     #[arg(long, env = "TYTO_INSECURE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub(crate) insecure: Option<bool>,
@@ -209,6 +217,8 @@ pub(crate) struct Settings {
     pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
     pub(crate) scrape_config: Option<PathBuf>,
+    pub(crate) cloudwatch_config: Option<PathBuf>,
+    pub(crate) cloudwatch_interval: Duration,
     pub(crate) self_telemetry: bool,
     /// Where the catalogue does not say.
     pub(crate) retention: Retention,
@@ -273,6 +283,10 @@ impl ServeOptions {
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
             scrape_config: self.scrape_config.or(file.scrape_config),
+            cloudwatch_config: self.cloudwatch_config.or(file.cloudwatch_config),
+            cloudwatch_interval: Duration::from_secs(
+                self.cloudwatch_interval_seconds.or(file.cloudwatch_interval_seconds).unwrap_or(300).clamp(1, 86_400),
+            ),
             self_telemetry: self.self_telemetry.or(file.self_telemetry).unwrap_or(false),
             retention,
             receive,

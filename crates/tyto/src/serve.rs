@@ -96,6 +96,14 @@ impl Server {
                 Ok(())
             });
         }
+        if let Some(cloudwatch) = wired.cloudwatch {
+            let stopping = stopping.clone();
+            tasks.spawn(async move {
+                stopped(stopping).await;
+                cloudwatch.stop().await;
+                Ok(())
+            });
+        }
         if settings.self_telemetry {
             tasks.spawn(telemetry::store_own_metrics(metrics, wired.pipeline, stopping));
         }
@@ -114,7 +122,7 @@ impl Server {
                 }
                 let admin = admin.clone();
                 match tokio::task::spawn_blocking(move || admin.reload()).await {
-                    Ok(Ok(())) => tracing::info!("catalogue and scrape configuration are read again"),
+                    Ok(Ok(())) => tracing::info!("catalogue and configurations are read again"),
                     Ok(Err(error)) => tracing::error!("what cannot be used is not taken; what was in force stays: {}", error.chain()),
                     Err(panic) => tracing::error!("cannot reload: {panic}"),
                 }

@@ -1,7 +1,7 @@
 //! The flow, on one page.
 //!
 //! ```text
-//! write: socket, or a scraped target -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
+//! write: socket, a scraped target or CloudWatch -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //! ```
 
@@ -19,6 +19,7 @@ use pipeline::{CardinalityLimits, Pipeline};
 use present::{Facts, Hosts, PresentState};
 use query::promql::PromqlOptions;
 use receive::Receivers;
+use receive::cloudwatch::{Cloudwatch, CloudwatchConfig};
 use receive::scrape::{ScrapeConfig, Scraper};
 use store::Shard;
 use tokio::sync::watch;
@@ -37,19 +38,23 @@ pub(crate) struct Wired {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) admin: Arc<Admin>,
     pub(crate) scraper: Option<Arc<Scraper>>,
+    pub(crate) cloudwatch: Option<Arc<Cloudwatch>>,
 }
 
 pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
-    let Declared { catalog, scrape } = declared;
+    let Declared { catalog, scrape, cloudwatch } = declared;
     let pipeline = write_path(catalog.clone(), settings.cardinality, shard.clone());
     let query = read_path(shard.clone(), settings.promql_features);
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
     let scraper = scrape.map(|(path, config)| Scraper::start(&path, config, receivers.clone()));
+    let interval = settings.cloudwatch_interval;
+    let cloudwatch = cloudwatch.map(|(path, config)| Cloudwatch::start(&path, config, interval, receivers.clone()));
     let admin = Admin {
         shard: shard.clone(),
         metrics,
         catalog: catalog.clone(),
         scraper: scraper.clone(),
+        cloudwatch: cloudwatch.clone(),
         retention: settings.retention.clone(),
         reloads: Mutex::new((true, SystemTime::now())),
         stopping,
@@ -84,6 +89,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         pipeline,
         admin,
         scraper,
+        cloudwatch,
     }
 }
 
@@ -92,6 +98,8 @@ pub(crate) struct Declared {
     pub(crate) catalog: Arc<Live>,
     /// With the file that it was read from.
     pub(crate) scrape: Option<(PathBuf, ScrapeConfig)>,
+    /// The same.
+    pub(crate) cloudwatch: Option<(PathBuf, CloudwatchConfig)>,
 }
 
 impl Declared {
@@ -101,7 +109,11 @@ impl Declared {
             Ok(config) => Ok((path.clone(), config)),
             Err(problems) => Err(unusable("the scrape configuration", &problems)),
         });
-        Ok(Self { catalog: Arc::new(catalog), scrape: scrape.transpose()? })
+        let cloudwatch = settings.cloudwatch_config.as_ref().map(|path| match CloudwatchConfig::load(path) {
+            Ok(config) => Ok((path.clone(), config)),
+            Err(problems) => Err(unusable("the CloudWatch configuration", &problems)),
+        });
+        Ok(Self { catalog: Arc::new(catalog), scrape: scrape.transpose()?, cloudwatch: cloudwatch.transpose()? })
     }
 }
 
@@ -167,6 +179,7 @@ pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
             metrics,
             catalog: catalog.clone(),
             scraper: None,
+            cloudwatch: None,
             retention: Retention::default(),
             reloads: Mutex::new((true, SystemTime::now())),
             stopping: watch::channel(false).1,
@@ -183,6 +196,7 @@ pub(crate) struct Admin {
     metrics: Metrics,
     catalog: Arc<Live>,
     scraper: Option<Arc<Scraper>>,
+    cloudwatch: Option<Arc<Cloudwatch>>,
     /// Where the catalogue does not say.
     retention: Retention,
     /// Whether the last reading of the files succeeded, and when one last did.
@@ -222,15 +236,18 @@ impl present::Admin for Admin {
         if self.scraper.is_some() {
             metrics::counter!("tyto_scrape_reloads_total", "result" => result(scrape.is_ok())).increment(1);
         }
-        let ok = catalog.is_ok() && scrape.is_ok();
+        let cloudwatch = self.cloudwatch.as_ref().map_or(Ok(()), |cloudwatch| cloudwatch.reload());
+        let cloudwatch = cloudwatch.map_err(|problems| unusable("the CloudWatch configuration", &problems));
+        if self.cloudwatch.is_some() {
+            metrics::counter!("tyto_cloudwatch_reloads_total", "result" => result(cloudwatch.is_ok())).increment(1);
+        }
+        let ok = catalog.is_ok() && scrape.is_ok() && cloudwatch.is_ok();
         let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
         *reloads = (ok, if ok { SystemTime::now() } else { reloads.1 });
         drop(reloads);
-        // Each is taken or left by itself; both are told.
-        match (catalog, scrape) {
-            (Err(catalog), Err(scrape)) => Err(Error::invalid(format!("{}\n{}", catalog.what, scrape.what))),
-            (catalog, scrape) => catalog.map(drop).and(scrape),
-        }
+        // Each is taken or left by itself; all are told.
+        let wrong: Vec<String> = [catalog.map(drop), scrape, cloudwatch].into_iter().filter_map(|read| Some(read.err()?.what)).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong.join("\n"))) }
     }
 
     async fn erase(&self, order: ErasureOrder) -> Result<Erasure> {

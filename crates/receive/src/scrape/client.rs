@@ -59,8 +59,22 @@ impl Client {
         Ok(Self { http, options: options.clone() })
     }
 
+    /// Without the passwords and tokens, for requests that are signed.
+    pub(super) fn into_http(self) -> reqwest::Client {
+        self.http
+    }
+
     /// An answer of status 200; its body is still to come. With `keep` false the connection is closed after it.
-    pub(super) async fn get(&self, url: &str, mut headers: HeaderMap, keep: bool) -> Result<Response> {
+    pub(super) async fn get(&self, url: &str, headers: HeaderMap, keep: bool) -> Result<Response> {
+        let answer = self.ask(url, headers, keep).await?;
+        match answer.status() {
+            http::StatusCode::OK => Ok(answer),
+            status => Err(Error::unavailable(format!("cannot fetch {url}: server returned HTTP status {status}"))),
+        }
+    }
+
+    /// The same with any status.
+    pub(super) async fn ask(&self, url: &str, mut headers: HeaderMap, keep: bool) -> Result<Response> {
         for (name, secret) in &self.options.headers {
             let name = HeaderName::try_from(name).map_err(|source| Error::invalid("cannot send a header").because(source))?;
             headers.append(name, header(&read(secret).await?)?);
@@ -84,11 +98,7 @@ impl Client {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let answer = self.http.get(url).headers(headers).send().await;
-        let answer = answer.map_err(|source| Error::unavailable(format!("cannot fetch {url}")).because(source.without_url()))?;
-        match answer.status() {
-            http::StatusCode::OK => Ok(answer),
-            status => Err(Error::unavailable(format!("cannot fetch {url}: server returned HTTP status {status}"))),
-        }
+        answer.map_err(|source| Error::unavailable(format!("cannot fetch {url}")).because(source.without_url()))
     }
 }
 

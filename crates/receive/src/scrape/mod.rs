@@ -21,6 +21,7 @@ mod target;
 mod turn;
 
 pub use config::ScrapeConfig;
+pub(crate) use config::{Fields, Reader, load};
 pub use engine::Scraper;
 pub use exposition::Format;
 pub use reading::decode_exposition;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use catalog::yaml::{Node, Value};
 
+use super::cloud::AwsDiscovery;
 use super::fields::{Fields, Reader};
 use super::http::{self, HttpOptions};
+use super::kubernetes::KubernetesDiscovery;
 
 /// Targets with the labels that they share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(crate) enum Discovery {
     File { patterns: Vec<PathBuf>, refresh: Duration },
     Http { url: String, refresh: Duration, http: Box<HttpOptions> },
     Dns { names: Vec<String>, record: RecordType, port: u16, refresh: Duration },
+    Kubernetes(Box<KubernetesDiscovery>),
+    Aws(Box<AwsDiscovery>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +38,30 @@ pub(crate) enum RecordType {
 }
 
 /// Prometheus's discoveries that are not built.
-pub(super) const NOT_BUILT: [&str; 28] = [
-    "aws_sd_configs",
+pub(super) const NOT_BUILT: [&str; 29] = [
     "azure_sd_configs",
     "consul_sd_configs",
     "digitalocean_sd_configs",
     "docker_sd_configs",
     "dockerswarm_sd_configs",
-    "ec2_sd_configs",
+    "elasticache_sd_configs",
     "eureka_sd_configs",
     "gce_sd_configs",
     "hetzner_sd_configs",
     "ionos_sd_configs",
-    "kubernetes_sd_configs",
     "kuma_sd_configs",
     "lightsail_sd_configs",
     "linode_sd_configs",
     "marathon_sd_configs",
+    "msk_sd_configs",
     "nerve_sd_configs",
     "nomad_sd_configs",
+    "oci_sd_configs",
     "openstack_sd_configs",
     "outscale_sd_configs",
     "ovhcloud_sd_configs",
     "puppetdb_sd_configs",
+    "rds_sd_configs",
     "scaleway_sd_configs",
     "serverset_sd_configs",
     "stackit_sd_configs",
@@ -65,7 +70,16 @@ pub(super) const NOT_BUILT: [&str; 28] = [
     "vultr_sd_configs",
 ];
 
-pub(super) const BUILT: [&str; 4] = ["static_configs", "file_sd_configs", "http_sd_configs", "dns_sd_configs"];
+pub(super) const BUILT: [&str; 8] = [
+    "static_configs",
+    "file_sd_configs",
+    "http_sd_configs",
+    "dns_sd_configs",
+    "kubernetes_sd_configs",
+    "ec2_sd_configs",
+    "ecs_sd_configs",
+    "aws_sd_configs",
+];
 
 impl Reader {
     pub(super) fn discoveries(&mut self, fields: &Fields<'_>) -> Vec<Discovery> {
@@ -86,6 +100,10 @@ impl Reader {
         found.extend(self.items(fields, "file_sd_configs").iter().filter_map(|node| self.file_discovery(node)));
         found.extend(self.items(fields, "http_sd_configs").iter().filter_map(|node| self.http_discovery(node)));
         found.extend(self.items(fields, "dns_sd_configs").iter().filter_map(|node| self.dns_discovery(node)));
+        found.extend(self.items(fields, "kubernetes_sd_configs").iter().filter_map(|node| self.kubernetes(node)));
+        found.extend(self.items(fields, "ec2_sd_configs").iter().filter_map(|node| self.ec2(node)));
+        found.extend(self.items(fields, "ecs_sd_configs").iter().filter_map(|node| self.ecs(node)));
+        found.extend(self.items(fields, "aws_sd_configs").iter().filter_map(|node| self.aws_by_role(node)));
         found
     }
 
@@ -99,7 +117,7 @@ impl Reader {
         Some(Group { targets: self.texts(&fields, "targets").into_iter().map(address).collect(), labels: self.pairs(&fields, "labels") })
     }
 
-    fn refresh(&mut self, fields: &Fields<'_>, otherwise: u64) -> Duration {
+    pub(super) fn refresh(&mut self, fields: &Fields<'_>, otherwise: u64) -> Duration {
         self.duration(fields, "refresh_interval").unwrap_or(Duration::from_secs(otherwise))
     }
 

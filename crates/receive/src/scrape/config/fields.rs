@@ -9,28 +9,28 @@ use catalog::{Problem, closest};
 use super::units;
 
 /// Gathers problems of one file.
-pub(super) struct Reader {
-    pub(super) file: String,
+pub(crate) struct Reader {
+    pub(crate) file: String,
     /// What relative paths are relative to.
-    pub(super) folder: PathBuf,
-    pub(super) problems: Vec<Problem>,
+    pub(crate) folder: PathBuf,
+    pub(crate) problems: Vec<Problem>,
     /// Keys that are accepted and mean nothing to Tyto.
-    pub(super) unused: Vec<String>,
+    pub(crate) unused: Vec<String>,
 }
 
 /// The entries of a map whose keys are all known.
-pub(super) struct Fields<'n> {
-    pub(super) place: Place,
+pub(crate) struct Fields<'n> {
+    pub(crate) place: Place,
     entries: Vec<(Place, &'n str, &'n Node)>,
 }
 
 impl Reader {
-    pub(super) fn problem(&mut self, place: Place, what: impl Into<String>) {
+    pub(crate) fn problem(&mut self, place: Place, what: impl Into<String>) {
         self.problems.push(Problem { file: self.file.clone(), line: place.line, column: place.column, what: what.into() });
     }
 
     /// None when the node is no map, which is told.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Option<Fields<'n>> {
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             self.problem(node.place, format!("cannot read {what} from {}: it is a map", node.value.kind()));
             return None;
@@ -49,7 +49,7 @@ impl Reader {
         Some(fields)
     }
 
-    pub(super) fn items<'n>(&mut self, fields: &Fields<'n>, name: &str) -> &'n [Node] {
+    pub(crate) fn items<'n>(&mut self, fields: &Fields<'n>, name: &str) -> &'n [Node] {
         match fields.get(name).map(|node| (node.place, &node.value)) {
             None | Some((_, Value::Null)) => &[],
             Some((_, Value::List(items))) => items,
@@ -61,7 +61,7 @@ impl Reader {
     }
 
     /// A text; nothing written is an empty one.
-    pub(super) fn text_of(&mut self, node: &Node, name: &str) -> String {
+    pub(crate) fn text_of(&mut self, node: &Node, name: &str) -> String {
         match &node.value {
             Value::Text(text) => text.clone(),
             Value::Null => String::new(),
@@ -73,16 +73,16 @@ impl Reader {
     }
 
     /// None when the key is not there.
-    pub(super) fn text(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
         fields.get(name).map(|node| self.text_of(node, name))
     }
 
-    pub(super) fn texts(&mut self, fields: &Fields<'_>, name: &str) -> Vec<String> {
+    pub(crate) fn texts(&mut self, fields: &Fields<'_>, name: &str) -> Vec<String> {
         self.items(fields, name).iter().map(|node| self.text_of(node, name)).collect()
     }
 
     /// A map of texts.
-    pub(super) fn pairs(&mut self, fields: &Fields<'_>, name: &str) -> Vec<(String, String)> {
+    pub(crate) fn pairs(&mut self, fields: &Fields<'_>, name: &str) -> Vec<(String, String)> {
         match fields.get(name).map(|node| (node.place, &node.value)) {
             None | Some((_, Value::Null)) => Vec::new(),
             Some((_, Value::Map(entries))) => entries.iter().map(|(_, key, node)| (key.clone(), self.text_of(node, key))).collect(),
@@ -94,7 +94,7 @@ impl Reader {
     }
 
     /// What `read` makes of a text; empty texts and absent keys are none.
-    pub(super) fn parsed<T>(&mut self, fields: &Fields<'_>, name: &str, form: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(crate) fn parsed<T>(&mut self, fields: &Fields<'_>, name: &str, form: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let node = fields.get(name)?;
         let text = self.text_of(node, name);
         if text.is_empty() {
@@ -107,7 +107,7 @@ impl Reader {
         value
     }
 
-    pub(super) fn flag(&mut self, fields: &Fields<'_>, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, fields: &Fields<'_>, name: &str) -> Option<bool> {
         self.parsed(fields, name, "true or false", |text| match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" => Some(true),
             "false" | "no" | "off" => Some(false),
@@ -115,32 +115,32 @@ impl Reader {
         })
     }
 
-    pub(super) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<u64> {
+    pub(crate) fn number(&mut self, fields: &Fields<'_>, name: &str) -> Option<u64> {
         self.parsed(fields, name, "a number from 0", |text| text.parse().ok())
     }
 
     /// A limit: 0 is none of its own.
-    pub(super) fn limit(&mut self, fields: &Fields<'_>, name: &str) -> Option<u64> {
+    pub(crate) fn limit(&mut self, fields: &Fields<'_>, name: &str) -> Option<u64> {
         self.number(fields, name).filter(|limit| *limit > 0)
     }
 
-    pub(super) fn size(&mut self, fields: &Fields<'_>, name: &str) -> Option<u64> {
+    pub(crate) fn size(&mut self, fields: &Fields<'_>, name: &str) -> Option<u64> {
         self.parsed(fields, name, "a size like 10MB", units::bytes).filter(|limit| *limit > 0)
     }
 
     /// A duration over zero.
-    pub(super) fn duration(&mut self, fields: &Fields<'_>, name: &str) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, fields: &Fields<'_>, name: &str) -> Option<Duration> {
         self.parsed(fields, name, "a duration like 15s or 1m30s", units::duration).filter(|duration| !duration.is_zero())
     }
 
     /// A path, relative to the configuration file.
-    pub(super) fn path(&mut self, fields: &Fields<'_>, name: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&mut self, fields: &Fields<'_>, name: &str) -> Option<PathBuf> {
         let text = self.text(fields, name).filter(|text| !text.is_empty())?;
         Some(self.folder.join(text))
     }
 
     /// Refuses a key that means something which is not built.
-    pub(super) fn refuse(&mut self, fields: &Fields<'_>, name: &str, instead: &str) {
+    pub(crate) fn refuse(&mut self, fields: &Fields<'_>, name: &str, instead: &str) {
         if let Some(node) = fields.get(name).filter(|node| !matches!(node.value, Value::Null)) {
             self.problem(node.place, format!("cannot use {name}: Tyto does not have it yet; {instead}"));
         }
@@ -148,17 +148,17 @@ impl Reader {
 }
 
 impl<'n> Fields<'n> {
-    pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(_, key, _)| *key == name).map(|(.., node)| *node)
     }
 
     /// Where a key's value stands, else the map.
-    pub(super) fn place_of(&self, name: &str) -> Place {
+    pub(crate) fn place_of(&self, name: &str) -> Place {
         self.get(name).map_or(self.place, |node| node.place)
     }
 
     /// With the place of each.
-    pub(super) fn keys(&self) -> impl Iterator<Item = (Place, &'n str)> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (Place, &'n str)> {
         self.entries.iter().map(|(place, key, _)| (*place, *key))
     }
 }

@@ -52,6 +52,21 @@ pub(crate) struct HttpOptions {
     pub(crate) headers: Vec<(String, Secret)>,
 }
 
+/// What counts where nothing is written.
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            auth: None,
+            tls: Tls::default(),
+            proxy_url: None,
+            no_proxy: None,
+            proxy_from_environment: false,
+            follow_redirects: true,
+            headers: Vec::new(),
+        }
+    }
+}
+
 pub(super) const KEYS: [&str; 14] = [
     "basic_auth",
     "authorization",

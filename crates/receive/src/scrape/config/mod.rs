@@ -1,12 +1,14 @@
 //! A Prometheus configuration file as people have it, for the part that scrapes.
 //!
 //! Path: `catalog::yaml` (text to a tree that knows its lines) > `mod.rs` (the files and their sections) > `pool.rs` (one
-//! scrape configuration; over `http.rs`, `relabel.rs`, `discovery.rs`) by means of `fields.rs` (strict maps) and `units.rs`.
+//! scrape configuration; over `http.rs`, `relabel.rs`, `discovery.rs`, `kubernetes.rs`, `cloud.rs`) by means of `fields.rs` (strict maps) and `units.rs`.
 //! What Tyto does not use is named once; what it does not have is refused with its place; nothing is passed over in silence.
 
+mod cloud;
 mod discovery;
 mod fields;
 mod http;
+mod kubernetes;
 mod pool;
 mod relabel;
 mod units;
@@ -17,9 +19,11 @@ use std::sync::Arc;
 
 use catalog::{FILE_BYTES_MAX, Problem, yaml};
 
+pub(crate) use cloud::{AwsDiscovery, AwsTargets};
 pub(crate) use discovery::{Discovery, Group, RecordType};
-use fields::Reader;
+pub(crate) use fields::{Fields, Reader};
 pub(crate) use http::{Auth, HttpOptions, Secret, TlsVersion};
+pub(crate) use kubernetes::{KubernetesAccess, KubernetesAttach, KubernetesDiscovery, KubernetesRole};
 pub(crate) use pool::{PoolConfig, Protocol};
 pub(crate) use units::{duration, duration_text};
 
@@ -134,6 +138,13 @@ impl Loading {
         self.unused.dedup();
         Ok(ScrapeConfig { pools: self.pools, unused: self.unused })
     }
+}
+
+/// The tree of a file, and what reads it strictly and gathers its problems.
+pub(crate) fn load(path: &Path) -> Result<(Reader, yaml::Node), Vec<Problem>> {
+    let text = read_text(path).map_err(|problem| vec![problem])?;
+    let mut loading = Loading::default();
+    loading.open(path, &text).ok_or(loading.problems)
 }
 
 fn read_text(path: &Path) -> Result<String, Problem> {

@@ -1,8 +1,11 @@
-//! Finds targets and goes on looking: written ones, those in files, those that a server lists, those in the DNS.
+//! Finds targets and goes on looking: written ones, those in files, those that a server lists, those in the DNS, in Kubernetes
+//! and in AWS.
 
+mod aws;
 mod dns;
 mod file;
 mod http;
+mod kubernetes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +67,24 @@ pub(super) async fn discover(number: usize, discovery: Discovery, pool: Arc<str>
                 tokio::time::sleep(refresh).await;
             }
         }
+        Discovery::Kubernetes(options) => kubernetes::discover(number, &options, &pool, &updates).await,
+        Discovery::Aws(options) => {
+            let refresh = options.refresh;
+            let mut account = aws::Account::new(options);
+            loop {
+                let found = account.look().await;
+                if !tell(number, account.kind(), &pool, found, &updates).await {
+                    return;
+                }
+                tokio::time::sleep(refresh).await;
+            }
+        }
     }
+}
+
+/// The name of a label for a key that may hold anything.
+fn label_name(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
 /// False when nobody listens any more.
