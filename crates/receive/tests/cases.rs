@@ -11,8 +11,9 @@ use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use model::logs::LogsView;
 use model::{Decoded, ReceiveLimits, Result};
+use receive::json_lines::Form;
 use receive::otlp::{self, DeltaState};
-use receive::{Rules, loki};
+use receive::{Rules, elastic, json_lines, loki};
 use serde_json::Value;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -21,7 +22,7 @@ fn decode(entry: &str, body: &[u8]) -> Result<Decoded> {
     let limits = ReceiveLimits {
         labels_per_series_max: 8,
         label_value_bytes_max: 64,
-        attributes_max: 3,
+        attributes_max: if matches!(entry, "logs" | "traces" | "metrics" | "loki") { 3 } else { 6 },
         value_bytes_max: 128,
         ..ReceiveLimits::default()
     };
@@ -35,8 +36,20 @@ fn decode_within(entry: &str, body: &[u8], limits: &ReceiveLimits) -> Result<Dec
         "traces" => otlp::decode_traces_json(body, &rules),
         "metrics" => otlp::decode_metrics_json(body, &rules, &DeltaState::default()),
         "loki" => loki::decode_loki_json(body, &rules),
-        other => panic!("no entry {other:?}: logs, traces, metrics, loki"),
+        "lines" => json_lines::decode_json_lines(body, Form::Lines, &resource(), &rules),
+        "json" => json_lines::decode_json_lines(body, Form::Json, &resource(), &rules),
+        "text" => json_lines::decode_json_lines(body, Form::Text, &resource(), &rules),
+        "bulk" => {
+            let bulk = elastic::decode_bulk(&[body, b"\n"].concat(), None, None, &rules)?;
+            Ok(bulk.answer(0).0)
+        }
+        other => panic!("no entry {other:?}: logs, traces, metrics, loki, lines, json, text, bulk"),
     }
+}
+
+/// What a sender says of all its logs.
+fn resource() -> Vec<(String, String)> {
+    vec![("omd.team".to_owned(), "shop".to_owned())]
 }
 
 /// Every column of every row that says something, and every refusal.

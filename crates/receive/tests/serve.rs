@@ -62,7 +62,9 @@ async fn serve(limits: ReceiveLimits) -> Served {
     let receivers = Receivers::new(store.clone(), limits);
     let app = receive::otlp_http_router(receivers.clone())
         .merge(receive::remote_write_router(receivers.clone()))
-        .merge(receive::loki_router(receivers.clone()));
+        .merge(receive::loki_router(receivers.clone()))
+        .merge(receive::json_lines_router(receivers.clone()))
+        .merge(receive::elasticsearch_router(receivers.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let http = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -399,4 +401,65 @@ async fn otlp_grpc_answers_in_the_words_of_its_protocol() {
     assert!(details.contains("google.rpc.RetryInfo") && details.ends_with("\u{8}\u{7}"), "{details:?}");
     served.fail(Some(Code::Unavailable));
     assert_eq!(code(export(&served, LOGS, LOG_PROTOBUF, None).await), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn json_lines_are_told_what_became_of_each() {
+    let served = serve(ReceiveLimits::default()).await;
+    let path = "/api/tyto/v1/logs";
+    let (status, _, body) = served.post(path, &[("content-type", "application/x-ndjson")], "{\"message\": \"a\"}\nb\n").await;
+    let why = "cannot parse the object: expected value at line 1 column 1";
+    let errors = format!(r#"[{{"at":"line 2","count":1,"why":"{why}"}}]"#);
+    assert_eq!((status, body), (200, format!(r#"{{"accepted":1,"rejected":1,"errors":{errors}}}"#)));
+    for (kind, body, rows) in [
+        ("text/plain", "one\ntwo\n  more", 2),
+        ("application/json", "[{\"message\": \"a\"}, {\"message\": \"b\"}]", 2),
+        ("application/x-www-form-urlencoded", "{\"message\": \"a\"}\n{\"message\": \"b\"}", 2),
+        ("application/x-www-form-urlencoded", " [{\"message\": \"a\"}]", 1),
+        ("application/x-www-form-urlencoded", "[info] a=b", 1),
+    ] {
+        let before = served.rows();
+        assert_eq!(served.post(path, &[("content-type", kind)], body).await.0, 200, "{body}");
+        assert_eq!(served.rows() - before, rows, "{body}");
+    }
+    let (status, _, body) = served.post(path, &[JSON], "[1").await;
+    assert!(status == 400 && body.starts_with("{\"error\":\"cannot parse logs: "), "{status} {body}");
+    assert_eq!(served.post(path, &[("content-type", "image/png")], "x").await.0, 415);
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 3 }));
+    let (status, retry, _) = served.post(path, &[], "x").await;
+    assert_eq!((status, retry.as_str()), (429, "3"));
+}
+
+#[tokio::test]
+async fn elasticsearch_answers_every_item() {
+    let served = serve(ReceiveLimits::default()).await;
+    let bulk = "{\"index\":{\"_id\":\"1\"}}\n{\"message\":\"a\"}\n{\"delete\":{\"_id\":\"1\"}}\n{\"create\":{\"_index\":\"b\"}}\n{}\n";
+    let (status, _, body) = served.post("/elasticsearch/a/_bulk", &[JSON], bulk).await;
+    let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let items = answer["items"].as_array().expect("items");
+    assert_eq!((status, served.rows(), items.len(), &answer["errors"]), (200, 2, 3, &true.into()));
+    let taken = r#"{"_index":"a","_id":"1","_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"status":201}"#;
+    assert_eq!(items[0]["index"].to_string(), taken);
+    assert_eq!((&items[1]["delete"]["status"], &items[1]["delete"]["error"]["type"]), (&400.into(), &"illegal_argument_exception".into()));
+    assert_eq!((&items[2]["create"]["_index"], &items[2]["create"]["status"]), (&"b".into(), &201.into()));
+
+    let (status, _, body) = served.post("/elasticsearch/a/_doc", &[JSON], "{\"message\":\"a\"}").await;
+    assert!(status == 201 && body.contains(r#""result":"created""#) && !body.contains("status"), "{body}");
+    let (status, _, body) = served.post("/elasticsearch/a/_create/7", &[JSON], "{").await;
+    assert!(status == 400 && body.contains(r#""type":"document_parsing_exception""#), "{body}");
+    assert_eq!(served.post("/elasticsearch/_bulk", &[("content-type", "text/plain")], bulk).await.0, 406);
+    let (status, _, body) = served.post("/elasticsearch/_bulk", &[JSON], "{\"index\":{}}").await;
+    assert!(status == 400 && body.contains("must be terminated by a newline"), "{body}");
+    assert_eq!(served.post("/elasticsearch/a/_search", &[JSON], "{}").await.0, 501);
+    assert_eq!(served.post("/elasticsearch/a/_refresh", &[JSON], "").await.0, 200);
+
+    for path in ["/elasticsearch", "/elasticsearch/"] {
+        let root = reqwest::get(format!("http://{}{path}", served.http)).await.expect("an answer");
+        assert_eq!(root.headers()["x-elastic-product"], "Elasticsearch");
+        let root: serde_json::Value = serde_json::from_slice(&root.bytes().await.expect("a body")).expect("JSON");
+        assert_eq!(root["tagline"], "You Know, for Search");
+    }
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 3 }));
+    let (status, retry, body) = served.post("/elasticsearch/a/_bulk", &[JSON], bulk).await;
+    assert!(status == 429 && retry == "3" && body.contains("es_rejected_execution_exception"), "{body}");
 }
