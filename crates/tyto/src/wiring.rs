@@ -78,6 +78,9 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         .merge(receive::loki_router(receivers.clone()))
         .merge(receive::json_lines_router(receivers.clone()))
         .merge(receive::elasticsearch_router(receivers.clone()))
+        .merge(receive::splunk_router(receivers.clone()))
+        .merge(receive::firehose_router(receivers.clone()))
+        .merge(receive::journal_router(receivers.clone()))
         .merge(present::router(present));
     let hosts = |address: SocketAddr| Hosts::of(address.ip(), &settings.host_names);
     Wired {

@@ -21,5 +21,6 @@ pub(crate) mod severity;
 pub(crate) mod text;
 pub(crate) mod time;
 
-pub(crate) use fields::{Field, Nesting};
+pub(crate) use fields::{Field, Nesting, Value};
 pub(crate) use rows::{Rows, Said};
+pub(crate) use severity::Level;

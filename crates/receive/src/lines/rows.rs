@@ -23,8 +23,10 @@ pub(crate) struct Rows<'r> {
 /// What a protocol says of a log beside the log itself. What it does not say is looked for in the log.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Said<'a> {
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970; wins over what the log says.
     pub(crate) time_unix_nano: Option<i64>,
+    /// Of a log that says no time: when it was handed on.
+    pub(crate) otherwise_unix_nano: Option<i64>,
     pub(crate) level: Option<Level<'a>>,
     pub(crate) service: &'a str,
     /// What sent it: become resource attributes.
@@ -64,11 +66,11 @@ impl<'r> Rows<'r> {
         self.log(&Log { said: *said, known, body: line, fields: &[], in_columns: [None; 2] }, place)
     }
 
-    /// Adds a log out of a text, or refuses it by its line. `time_unix_nano`: what its sender says when the log says nothing.
-    pub(crate) fn entry(&mut self, entry: &Entry<'_>, time_unix_nano: Option<i64>, resource: &[Field<'_>]) -> Read<()> {
+    /// Adds a log out of a text, or refuses it by its line. `otherwise_unix_nano`: of one that says no time.
+    pub(crate) fn entry(&mut self, entry: &Entry<'_>, otherwise_unix_nano: Option<i64>, resource: &[Field<'_>]) -> Read<()> {
         let stream = entry.stream.map(|stream| Field::text("log.iostream", stream.name()));
-        let time_unix_nano = entry.time_unix_nano.or(time_unix_nano);
-        let said = Said { time_unix_nano, resource, attributes: stream.as_slice(), ..Said::default() };
+        let said =
+            Said { time_unix_nano: entry.time_unix_nano, otherwise_unix_nano, resource, attributes: stream.as_slice(), ..Said::default() };
         let place = || format!("line {}", entry.line);
         if let Err(fault) = self.line(&entry.body, &said, place)? {
             self.outcome.reject(1, fault, place);
@@ -136,7 +138,7 @@ impl<'r> Rows<'r> {
 
     /// The log's time, when nothing of it breaks a rule.
     fn check(&self, log: &Log<'_>) -> Result<i64, Fault> {
-        let said = log.said.time_unix_nano.or(log.known.time.map(|(time, _)| time));
+        let said = log.said.time_unix_nano.or(log.known.time.map(|(time, _)| time)).or(log.said.otherwise_unix_nano);
         let time = said.map_or(Ok(self.rules.now_unix_nano), |time| self.rules.time_unix_nano(time.cast_unsigned()))?;
         let (len, max) = (log.body.len(), self.rules.limits.value_bytes_max);
         if len > max {
