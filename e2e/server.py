@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("TYTO_BIN") or str(
     pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "tyto"
 )
-READY = re.compile(r"^tyto ready http=(\S+) otlp_grpc=(\S+) otlp_http=(\S+)$")
+READY = re.compile(r"^tyto ready http=(\S+) otlp_grpc=(\S+) otlp_http=(\S+)(?: elasticsearch=(\S+))?$")
 
 
 def environment():
@@ -47,7 +47,7 @@ class Tyto:
             self.process.wait(timeout)
             collector.join(timeout)
             raise RuntimeError(f"not ready: {line!r}\n{''.join(self.stderr)}")
-        self.http, self.otlp_grpc, self.otlp_http = ready.groups()
+        self.http, self.otlp_grpc, self.otlp_http, self.elasticsearch = ready.groups()
         self.url = f"http://{self.http}"
         return self
 

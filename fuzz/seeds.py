@@ -4,6 +4,8 @@ usage: seeds.py [DATA]      DATA: the folder of the public suites (default ../sh
 Run with the e2e tests' Python: it brings the OpenTelemetry protobuf messages.
 """
 
+import base64
+import gzip
 import json
 import pathlib
 import struct
@@ -168,3 +170,16 @@ textparse = sorted((DATA / "prom-formats" / "textparse").glob("*.txt"))
 plant("exposition_text", [EXPOSITION] + [path.read_bytes()[:20_000] for path in textparse if path.name.endswith(".prom.txt")])
 plant("exposition_openmetrics", [EXPOSITION.replace(b"1700000000", b"1.5 # {a=\"b\"} 2 3") + b"# EOF\n"] + [path.read_bytes() for path in textparse if path.name.endswith(".om.txt")])
 plant("exposition_protobuf", exposition_protobuf())
+
+
+LINES = [b'{"message": "a", "@timestamp": "2026-11-22T10:00:00Z", "log": {"level": "warn"}, "n": [1, {"k": null}]}\n', b'{"msg": "b", "time": 1795341600123}\n']
+plant("json_lines", [b"".join(LINES)])
+plant("json_values", [b"[" + b",".join(LINES) + b"]", b"".join(LINES)])
+plant("log_text", [b"2026-11-22 10:00:00,123 ERROR gone\njava.lang.Error: x\n\tat a.B\n", b"2026-11-22T10:00:00Z stdout P a\n2026-11-22T10:00:00Z stdout F b\n",
+                   b'{"log":"a\\n","stream":"stderr","time":"2026-11-22T10:00:00Z"}\n', b"panic: x\ngoroutine 1 [running]:\nmain.f()\n"])
+plant("elasticsearch_bulk", [b'{"index": {"_index": "a", "_id": "1"}}\n' + LINES[0] + b'{"delete": {"_index": "a", "_id": "1"}}\n{"create": {}}\n' + LINES[1]])
+plant("splunk_events", [b'{"event": "a", "time": 1795341600.5, "host": "h", "fields": {"n": 1}}{"event": {"message": "b"}}', b'[{"event": 1}]'])
+CLOUDWATCH = {"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "logEvents": [{"id": "1", "timestamp": 1795341600000, "message": "m"}]}
+RECORDS = [gzip.compress(json.dumps(CLOUDWATCH).encode()), LINES[0], b"plain\n"]
+plant("firehose", [json.dumps({"requestId": "r", "timestamp": 1795341600000, "records": [{"data": base64.b64encode(data).decode()}]}).encode() for data in RECORDS])
+plant("journal", [b"__REALTIME_TIMESTAMP=1795341600000000\nPRIORITY=3\nMESSAGE=a\n\n__REALTIME_TIMESTAMP=1\nMESSAGE\n" + struct.pack("<Q", 3) + b"a\nb\n\n"])

@@ -128,6 +128,7 @@ mod tests {
         for (request, expect) in [
             ("POST /api/tyto/v1/sql sec-fetch-site=cross-site", Some("site")),
             ("POST /v1/logs sec-fetch-site=same-site", Some("site")),
+            ("POST /elasticsearch/_bulk sec-fetch-site=cross-site", Some("site")),
             ("GET /api/v1/query sec-fetch-site=cross-site sec-fetch-mode=no-cors", Some("site")),
             ("GET /api/v1/query sec-fetch-site=cross-site sec-fetch-mode=navigate", None),
             ("POST /-/flush sec-fetch-site=cross-site sec-fetch-mode=navigate", Some("site")),

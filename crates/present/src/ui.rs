@@ -25,7 +25,7 @@ const HASHED: &str = "assets/";
 
 /// The API that an address belongs to, whether or not it has such a page.
 pub(crate) fn api_of(path: &str) -> Option<&'static str> {
-    const APIS: [(&str, &str); 10] = [
+    const APIS: [(&str, &str); 14] = [
         ("/api/tyto", "tyto"),
         ("/api", "prometheus"),
         ("/prometheus", "prometheus"),
@@ -34,6 +34,10 @@ pub(crate) fn api_of(path: &str) -> Option<&'static str> {
         ("/tempo", "tempo"),
         ("/jaeger", "jaeger"),
         ("/v1", "otlp"),
+        ("/elasticsearch", "elasticsearch"),
+        ("/services/collector", "splunk"),
+        ("/firehose", "firehose"),
+        ("/upload", "journal"),
         ("/-", "ops"),
         ("/metrics", "ops"),
     ];

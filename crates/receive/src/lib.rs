@@ -1,7 +1,8 @@
 //! How does what the world sends become rows?
 //!
-//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`]; [`scrape`] and [`cloudwatch`], which
-//! ask instead of being told and have their own heads. In each of the others, `decode.rs` is
+//! One folder per protocol: [`otlp`] (gRPC and HTTP, protobuf and JSON), [`remote_write`], [`loki`], [`json_lines`], [`elastic`],
+//! [`splunk`], [`firehose`], [`journal`]; [`scrape`] and [`cloudwatch`], which ask instead of being told and have their own
+//! heads. What free-form lines and documents say is found out in `lines/`. In each of the others, `decode.rs` is
 //! pure (bytes and [`Rules`] in, [`model::Decoded`] out) and `listen.rs` is thin. A request's path:
 //! `listen.rs` > `body.rs` (size, unpacking, the budget of all requests) > `decode.rs` (over `protobuf.rs`, into `model`'s
 //! builders, samples through `series.rs`, known ones past it by `memo.rs`, what is refused into `outcome.rs`) > `state.rs` (hands it to [`model::Ingest`],
@@ -17,6 +18,11 @@
 mod aws;
 mod body;
 pub mod cloudwatch;
+pub mod elastic;
+pub mod firehose;
+pub mod journal;
+pub mod json_lines;
+mod lines;
 pub mod loki;
 mod memo;
 pub mod otlp;
@@ -25,10 +31,16 @@ mod protobuf;
 pub mod remote_write;
 pub mod scrape;
 mod series;
+pub mod splunk;
 mod state;
 
+pub use elastic::{elasticsearch_port, elasticsearch_router};
+pub use firehose::firehose_router;
+pub use journal::journal_router;
+pub use json_lines::json_lines_router;
 pub use loki::loki_router;
 pub use otlp::{otlp_grpc_routes, otlp_http_router};
 pub use outcome::Rules;
 pub use remote_write::remote_write_router;
+pub use splunk::splunk_router;
 pub use state::Receivers;

@@ -11,8 +11,11 @@ use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use model::logs::LogsView;
 use model::{Decoded, ReceiveLimits, Result};
+use receive::firehose::Delivery;
+use receive::json_lines::Form;
 use receive::otlp::{self, DeltaState};
-use receive::{Rules, loki};
+use receive::splunk::RawSaid;
+use receive::{Rules, elastic, firehose, journal, json_lines, loki, splunk};
 use serde_json::Value;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -21,7 +24,7 @@ fn decode(entry: &str, body: &[u8]) -> Result<Decoded> {
     let limits = ReceiveLimits {
         labels_per_series_max: 8,
         label_value_bytes_max: 64,
-        attributes_max: 3,
+        attributes_max: if matches!(entry, "logs" | "traces" | "metrics" | "loki") { 3 } else { 6 },
         value_bytes_max: 128,
         ..ReceiveLimits::default()
     };
@@ -35,8 +38,28 @@ fn decode_within(entry: &str, body: &[u8], limits: &ReceiveLimits) -> Result<Dec
         "traces" => otlp::decode_traces_json(body, &rules),
         "metrics" => otlp::decode_metrics_json(body, &rules, &DeltaState::default()),
         "loki" => loki::decode_loki_json(body, &rules),
-        other => panic!("no entry {other:?}: logs, traces, metrics, loki"),
+        "lines" => json_lines::decode_json_lines(body, Form::Lines, &resource(), &rules),
+        "json" => json_lines::decode_json_lines(body, Form::Json, &resource(), &rules),
+        "text" => json_lines::decode_json_lines(body, Form::Text, &resource(), &rules),
+        "bulk" => {
+            let bulk = elastic::decode_bulk(&[body, b"\n"].concat(), None, None, &rules)?;
+            Ok(bulk.answer(0).0)
+        }
+        "hec" => splunk::decode_splunk_events(body, &rules),
+        "raw" => splunk::decode_splunk_raw(body, &RawSaid { host: Some("web-1".to_owned()), ..RawSaid::default() }, &rules),
+        "firehose" => firehose::decode_firehose_logs(body, &delivery(), &rules),
+        "journal" => journal::decode_journal(body, 0, &rules),
+        other => panic!("no entry {other:?}: see this match"),
     }
+}
+
+/// What a sender says of all its logs.
+fn resource() -> Vec<(String, String)> {
+    vec![("omd.team".to_owned(), "shop".to_owned())]
+}
+
+fn delivery() -> Delivery {
+    Delivery { source_arn: "arn:aws:firehose:eu-west-1:123456789012:deliverystream/logs".to_owned(), ..Delivery::default() }
 }
 
 /// Every column of every row that says something, and every refusal.

@@ -62,7 +62,12 @@ async fn serve(limits: ReceiveLimits) -> Served {
     let receivers = Receivers::new(store.clone(), limits);
     let app = receive::otlp_http_router(receivers.clone())
         .merge(receive::remote_write_router(receivers.clone()))
-        .merge(receive::loki_router(receivers.clone()));
+        .merge(receive::loki_router(receivers.clone()))
+        .merge(receive::json_lines_router(receivers.clone()))
+        .merge(receive::elasticsearch_router(receivers.clone()))
+        .merge(receive::splunk_router(receivers.clone()))
+        .merge(receive::firehose_router(receivers.clone()))
+        .merge(receive::journal_router(receivers.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let http = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -399,4 +404,134 @@ async fn otlp_grpc_answers_in_the_words_of_its_protocol() {
     assert!(details.contains("google.rpc.RetryInfo") && details.ends_with("\u{8}\u{7}"), "{details:?}");
     served.fail(Some(Code::Unavailable));
     assert_eq!(code(export(&served, LOGS, LOG_PROTOBUF, None).await), tonic::Code::Unavailable);
+}
+
+#[tokio::test]
+async fn json_lines_are_told_what_became_of_each() {
+    let served = serve(ReceiveLimits::default()).await;
+    let path = "/api/tyto/v1/logs";
+    let (status, _, body) = served.post(path, &[("content-type", "application/x-ndjson")], "{\"message\": \"a\"}\nb\n").await;
+    let why = "cannot parse the object: expected value at line 1 column 1";
+    let errors = format!(r#"[{{"at":"line 2","count":1,"why":"{why}"}}]"#);
+    assert_eq!((status, body), (200, format!(r#"{{"accepted":1,"rejected":1,"errors":{errors}}}"#)));
+    for (kind, body, rows) in [
+        ("text/plain", "one\ntwo\n  more", 2),
+        ("application/json", "[{\"message\": \"a\"}, {\"message\": \"b\"}]", 2),
+        ("application/x-www-form-urlencoded", "{\"message\": \"a\"}\n{\"message\": \"b\"}", 2),
+        ("application/x-www-form-urlencoded", " [{\"message\": \"a\"}]", 1),
+        ("application/x-www-form-urlencoded", "[info] a=b", 1),
+    ] {
+        let before = served.rows();
+        assert_eq!(served.post(path, &[("content-type", kind)], body).await.0, 200, "{body}");
+        assert_eq!(served.rows() - before, rows, "{body}");
+    }
+    let (status, _, body) = served.post(path, &[JSON], "[1").await;
+    assert!(status == 400 && body.starts_with("{\"error\":\"cannot parse logs: "), "{status} {body}");
+    assert_eq!(served.post(path, &[("content-type", "image/png")], "x").await.0, 415);
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 3 }));
+    let (status, retry, _) = served.post(path, &[], "x").await;
+    assert_eq!((status, retry.as_str()), (429, "3"));
+}
+
+#[tokio::test]
+async fn elasticsearch_answers_every_item() {
+    let served = serve(ReceiveLimits::default()).await;
+    let bulk = "{\"index\":{\"_id\":\"1\"}}\n{\"message\":\"a\"}\n{\"delete\":{\"_id\":\"1\"}}\n{\"create\":{\"_index\":\"b\"}}\n{}\n";
+    let (status, _, body) = served.post("/elasticsearch/a/_bulk", &[JSON], bulk).await;
+    let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let items = answer["items"].as_array().expect("items");
+    assert_eq!((status, served.rows(), items.len(), &answer["errors"]), (200, 2, 3, &true.into()));
+    let taken = r#"{"_index":"a","_id":"1","_version":1,"result":"created","_shards":{"total":1,"successful":1,"failed":0},"status":201}"#;
+    assert_eq!(items[0]["index"].to_string(), taken);
+    assert_eq!((&items[1]["delete"]["status"], &items[1]["delete"]["error"]["type"]), (&400.into(), &"illegal_argument_exception".into()));
+    assert_eq!((&items[2]["create"]["_index"], &items[2]["create"]["status"]), (&"b".into(), &201.into()));
+
+    let (status, _, body) = served.post("/elasticsearch/a/_doc", &[JSON], "{\"message\":\"a\"}").await;
+    assert!(status == 201 && body.contains(r#""result":"created""#) && !body.contains("status"), "{body}");
+    let (status, _, body) = served.post("/elasticsearch/a/_create/7", &[JSON], "{").await;
+    assert!(status == 400 && body.contains(r#""type":"document_parsing_exception""#), "{body}");
+    assert_eq!(served.post("/elasticsearch/_bulk", &[("content-type", "text/plain")], bulk).await.0, 406);
+    let (status, _, body) = served.post("/elasticsearch/_bulk", &[JSON], "{\"index\":{}}").await;
+    assert!(status == 400 && body.contains("must be terminated by a newline"), "{body}");
+    assert_eq!(served.post("/elasticsearch/a/_search", &[JSON], "{}").await.0, 501);
+    assert_eq!(served.post("/elasticsearch/a/_refresh", &[JSON], "").await.0, 200);
+
+    for path in ["/elasticsearch", "/elasticsearch/"] {
+        let root = reqwest::get(format!("http://{}{path}", served.http)).await.expect("an answer");
+        assert_eq!(root.headers()["x-elastic-product"], "Elasticsearch");
+        let root: serde_json::Value = serde_json::from_slice(&root.bytes().await.expect("a body")).expect("JSON");
+        assert_eq!(root["tagline"], "You Know, for Search");
+    }
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 3 }));
+    let (status, retry, body) = served.post("/elasticsearch/a/_bulk", &[JSON], bulk).await;
+    assert!(status == 429 && retry == "3" && body.contains("es_rejected_execution_exception"), "{body}");
+}
+
+#[tokio::test]
+async fn splunk_answers_in_its_codes() {
+    let served = serve(ReceiveLimits::default()).await;
+    let path = "/services/collector/event";
+    let token = ("authorization", "Splunk 0-0-0");
+    assert_eq!(served.post(path, &[token], "{\"event\": \"a\"}").await.2, r#"{"text":"Success","code":0}"#);
+    let channel = ("x-splunk-request-channel", "c");
+    assert_eq!(served.post(path, &[token, channel], "{\"event\": \"a\"}").await.2, r#"{"text":"Success","code":0,"ackId":0}"#);
+    let acks = served.post("/services/collector/ack", &[token, channel], "{\"acks\": [0, 1]}").await.2;
+    assert_eq!((acks.as_str(), served.rows()), (r#"{"acks":{"0":true,"1":false}}"#, 2));
+    for (headers, body, status, code) in [
+        (&[][..], "{}", 401, 2),
+        (&[("authorization", "Splunk")], "{}", 401, 3),
+        (&[token], " ", 400, 5),
+        (&[token], "{\"event\": 1", 400, 6),
+        (&[token], "{}", 400, 12),
+        (&[token], "{\"event\": \"\"}", 400, 13),
+        (&[token], "{\"event\": \"a\", \"fields\": 1}", 400, 15),
+        (&[token], "{\"event\": \"metric\", \"fields\": {\"metric_name:a\": 1}}", 400, 6),
+    ] {
+        let (found, _, answer) = served.post(path, headers, body).await;
+        let told: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!((found, &told["code"]), (status, &code.into()), "{body} {answer}");
+    }
+    assert_eq!(
+        served.post("/services/collector/ack", &[token], "{\"acks\": []}").await.2,
+        r#"{"text":"Data channel is missing","code":10}"#
+    );
+    let answer = served.post(path, &[token], "{\"event\": \"a\"}{\"event\": \"\"}{\"event\": \"b\"}").await;
+    let told: serde_json::Value = serde_json::from_str(&answer.2).expect("JSON");
+    assert_eq!((answer.0, &told["invalid-event-number"], &told["accepted"], served.rows()), (400, &1.into(), &2.into(), 4));
+    assert_eq!(served.post("/services/collector/raw?host=a", &[token], "one\ntwo").await.0, 200);
+    served.fail(Some(Code::Overloaded { retry_after_seconds: 3 }));
+    let (status, retry, body) = served.post(path, &[token], "{\"event\": \"a\"}").await;
+    assert!(status == 503 && retry == "3" && body.contains(r#""code":9"#), "{body}");
+}
+
+#[tokio::test]
+async fn firehose_takes_a_request_once() {
+    let served = serve(ReceiveLimits::default()).await;
+    let id = ("x-amz-firehose-request-id", "r1");
+    let body = r#"{"requestId":"r1","timestamp":1795341600000,"records":[{"data":"aGVsbG8="},{"data":"?"}]}"#;
+    served.fail(Some(Code::Unavailable));
+    assert_eq!(served.post("/firehose/logs", &[id, JSON], body).await.0, 503);
+    served.fail(None);
+    let (status, _, answer) = served.post("/firehose/logs", &[id, JSON], body).await;
+    let told: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!((status, &told["requestId"], served.rows()), (200, &"r1".into(), 1));
+    assert!(told["errorMessage"].as_str().is_some_and(|why| why.contains("records[1]")), "{answer}");
+    assert_eq!((served.post("/firehose/logs", &[id, JSON], body).await.0, served.rows()), (200, 1), "what is stored is not taken again");
+    assert_eq!(served.post("/firehose/logs", &[JSON], body).await.0, 400);
+    let other = served.post("/firehose/logs", &[("x-amz-firehose-request-id", "r2"), JSON], body).await;
+    assert!(other.0 == 400 && other.2.contains("requestId"), "{other:?}");
+}
+
+#[tokio::test]
+async fn a_journal_is_stored_part_by_part() {
+    let served = serve(ReceiveLimits { body_bytes_max: 1 << 20, ..ReceiveLimits::default() }).await;
+    let journal = ("content-type", "application/vnd.fdo.journal");
+    let entry = |number: usize| format!("__REALTIME_TIMESTAMP=1795341600{number:06}\nMESSAGE={}\n\n", "x".repeat(1000));
+    let entries: String = (0..10_000).map(entry).collect();
+    assert_eq!(served.post("/upload", &[journal], entries).await, (202, String::new(), "OK.\n".to_owned()));
+    assert_eq!(served.rows(), 10_000);
+    let (status, _, text) = served.post("/upload", &[journal], "MESSAGE=x\n\n").await;
+    assert!(status == 202 && text.starts_with("1 entries were refused: entry 0"), "{text}");
+    assert_eq!(served.post("/upload", &[journal], "MESSAGE\nab").await.0, 400);
+    assert_eq!(served.post("/upload", &[JSON], "").await.0, 415);
 }

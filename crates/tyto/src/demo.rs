@@ -51,8 +51,8 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
 }
 
 async fn play(addresses: Addresses, seed: u64, hours: f64) -> Result<()> {
-    let Addresses { http, otlp_grpc, otlp_http } = addresses;
-    println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
+    let Addresses { http, otlp_grpc, otlp_http, .. } = addresses;
+    println!("tyto ready {addresses}");
     println!("\n  Open http://{http} in a browser: a streaming company sends its logs, metrics and traces there.\n");
     let company = sim::Demo::new(sim::DemoOptions {
         backfill: Duration::from_secs_f64(hours.clamp(0.0, HOURS_MAX) * 3600.0),

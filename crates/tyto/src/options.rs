@@ -72,6 +72,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_OTLP_HTTP", value_name = "HOST:PORT")]
     pub(crate) otlp_http: Option<String>,
 
+    /// Address of Elasticsearch's write API at its root, for senders that can be given no path; beside `/elasticsearch` on the
+    /// main address [default: none; Elasticsearch's own is 127.0.0.1:9200]
+    #[arg(long, env = "TYTO_ELASTICSEARCH", value_name = "HOST:PORT")]
+    pub(crate) elasticsearch: Option<String>,
+
     /// A name that browsers reach Tyto by, beside IP addresses and `localhost`: that of the proxy before it
     #[arg(long = "host-name", env = "TYTO_HOST_NAME", value_name = "NAME", value_delimiter = ',')]
     #[serde(rename = "host_name")]
@@ -214,6 +219,7 @@ pub(crate) struct Settings {
     pub(crate) http: SocketAddr,
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
+    pub(crate) elasticsearch: Option<SocketAddr>,
     pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
     pub(crate) scrape_config: Option<PathBuf>,
@@ -280,6 +286,10 @@ impl ServeOptions {
             http: address("http", self.http.or(file.http), "127.0.0.1:7070")?,
             otlp_grpc: address("otlp_grpc", self.otlp_grpc.or(file.otlp_grpc), "127.0.0.1:4317")?,
             otlp_http: address("otlp_http", self.otlp_http.or(file.otlp_http), "127.0.0.1:4318")?,
+            elasticsearch: match self.elasticsearch.or(file.elasticsearch) {
+                Some(given) => Some(address("elasticsearch", Some(given), "127.0.0.1:9200")?),
+                None => None,
+            },
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
             scrape_config: self.scrape_config.or(file.scrape_config),
@@ -309,7 +319,8 @@ impl ServeOptions {
 
 impl Settings {
     fn refuse_exposed_addresses(&self) -> Result<()> {
-        for (option, address) in [("http", self.http), ("otlp_grpc", self.otlp_grpc), ("otlp_http", self.otlp_http)] {
+        let always = [("http", self.http), ("otlp_grpc", self.otlp_grpc), ("otlp_http", self.otlp_http)];
+        for (option, address) in always.into_iter().chain(self.elasticsearch.map(|address| ("elasticsearch", address))) {
             if !address.ip().is_loopback() {
                 return Err(Error::invalid(format!(
                     "cannot listen at {option}={address}: others can reach it and no authentication is configured. \
@@ -394,6 +405,8 @@ mod tests {
     fn an_exposed_address_needs_insecure() {
         let refused = options(r#"http = "0.0.0.0:7070""#).resolve().expect_err("exposed");
         assert!(refused.what.contains("http=0.0.0.0:7070") && refused.what.contains("--insecure"), "{refused}");
+        let refused = options(r#"elasticsearch = "0.0.0.0:9200""#).resolve().expect_err("exposed");
+        assert!(refused.what.contains("elasticsearch=0.0.0.0:9200"), "{refused}");
         options("http = \"0.0.0.0:7070\"\ninsecure = true").resolve().expect("said so");
     }
 

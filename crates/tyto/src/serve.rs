@@ -1,5 +1,6 @@
 //! Start, readiness and an orderly end.
 
+use std::fmt;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -34,8 +35,7 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     let hangup = listen_to(SignalKind::hangup());
     let Some(mut server) = Server::start(options.resolve()?, &mut stop).await? else { return Ok(()) };
     server.reload_on(hangup);
-    let Addresses { http, otlp_grpc, otlp_http } = server.addresses;
-    println!("tyto ready http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}");
+    println!("tyto ready {}", server.addresses);
     std::io::stdout().flush().map_err(|error| Error::unavailable("cannot write to stdout").because(error))?;
     let ended = server.until(stop.asked()).await;
     let stopped = server.stop(&mut stop).await;
@@ -47,6 +47,15 @@ pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
+    pub(crate) elasticsearch: Option<SocketAddr>,
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { http, otlp_grpc, otlp_http, elasticsearch } = self;
+        write!(f, "http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}")?;
+        elasticsearch.map_or(Ok(()), |address| write!(f, " elasticsearch={address}"))
+    }
 }
 
 /// A server that answers; [`Self::stop`] ends it without losing anything.
@@ -75,7 +84,13 @@ impl Server {
         let http = bind("http", settings.http)?;
         let otlp_grpc = bind("otlp_grpc", settings.otlp_grpc)?;
         let otlp_http = bind("otlp_http", settings.otlp_http)?;
-        let addresses = Addresses { http: local(&http)?, otlp_grpc: local(&otlp_grpc)?, otlp_http: local(&otlp_http)? };
+        let elasticsearch = settings.elasticsearch.map(|address| bind("elasticsearch", address)).transpose()?;
+        let addresses = Addresses {
+            http: local(&http)?,
+            otlp_grpc: local(&otlp_grpc)?,
+            otlp_http: local(&otlp_http)?,
+            elasticsearch: elasticsearch.as_ref().map(local).transpose()?,
+        };
 
         let metrics = Metrics::install();
         let declared = Declared::read(&settings)?;
@@ -88,6 +103,9 @@ impl Server {
         tasks.spawn(serve_http(listen(http, "http", settings.http)?, "http", wired.http, stopping.clone()));
         tasks.spawn(serve_http(listen(otlp_http, "otlp_http", settings.otlp_http)?, "otlp_http", wired.otlp_http, stopping.clone()));
         tasks.spawn(serve_grpc(listen(otlp_grpc, "otlp_grpc", settings.otlp_grpc)?, wired.otlp_grpc, stopping.clone()));
+        if let (Some(socket), Some((address, router))) = (elasticsearch, wired.elasticsearch) {
+            tasks.spawn(serve_http(listen(socket, "elasticsearch", address)?, "elasticsearch", router, stopping.clone()));
+        }
         if let Some(scraper) = wired.scraper {
             let stopping = stopping.clone();
             tasks.spawn(async move {

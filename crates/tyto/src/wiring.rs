@@ -33,6 +33,8 @@ pub(crate) struct Wired {
     pub(crate) http: Router,
     /// The OTLP port of its own.
     pub(crate) otlp_http: Router,
+    /// Elasticsearch's write API at the root of a port of its own.
+    pub(crate) elasticsearch: Option<(SocketAddr, Router)>,
     pub(crate) otlp_grpc: tonic::service::Routes,
     pub(crate) shard: Arc<Shard>,
     pub(crate) pipeline: Arc<Pipeline>,
@@ -79,11 +81,19 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
     let http = receive::otlp_http_router(receivers.clone())
         .merge(receive::remote_write_router(receivers.clone()))
         .merge(receive::loki_router(receivers.clone()))
+        .merge(receive::json_lines_router(receivers.clone()))
+        .merge(receive::elasticsearch_router(receivers.clone()))
+        .merge(receive::splunk_router(receivers.clone()))
+        .merge(receive::firehose_router(receivers.clone()))
+        .merge(receive::journal_router(receivers.clone()))
         .merge(present::router(present));
     let hosts = |address: SocketAddr| Hosts::of(address.ip(), &settings.host_names);
     Wired {
         http: present::guarded(http, hosts(settings.http)),
         otlp_http: present::guarded(receive::otlp_http_router(receivers.clone()), hosts(settings.otlp_http)),
+        elasticsearch: settings
+            .elasticsearch
+            .map(|address| (address, present::guarded(receive::elasticsearch_port(receivers.clone()), hosts(address)))),
         otlp_grpc: receive::otlp_grpc_routes(receivers),
         shard,
         pipeline,

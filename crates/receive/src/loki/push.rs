@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use model::logs::{LogRow, LogsBuilder};
 use model::{AttributeValue, Attributes, Decoded, Naming, Table};
 
+use crate::lines::severity;
 use crate::outcome::{ENTRY_BYTES, Fault, ITEM_BYTES, Outcome, ROW_BYTES, Rules, shortened};
 use crate::protobuf::Read;
 
@@ -71,7 +72,7 @@ impl<'r> Push<'r> {
         }
         self.stream.service_name = self.stream.labels.service_name().to_owned();
         self.stream.bytes += self.stream.service_name.len();
-        self.stream.severity = severity_of(pairs()).map(|level| (level.to_owned(), severity_number(level)));
+        self.stream.severity = severity_of(pairs()).map(|level| (level.to_owned(), severity::number_of(level)));
         Ok(())
     }
 
@@ -106,7 +107,7 @@ impl<'r> Push<'r> {
         }
         let own = severity_of(entry.metadata.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
         let inherited = self.stream.severity.as_ref().map(|(text, number)| (text.as_str(), *number));
-        let (severity_text, severity_number) = own.map(|level| (level, severity_number(level))).or(inherited).unwrap_or_default();
+        let (severity_text, severity_number) = own.map(|level| (level, severity::number_of(level))).or(inherited).unwrap_or_default();
         let id = |name: &str, digits: usize| {
             let value = entry.metadata.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value.as_ref());
             if is_id(value, digits) { value } else { "" }
@@ -167,28 +168,4 @@ fn severity_of<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Option<&
     let rank = |name: &str| LEVEL_FIELDS.iter().position(|field| *field == name);
     let ranked = fields.filter_map(|(name, value)| Some((rank(name)?, value)));
     ranked.filter(|(_, value)| !value.is_empty()).min_by_key(|(rank, _)| *rank).map(|(_, value)| value)
-}
-
-/// OpenTelemetry's number for the level names that loggers use.
-fn severity_number(level: &str) -> Option<i32> {
-    const LEVELS: [(&str, i32); 17] = [
-        ("trace", 1),
-        ("trc", 1),
-        ("debug", 5),
-        ("dbg", 5),
-        ("info", 9),
-        ("inf", 9),
-        ("information", 9),
-        ("informational", 9),
-        ("notice", 10),
-        ("warn", 13),
-        ("wrn", 13),
-        ("warning", 13),
-        ("err", 17),
-        ("error", 17),
-        ("alert", 19),
-        ("critical", 21),
-        ("fatal", 21),
-    ];
-    LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(level)).map(|(_, number)| *number)
 }
