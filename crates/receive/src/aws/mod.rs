@@ -1,7 +1,7 @@
 //! Asks AWS. Path: `mod.rs` (one call: address, attempts, errors) > `credentials.rs` (who asks) > `sign.rs` (Signature Version 4)
 //! > the answer, in `xml.rs` or JSON. Knows no service; discovery and `cloudwatch/` do.
 //!
-//! Refused: the crates of AWS's SDK. Signing alone (`aws-sigv4`) brings thirteen crates that the tree does not have, a client
+//! Refused: the crates of AWS's SDK. Signing alone (`aws-sigv4`) brings its own types, runtime traits and time, a client
 //! per service brings megabytes; here are two hundred lines over `ring` and `reqwest`, which are in the tree. The signer of
 //! `object_store` signs a request type of its own, and would make this crate depend on stores.
 
