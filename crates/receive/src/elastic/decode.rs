@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model::{Decoded, Error, Result};
+use model::{Code, Decoded, Error, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -64,6 +64,8 @@ impl Bulk {
     }
 }
 
+/// Each item has a text in the answer, which the budget does not know of.
+const ITEMS_MAX: usize = 200_000;
 /// Items of a request cost at least this, be they taken or refused: the answer has a text for each.
 const ITEM_BYTES: usize = 192;
 
@@ -78,6 +80,12 @@ pub fn decode_bulk(body: &[u8], index: Option<&str>, pipeline: Option<&str>, rul
     while let Some((number, line)) = lines.next() {
         if line.trim_ascii().is_empty() {
             continue;
+        }
+        if documents.items.len() == ITEMS_MAX {
+            return Err(Error::new(
+                Code::TooLarge,
+                format!("cannot accept bulk request: it has over {ITEMS_MAX} items, send smaller ones"),
+            ));
         }
         let (action, meta) =
             action(line).map_err(|why| Error::invalid(format!("Malformed action/metadata line [{}], {why}", number + 1)))?;

@@ -121,11 +121,11 @@ impl Records<'_, '_> {
     fn take(&mut self, data: &[u8], place: &str) -> Read<()> {
         self.rows.outcome.spend(ITEM_BYTES)?;
         let data = self.rows.outcome.text(data);
-        let Some(documents) = documents(&data) else {
+        if !is_documents(&data) {
             let (rows, resource, time) = (&mut self.rows, self.resource, self.time_unix_nano);
             return text::each(&data, rows.rules.limits.value_bytes_max, |entry| rows.entry(&entry, time, resource));
-        };
-        for document in documents {
+        }
+        for document in documents(&data).flatten() {
             match Message::read(document) {
                 Some(message) => message.take(&mut self.rows, self.resource, place)?,
                 None => self.document(document, place)?,
@@ -149,13 +149,15 @@ impl Records<'_, '_> {
     }
 }
 
-/// The JSON objects that the data is, one after the other; none when it is something else.
-fn documents(data: &str) -> Option<Vec<&str>> {
-    if !data.trim_ascii_start().starts_with('{') {
-        return None;
-    }
+/// Whether the data is JSON objects, one after the other, and nothing else.
+fn is_documents(data: &str) -> bool {
+    data.trim_ascii_start().starts_with('{') && documents(data).all(|document| document.is_some())
+}
+
+/// None of what is no object; then it is the last.
+fn documents(data: &str) -> impl Iterator<Item = Option<&str>> {
     let values = serde_json::Deserializer::from_str(data).into_iter::<&RawValue>();
-    values.map(|value| value.ok().map(RawValue::get).filter(|value| value.starts_with('{'))).collect()
+    values.map(|value| value.ok().map(RawValue::get).filter(|value| value.starts_with('{')))
 }
 
 fn unencoded(base64: &str) -> Result<Vec<u8>, Fault> {

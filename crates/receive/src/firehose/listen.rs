@@ -72,24 +72,26 @@ async fn take(receivers: &Receivers, seen: &Seen, kind: Kind, id: &str, request:
         let what = format!("cannot accept delivery: X-Amz-Firehose-Request-Id is missing or over {REQUEST_ID_BYTES_MAX} bytes");
         return (0, Err(Error::invalid(what)));
     }
+    let delivery = delivery(id, request.headers());
+    let packings = [Packing::Identity, Packing::Gzip];
+    // Read in any case: a sender that is answered before it has sent all of it may not hear the answer.
+    let (bytes, body) = body::receive(request, Packing::Identity, &packings, &receivers.limits, &receivers.budget).await;
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return (bytes, Err(error)),
+    };
     let under_way = match seen.meet(id, (receivers.clock)()) {
         Met::New(under_way) => under_way,
         Met::Stored => {
             metrics::counter!("tyto_receive_repeated_requests_total", "protocol" => PROTOCOL).increment(1);
-            return (0, Ok(Ack::default()));
+            return (bytes, Ok(Ack::default()));
         }
         Met::UnderWay => {
             let what = "cannot accept delivery: the same is still being stored";
-            return (0, Err(Error::new(Code::Unavailable, what)));
+            return (bytes, Err(Error::new(Code::Unavailable, what)));
         }
     };
-    let delivery = delivery(id, request.headers());
-    let packings = [Packing::Identity, Packing::Gzip];
-    let (bytes, body) = body::receive(request, Packing::Identity, &packings, &receivers.limits, &receivers.budget).await;
-    match body {
-        Ok(body) => (bytes, stored(receivers, kind, delivery, under_way, body).await),
-        Err(error) => (bytes, Err(error)),
-    }
+    (bytes, stored(receivers, kind, delivery, under_way, body).await)
 }
 
 /// Remembered in the same task that stores it: a sender that hangs up finds it stored when it comes again.

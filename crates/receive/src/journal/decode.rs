@@ -10,6 +10,8 @@ use crate::lines::{Field, Level, Rows, Said, Value, severity};
 use crate::outcome::{Fault, ITEM_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Malformed, Read};
 
+/// The most that journald itself takes of one entry.
+const FIELDS_MAX: usize = 1024;
 const TRUNCATED: Malformed = Malformed("it ends in the middle of a field");
 
 /// Decodes whole entries. `more`: how many entries of the same body came before, for messages.
@@ -27,7 +29,10 @@ fn read_entries(body: &[u8], more: usize, rows: &mut Rows<'_>) -> Read<()> {
         match next {
             Part::Field(name, value) => {
                 rows.outcome.spend(2 * SLICE_BYTES)?;
-                entry.fields.push((name, value));
+                // One more is enough to refuse them.
+                if entry.fields.len() <= FIELDS_MAX {
+                    entry.fields.push((name, value));
+                }
             }
             Part::Blank | Part::End => {
                 if !entry.fields.is_empty() {
@@ -127,6 +132,9 @@ impl Entry<'_> {
     }
 
     fn take(&self, rows: &mut Rows<'_>, place: impl Fn() -> String) -> Read<Result<(), Fault>> {
+        if self.fields.len() > FIELDS_MAX {
+            return Ok(Err(Fault::new("too_many_fields", format!("the entry has over {FIELDS_MAX} fields"))));
+        }
         let time = match self.time() {
             Ok(time) => time,
             Err(fault) => return Ok(Err(fault)),

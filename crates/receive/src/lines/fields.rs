@@ -149,7 +149,7 @@ impl<'a> FieldsReader<'a, '_> {
             match raw.as_bytes().first() {
                 Some(b'{') if path.matches('.').count() < 2 => self.look_within(raw, path, depth_left)?,
                 Some(b'{' | b'[') => {}
-                _ if known::Role::of(path).is_some() => {
+                _ if self.fields.within.len() < WITHIN_MAX && known::Role::of(path).is_some() => {
                     self.fields.within.push(Field { name: path.clone().into(), value: scalar(raw)? });
                 }
                 _ => {}
@@ -163,6 +163,9 @@ impl<'a> FieldsReader<'a, '_> {
 /// What is over `attributes_max` is dropped from the log; an object with more fields than this is refused, before it takes
 /// more memory than its text.
 const FIELDS_MAX: usize = 10_000;
+
+/// There are not so many names that anybody looks for.
+const WITHIN_MAX: usize = 64;
 
 fn push_name(path: &mut String, name: &str) {
     if !path.is_empty() {

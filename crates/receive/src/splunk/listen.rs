@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use model::{Ack, Result};
+use model::{Ack, ReceiveLimits, Result};
 use serde_json::{Value, json};
 
 use super::channels::{CHANNEL_BYTES_MAX, Channels};
@@ -20,6 +20,8 @@ use crate::state::{Receivers, count_request, retry_after_seconds};
 
 const PROTOCOL: &str = "splunk_hec";
 const PACKINGS: [Packing; 3] = [Packing::Identity, Packing::Gzip, Packing::Zstd];
+/// Of a question about acknowledgements.
+const ASKED_BYTES_MAX: usize = 1 << 20;
 const CHANNEL: HeaderName = HeaderName::from_static("x-splunk-request-channel");
 
 #[derive(Clone)]
@@ -116,8 +118,8 @@ impl Collector {
             Ok(channel) => channel,
             Err(refused) => return respond(0, refused.body(Value::Null), None),
         };
-        let (limits, budget) = (&self.receivers.limits, &self.receivers.budget);
-        let (bytes, body) = body::receive(request, Packing::Identity, &PACKINGS, limits, budget).await;
+        let most = ReceiveLimits { body_bytes_max: ASKED_BYTES_MAX, decompressed_bytes_max: ASKED_BYTES_MAX, ..ReceiveLimits::default() };
+        let (bytes, body) = body::receive(request, Packing::Identity, &PACKINGS, &most, &self.receivers.budget).await;
         let answer = match body {
             Ok(body) => match serde_json::from_slice::<Asked>(&body.bytes) {
                 Ok(Asked { acks }) => {
