@@ -50,7 +50,7 @@ impl Query for Fake {
             std::future::pending::<()>().await;
         }
         if self.fixture == "slow" {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             let fixture = match &request.ask {
                 Ask::Sql { sql } if sql.contains("business_service") => "overview",
                 Ask::Sql { sql } if !sql.contains("trace_id") => "words",
@@ -531,7 +531,7 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
         limits: QueryLimits {
             timeout: Duration::from_millis(match fixture {
                 "hang" | "endless table" => 200,
-                "slow" => 45,
+                "slow" => 300,
                 _ => 60_000,
             }),
             ..QueryLimits::default()
