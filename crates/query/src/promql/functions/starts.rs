@@ -18,6 +18,11 @@ impl<'a> Starts<'a> {
         Self { times, starts }
     }
 
+    /// Whether some point may say since when it counts.
+    pub(super) fn are_told(&self) -> bool {
+        !self.starts.is_empty()
+    }
+
     fn of(&self, at: usize) -> i64 {
         self.starts.get(at).copied().unwrap_or(NO_START)
     }
