@@ -67,8 +67,14 @@ def test_both_forms_of_remote_read_hold_the_same_samples(filled, tmp_path):
         for first, last, encoding, data in pieces:
             # It cuts series elsewhere: where it cuts, ask for just that piece.
             found = remote.chunks_of(read(tyto, exactly, first, last, [remote.STREAMED_XOR_CHUNKS]).content)[labels]
+            # After a boundary of two hours Prometheus goes on in another chunk: that of histograms says in two bits whether a reset was
+            # before it, which the answer to a question for just this piece cannot know.
+            if encoding == 3:
+                data = data[:2] + bytes([data[2] & 0x3F]) + data[3:]
             if len(found) == 1:
-                assert found == [(first, last, encoding, data)], labels
+                # Where the bits end with a byte, Prometheus may have begun another one, with nothing in it.
+                theirs_whole = data[:-1] if data == found[0][3] + b"\0" else data
+                assert found == [(first, last, encoding, theirs_whole)], labels
                 same += 1
             else:
                 # More than the 120 samples of a chunk: the first of ours begins as theirs does, but for the count.
