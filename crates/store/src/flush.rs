@@ -371,6 +371,7 @@ impl Flusher {
         if let Some((files, committed_seq)) = lake.table.resolve().await? {
             let now = self.options.clock.now_ms();
             let gone = self.table.adopt(files, committed_seq);
+            gone.iter().for_each(|file| file.forget());
             lake.replaced.extend(gone.into_iter().map(|file| (file, now)));
         }
         lake.table.declare(&self.table.declared()).await

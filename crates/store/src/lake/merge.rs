@@ -83,12 +83,14 @@ fn merge_series(options: &ShardOptions, files: &[Arc<LakeFile>], hidden: &[Hidde
     }
     let declared = DeclaredFields::default();
     let writer = FileWriter { options, table, folder: files[0].folder(), declared: &declared, seq: seq_of(files) };
-    for part in parts.into_values() {
-        merged.files.extend(writer.write_head(&Arc::new(Head::Series(*part)))?);
-    }
     // What is old is not remembered for having been written anew.
-    if files.iter().all(|file| file.remembered_bytes() == 0) {
-        merged.files.iter().for_each(LakeFile::forget);
+    let recent = files.iter().any(|file| file.remembered_bytes() > 0);
+    for part in parts.into_values() {
+        let new = writer.write_head(&Arc::new(Head::Series(*part)))?;
+        if !recent {
+            new.iter().for_each(LakeFile::forget);
+        }
+        merged.files.extend(new);
     }
     Ok(())
 }
