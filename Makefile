@@ -60,7 +60,11 @@ $(VENV)/installed: e2e/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
 	@touch $@
 
-test-e2e: ui $(VENV)/installed ## The binary against real clients: OpenTelemetry SDK, Prometheus, Loki client, DuckDB, ClickHouse
+e2e/clients/node_modules/.package-lock.json: e2e/clients/package-lock.json
+	@scripts/setup node
+	cd e2e/clients && npm ci --no-audit --no-fund
+
+test-e2e: ui $(VENV)/installed e2e/clients/node_modules/.package-lock.json ## The binary against real clients: OpenTelemetry SDK, Prometheus, Loki client, rsyslog, Fluent's loggers, DuckDB, ClickHouse
 	@scripts/setup e2e
 	$(BUILD_DEV)
 	cd e2e && CARGO_TARGET_DIR="$(TARGET_DIR)" $(VENV)/bin/pytest

@@ -19,7 +19,7 @@ import goals
 import questions
 import report
 import work
-from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, VictoriaMetrics
+from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoUndeclared, VictoriaMetrics
 
 # CPU seconds a question is asked for at least, and at most so often: the kernel counts in hundredths of a second.
 ASK_SECONDS, ASK_TIMES = 0.3, 400
@@ -66,6 +66,8 @@ def ingest(figures, area, unit, count, store, name, feed, size):
 def ask_sql(figures, area, store, asked, answers):
     """Asks ClickHouse, and compares with what Tyto answered."""
     for name, _, text in asked:
+        if not answers[name]:
+            figures.differ(f"{name}: there is nothing to find")
         milliseconds, answer = cost(store, lambda: questions.ask_clickhouse(store, text))
         figures.add(area, name, store.name, milliseconds)
         if not questions.same(answers[name], answer):
@@ -137,15 +139,18 @@ def logs(figures, options):
     area = f"logs: {lines.count:,} lines of 315 bytes"
     sample = lines.trace_id[lines.count // 2]
     asked = questions.log_questions(sample)
-    answers = {}
-    for way, bodies in (("tyto", list(lines.otlp_requests())), ("tyto (Loki push)", list(lines.loki_requests()))):
-        with Tyto() as store:
-            feed = (lambda: store.otlp("logs", bodies)) if way == "tyto" else (lambda: store.loki(bodies))
-            ingest(figures, area, "line", lines.count, store, way, feed, lambda: store.lake_bytes("logs"))
-            if way == "tyto":
-                for name, ask, _ in asked:
-                    milliseconds, answers[name] = cost(store, lambda: questions.ask_tyto(store, ask))
-                    figures.add("log queries, CPU ms", name, way, milliseconds)
+    answers, otlp = {}, list(lines.otlp_requests())
+    for kind in (Tyto, TytoUndeclared):
+        with kind() as store:
+            ingest(figures, area, "line", lines.count, store, store.name, lambda: store.otlp("logs", otlp), lambda: store.lake_bytes("logs"))
+            for name, ask, _ in questions.log_questions(sample, kind.declares):
+                milliseconds, answer = cost(store, lambda: questions.ask_tyto(store, ask))
+                figures.add("log queries, CPU ms", name, store.name, milliseconds)
+                if not questions.same(answers.setdefault(name, answer), answer):
+                    figures.differ(f"{name}: tyto and {store.name}: {questions.difference(answers[name], answer)}")
+    with Tyto() as store:
+        bodies = list(lines.loki_requests())
+        ingest(figures, area, "line", lines.count, store, "tyto (Loki push)", lambda: store.loki(bodies), lambda: store.lake_bytes("logs"))
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "logs.ndjson"
         with file.open("w") as sink:

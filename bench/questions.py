@@ -50,8 +50,9 @@ def prometheus_answer(data):
     return answer
 
 
-def log_questions(sample):
+def log_questions(sample, declared=True):
     """Name, LogQL or SQL for Tyto, SQL for ClickHouse. `sample` is a trace id that exists."""
+    duration = "duration" if declared else "cast(attributes['duration'] AS double)"
     everything = '{service_name=~".+"}'
 
     def count(filters):
@@ -67,7 +68,7 @@ def log_questions(sample):
         ("whole word, 10 k hits", count(f'|= "{work.WORD}"'), f"SELECT count() FROM logs WHERE hasToken(message, '{work.WORD}')"),
         ("count by level and minute", ("sql", "SELECT severity_text, time_unix_nano / 60000000000 AS minute, count(*) FROM logs GROUP BY 1, 2 ORDER BY 1, 2"),
          "SELECT level, intDiv(toUnixTimestamp64Nano(time), 60000000000) AS minute, count() FROM logs GROUP BY level, minute ORDER BY level, minute"),
-        ("errors and longest by service", ("sql", "SELECT service_name, count(*), max(cast(attributes['duration'] AS double)) FROM logs WHERE severity_text = 'ERROR' GROUP BY 1 ORDER BY 1"),
+        ("errors and longest by service", ("sql", f"SELECT service_name, count(*), max({duration}) FROM logs WHERE severity_text = 'ERROR' GROUP BY 1 ORDER BY 1"),
          "SELECT service, count(), max(duration) FROM logs WHERE level = 'ERROR' GROUP BY service ORDER BY service"),
         ("last 100 errors", ("sql", "SELECT body, service_name, trace_id FROM logs WHERE severity_text = 'ERROR' ORDER BY time_unix_nano DESC LIMIT 100"),
          "SELECT message, service, trace_id FROM logs WHERE level = 'ERROR' ORDER BY time DESC LIMIT 100"),
@@ -98,7 +99,7 @@ def plain(cell):
 def span_questions(trace_id):
     return [
         ("trace by id", f"SELECT span_id FROM spans WHERE trace_id = '{trace_id}' ORDER BY span_id", f"SELECT span_id FROM spans WHERE trace_id = '{trace_id}' ORDER BY span_id"),
-        ("errors of a service, 20 newest", "SELECT trace_id FROM spans WHERE service_name = 'play-service' AND status_code = 'ERROR' ORDER BY start_time_unix_nano DESC LIMIT 20",
+        ("errors of a service, 20 newest", "SELECT trace_id FROM spans WHERE service_name = 'play-service' AND status_code = 'error' ORDER BY start_time_unix_nano DESC LIMIT 20",
          "SELECT trace_id FROM spans WHERE service = 'play-service' AND status = 2 ORDER BY time DESC LIMIT 20"),
         ("count by service and minute", "SELECT service_name, start_time_unix_nano / 60000000000 AS minute, count(*) FROM spans GROUP BY 1, 2 ORDER BY 1, 2",
          "SELECT service, intDiv(time, 60000000000) AS minute, count() FROM spans GROUP BY 1, 2 ORDER BY 1, 2"),

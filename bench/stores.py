@@ -58,6 +58,14 @@ class Store:
     def settle(self):
         """Everything to disk in its final form."""
 
+    def rest(self):
+        """Waits until hardly anything is at work in the background, a minute at most."""
+        for _ in range(60):
+            before = self.cpu_seconds()
+            time.sleep(1)
+            if self.cpu_seconds() - before < 0.03:
+                return
+
     # Servers
 
     def spawn(self, arguments, ready):
@@ -98,9 +106,17 @@ class Tyto(Store):
     name = "tyto"
     binary = None
     flags = ()
+    # Attributes of logs with a type, and so with a column of their own, as ClickHouse's table declares its columns.
+    declares = {"duration": "number"}
 
     def start(self):
         self.port = free_port()
+        if self.declares:
+            contract = self.folder / "contract.json"
+            contract.write_text(json.dumps({
+                "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What the bench logs", "type": "object",
+                "properties": {name: {"type": kind} for name, kind in self.declares.items()}}))
+            self.flags = (*self.flags, "--catalog", contract)
         self.spawn([self.binary, "serve", "--data-dir", self.folder / "data", "--http", f"127.0.0.1:{self.port}", "--otlp-grpc", "127.0.0.1:0",
                     "--otlp-http", "127.0.0.1:0", *self.flags], "/-/ready")
 
@@ -114,6 +130,7 @@ class Tyto(Store):
 
     def settle(self):
         self.request("POST", "/-/flush")
+        self.rest()
 
     def lake_bytes(self, table):
         """The files of the table as it is now, and its log. What a compaction replaced is deleted after ten minutes and is not counted, as with
@@ -134,6 +151,12 @@ class Tyto(Store):
     def logql(self, path, **parameters):
         return json.loads(self.request("GET", f"/loki/api/v1/{path}?{urllib.parse.urlencode(parameters)}"))["data"]["result"]
 
+
+class TytoUndeclared(Tyto):
+    """Knows of the logs what they say themselves."""
+
+    name = "tyto (no contract)"
+    declares = {}
 
 
 class TytoFromFiles(Tyto):

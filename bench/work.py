@@ -198,7 +198,10 @@ def logs(count=1_000_000):
         if at % 6 == 0:
             trace_id = dice.randbytes(16).hex()
         service = dice.choice(SERVICES)
-        pod = f"{service}-{dice.randrange(8):x}5d9c7b6f4-{dice.randrange(4)}"
+        replica = dice.randrange(32)
+        pod = f"{service}-{replica // 4:x}5d9c7b6f4-{replica % 4}"
+        # A pod stays where it runs.
+        host = f"ip-10-0-{(SERVICES.index(service) * 7 + replica) % 40}-17.eu-west-1.compute.internal"
         message = dice.choice(SHAPES).format(dice.randrange(10**8), dice.choice([200, 200, 200, 404, 500, 7_654_321]), dice.randrange(900))
         if at % 33 == 5:
             message += f" ({PHRASE})"
@@ -207,7 +210,7 @@ def logs(count=1_000_000):
         if at == count * 2 // 3:
             message += f" {NEEDLE}"
         level = "ERROR" if at % 50 == 0 else "WARN" if at % 17 == 0 else "DEBUG" if at % 9 == 0 else "INFO"
-        row = (START_S * 10**9 + at * every, level, service, pod, f"ip-10-0-{dice.randrange(40)}-17.eu-west-1.compute.internal", trace_id,
+        row = (START_S * 10**9 + at * every, level, service, pod, host, trace_id,
                dice.randbytes(8).hex(), message, round(dice.expovariate(1 / 40), 3))
         for column, value in zip(columns, row):
             column.append(value)
@@ -267,7 +270,7 @@ def spans(traces=200_000):
             length = int(dice.expovariate(1 / 20e6)) + 1000
             start = begin + at * 100_000
             parent = ids[(at - 1) // 2] if at else ""
-            status = 2 if failed and at in (0, 3) else 0
+            status = 2 if failed and at in (0, trace // 240 % 8) else 0
             if at in (4, 6):
                 route, path, code, method, system = "", "", 0, "", "postgresql"
                 statement = f"SELECT * FROM {dice.choice(THINGS)}s WHERE id = $1"

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("TYTO_BIN") or str(
     pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "tyto"
 )
-READY = re.compile(r"^tyto ready http=(\S+) otlp_grpc=(\S+) otlp_http=(\S+)(?: elasticsearch=(\S+))?$")
+READY = re.compile(r"^tyto ready http=(\S+) otlp_grpc=(\S+) otlp_http=(\S+)((?: \S+=\S+)*)$")
 
 
 def environment():
@@ -47,7 +47,10 @@ class Tyto:
             self.process.wait(timeout)
             collector.join(timeout)
             raise RuntimeError(f"not ready: {line!r}\n{''.join(self.stderr)}")
-        self.http, self.otlp_grpc, self.otlp_http, self.elasticsearch = ready.groups()
+        self.http, self.otlp_grpc, self.otlp_http, others = ready.groups()
+        # Of ports that are there only when they are asked for, by name.
+        self.ports = dict(pair.split("=", 1) for pair in others.split())
+        self.elasticsearch = self.ports.get("elasticsearch")
         self.url = f"http://{self.http}"
         return self
 

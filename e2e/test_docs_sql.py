@@ -115,7 +115,7 @@ def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
         push_declared(server)
         assert server.stop() == 0
     monkeypatch.chdir(tmp_path)
-    with Tyto("tyto-data") as server:
+    with Tyto("tyto-data", "--span-metrics=false") as server:
         fill(server)
         server.flush()
         push_bodies(server)

@@ -5,10 +5,19 @@ import time
 
 import chdb
 import duckdb
+import pytest
 import requests
 
+from server import Tyto
 from test_serve import push
 from test_otel_sdk import exporters, RESOURCE
+
+
+@pytest.fixture
+def tyto(tmp_path):
+    """What it stores is what is sent: samples made of spans come when they come."""
+    with Tyto(tmp_path / "data", "--span-metrics=false") as server:
+        yield server
 
 
 def fill(server):

@@ -202,6 +202,24 @@ def test_the_same_answers(both):
     assert compared == 2 * len(QUERIES) > 150
 
 
+def test_the_same_samples_are_counted(both):
+    tyto, prometheus, end = both
+    until, wrong = end - 7, []
+    for query in QUERIES:
+        # The size of a native histogram in samples is that of each program's own memory.
+        if "native" in query:
+            continue
+        for path, parameters in [("query", {"time": until}), ("query_range", {"start": until - 600, "end": until, "step": 60})]:
+            ours, theirs = (ask(base, path, {"query": query, "stats": "true", **parameters})[1] for base in (tyto, prometheus))
+            if theirs["status"] != "success":
+                continue
+            counted = [answer["data"]["stats"]["samples"]["totalQueryableSamples"] for answer in (ours, theirs)]
+            if counted[0] != counted[1]:
+                wrong.append((path, query, *counted))
+            assert ours["data"]["stats"]["samples"]["peakSamples"] >= 0
+    assert not wrong, "\n".join(map(str, wrong))
+
+
 def test_the_same_refusals(both):
     tyto, prometheus, _ = both
     wrong = []

@@ -11,6 +11,7 @@ import pathlib
 import struct
 import sys
 
+import msgpack
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -124,7 +125,7 @@ OTLP = {
 
 
 def queries(language):
-    yield {"promql": b'sum by (job) (rate(http_requests_total{code=~"5.."}[5m] offset 1h)) / 2', "logql": b'sum by (app) (rate({app="shop"} |= "x" | json | status>400 [5m]))'}[language]
+    yield {"promql": b'sum by (job) (rate(http_requests_total{code=~"5.."}[5m] offset 1h)) / 2', "logql": b'sum by (app) (rate({app="shop"} |= "x" | json | status>400 [5m]))', "traceql": b'{ span.a >= 1.5 && .b =~ "x.*" } >> { } | by(name) | count() > 2'}[language]
     path = DATA / language / "parse_cases.tsv"
     if path.exists():
         yield from (line.split(b"\t")[1] for line in path.read_bytes().splitlines()[1:])
@@ -141,6 +142,8 @@ for target, (kind, file, own) in OTLP.items():
     both = list(otlp(kind, file, own))
     plant(f"{target}_json", [as_json for as_json, _ in both])
     plant(target, [as_bytes for _, as_bytes in both if as_bytes])
+    if target == "otlp_traces":
+        plant("span_watch", [as_bytes for _, as_bytes in both if as_bytes])
 plant("remote_write", remote_write())
 plant("remote_write_2", remote_write_2())
 plant("remote_read", remote_read())
@@ -148,6 +151,7 @@ plant("loki", loki())
 plant("loki_json", loki_json())
 plant("promql", queries("promql"))
 plant("logql", queries("logql"))
+plant("traceql", queries("traceql"))
 plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_bytes()])
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")
@@ -177,9 +181,49 @@ plant("json_lines", [b"".join(LINES)])
 plant("json_values", [b"[" + b",".join(LINES) + b"]", b"".join(LINES)])
 plant("log_text", [b"2026-11-22 10:00:00,123 ERROR gone\njava.lang.Error: x\n\tat a.B\n", b"2026-11-22T10:00:00Z stdout P a\n2026-11-22T10:00:00Z stdout F b\n",
                    b'{"log":"a\\n","stream":"stderr","time":"2026-11-22T10:00:00Z"}\n', b"panic: x\ngoroutine 1 [running]:\nmain.f()\n"])
+plant("log_patterns", [b"\0".join([b"user a left", b"user b left", b"user c.d left (x)", b"user e left", b'{"msg":"a 5 \\"b\\"","n":1}', b"k=v msg=\"x y\" z=(1, 2)",
+                                     b"at Sun Jul 10 03:55 <a> b  7  c\nd", b"x: 1; y x: 2; y x: 3; y", b"uid=0 tty= a:b@c|d"])])
 plant("elasticsearch_bulk", [b'{"index": {"_index": "a", "_id": "1"}}\n' + LINES[0] + b'{"delete": {"_index": "a", "_id": "1"}}\n{"create": {}}\n' + LINES[1]])
 plant("splunk_events", [b'{"event": "a", "time": 1795341600.5, "host": "h", "fields": {"n": 1}}{"event": {"message": "b"}}', b'[{"event": 1}]'])
 CLOUDWATCH = {"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "logEvents": [{"id": "1", "timestamp": 1795341600000, "message": "m"}]}
 RECORDS = [gzip.compress(json.dumps(CLOUDWATCH).encode()), LINES[0], b"plain\n"]
 plant("firehose", [json.dumps({"requestId": "r", "timestamp": 1795341600000, "records": [{"data": base64.b64encode(data).decode()}]}).encode() for data in RECORDS])
 plant("journal", [b"__REALTIME_TIMESTAMP=1795341600000000\nPRIORITY=3\nMESSAGE=a\n\n__REALTIME_TIMESTAMP=1\nMESSAGE\n" + struct.pack("<Q", 3) + b"a\nb\n\n"])
+SYSLOG = [b'<165>1 2026-11-22T10:00:00.5Z web-1 shop 77 ID47 [one@1 a="x\\"y" b=""][two] \xef\xbb\xbfpaid', b"<34>Nov 22 10:00:00 web-1 su[9]: gone", b"<189>237: router: *Nov 22 10:00:00.295 CET: %SYS-5-CONFIG_I: x",
+          b"<6>[ 1.5] usb", b'<134>Nov 22 10:00:00 a b: @cee: {"level": "warn"}', b"<13>: 2026 Nov 22 10:00:00 UTC: x"]
+plant("syslog_message", SYSLOG)
+plant("syslog_stream", [b"\n".join(SYSLOG), b"\0".join(SYSLOG), b"".join(b"%d %s" % (len(message), message) for message in SYSLOG), b"5 <1>a\n<1>b\r\n12 monkeys\n9 <1>half"])
+ENTRIES = b"".join(msgpack.packb(entry) for entry in [[1795341600, {"log": "ERROR x", "source": "stderr", "container_id": "c"}], [msgpack.ExtType(0, b"j\x9a\x00\x00\x00\x00\x00\x01"), {"log": "\tat a.B"}],
+                                                     [[1795341600, {"m": 1}], {"message": "a", "n": [1, 1.5, None, b"\xff"], "kubernetes": {"labels": {"app": "b"}}}]])
+plant("fluent_forward", [msgpack.packb(message) for message in [["t", 1795341600, {"message": "a"}], ["t", [[1795341600, {"a": 1}]], {"chunk": "c"}], ["t", ENTRIES, {"size": 3}],
+                                                                ["t", gzip.compress(ENTRIES), {"compressed": "gzip"}], None]]
+      + [msgpack.packb(["t", 1795341600, {"log": "he", "partial_message": "true", "partial_id": "1", "partial_ordinal": "1", "partial_last": "false"}]) * 2])
+
+ZIPKIN = {"traceId": "5982fe77008310cc", "parentId": "90394f6bcffb5d13", "id": "67fae42571535f60", "kind": "CLIENT", "name": "get", "timestamp": 1795341600000000, "duration": 26000,
+          "localEndpoint": {"serviceName": "shop", "ipv4": "10.0.0.1", "port": 80}, "remoteEndpoint": {"ipv6": "::1"}, "annotations": [{"timestamp": 1795341600000001, "value": "retry"}],
+          "tags": {"error": "x", "otel.status_code": "ERROR", "service.version": "1"}}
+plant("zipkin_json", [json.dumps([ZIPKIN, {**ZIPKIN, "kind": "SERVER", "shared": True}, {"traceId": "1", "id": "2", "timestamp": "3.5", "name": None}, 5]).encode()])
+ENDPOINT = block(1, "shop") + block(2, bytes([10, 0, 0, 1])) + block(3, bytes(16)) + number(4, 80)
+plant("zipkin_proto", [block(1, block(1, bytes(15) + b"\x01") + block(2, bytes(7) + b"\x03") + block(3, bytes(7) + b"\x02") + number(4, 1) + block(5, "get") + varint(6 << 3 | 1) + struct.pack("<Q", 1795341600000000)
+                                + number(7, 26000) + block(8, ENDPOINT) + block(9, ENDPOINT) + block(10, varint(1 << 3 | 1) + struct.pack("<Q", 1) + block(2, "retry")) + block(11, block(1, "error") + block(2, "x")) + number(13, 1))])
+
+
+def thrift(fields):
+    """A structure of Thrift's binary protocol: its fields as (number, type letter, value)."""
+    out = b""
+    for at, letter, value in fields:
+        kind, packed = {"b": (2, lambda: bytes([value])), "d": (4, lambda: struct.pack(">d", value)), "i": (8, lambda: struct.pack(">i", value)), "l": (10, lambda: struct.pack(">q", value)),
+                        "s": (11, lambda: struct.pack(">i", len(value)) + value), "t": (12, lambda: value), "a": (15, lambda: b"\x0c" + struct.pack(">i", len(value)) + b"".join(value))}[letter]
+        out += bytes([kind]) + struct.pack(">h", at) + packed()
+    return out + b"\0"
+
+
+TAGS = [thrift([(1, "s", key), (2, "i", kind), value]) for key, kind, value in [(b"span.kind", 0, (3, "s", b"server")), (b"d", 1, (4, "d", 0.5)), (b"error", 2, (5, "b", 1)), (b"http.status_code", 3, (6, "l", 500)), (b"raw", 4, (7, "s", b"\xff"))]]
+SPAN = thrift([(1, "l", 1), (2, "l", -1), (3, "l", 2), (4, "l", 0), (5, "s", b"GET"), (6, "a", [thrift([(1, "i", 1), (2, "l", 1), (3, "l", -1), (4, "l", 3)])]), (7, "i", 1), (8, "l", 1795341600000000), (9, "l", 5), (10, "a", TAGS),
+               (11, "a", [thrift([(1, "l", 1795341600000000), (2, "a", TAGS)])])])
+plant("jaeger_thrift", [thrift([(1, "t", thrift([(1, "s", b"shop"), (2, "a", TAGS)])), (2, "a", [SPAN, SPAN])]), thrift([(2, "a", [SPAN]), (1, "t", thrift([(1, "s", b"shop")]))])])
+TAG = block(1, "error") + number(2, 1) + block(3, "x") + number(4, 1) + number(5, 7) + double(6, 0.5) + block(7, b"\xff")
+JAEGER_TIME = number(1, 1795341600) + number(2, 5)
+JAEGER_PROCESS = block(1, "shop") + block(2, TAG)
+plant("jaeger_proto", [block(1, block(1, block(1, bytes(15) + b"\x01") + block(2, bytes(7) + b"\x02") + block(3, "GET") + block(4, block(1, bytes(15) + b"\x01") + block(2, bytes(7) + b"\x03") + number(3, 1)) + number(5, 1)
+                                        + block(6, JAEGER_TIME) + block(7, JAEGER_TIME) + block(8, TAG) + block(9, block(1, JAEGER_TIME) + block(2, TAG)) + block(10, JAEGER_PROCESS)) + block(2, JAEGER_PROCESS))])

@@ -4,7 +4,7 @@ import { defineConfig } from 'vite';
 
 /** Where `npm run dev` finds an API: a running `tyto serve`, or the mock of `npm run mock`. */
 const server = process.env.TYTO_URL ?? 'http://127.0.0.1:7070';
-const proxied = ['/api', '/loki', '/tempo', '/jaeger', '/-', '/metrics'];
+const proxied = ['/api', '/loki', '/tempo', '/jaeger', '/-', '/metrics', '/v1'];
 
 export default defineConfig({
   plugins: [react()],

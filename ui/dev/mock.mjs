@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { LABELS, lokiDetected, lokiRange, patternsOf, Refused, rowsOf, seconds } from './loki.mjs';
 import { promApi } from './prometheus.mjs';
-import { COMPONENTS, componentNamed, errorRatio, logsOf, random, slow, traceId, traceOf, traffic } from './world.mjs';
+import { COMPONENTS, componentNamed, errorRatio, random, slow, traceId, traceOf, traffic } from './world.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
@@ -16,17 +17,6 @@ const TYPES = {
   '.svg': 'image/svg+xml',
   '.woff2': 'font/woff2',
 };
-
-class Refused extends Error {
-  constructor(status, body) {
-    super('refused');
-    this.status = status;
-    this.body = body;
-  }
-}
-
-const seconds = (text, fallback) =>
-  text ? (text.length > 15 ? Number(BigInt(text) / 1_000_000n) / 1000 : Number(text)) : fallback;
 
 function overview(params) {
   const start = seconds(params.get('start'));
@@ -60,107 +50,6 @@ function overview(params) {
     unassigned: { logs: 1284, spans: 0, series: 12 },
   };
 }
-
-function selection(query) {
-  const braces = /\{([^}]*)\}/.exec(query);
-  if (
-    !braces ||
-    !/^[\s\w(]*/.test(query) ||
-    (query.match(/[({]/g) ?? []).length !== (query.match(/[)}]/g) ?? []).length
-  ) {
-    throw new Refused(400, `parse error at line 1, col ${query.length + 1}: syntax error: unexpected $end`);
-  }
-  const tests = [...braces[1].matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)].map(([, name, op, value]) =>
-    matcher(name, op, value),
-  );
-  const after = query.slice(braces.index + braces[0].length).replace(/\[[^\]]*\].*$/s, '');
-  const lines = [...after.matchAll(/\|(=|~)\s*["`]([^"`]*)["`]|!=\s*["`]([^"`]*)["`]/g)].map(
-    ([, op, want, refuse]) =>
-      (row) =>
-        op === '~' ? new RegExp(want).test(row.line) : op ? row.line.includes(want) : !row.line.includes(refuse),
-  );
-  const fields = [...after.matchAll(/\|\s*(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"/g)].map(([, name, op, value]) =>
-    matcher(name, op, value),
-  );
-  return (row) =>
-    [...tests, ...fields].every((test) => test({ ...row.stream, ...row.metadata })) && lines.every((test) => test(row));
-}
-
-function matcher(name, op, value) {
-  const insensitive = value.startsWith('(?i)');
-  const pattern = op.includes('~')
-    ? new RegExp(`^(?:${value.replace('(?i)', '')})$`, insensitive ? 'i' : '')
-    : undefined;
-  return (labels) => (pattern ? pattern.test(labels[name] ?? '') : (labels[name] ?? '') === value) === (op[0] === '=');
-}
-
-function lokiRange(params) {
-  const query = params.get('query') ?? '';
-  const keep = selection(query);
-  const now = Date.now() / 1000;
-  const start = seconds(params.get('start'), now - 3600);
-  const end = Math.min(now, seconds(params.get('end'), now));
-  if (/_over_time|rate\s*\(/.test(query)) return lokiMatrix(query, keep, start, end, Number(params.get('step') ?? 60));
-  const limit = Number(params.get('limit') ?? 100);
-  const startNs = params.get('start') ?? '0';
-  const endNs = params.get('end') ?? '9'.repeat(19);
-  const rows = [];
-  for (let at = Math.floor(end); at >= Math.floor(start) && rows.length < limit; at--) {
-    const found = COMPONENTS.flatMap((component) => logsOf(component, at)).filter(
-      (row) => row.ns >= startNs && row.ns < endNs && keep(row),
-    );
-    rows.push(...found.sort((a, b) => (a.ns < b.ns ? 1 : -1)));
-  }
-  const streams = new Map();
-  for (const row of rows.slice(0, limit)) {
-    const key = JSON.stringify(row.stream);
-    if (!streams.has(key)) streams.set(key, { stream: row.stream, values: [] });
-    streams.get(key).values.push([row.ns, row.line, { structuredMetadata: row.metadata }]);
-  }
-  return {
-    status: 'success',
-    data: { resultType: 'streams', encodingFlags: ['categorize-labels'], result: [...streams.values()], stats: {} },
-  };
-}
-
-function lokiMatrix(query, keep, start, end, step) {
-  const by = (/by\s*\(([^)]*)\)/.exec(query)?.[1] ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter(Boolean);
-  const stride = Math.max(1, Math.round((end - start) / 20000));
-  const groups = new Map();
-  for (let at = Math.ceil(start / step) * step; at <= end; at += step) {
-    for (let second = at - step; second < at; second += stride) {
-      for (const row of COMPONENTS.flatMap((component) => logsOf(component, second))) {
-        if (!keep(row)) continue;
-        const all = { ...row.stream, ...row.metadata };
-        const labels = Object.fromEntries(by.filter((name) => all[name]).map((name) => [name, all[name]]));
-        const key = JSON.stringify(labels);
-        if (!groups.has(key)) groups.set(key, { metric: labels, counts: new Map() });
-        const { counts } = groups.get(key);
-        counts.set(at, (counts.get(at) ?? 0) + stride);
-      }
-    }
-  }
-  const result = [...groups.values()].map(({ metric, counts }) => ({
-    metric,
-    values: [...counts].map(([at, count]) => [at, String(count)]),
-  }));
-  return { status: 'success', data: { resultType: 'matrix', result, stats: {} } };
-}
-
-const LABELS = () => {
-  const found = new Map();
-  for (const component of COMPONENTS) {
-    for (let at = 1; at < 40; at++) {
-      for (const row of logsOf(component, at))
-        for (const [name, value] of Object.entries(row.stream))
-          found.set(name, (found.get(name) ?? new Set()).add(value));
-    }
-  }
-  return found;
-};
 
 function search(params) {
   const start = seconds(params.get('start'));
@@ -280,6 +169,9 @@ async function answer(request, url, body) {
   if (path === '/api/tyto/v1/sql') return sql(JSON.parse(body).sql);
   if (path === '/loki/api/v1/query_range') return lokiRange(params);
   if (path === '/loki/api/v1/labels') return { status: 'success', data: [...LABELS().keys()] };
+  const detected = lokiDetected(path, params);
+  if (detected) return detected;
+  if (path === '/api/tyto/v1/patterns') return patternsOf(rowsOf(params, 2000));
   const values = /^\/loki\/api\/v1\/label\/(\w+)\/values$/.exec(path);
   if (values) return { status: 'success', data: [...(LABELS().get(values[1]) ?? [])].sort() };
   if (path === '/tempo/api/search') return search(params);

@@ -7,6 +7,8 @@ import { chromium } from 'playwright-core';
 export const BASE = (process.env.BASE_URL ?? 'http://127.0.0.1:7070').replace(/\/$/, '');
 const IMAGES = process.env.IMAGES_DIR ?? fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const SIZE = { width: 1440, height: 900 };
+/** How long a page may take to show what is expected; a busy machine may need more. */
+const WAIT_MS = Number(process.env.WAIT_MS ?? 15_000);
 
 function executable() {
   const found = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
@@ -41,7 +43,7 @@ export async function inPage(browser, steps, { scheme = 'light', size = SIZE, ex
     reducedMotion: 'reduce',
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(WAIT_MS);
   const errors = [];
   page.on('console', (message) => {
     if (message.type() === 'error') errors.push(`${message.text()} ${message.location().url}`);
@@ -63,7 +65,7 @@ export async function inPage(browser, steps, { scheme = 'light', size = SIZE, ex
 
 /** The text of the first match, once it satisfies `wanted`. */
 export async function textThat(locator, wanted, what) {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + WAIT_MS;
   let text = '';
   while (Date.now() < deadline) {
     text = (await locator.count()) ? await locator.first().innerText() : '';

@@ -52,7 +52,7 @@ test('home leads to the logs, traces and metrics of a service', async () => {
     await page.getByTestId('metric-list').getByRole('button').first().waitFor();
     await page.goBack();
     await row.getByRole('link', { name: 'Traces' }).click();
-    await page.waitForURL(/\/traces\?.*tags=business_service/);
+    await page.waitForURL(/\/traces\?.*q=.*business_service/);
     await page.getByTestId('trace-list').getByRole('link').first().waitFor();
     await page.goBack();
     await row.getByRole('link', { name: 'Logs', exact: true }).click();
@@ -111,21 +111,13 @@ test('logs show rows, their histogram and their detail, and narrow to a value', 
   });
 });
 
-test('logs load older rows and follow new ones', async () => {
+test('logs load older rows', async () => {
   await inPage(browser, async (page) => {
     await page.goto('/logs');
     await textThat(page.getByTestId('row-count'), /newest 500 rows/, 'a first page of rows');
     await page.getByTestId('log-rows').evaluate((box) => box.scrollTo(0, box.scrollHeight));
     await page.getByRole('button', { name: 'Load older rows' }).click();
     await textThat(page.getByTestId('row-count'), /newest (1 000|9\d\d) rows/, 'a second page of rows');
-    await page.goto('/logs?from=now-5m&live=1');
-    const newest = page.getByTestId('log-row').first().locator('time');
-    await newest.waitFor();
-    const first = await newest.innerText();
-    await page.waitForFunction(
-      (old) => document.querySelector('[data-testid="log-row"] time')?.textContent !== old,
-      first,
-    );
     await noProblem(page);
   });
 });

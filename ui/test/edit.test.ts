@@ -45,7 +45,7 @@ describe('isMetricQuery', () => {
 describe('levelQuery', () => {
   it('counts the rows of the query by severity', () => {
     expect(levelQuery('{app="web"} |= "x"', 60)).toBe(
-      'sum by (severity_text, severity_number, level) (count_over_time({app="web"} |= "x" [60s]))',
+      'sum by (detected_level, severity_text, level) (count_over_time({app="web"} |= "x" [60s]))',
     );
     expect(isMetricQuery(levelQuery('{app="web"} | json', 5))).toBe(true);
   });
@@ -55,5 +55,9 @@ describe('levelQuery', () => {
 });
 
 it('finds the texts that line filters look for', () => {
-  expect(searchedTexts('{a="b"} |= "one" |= `t"wo` != "three" |~ "four"')).toEqual(['one', 't"wo']);
+  expect(searchedTexts('{a="b"} |= "o.e" |= `t"wo` != "three" |~ "(?i)four|(?-i:Fi)" |~ "(a+)+b"')).toEqual([
+    /o\.e/g,
+    /t"wo/g,
+    /four|Fi/gi,
+  ]);
 });

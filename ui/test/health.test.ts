@@ -103,7 +103,7 @@ describe('an overview', () => {
 it('says what nobody claims, and leads to it', () => {
   expect(unclaimedParts({ logs: 1715, spans: 1, series: 0 })).toEqual([
     { count: '1 715', noun: 'log records', to: '/logs', words: { q: '{business_service="unassigned"}' } },
-    { count: '1', noun: 'span', to: '/traces', words: { tags: 'business_service=unassigned' } },
+    { count: '1', noun: 'span', to: '/traces', words: { q: '{ resource.omd.business_service = "unassigned" }' } },
   ]);
   expect(unclaimedParts({ logs: 0, spans: 0, series: 0 })).toEqual([]);
 });

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { compareNs, readStreams, type LogRow } from '../src/api/loki';
+import { compareNs, readStreams, type Direction, type LogRow } from '../src/api/loki';
 import type { Series } from '../src/api/prometheus';
 import { byLevel } from '../src/pages/logs/Histogram';
 import { levelOfLabels } from '../src/pages/logs/level';
 import { cutAt, indented, messageOf, traceIdOf } from '../src/pages/logs/line';
-import { addNew, joined } from '../src/pages/logs/useLive';
-import { mergePages, nextCursor } from '../src/pages/logs/useLogRows';
+import { mergePages, nextCursor, withSame } from '../src/pages/logs/useLogRows';
 
 const row = (ns: string, line: string): LogRow => ({ ns, line, stream: { app: 'web' }, metadata: {}, parsed: {} });
 const lines = (rows: LogRow[]) => rows.map(({ line }) => line);
@@ -52,42 +51,28 @@ describe('mergePages', () => {
 });
 
 describe('nextCursor', () => {
-  const page = (rows: LogRow[], endNs: string, limit: number) => nextCursor({ rows, cursor: { endNs, limit } });
-  it('goes on at the oldest instant, and ends with a page that is not full', () => {
-    expect(page([row('9', 'a'), row('7', 'b')], '20', 2)).toEqual({ endNs: '8', limit: 500 });
+  const page = (rows: LogRow[], atNs: string, limit: number, direction: Direction = 'backward') =>
+    nextCursor({ rows, cursor: { atNs, limit }, direction });
+  it('goes on at the last instant, and ends with a page that is not full', () => {
+    expect(page([row('9', 'a'), row('7', 'b')], '20', 2)).toEqual({ atNs: '8', limit: 500 });
+    expect(page([row('7', 'a'), row('9', 'b')], '1', 2, 'forward')).toEqual({ atNs: '9', limit: 500 });
     expect(page([row('9', 'a')], '20', 2)).toBeUndefined();
     expect(page([], '20', 2)).toBeUndefined();
   });
   it('asks for more where many rows share one instant, never for more than the server gives, and then goes on behind it', () => {
     const full = (limit: number) => page(new Array<LogRow>(limit).fill(row('7', 'x')), '8', limit);
-    expect(full(500)).toEqual({ endNs: '8', limit: 2000 });
-    expect(full(2000)).toEqual({ endNs: '8', limit: 5000 });
-    expect(full(5000)).toEqual({ endNs: '7', limit: 500 });
+    expect(full(500)).toEqual({ atNs: '8', limit: 2000 });
+    expect(full(2000)).toEqual({ atNs: '8', limit: 5000 });
+    expect(full(5000)).toEqual({ atNs: '7', limit: 500 });
+    const rows = new Array<LogRow>(5000).fill(row('7', 'x'));
+    expect(page(rows, '7', 5000, 'forward')).toEqual({ atNs: '8', limit: 500 });
   });
 });
 
-describe('live rows', () => {
-  it('adds only rows that are not there yet, and late ones in their place', () => {
-    const kept = [row('5', 'e'), row('3', 'c')];
-    const polled = [row('6', 'f'), row('5', 'e'), row('4', 'd'), row('3', 'c')];
-    expect(lines(addNew(kept, polled))).toEqual(['f', 'e', 'd', 'c']);
-    expect(addNew(kept, [row('5', 'e')])).toBe(kept);
-  });
-  it('keeps rows that are equal to the last letter, as often as they were sent', () => {
-    expect(lines(addNew([row('3', 'c')], [row('3', 'c'), row('3', 'c')]))).toEqual(['c', 'c']);
-  });
-  it('joins the page below without showing a row twice', () => {
-    const live = [row('6', 'f'), row('5', 'e'), row('4', 'd')];
-    const shown = [row('5', 'e'), row('5', 'late'), row('4', 'd'), row('3', 'c'), row('2', 'b')];
-    expect(lines(joined(live, shown))).toEqual(['f', 'e', 'late', 'd', 'c', 'b']);
-  });
-  it('joins a page that a refresh brought up to date', () => {
-    const live = [row('6', 'f'), row('5', 'e')];
-    const shown = [row('7', 'g'), row('6', 'f'), row('5', 'e')];
-    expect(lines(joined(live, shown))).toEqual(['g', 'f', 'e']);
-    expect(joined([], shown)).toBe(shown);
-    expect(joined(live, [])).toEqual(live);
-  });
+it('keeps rows as the same objects over a refresh, equal ones each for itself', () => {
+  const before = [row('3', 'c'), row('2', 'b'), row('2', 'b')];
+  const after = withSame([row('4', 'd'), row('3', 'c'), row('2', 'b'), row('2', 'b'), row('2', 'b')], before);
+  expect(after.map((each) => before.indexOf(each))).toEqual([-1, 0, 1, 2, -1]);
 });
 
 it.each<[Record<string, string>, string]>([
@@ -135,7 +120,9 @@ it('finds a trace id wherever the sender put it', () => {
 });
 
 it('cuts a text at the searched words without reading them as patterns', () => {
-  expect(cutAt('a.b axb a.b', ['a.b'])).toEqual(['', 'a.b', ' axb ', 'a.b', '']);
+  expect(cutAt('a.b axb a.b', [/a\.b/g])).toEqual(['', 'a.b', ' axb ', 'a.b', '']);
+  expect(cutAt('abcd abx', [/abc/g, /bcd/g, /x/gi])).toEqual(['', 'abcd', ' ab', 'x', '']);
+  expect(cutAt('none', [])).toEqual(['none']);
 });
 
 it('indents JSON without changing a character of it', () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { anyValue, readId, readTrace, type Span } from '../src/api/otlp';
 import { buildTree, revealing, ticks, visibleNodes } from '../src/pages/trace/tree';
-import { readDuration, searchTags, tag } from '../src/pages/traces/tags';
 
 const span = (
   spanId: string,
@@ -25,6 +24,7 @@ const span = (
   resource: [],
   events: [],
   links: [],
+  dropped: 0,
 });
 
 it('reads ids in hex and in base64', () => {
@@ -96,7 +96,7 @@ describe('buildTree', () => {
       'late',
     ]);
     expect(tree.roots[0]).toMatchObject({ below: 3, errorBelow: true, orphan: false });
-    expect(tree).toMatchObject({ startNs: 0n, endNs: 100n, spanCount: 4, errorCount: 1 });
+    expect(tree).toMatchObject({ startNs: 0n, totalMs: 100e-6, spanCount: 4, errorCount: 1 });
   });
   it('keeps spans whose parent is missing, drops copies, and survives loops', () => {
     const tree = buildTree([
@@ -139,17 +139,4 @@ describe('buildTree', () => {
 it('puts marks on round places', () => {
   expect(ticks(0, 100, 5)).toEqual([0, 20, 40, 60, 80, 100]);
   expect(ticks(33, 47, 5)).toEqual([35, 40, 45]);
-});
-
-it('writes search tags as the server reads them', () => {
-  expect(searchTags({ service: 'player api', tags: ' http.status_code=404 ' })).toBe(
-    'service.name="player api" http.status_code=404',
-  );
-  expect(tag('a', 'plain')).toBe('a=plain');
-  expect(tag('a', 'say "hi" \\ there')).toBe('a="say \\"hi\\" \\\\ there"');
-  expect(tag('a', '')).toBe('a=""');
-  expect(searchTags({})).toBe('');
-  expect(readDuration('1.5s')).toBe('1.5s');
-  expect(readDuration(' 250 ')).toBe('250ms');
-  expect(readDuration('soon')).toBeUndefined();
 });

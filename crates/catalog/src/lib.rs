@@ -1,11 +1,11 @@
 //! What have the teams declared about their systems?
 //!
-//! Two kinds of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
-//! by which attributes their telemetry is recognised, and how long it is kept; and contracts, JSON Schema of what log records look
-//! like. The user's page is `docs/catalogue.md`.
+//! Three kinds of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
+//! by which attributes their telemetry is recognised, and how long it is kept; contracts, JSON Schema of what log records look
+//! like; and boards, what people watch who ask no queries. The users' pages are `docs/catalogue.md` and `docs/boards.md`.
 //!
-//! Path: `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd.rs`, `contracts.rs` (tree to declarations, strictly, every
-//! problem at once) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
+//! Path: `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd.rs`, `contracts.rs`, `boards.rs` (tree to declarations, strictly, every
+//! problem at once; over `fields.rs`) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
 //!
 //! When you add a field to `omd.yaml`, also touch `docs/catalogue.md`, `tests/cases/catalog/` and, when it is shown,
 //! `docs/api.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -14,7 +14,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod boards;
 mod contracts;
+mod fields;
 mod json;
 mod live;
 mod omd;
@@ -24,8 +26,9 @@ pub mod yaml;
 
 use std::path::{Path, PathBuf};
 
+pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile};
 pub use live::Live;
-pub use omd::{BusinessService, Component, Keep, Match, Owner, Pattern, Service};
+pub use omd::{BusinessService, Component, Dependency, Keep, Match, Owner, Pattern, Service};
 pub use problem::{Problem, closest};
 
 use model::{DeclaredFields, Identity, Retention, Table, UNASSIGNED, parse_keep};
@@ -45,12 +48,15 @@ pub struct Catalog {
     /// Attributes of log records that contracts declare.
     #[serde(skip_serializing_if = "DeclaredFields::is_empty")]
     pub fields: DeclaredFields,
+    /// Sorted by title. They have an API of their own.
+    #[serde(skip)]
+    pub boards: Vec<Board>,
     #[serde(skip)]
     rules: Rules,
 }
 
 impl Catalog {
-    /// Reads files, and of directories the `*.yaml` and `*.yml` and the contracts, `contracts/*.json`, in the order of their names. All or
+    /// Reads files, and of directories the `*.yaml` and `*.yml` the contracts, `contracts/*.json`, and the boards, `boards/*.yaml`, in the order of their names. All or
     /// nothing: every problem of every file comes back at once.
     pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
@@ -68,15 +74,17 @@ impl Catalog {
         Self::parse(&texts)
     }
 
-    /// The same from texts, each with the name that its problems carry. One whose name ends in `.json` is a contract.
+    /// The same from texts, each with the name that its problems carry. One whose name ends in `.json` is a contract, one in a folder
+    /// `boards` a board.
     pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
         let (contracts, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.ends_with(".json"));
-        match (omd::read(&files), contracts::read(&contracts)) {
-            (Ok(Declared { business_services, retention }), Ok(fields)) => {
+        let (boards, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| boards::is_board(name));
+        match (omd::read(&files), contracts::read(&contracts), boards::read(&boards)) {
+            (Ok(Declared { business_services, retention }), Ok(fields), Ok(boards)) => {
                 let rules = Rules::compile(&business_services);
-                Ok(Self { retention, business_services, fields, rules })
+                Ok(Self { retention, business_services, fields, boards, rules })
             }
-            (read, fields) => Err([read.err(), fields.err()].into_iter().flatten().flatten().collect()),
+            (read, fields, boards) => Err([read.err(), fields.err(), boards.err()].into_iter().flatten().flatten().collect()),
         }
     }
 
@@ -148,8 +156,15 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     if contracts.is_dir() {
         files.extend(listed(&contracts, &["json"])?);
     }
+    let boards = path.join(boards::FOLDER);
+    if boards.is_dir() {
+        files.extend(listed(&boards, &["yaml", "yml"])?);
+    }
     match files.is_empty() {
-        true => Err(Problem::of_file(path, "cannot find a catalogue: the directory holds no .yaml, no .yml and no contracts/*.json file")),
+        true => Err(Problem::of_file(
+            path,
+            "cannot find a catalogue: the directory holds no .yaml, no .yml, no contracts/*.json and no boards/*.yaml file",
+        )),
         false => Ok(files),
     }
 }

@@ -2,11 +2,13 @@
 //! long it is kept.
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 
 use model::{Table, parse_keep};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::problem::{Problem, closest};
+use crate::fields::{Fields, Reader};
+use crate::problem::Problem;
 use crate::rules::anchored;
 use crate::yaml::{self, Node, Place, Value};
 
@@ -49,6 +51,21 @@ pub struct Component {
     pub retention: Keep,
     #[serde(rename = "match")]
     pub matches: Vec<Match>,
+    /// What it calls; none when it does not say, which is not the same as nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<Vec<Dependency>>,
+}
+
+/// What a component calls. Serialises as its kind and its name: `{"database": "orders"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependency {
+    /// `business service/service/component`.
+    Component(String),
+    Database(String),
+    Queue(String),
+    /// What is no part of the company.
+    External(String),
 }
 
 /// How long rows are kept, as it is written in the file; a table that is not named is left to the level above.
@@ -118,7 +135,7 @@ impl Serialize for Pattern {
 
 /// Reads every text to its end, so that one run shows all there is to fix.
 pub(crate) fn read(texts: &[(&str, &str)]) -> Result<Declared, Vec<Problem>> {
-    let mut reader = Reader::default();
+    let mut reader = OmdReader::default();
     let mut all = Declared::default();
     let mut names = Names::new("business service");
     for (file, text) in texts {
@@ -128,20 +145,22 @@ pub(crate) fn read(texts: &[(&str, &str)]) -> Result<Declared, Vec<Problem>> {
             Err((place, what)) => reader.problem(place, what),
         }
     }
+    reader.resolve(&mut all);
     match reader.problems.is_empty() {
         true => Ok(all),
-        false => Err(reader.problems),
+        false => Err(reader.reader.problems),
     }
 }
 
 #[derive(Default)]
-struct Reader {
-    file: String,
-    problems: Vec<Problem>,
+struct OmdReader {
+    reader: Reader,
     /// Who already claims exactly these attributes, and where.
     claims: HashMap<Match, String>,
     /// Where everybody's retention is declared.
     retention: Option<String>,
+    /// Components that others depend on, with the place that says so: they may be declared later.
+    called: Vec<(Problem, String)>,
 }
 
 /// Names that must be unique among siblings, each with the place that has it.
@@ -156,17 +175,21 @@ impl Names {
     }
 }
 
-type Fields<'n> = HashMap<&'static str, &'n Node>;
+impl Deref for OmdReader {
+    type Target = Reader;
 
-impl Reader {
-    fn problem(&mut self, place: Place, what: impl Into<String>) {
-        self.problems.push(Problem { file: self.file.clone(), line: place.line, column: place.column, what: what.into() });
+    fn deref(&self) -> &Reader {
+        &self.reader
     }
+}
 
-    fn place(&self, place: Place) -> String {
-        format!("{}:{}:{}", self.file, place.line, place.column)
+impl DerefMut for OmdReader {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.reader
     }
+}
 
+impl OmdReader {
     fn root(&mut self, root: &Node, names: &mut Names, all: &mut Declared) {
         let Some(fields) = self.fields(root, "the file", &["business_services", "retention"]) else { return };
         if let Some(node) = fields.get("retention") {
@@ -206,7 +229,7 @@ impl Reader {
     }
 
     fn component(&mut self, node: &Node, names: &mut Names, path: &str) -> Option<Component> {
-        let fields = self.fields(node, "a component", &["name", "owners", "tier", "retention", "match"])?;
+        let fields = self.fields(node, "a component", &["name", "owners", "tier", "retention", "match", "depends_on"])?;
         let name = self.name(&fields, node, "a component", names);
         let owners = self.owners(&fields);
         let tier = self.optional_text(&fields, "tier");
@@ -225,7 +248,71 @@ impl Reader {
                 }
             }
         }
-        Some(Component { name: name?, owners, tier, retention, matches })
+        let depends_on = fields.get("depends_on").map(|node| {
+            let items = self.list(node, "depends_on");
+            items.iter().filter_map(|item| self.dependency(item)).collect()
+        });
+        Some(Component { name: name?, owners, tier, retention, matches, depends_on })
+    }
+
+    fn dependency(&mut self, node: &Node) -> Option<Dependency> {
+        const KINDS: [&str; 4] = ["component", "database", "queue", "external"];
+        let (kind, named) = match &node.value {
+            Value::Map(_) => {
+                let fields = self.fields(node, "a dependency", &KINDS)?;
+                let [kind] = KINDS.into_iter().filter(|kind| fields.contains_key(kind)).collect::<Vec<_>>()[..] else {
+                    self.problem(node.place, format!("cannot read a dependency: it has one of {}", KINDS.join(", ")));
+                    return None;
+                };
+                (kind, fields[kind])
+            }
+            _ => ("component", node),
+        };
+        let name = self.text(named, kind)?;
+        if name.trim() != name || name.is_empty() {
+            self.problem(named.place, format!("cannot depend on {name:?}: it is empty or begins or ends with a space"));
+            return None;
+        }
+        Some(match kind {
+            "database" => Dependency::Database(name),
+            "queue" => Dependency::Queue(name),
+            "external" => Dependency::External(name),
+            _ => {
+                let (file, Place { line, column }) = (self.file.clone(), named.place);
+                self.called.push((Problem { file, line, column, what: String::new() }, name.clone()));
+                Dependency::Component(name)
+            }
+        })
+    }
+
+    /// Writes the whole path of each component that others depend on, which may have been named by the end of its path.
+    fn resolve(&mut self, all: &mut Declared) {
+        let mut paths = Vec::new();
+        for business in &all.business_services {
+            for service in &business.services {
+                paths.extend(service.components.iter().map(|component| format!("{}/{}/{}", business.name, service.name, component.name)));
+            }
+        }
+        let found = |name: &str| -> Vec<&String> {
+            paths.iter().filter(|path| path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('/'))).collect()
+        };
+        for (place, name) in std::mem::take(&mut self.called) {
+            let what = match found(&name)[..] {
+                [_] => continue,
+                [] => format!("cannot depend on {name:?}: no component of that name is declared"),
+                [one, other, ..] => format!("cannot depend on {name:?}: it may be {one} or {other}"),
+            };
+            self.problems.push(Problem { what, ..place });
+        }
+        let resolve = |dependency: &mut Dependency| {
+            if let Dependency::Component(name) = dependency
+                && let [path] = found(name)[..]
+            {
+                name.clone_from(path);
+            }
+        };
+        let services = all.business_services.iter_mut().flat_map(|business| &mut business.services);
+        services.flat_map(|service| &mut service.components).flat_map(|component| &mut component.depends_on).flatten().for_each(resolve);
     }
 
     /// Two components that claim the very same attributes would be told apart by file order alone.
@@ -334,39 +421,6 @@ impl Reader {
         owners
     }
 
-    /// The known fields of a map; unknown and repeated ones are problems.
-    fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Option<Fields<'n>> {
-        let Value::Map(entries) = &node.value else {
-            self.problem(node.place, format!("cannot read {what} from {}: it is a map with {}", node.value.kind(), known.join(", ")));
-            return None;
-        };
-        let mut fields = Fields::new();
-        for (place, key, value) in entries {
-            match known.iter().find(|name| *name == key) {
-                Some(name) => {
-                    if fields.insert(name, value).is_some() {
-                        self.problem(*place, format!("cannot use key {key:?} twice in {what}"));
-                    }
-                }
-                None => {
-                    let hint = match closest(key, known) {
-                        Some(name) => format!("did you mean {name:?}?"),
-                        None => format!("{what} has {}", known.join(", ")),
-                    };
-                    self.problem(*place, format!("cannot use key {key:?} in {what}: {hint}"));
-                }
-            }
-        }
-        Some(fields)
-    }
-
-    fn required<'n>(&mut self, fields: &Fields<'n>, node: &Node, what: &str, name: &'static str) -> Option<&'n Node> {
-        if !fields.contains_key(name) {
-            self.problem(node.place, format!("cannot do without {name:?} in {what}"));
-        }
-        fields.get(name).copied()
-    }
-
     fn name(&mut self, fields: &Fields<'_>, node: &Node, what: &str, names: &mut Names) -> Option<String> {
         let node = self.required(fields, node, what, "name")?;
         self.unique(node, "name", names)
@@ -388,33 +442,5 @@ impl Reader {
         }
         names.seen.entry(text.clone()).or_insert(place);
         Some(text)
-    }
-
-    fn text(&mut self, node: &Node, name: &str) -> Option<String> {
-        match &node.value {
-            Value::Text(text) => Some(text.clone()),
-            other => {
-                self.problem(node.place, format!("cannot read {name:?} from {}: it is a text", other.kind()));
-                None
-            }
-        }
-    }
-
-    fn optional_text(&mut self, fields: &Fields<'_>, name: &'static str) -> String {
-        fields.get(name).and_then(|node| self.text(node, name)).unwrap_or_default()
-    }
-
-    fn list<'n>(&mut self, node: &'n Node, name: &str) -> &'n [Node] {
-        match &node.value {
-            Value::List(items) => items,
-            other => {
-                self.problem(node.place, format!("cannot read {name:?} from {}: it is a list", other.kind()));
-                &[]
-            }
-        }
-    }
-
-    fn optional_list<'n>(&mut self, fields: &Fields<'n>, name: &'static str) -> &'n [Node] {
-        fields.get(name).map_or(&[][..], |&node| self.list(node, name))
     }
 }

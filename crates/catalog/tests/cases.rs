@@ -1,7 +1,8 @@
 //! Runs `tests/cases/catalog/*.test`. A case is `# name`, the file, then `---- problems` with what must be said (nothing
 //! for a good file), `---- identify` with lines `attribute=value ... -> business/service/component team`, or `---- retention`
-//! with lines `table business/service/component -> hours`. Files in `contracts.test` are contracts, and `---- fields` says what they
-//! declare: attribute, type, column.
+//! with lines `table business/service/component -> hours`, or
+//! `---- dependencies` with what each component depends on. Files in `contracts.test` are contracts, and `---- fields` says what they
+//! declare: attribute, type, column. Files in `boards.test` are boards, and `---- board` says what was read.
 //! `UPDATE=1` rewrites the expectations.
 
 #![allow(clippy::unwrap_used)]
@@ -35,6 +36,13 @@ fn answer(name: &str, text: &str, kind: &str, expected: &str) -> String {
             lines.sort();
             out = lines.concat();
         }
+        ("dependencies", Ok(catalog)) => {
+            let services = catalog.business_services.iter().flat_map(|business| &business.services);
+            for component in services.flat_map(|service| &service.components) {
+                writeln!(out, "{}: {}", component.name, serde_json::to_string(&component.depends_on).unwrap()).unwrap();
+            }
+        }
+        ("board", Ok(catalog)) => catalog.boards.iter().for_each(|board| writeln!(out, "{board:#?}").unwrap()),
         ("retention", Ok(catalog)) => {
             let retention = catalog.retention(model::Retention::default());
             for line in expected.lines() {
@@ -63,7 +71,11 @@ fn cases() {
             let body = case.trim_end_matches("====\n");
             let (yaml, rest) = body.split_once("\n---- ").expect("a case has a ---- section");
             let (kind, expected) = rest.split_once('\n').expect("a section has a line of its own");
-            let name = if path.ends_with("contracts.test") { "one.json" } else { "omd.yaml" };
+            let name = match path.file_name().and_then(|name| name.to_str()) {
+                Some("contracts.test") => "one.json",
+                Some("boards.test") => "boards/one.yaml",
+                _ => "omd.yaml",
+            };
             let actual = answer(name, yaml, kind, expected.trim_end());
             if std::env::var_os("UPDATE").is_none() {
                 assert_eq!(actual.trim_end(), expected.trim_end(), "{} in {}", yaml.lines().next().unwrap(), path.display());

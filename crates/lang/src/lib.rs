@@ -1,9 +1,9 @@
 //! What does this query text mean?
 //!
 //! One folder per language, each with its tree, lexer, parser and printer: text becomes a typed tree with the place of
-//! every piece, and prints back in canonical form. [`promql`], [`logql`].
+//! every piece, and prints back in canonical form. [`promql`], [`logql`], [`traceql`].
 //!
-//! Regular expressions of both go through `regex_text.rs`.
+//! Regular expressions of all go through `regex_text.rs`.
 //!
 //! When you add a function, an operator or syntax, also touch its evaluation in `query`, the printer, and the cases in
 //! `tests/cases/`. This crate knows no data, no storage and no clock.
@@ -13,8 +13,9 @@
 pub mod logql;
 pub mod promql;
 mod regex_text;
+pub mod traceql;
 
-pub use regex_text::{anchored, regex_text, searching};
+pub use regex_text::{anchored, is_brief, regex_text, searching, whole};
 
 /// Of a query's text.
 pub const QUERY_BYTES_MAX: usize = 128 << 10;

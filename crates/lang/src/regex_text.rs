@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use model::AnchoredRegex;
 use regex::{Regex, RegexBuilder};
 
 /// Memory of one compiled expression.
@@ -12,13 +13,26 @@ pub fn searching(text: &str) -> Result<Regex, regex::Error> {
     compile(&regex_text(text))
 }
 
-/// Compiles an expression that must match the whole text, as label matchers do.
+/// Reads an expression that must match the whole text, as label matchers do.
+pub fn whole(text: &str) -> Result<AnchoredRegex, regex::Error> {
+    AnchoredRegex::new(&regex_text(text))
+}
+
+/// The same for whoever wants to know what its groups are.
 pub fn anchored(text: &str) -> Result<Regex, regex::Error> {
     compile(&format!("^(?s:{})$", regex_text(text)))
 }
 
 fn compile(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(COMPILED_BYTES_MAX).build()
+}
+
+/// Whether a query's text is read in a moment, its expressions compiled: it is short, and has no repetition by number and no
+/// class of letters of the world, which make automata large.
+pub fn is_brief(query: &str) -> bool {
+    const BYTES_MAX: usize = 1 << 10;
+    let repeats = || query.as_bytes().windows(2).any(|pair| pair[0] == b'{' && pair[1].is_ascii_digit());
+    query.len() <= BYTES_MAX && !repeats() && !["\\p", "\\P", "(?"].iter().any(|sign| query.contains(sign))
 }
 
 /// The expression in the syntax of the `regex` crate. RE2 differs in four ways: `\w`, `\d`, `\s` and `\b` know ASCII only;
@@ -144,6 +158,13 @@ mod tests {
         check(r"a\b.b", "aéb", true);
         check(r"\s", "\u{a0}", false);
         check(r"(?i)STRASSE|x\.y", "x.y", true);
+    }
+
+    #[test]
+    fn what_takes_its_time_is_not_brief() {
+        assert!(["up", r#"{a=~"b.*|c", d!~"[^/]+"}"#].into_iter().all(is_brief));
+        let long = "a".repeat(2000);
+        assert!(![r#"{a=~"(b{1,100}){1,100}"}"#, r#"{a=~"\\p{Greek}"}"#, r#"{a=~"(?i)x"}"#, &long].into_iter().any(is_brief));
     }
 
     #[test]

@@ -98,6 +98,8 @@ pub enum Naming {
     Attributes,
     /// Labels of series and of Loki streams: `service_name`, `team`.
     Labels,
+    /// Nothing is said: the identity columns are filled, by whoever made these records of others.
+    Settled,
 }
 
 /// What a receiver dropped from records and repaired in them, by reason.

@@ -7,11 +7,15 @@
 //! - [`Scan`]: predicates go in, a stream of canonical record batches comes out.
 //! - [`Query`]: a question goes in, an answer comes out.
 //!
+//! Beside them stands what both ways of a record share: how a log line is split ([`variables`]) and what lines have in common
+//! ([`patterns`]).
+//!
 //! A local shard, a remote node, a fan-out over many, a cache and a test fake all implement these.
 //!
 //! When you change a schema, also touch the builder and view beside it, `docs/formats/`, and the goldens in `store`.
 //! This crate knows no I/O, no runtime, no protocol and no query engine.
 
+mod anchored;
 mod attributes;
 mod batch;
 mod cardinality;
@@ -24,16 +28,21 @@ mod labels;
 mod limits;
 pub mod logs;
 mod matcher;
+pub mod patterns;
 mod query;
 mod retention;
+mod row_bytes;
 pub mod samples;
 mod scan;
 pub mod schema;
 pub mod spans;
 mod targets;
 mod time;
+mod topology;
 mod usage;
+pub mod variables;
 
+pub use anchored::AnchoredRegex;
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
 pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, Rejection, Tally};
 pub use cardinality::{Cardinality, LabelCardinality};
@@ -46,12 +55,19 @@ pub use labels::{Labels, LabelsBuilder, series_id};
 pub use limits::{QueryLimits, ReceiveLimits};
 pub use matcher::{MatchOp, Matcher};
 pub use query::{
-    Answer, Answered, Ask, DetectedField, DetectedFields, Direction, FieldKind, InstantSample, LogEntry, LogStream, MetricFamily, Query,
-    QueryStats, RangeSeries, Request, SeriesCounts, TraceSummary, VolumeBy,
+    Answer, Answered, Ask, Dependency, DetectedField, DetectedFields, Direction, FieldKind, FoundSpan, InstantSample, LogArrival, LogEntry,
+    LogPattern, LogPatterns, LogStream, LogTail, MetricFamily, PatternChange, Query, QueryStats, RangeSeries, Request, SampleStats,
+    SeriesCounts, SpanSet, SpanValue, TraceExemplar, TraceSeries, TraceSummary, TraceTagValue, TraceTags, VolumeBy,
 };
 pub use retention::{Retention, Scope, parse_keep};
-pub use scan::{Bound, Filter, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name};
+pub use row_bytes::running_bytes;
+pub use scan::{
+    Arrival, ArrivalStream, Bound, Filter, Following, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name,
+};
 pub use schema::Table;
 pub use targets::{ActiveTarget, DroppedTarget, Health, NoTargets, TargetFamily, Targets};
 pub use time::TimeRange;
+pub use topology::{
+    DriftEdge, DriftReport, EdgeKind, Entity, EntityKind, MapEdge, MapLevel, MapRequest, Topology, TopologyMap, Unseen, WrongOwner,
+};
 pub use usage::{Usage, UsageMeter};

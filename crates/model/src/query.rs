@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use futures::Stream;
 
 use crate::{Labels, Matcher, NativeHistogram, QueryLimits, Result, ScanStats, ScanStream, Table, TimeRange};
 
@@ -52,6 +55,14 @@ pub enum Ask {
         limit: usize,
         direction: Direction,
     },
+    /// The newest log lines with `start <= t < end`, and from the same moment on every line that comes, whatever its time.
+    LogqlTail {
+        query: String,
+        start_ns: i64,
+        end_ns: i64,
+        /// Of the lines that are there.
+        limit: usize,
+    },
     /// Bytes of lines, `end` excluded, the largest volumes first; with a step those of `[t, t + step)` at each `t`.
     LogVolume {
         matchers: Vec<Matcher>,
@@ -67,6 +78,16 @@ pub enum Ask {
         start_ns: i64,
         end_ns: i64,
         lines_max: usize,
+    },
+    /// What the lines of a log query have in common, and how that changed since another time.
+    LogPatterns {
+        /// Empty: every line.
+        query: String,
+        start_ns: i64,
+        end_ns: i64,
+        step_ns: i64,
+        before: Option<TimeRange>,
+        limit: usize,
     },
     /// The label sets of series (`Samples`) or streams (`Logs`) that any of the selectors matches; no selector means all.
     Series {
@@ -98,18 +119,48 @@ pub enum Ask {
         metric: Option<String>,
         limit: Option<usize>,
     },
-    /// Every span of a trace, as canonical `spans` batches.
+    /// Every span of a trace, as canonical `spans` batches; when it is too large, some of them and a warning.
     Trace {
         trace_id: String,
         range: TimeRange,
     },
-    /// The newest traces with a span that passes: attributes by name and value, durations of the whole trace.
+    /// The newest traces of which a TraceQL query gives spans.
     TraceSearch {
-        tags: Vec<(String, String)>,
-        duration_min: Option<Duration>,
-        duration_max: Option<Duration>,
+        query: String,
+        /// A trace is found when one of its spans overlaps it.
         range: TimeRange,
         limit: usize,
+        /// Of each set that are told; all of them are counted.
+        spans_per_set: usize,
+    },
+    /// TraceQL metrics at `start + step, start + 2 * step, ... <= end`, each of the step before it; without a step one of the whole time.
+    TraceMetrics {
+        query: String,
+        start_ns: i64,
+        end_ns: i64,
+        step_ns: Option<i64>,
+        /// Of all series together.
+        exemplars: usize,
+    },
+    /// What attributes spans have.
+    TraceTags {
+        /// Only spans that pass this TraceQL filter, as far as each of them alone can tell; empty: all.
+        query: String,
+        range: TimeRange,
+        /// Of each scope.
+        limit: usize,
+    },
+    /// What values an attribute has.
+    TraceTagValues {
+        /// As TraceQL writes it: `span.http.method`, `name`, `.a`.
+        attribute: String,
+        query: String,
+        range: TimeRange,
+        limit: usize,
+    },
+    /// Which services call which, by the spans that start in the range.
+    Dependencies {
+        range: TimeRange,
     },
     Sql {
         sql: String,
@@ -170,6 +221,22 @@ pub struct LogStream {
     pub entries: Vec<LogEntry>,
 }
 
+/// Lines that were there and lines that come: each is in one of both, once.
+pub struct LogTail {
+    /// Read when it is asked for; the oldest line first, in each stream. Lines that come meanwhile wait.
+    pub stored: Pin<Box<dyn Future<Output = Result<Vec<LogStream>>> + Send>>,
+    /// Ends when the store does. Whoever reads too slowly loses lines, and is told how many rows were not looked at.
+    pub arriving: Pin<Box<dyn Stream<Item = Result<LogArrival>> + Send>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogArrival {
+    /// In the order in which they became durable, in each stream.
+    Lines(Vec<LogStream>),
+    /// So many rows, the latest of this instant, were not looked at: lines of the query may be among them.
+    Skipped { rows: u64, last_ns: i64 },
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetricFamily {
     pub name: String,
@@ -219,6 +286,76 @@ pub struct DetectedField {
     pub json_path: Vec<String>,
 }
 
+/// What lines have in common, those first that somebody who was called wants to see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPatterns {
+    pub patterns: Vec<LogPattern>,
+    /// How many there are, with those that are left out here.
+    pub patterns_found: usize,
+    /// Lines of the patterns that are left out, in the time that was asked for and in the one before.
+    pub others: u64,
+    pub others_before: u64,
+    /// Lines that were counted.
+    pub lines: u64,
+    pub lines_before: u64,
+    /// There are older lines that were not counted, or more patterns than are counted apart.
+    pub sampled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPattern {
+    pub id: u64,
+    /// With `<_>` where lines differ.
+    pub pattern: String,
+    /// A line of it.
+    pub example: String,
+    pub services: Vec<String>,
+    /// Lines of each level, the worst first.
+    pub levels: Vec<(&'static str, u64)>,
+    pub count: u64,
+    pub count_before: u64,
+    /// None when it is compared with nothing.
+    pub change: Option<PatternChange>,
+    /// When it was seen first, in Unix nanoseconds, and last among the lines that were asked for.
+    pub first_ns: i64,
+    pub last_ns: i64,
+    /// Of each level the lines of each step, which begins at so many Unix seconds.
+    pub samples: Vec<(&'static str, Vec<(i64, u64)>)>,
+}
+
+impl LogPattern {
+    /// Lines of each step, whatever their level.
+    pub fn by_step(&self) -> BTreeMap<i64, u64> {
+        let mut steps = BTreeMap::new();
+        for (start, lines) in self.samples.iter().flat_map(|(_, steps)| steps) {
+            *steps.entry(*start).or_default() += lines;
+        }
+        steps
+    }
+}
+
+/// What became of a pattern, in the order in which that is worth a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PatternChange {
+    New,
+    Grew,
+    Vanished,
+    Fell,
+    Steady,
+}
+
+impl PatternChange {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Grew => "grew",
+            Self::Vanished => "vanished",
+            Self::Fell => "fell",
+            Self::Steady => "steady",
+        }
+    }
+}
+
 /// What all values of a field are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FieldKind {
@@ -245,7 +382,7 @@ impl FieldKind {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TraceSummary {
     pub trace_id: String,
     pub root_service: String,
@@ -254,6 +391,82 @@ pub struct TraceSummary {
     pub duration_ns: i64,
     pub spans: u64,
     pub errors: u64,
+    /// Spans and errors of each service, by its name.
+    pub services: Vec<(String, u64, u64)>,
+    /// What the query gives of it.
+    pub span_sets: Vec<SpanSet>,
+}
+
+/// Spans that a query gives together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpanSet {
+    /// The first of them.
+    pub spans: Vec<FoundSpan>,
+    /// All of them.
+    pub matched: u64,
+    /// What the query groups and aggregates them by: `by(span.a)`, `count()`.
+    pub attributes: Vec<(String, SpanValue)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundSpan {
+    pub span_id: String,
+    /// Where the query asks for it.
+    pub name: Option<String>,
+    pub start_ns: i64,
+    pub duration_ns: i64,
+    /// What the query looks at or selects.
+    pub attributes: Vec<(String, SpanValue)>,
+}
+
+/// A value as its sender typed it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum SpanValue {
+    #[default]
+    Nil,
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Text(String),
+    List(Vec<SpanValue>),
+}
+
+/// A series of TraceQL metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TraceSeries {
+    pub labels: Vec<(String, SpanValue)>,
+    /// In milliseconds, ascending; where there is nothing to compute, there is no point.
+    pub points: Vec<(i64, f64)>,
+    pub exemplars: Vec<TraceExemplar>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceExemplar {
+    pub at_ms: i64,
+    pub value: f64,
+    pub trace_id: String,
+    pub span_id: String,
+}
+
+/// Names of the attributes of each scope, both sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceTags {
+    pub scopes: Vec<(&'static str, Vec<String>)>,
+}
+
+/// A value of an attribute, with the name of its type: `string`, `int`, `float`, `bool`, `duration`, `keyword`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TraceTagValue {
+    pub kind: &'static str,
+    pub value: String,
+}
+
+/// Calls of one service by another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependency {
+    pub parent: String,
+    pub child: String,
+    pub calls: u64,
 }
 
 pub enum Answered {
@@ -268,13 +481,20 @@ pub enum Answered {
     Vector(Vec<InstantSample>),
     Matrix(Vec<RangeSeries>),
     Streams(Vec<LogStream>),
+    Tail(LogTail),
     Names(Vec<String>),
     Series(Vec<Labels>),
     SeriesCounts(Box<SeriesCounts>),
     DetectedFields(DetectedFields),
+    LogPatterns(Box<LogPatterns>),
     Metadata(Vec<MetricFamily>),
     Traces(Vec<TraceSummary>),
+    TraceMetrics(Vec<TraceSeries>),
+    TraceTags(TraceTags),
+    TraceTagValues(Vec<TraceTagValue>),
     Spans(Vec<RecordBatch>),
+    /// By parent and child.
+    Dependencies(Vec<Dependency>),
     /// SQL: rows as they are made.
     Table {
         schema: SchemaRef,
@@ -302,6 +522,17 @@ impl Answer {
 pub struct QueryStats {
     pub scan: ScanStats,
     pub elapsed_seconds: f64,
+    /// Of a PromQL query.
+    pub samples: Option<SampleStats>,
+}
+
+/// Samples as Prometheus counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SampleStats {
+    /// Looked at by the steps of selectors: one that lies in many windows counts as often.
+    pub queryable: u64,
+    /// Held at once.
+    pub peak: u64,
 }
 
 /// Answers questions: the engine over a shard, a remote node, a fan-out over many.

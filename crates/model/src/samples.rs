@@ -6,6 +6,7 @@
 //! Timestamps are milliseconds since the Unix epoch, the resolution of Prometheus: nanoseconds would cost three bytes
 //! a sample for digits that nobody sent.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -133,7 +134,7 @@ impl SamplesBuilder {
     /// Says since when the point added last counts: milliseconds, or [`NO_START`].
     pub fn start(&mut self, start_ms: i64) {
         if start_ms != NO_START {
-            self.starts.millis.resize(self.starts.offsets.last() + self.row_points() - 1, NO_START);
+            self.starts.millis.resize(self.starts.offsets.last() + self.row_times().len() - 1, NO_START);
             self.starts.millis.push(start_ms);
         }
     }
@@ -141,7 +142,7 @@ impl SamplesBuilder {
     /// The same for all points of the row; `starts_ms` is empty when none of them says.
     pub fn starts(&mut self, starts_ms: &[i64]) {
         if starts_ms.iter().any(|start| *start != NO_START) {
-            assert_eq!(starts_ms.len(), self.row_points(), "every point has its start");
+            assert_eq!(starts_ms.len(), self.row_times().len(), "every point has its start");
             self.starts.millis.extend_from_slice(starts_ms);
         }
     }
@@ -151,6 +152,11 @@ impl SamplesBuilder {
         assert_eq!(timestamps_ms.len(), values.len(), "every value has its timestamp");
         self.timestamps.extend_from_slice(timestamps_ms);
         self.values.extend_from_slice(values);
+    }
+
+    /// Times and floats of the row under construction, to be appended to, as many to the one as to the other.
+    pub fn floats_mut(&mut self) -> (&mut Vec<i64>, &mut Vec<f64>) {
+        (&mut self.timestamps, &mut self.values)
     }
 
     /// Adds a histogram to the row under construction, which must hold no float.
@@ -164,9 +170,9 @@ impl SamplesBuilder {
         self.exemplars.push(exemplar);
     }
 
-    /// Points of the row under construction.
-    pub fn row_points(&self) -> usize {
-        self.timestamps.len() - self.timestamp_offsets.last()
+    /// Times of the row under construction.
+    pub fn row_times(&self) -> &[i64] {
+        &self.timestamps[self.timestamp_offsets.last()..]
     }
 
     /// Makes room for so many points more.
@@ -183,6 +189,19 @@ impl SamplesBuilder {
 
     /// The same for whoever knows the [`series_id`] of the name and the labels.
     pub fn push_numbered<'a>(&mut self, row: &SeriesRow<'_>, id: i64, labels: impl Iterator<Item = (&'a str, &'a str)>) {
+        let times = self.row_times();
+        let (first_ms, last_ms) = (times.iter().min().copied().unwrap_or(0), times.iter().max().copied().unwrap_or(0));
+        self.push_timed(row, id, labels, (first_ms, last_ms));
+    }
+
+    /// The same for whoever knows the first and the last instant, of what is in the row or of what it is about.
+    pub fn push_timed<'a>(
+        &mut self,
+        row: &SeriesRow<'_>,
+        id: i64,
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+        (first_ms, last_ms): (i64, i64),
+    ) {
         append_text(&mut self.name, row.name);
         append_text(&mut self.kind, row.kind);
         append_text(&mut self.unit, row.unit);
@@ -193,10 +212,9 @@ impl SamplesBuilder {
         }
         self.labels.0.finish_row();
 
-        self.starts.finish_row(self.row_points());
-        let points = &self.timestamps[self.timestamp_offsets.last()..];
-        self.min_time.push(points.iter().copied().min().unwrap_or(0).saturating_mul(1_000_000));
-        self.max_time.push(points.iter().copied().max().unwrap_or(0).saturating_mul(1_000_000));
+        self.starts.finish_row(self.row_times().len());
+        self.min_time.push(first_ms.saturating_mul(1_000_000));
+        self.max_time.push(last_ms.saturating_mul(1_000_000));
         self.value_valid.push(self.values.len() > self.value_offsets.last());
         self.timestamp_offsets.push(self.timestamps.len());
         self.value_offsets.push(self.values.len());
@@ -445,6 +463,13 @@ impl<'a> SamplesView<'a> {
         Ok(&values.values()[list_range(self.timestamps, row)])
     }
 
+    /// Times and floats of some points of a row of floats, by their numbers, as they lie in the batch.
+    pub fn shared_floats(&self, row: usize, points: Range<usize>) -> Result<(ScalarBuffer<i64>, ScalarBuffer<f64>)> {
+        let (times, values): (&Int64Array, &Float64Array) = (elements(self.timestamps)?, elements(self.values)?);
+        let from = |list: &ListArray| list_range(list, row).start + points.start;
+        Ok((times.values().slice(from(self.timestamps), points.len()), values.values().slice(from(self.values), points.len())))
+    }
+
     /// Since when each point counts, in milliseconds; empty when none of them says.
     pub fn starts(&self, row: usize) -> Result<&'a [i64]> {
         let Some(starts) = self.starts else { return Ok(&[]) };
@@ -497,7 +522,7 @@ fn column_if_there<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -
     batch.column_by_name(name).map(|_| column(batch, name)).transpose()
 }
 
-fn list_range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
+fn list_range(list: &ListArray, row: usize) -> Range<usize> {
     match list.is_null(row) {
         true => 0..0,
         false => list.value_offsets()[row] as usize..list.value_offsets()[row + 1] as usize,

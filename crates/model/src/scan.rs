@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::Stream;
 
-use crate::{Result, Table, TimeRange};
+use crate::{Error, Result, Table, TimeRange};
 
 /// What a filter looks at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +88,9 @@ pub struct ScanRequest {
     /// Names of top-level columns, in the order wanted, declared ones among them; none means all of [`Table::schema`]. Filters may
     /// name others.
     pub columns: Option<Vec<String>>,
+    /// Text columns that may come as dictionaries (`Dictionary<Int32, Utf8>`) where they lie so: who asks takes them either way, in
+    /// each batch. Only without an order.
+    pub dictionaries: Vec<String>,
     pub order: Order,
     /// With an order: the first so many rows in it.
     pub limit: Option<usize>,
@@ -97,7 +100,16 @@ pub struct ScanRequest {
 
 impl ScanRequest {
     pub fn new(table: Table, time: TimeRange) -> Self {
-        Self { table, time, filters: Vec::new(), columns: None, order: Order::Any, limit: None, stats: Arc::default() }
+        Self {
+            table,
+            time,
+            filters: Vec::new(),
+            columns: None,
+            dictionaries: Vec::new(),
+            order: Order::Any,
+            limit: None,
+            stats: Arc::default(),
+        }
     }
 }
 
@@ -135,6 +147,28 @@ pub struct ScanStats {
 
 pub type ScanStream = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 
+/// What [`Scan::follow`] gives: no row is in both, and none that is durable in neither.
+pub struct Following {
+    /// As [`Scan::scan`] answers the request.
+    pub stored: ScanStream,
+    /// Ends when the store does.
+    pub arriving: ArrivalStream,
+}
+
+pub type ArrivalStream = Pin<Box<dyn Stream<Item = Result<Arrival>> + Send>>;
+
+#[derive(Debug)]
+pub enum Arrival {
+    /// Rows that pass the request's filters, with its columns, in the order in which they became durable.
+    Rows(RecordBatch),
+    /// The reader was too slow: so many rows went unread, and whether they pass the filters nobody knows.
+    Skipped {
+        rows: u64,
+        /// The latest instant among them, nanoseconds since the Unix epoch.
+        last_ns: i64,
+    },
+}
+
 /// Reads stored rows: each exactly once, from one consistent moment, head and lake together.
 #[async_trait]
 pub trait Scan: Send + Sync {
@@ -143,6 +177,12 @@ pub trait Scan: Send + Sync {
 
     /// Streams; dropping the stream stops the work.
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream>;
+
+    /// The same, and from the same moment on every row that becomes durable, whatever its time: the request's time, order and
+    /// limit are for what is stored. Dropping the stream of arrivals ends it; a reader that is slow loses the oldest and is told.
+    async fn follow(&self, request: ScanRequest) -> Result<Following> {
+        Err(Error::unsupported(format!("cannot follow {}: what is stored here is known, what arrives is not", request.table.name())))
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,20 @@ impl Table {
         }
     }
 
+    /// Columns of texts of which few are different, each in many rows.
+    pub fn repeating_columns(self) -> &'static [&'static str] {
+        static LOGS: LazyLock<Vec<&str>> =
+            LazyLock::new(|| with_identity(&["severity_text", "body_type", "service_name", "event_name", "scope_name", "scope_version"]));
+        static SPANS: LazyLock<Vec<&str>> =
+            LazyLock::new(|| with_identity(&["name", "kind", "status_code", "service_name", "scope_name", "scope_version"]));
+        static SAMPLES: LazyLock<Vec<&str>> = LazyLock::new(|| with_identity(&["name", "type", "unit"]));
+        match self {
+            Self::Logs => &LOGS,
+            Self::Spans => &SPANS,
+            Self::Samples => &SAMPLES,
+        }
+    }
+
     pub fn schema(self) -> SchemaRef {
         static LOGS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(logs())));
         static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(spans())));
@@ -123,6 +137,10 @@ fn instant(name: &str) -> Field {
 
 fn map(name: &str) -> Field {
     Field::new(name, map_type(), true)
+}
+
+fn with_identity(columns: &[&'static str]) -> Vec<&'static str> {
+    columns.iter().copied().chain(Identity::FIELDS).collect()
 }
 
 fn identity() -> impl Iterator<Item = Field> {

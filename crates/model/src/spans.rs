@@ -282,7 +282,8 @@ pub struct Nested<'a> {
 }
 
 impl<'a> Nested<'a> {
-    fn of(list: &'a ListArray, row: usize) -> Result<Self> {
+    /// Of the column `events` or `links`.
+    pub fn of(list: &'a ListArray, row: usize) -> Result<Self> {
         let elements: &StructArray =
             list.values().as_any().downcast_ref().ok_or_else(|| Error::internal("cannot read span children: not a struct"))?;
         let offsets = list.value_offsets();

@@ -53,6 +53,8 @@ pub struct TargetFamily {
 
 /// Who is scraped, and how that goes.
 pub trait Targets: Send + Sync {
+    /// The configuration in use as Prometheus writes it, in YAML without secrets; empty where there is none.
+    fn config(&self) -> String;
     /// Names of the scrape configurations, sorted.
     fn pools(&self) -> Vec<String>;
     /// Of every pool, by its name and the target's address.
@@ -68,6 +70,10 @@ pub trait Targets: Send + Sync {
 pub struct NoTargets;
 
 impl Targets for NoTargets {
+    fn config(&self) -> String {
+        String::new()
+    }
+
     fn pools(&self) -> Vec<String> {
         Vec::new()
     }

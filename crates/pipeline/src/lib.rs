@@ -10,6 +10,7 @@
 //! | transform: parse, mask, sample | not built yet: its place is before the contract, which judges what is stored | `Identified` |
 //! | contract: does it keep its team's contract? | not built yet: everything is admitted | `Admitted` |
 //! | meter: how much did this identity send? | `meter.rs` | `Admitted` |
+//! | learn: what do log lines have in common? | `patterns.rs` | `Admitted` |
 //! | route: which shard takes it? | `route.rs` | `Placed` |
 //!
 //! After `Admitted` nothing can be refused for its content. Usage is measured before the shard takes the batch, and booked
@@ -23,12 +24,14 @@
 mod cardinality;
 mod identify;
 mod meter;
+mod patterns;
 mod route;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use catalog::{Catalog, Live};
+use model::patterns::Patterns;
 use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, Placed, Result, UsageMeter};
 
 use cardinality::Guard;
@@ -40,12 +43,18 @@ pub struct Pipeline {
     catalog: Arc<Live>,
     meter: Arc<Meter>,
     guard: Arc<Guard>,
+    patterns: Arc<Patterns>,
     shard: Arc<dyn Ingest<Placed>>,
 }
 
 impl Pipeline {
     pub fn new(catalog: Arc<Live>, cardinality: CardinalityLimits, now_ms: NowMs, shard: Arc<dyn Ingest<Placed>>) -> Self {
-        Self { catalog, meter: Arc::default(), guard: Arc::new(Guard::new(cardinality, now_ms)), shard }
+        Self { catalog, meter: Arc::default(), guard: Arc::new(Guard::new(cardinality, now_ms)), patterns: Arc::default(), shard }
+    }
+
+    /// What is known of the patterns of log lines, and is to know what comes.
+    pub fn with_patterns(self, patterns: Arc<Patterns>) -> Self {
+        Self { patterns, ..self }
     }
 
     /// How many values each label brings.
@@ -70,10 +79,10 @@ impl Ingest<Decoded> for Pipeline {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
         let (placed, measured) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
-            true => stages(batch, &catalog, &self.guard)?,
+            true => stages(batch, &catalog, &self.guard, &self.patterns)?,
             false => {
-                let (catalog, guard) = (catalog.clone(), self.guard.clone());
-                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog, &guard)).await;
+                let (catalog, guard, patterns) = (catalog.clone(), self.guard.clone(), self.patterns.clone());
+                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog, &guard, &patterns)).await;
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
@@ -87,11 +96,12 @@ impl Ingest<Decoded> for Pipeline {
 }
 
 /// All that happens to a batch before its shard takes it.
-fn stages(batch: Decoded, catalog: &Catalog, guard: &Guard) -> Result<(Placed, Measured)> {
+fn stages(batch: Decoded, catalog: &Catalog, guard: &Guard, known: &Patterns) -> Result<(Placed, Measured)> {
     let identified = guard.guard(identify::identify(batch, catalog)?)?;
     // transform and contract stand here; until they are built every record is admitted as it is.
     let admitted = Admitted(identified.0);
     let measured = meter::measure(&admitted)?;
+    patterns::learn(&admitted, known)?;
     Ok((route::place(admitted), measured))
 }
 

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use arrow::array::{Array, AsArray, ListArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ListArray};
 use catalog::Catalog;
 use metrics::Counter;
 use model::schema::column;
@@ -147,10 +146,7 @@ pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
     let same = |a: usize, b: usize| {
         columns.iter().all(|column| column.is_null(a) == column.is_null(b) && (column.is_null(a) || column.value(a) == column.value(b)))
     };
-    let bytes = records.columns().iter().try_fold(vec![0; records.num_rows() + 1], |mut sum, column| {
-        add_running_bytes(column.as_ref(), &mut sum)?;
-        Ok::<_, model::Error>(sum)
-    })?;
+    let bytes = model::running_bytes(records)?;
     let points = match batch.table {
         Table::Samples => Some(column::<ListArray>(records, "timestamps")?.value_offsets()),
         Table::Logs | Table::Spans => None,
@@ -197,39 +193,6 @@ fn measure_known(known: &KnownPoints) -> Vec<(u32, Usage)> {
         }
     }
     measured
-}
-
-/// Adds to `sum[i]` the bytes of the first `i` elements: of text its length, of numbers their width, of lists and maps
-/// what is in them. Offsets are running sums already, so no row is looked at by itself.
-fn add_running_bytes(array: &dyn Array, sum: &mut [u64]) -> Result<()> {
-    match array.data_type() {
-        DataType::Utf8 => add_offsets(array.as_string::<i32>().value_offsets(), sum),
-        DataType::List(_) => add_nested(array.as_list::<i32>().value_offsets(), array.as_list::<i32>().values().as_ref(), sum)?,
-        DataType::Map(..) => add_nested(array.as_map().value_offsets(), array.as_map().entries(), sum)?,
-        DataType::Struct(_) => array.as_struct().columns().iter().try_for_each(|child| add_running_bytes(child.as_ref(), sum))?,
-        other => {
-            let width = other
-                .primitive_width()
-                .ok_or_else(|| model::Error::internal(format!("cannot measure a column of {other}: no canonical schema has one")))?;
-            sum.iter_mut().enumerate().for_each(|(index, total)| *total += (index * width) as u64);
-        }
-    }
-    Ok(())
-}
-
-fn add_offsets(offsets: &[i32], sum: &mut [u64]) {
-    for (total, offset) in sum.iter_mut().zip(offsets) {
-        *total += (offset - offsets[0]) as u64;
-    }
-}
-
-fn add_nested(offsets: &[i32], elements: &dyn Array, sum: &mut [u64]) -> Result<()> {
-    let mut inner = vec![0; elements.len() + 1];
-    add_running_bytes(elements, &mut inner)?;
-    for (total, offset) in sum.iter_mut().zip(offsets) {
-        *total += inner[*offset as usize] - inner[offsets[0] as usize];
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@
 //! |---|---|---|
 //! | `prometheus/` | Prometheus's query API and federation | `/api/v1`, `/federate`, and both under `/prometheus` |
 //! | `loki/` | Loki's query API | `/loki/api/v1` |
-//! | `tempo/` | Tempo's trace API | `/tempo/api` |
+//! | `tempo/` | Tempo's trace API, and its gRPC for streaming | `/tempo/api`, `/tempopb.StreamingQuerier` |
 //! | `jaeger/` | Jaeger's query API | `/jaeger/api` |
 //! | `tyto/` | Tyto's own | `/api/tyto/v1` |
 //! | `ops.rs` | health, metrics, flush, reload | `/-/...`, `/metrics` |
 //! | `ui.rs` | the embedded web pages | everything else |
+//!
+//! `loki/tail.rs` goes on after its answer, over a WebSocket (`websocket.rs`), until the client or the server ends it (`tails.rs`).
 //!
 //! When you add a route, also touch `docs/api.md`; for one of Tyto's own also `tyto/openapi.json` (a test compares them).
 //! When you add a `model::Code`, also touch `error.rs`. This crate knows no engine, no storage and no file: it asks
@@ -32,10 +34,12 @@ mod respond;
 mod rows;
 mod selector;
 mod state;
+mod tails;
 mod tempo;
 mod times;
 mod tyto;
 mod ui;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -50,6 +54,7 @@ use tower_http::compression::CompressionLayer;
 pub use guard::{Hosts, guarded};
 pub use prometheus::decode_remote_read;
 pub use state::{Admin, Facts, PresentState};
+pub use tails::Tails;
 
 /// Every question that can be asked over HTTP. Merge it with the receivers' routes; it brings the fallback.
 pub fn router(state: PresentState) -> Router {
@@ -59,6 +64,7 @@ pub fn router(state: PresentState) -> Router {
         .merge(prometheus::federation())
         .nest("/loki/api/v1", loki::routes())
         .nest("/tempo/api", tempo::routes())
+        .merge(tempo::grpc_routes())
         .nest("/jaeger/api", jaeger::routes())
         .nest("/api/tyto/v1", tyto::routes())
         .merge(ops::routes())

@@ -35,6 +35,11 @@ impl Params {
         Ok(Self(pairs))
     }
 
+    /// Of the address alone.
+    pub(crate) fn of_address(address: &http::Uri) -> Result<Self> {
+        Ok(Self(decode(address.query().unwrap_or_default().as_bytes())?))
+    }
+
     /// The first of that name; an empty one is as if it were not there.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
@@ -68,7 +73,7 @@ impl Params {
             )));
         }
         let name = name.to_owned();
-        selector::off_loop(move || {
+        selector::off_loop(texts.iter().all(|text| lang::is_brief(text)), move || {
             let fail = |why| Error::invalid(format!("invalid parameter {name:?}: {why}"));
             texts.iter().map(|text| read(text).map_err(fail)).collect()
         })
@@ -121,7 +126,7 @@ fn decode(encoded: &[u8]) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn decode_part(part: &[u8]) -> Result<String> {
+pub(crate) fn decode_part(part: &[u8]) -> Result<String> {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part;
     while let [first, more @ ..] = rest {

@@ -42,8 +42,12 @@ fn collect(expr: Expr, found: &mut Vec<Vec<Matcher>>) {
     }
 }
 
-/// The parsers compile a selector's patterns, which may take the event loop's time by the hundred milliseconds.
-pub(crate) async fn off_loop<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+/// The parsers compile a selector's patterns, which may take the event loop's time by the hundred milliseconds. Where they do
+/// not, to change threads takes longer.
+pub(crate) async fn off_loop<T: Send + 'static>(is_brief: bool, read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if is_brief {
+        return read();
+    }
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| Err(Error::internal("cannot read a selector").because(panic)))
 }
 

@@ -4,7 +4,11 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use catalog::Live;
 use lang::promql::Features;
-use model::{Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, UsageMeter};
+use model::{
+    Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, Topology, UsageMeter,
+};
+
+use crate::tails::Tails;
 
 /// What the operator may do and see; the wiring implements it.
 #[async_trait]
@@ -49,6 +53,8 @@ pub struct PresentState {
     pub usage: Arc<dyn UsageMeter>,
     pub cardinality: Arc<dyn Cardinality>,
     pub targets: Arc<dyn Targets>,
+    pub topology: Arc<dyn Topology>,
+    pub tails: Tails,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,
     pub started: SystemTime,

@@ -25,13 +25,16 @@ const HASHED: &str = "assets/";
 
 /// The API that an address belongs to, whether or not it has such a page.
 pub(crate) fn api_of(path: &str) -> Option<&'static str> {
-    const APIS: [(&str, &str); 14] = [
+    const APIS: [(&str, &str); 17] = [
         ("/api/tyto", "tyto"),
+        ("/api/v2/spans", "zipkin"),
+        ("/api/traces", "jaeger"),
         ("/api", "prometheus"),
         ("/prometheus", "prometheus"),
         ("/federate", "prometheus"),
         ("/loki", "loki"),
         ("/tempo", "tempo"),
+        ("/tempopb.StreamingQuerier", "tempo"),
         ("/jaeger", "jaeger"),
         ("/v1", "otlp"),
         ("/elasticsearch", "elasticsearch"),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use model::{Answer, Answered, Ask, Code, Error, Query, QueryLimits, QueryStats, Request, Result, Scan};
+use model::patterns::Patterns;
+use model::{Answer, Answered, Ask, Code, Error, LogTail, Query, QueryLimits, QueryStats, Request, Result, Scan};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::watch::{Watch, WatchedRows};
@@ -14,7 +15,7 @@ use crate::metered::MeteredScan;
 use crate::promql::PromqlOptions;
 use crate::series::Wanted;
 use crate::sql::Sql;
-use crate::{cardinality, metadata, search, series, trace};
+use crate::{cardinality, dependencies, metadata, series, trace};
 
 /// What an engine may use and where it takes the time from.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct EngineOptions {
     /// Queries that run at once; more wait for their turn, as long as their time allows.
     pub queries_max: usize,
     pub promql: PromqlOptions,
+    /// What is known of the patterns of log lines.
+    pub patterns: Arc<Patterns>,
     /// What `now()` says in SQL.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
@@ -38,6 +41,7 @@ impl Default for EngineOptions {
             trace_duration_max: Duration::from_secs(3600),
             queries_max: (2 * cores).max(4),
             promql: PromqlOptions::default(),
+            patterns: Arc::default(),
             clock: Arc::new(SystemTime::now),
         }
     }
@@ -53,7 +57,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(scan: Arc<dyn Scan>, options: EngineOptions) -> Self {
-        let sql = Sql::new(options.partitions_max, options.clock.clone());
+        let sql = Sql::new(options.partitions_max, options.clock.clone(), options.patterns.clone());
         let turns = Arc::new(Semaphore::new(options.queries_max.max(1)));
         Self { scan, sql, turns, options }
     }
@@ -74,9 +78,12 @@ impl Engine {
             Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } | Ask::Samples { .. } => {
                 languages::promql(scan, ask, limits, self.options.promql.clone()).await
             }
-            Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } | Ask::DetectedFields { .. } | Ask::LogVolume { .. } => {
-                languages::logql(scan, ask, limits).await
-            }
+            Ask::LogqlInstant { .. }
+            | Ask::LogqlRange { .. }
+            | Ask::LogqlTail { .. }
+            | Ask::DetectedFields { .. }
+            | Ask::LogVolume { .. }
+            | Ask::LogPatterns { .. } => languages::logql(scan, ask, limits, self.options.patterns.clone()).await,
             Ask::Sql { sql } => self.sql.query(&sql, scan, limits).await,
             Ask::Series { table, selectors, range, limit } => {
                 series::find(&*scan, Wanted::Series, table, &selectors, range, limit, limits).await
@@ -89,10 +96,10 @@ impl Engine {
             }
             Ask::SeriesCounts { range, top } => cardinality::count(&*scan, range, top, limits).await,
             Ask::Metadata { metric, limit } => metadata::families(&*scan, metric.as_deref(), limit, limits).await,
+            Ask::Dependencies { range } => dependencies::between_services(&*scan, range, self.options.trace_duration_max, limits).await,
             Ask::Trace { trace_id, range } => trace::by_id(&*scan, &trace_id, range, limits).await,
-            Ask::TraceSearch { tags, duration_min, duration_max, range, limit } => {
-                let wanted = search::Wanted { tags, duration_min, duration_max, range, limit };
-                search::newest(&*scan, &wanted, self.options.trace_duration_max, limits).await
+            Ask::TraceSearch { .. } | Ask::TraceMetrics { .. } | Ask::TraceTags { .. } | Ask::TraceTagValues { .. } => {
+                languages::traceql(scan, ask, limits, self.options.trace_duration_max).await
             }
         }
     }
@@ -100,7 +107,8 @@ impl Engine {
 
 #[async_trait]
 impl Query for Engine {
-    /// The statistics of a streamed table are those until its first row; the counters of `/metrics` have the rest.
+    /// The statistics of a streamed table are those until its first row, of a tail those before what is stored is read; the
+    /// counters of `/metrics` have the rest.
     async fn query(&self, request: Request) -> Result<Answer> {
         let Request { ask, limits } = request;
         let started = Instant::now();
@@ -121,11 +129,22 @@ impl Query for Engine {
                 return Err(error);
             }
         };
-        answer.stats = QueryStats { scan: scan.stats(), elapsed_seconds: started.elapsed().as_secs_f64() };
+        answer.stats = QueryStats { scan: scan.stats(), elapsed_seconds: started.elapsed().as_secs_f64(), ..answer.stats };
         answer.data = match answer.data {
             Answered::Table { schema, rows } => {
                 let rows = WatchedRows::new(rows, watch, turn, deadline, limits.timeout);
                 Answered::Table { schema, rows: Box::pin(rows) }
+            }
+            // What is stored is read under the query's limits; who only waits for lines holds up nobody.
+            Answered::Tail(LogTail { stored, arriving }) => {
+                let stored = async move {
+                    let read = tokio::time::timeout_at(deadline, stored).await;
+                    let read = read.unwrap_or_else(|_| Err(timed_out(limits.timeout)));
+                    watch.end(read.as_ref().map_or_else(|error| code_name(error.code), |_| "ok"));
+                    drop(turn);
+                    read
+                };
+                Answered::Tail(LogTail { stored: Box::pin(stored), arriving })
             }
             data => {
                 watch.end("ok");
@@ -140,13 +159,19 @@ impl Query for Engine {
 fn language(ask: &Ask) -> &'static str {
     match ask {
         Ask::PromqlInstant { .. } | Ask::PromqlRange { .. } => "promql",
-        Ask::LogqlInstant { .. } | Ask::LogqlRange { .. } | Ask::DetectedFields { .. } | Ask::LogVolume { .. } => "logql",
+        Ask::LogqlInstant { .. }
+        | Ask::LogqlRange { .. }
+        | Ask::LogqlTail { .. }
+        | Ask::DetectedFields { .. }
+        | Ask::LogVolume { .. }
+        | Ask::LogPatterns { .. } => "logql",
         Ask::Sql { .. } => "sql",
         Ask::Samples { .. } => "remote_read",
         Ask::Series { .. } | Ask::LabelNames { .. } | Ask::LabelValues { .. } | Ask::SeriesCounts { .. } => "series",
         Ask::Metadata { .. } => "metadata",
         Ask::Trace { .. } => "trace",
-        Ask::TraceSearch { .. } => "trace_search",
+        Ask::Dependencies { .. } => "dependencies",
+        Ask::TraceSearch { .. } | Ask::TraceMetrics { .. } | Ask::TraceTags { .. } | Ask::TraceTagValues { .. } => "traceql",
     }
 }
 

@@ -1,13 +1,14 @@
 //! What one query may use: time, samples, memory. And the threads on which it may keep busy.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use model::{Code, Error, Labels, QueryLimits, Result, ScanStream};
+use model::{Code, Error, Labels, QueryLimits, Result, SampleStats, ScanStream};
 
 /// The warning of a list that was cut at its limit.
 pub(crate) const TRUNCATED: &str = "results truncated due to limit";
@@ -31,6 +32,8 @@ struct Counts {
     /// Of all [`Charge`]s.
     bytes: AtomicUsize,
     work: AtomicUsize,
+    /// Samples that steps looked at: one that many windows have counts as often.
+    queried: AtomicUsize,
 }
 
 impl Guard {
@@ -44,6 +47,7 @@ impl Guard {
             samples: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             work: AtomicUsize::new(0),
+            queried: AtomicUsize::new(0),
         }))
     }
 
@@ -75,6 +79,25 @@ impl Guard {
     pub(crate) fn load(&self, samples: usize) -> Result<()> {
         self.0.samples.fetch_add(samples, Ordering::Relaxed);
         self.reserve(0)
+    }
+
+    /// Counts samples that a step looked at.
+    pub(crate) fn query(&self, samples: usize) {
+        self.0.queried.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    /// How many [`Self::query`] counted, for whoever counts them otherwise.
+    pub(crate) fn queried(&self) -> usize {
+        self.0.queried.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_queried(&self, samples: usize) {
+        self.0.queried.store(samples, Ordering::Relaxed);
+    }
+
+    pub(crate) fn samples(&self) -> SampleStats {
+        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed) as u64;
+        SampleStats { queryable: count(&self.0.queried), peak: count(&self.0.samples) }
     }
 
     /// Checks that so many more samples may be held at once.
@@ -192,17 +215,55 @@ pub(crate) async fn blocking_unless<T: Send + 'static>(brief: bool, work: impl F
     }
 }
 
-/// Of a thread on which [`deep`] works.
-const DEEP_STACK_BYTES: usize = 16 << 20;
+/// Threads for work that recurses deeper than the stacks of the runtime's threads allow. A few that have nothing to do wait for more:
+/// to make one, and its stack, takes longer than to plan a small query.
+#[derive(Default)]
+pub(crate) struct DeepThreads(Arc<Mutex<Vec<Sender<Job>>>>);
 
-/// Runs work that recurses deeper than the stacks of the runtime's threads allow, on a thread of its own.
-pub(crate) async fn deep<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let broken = |error: &dyn std::fmt::Display| Error::internal("cannot plan query: its thread broke down").because(error.to_string());
-    let (sender, worked) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("query-plan".to_owned()).stack_size(DEEP_STACK_BYTES);
-    // Nobody waits for what an asker who has gone wanted to know.
-    thread.spawn(move || drop(sender.send(work()))).map_err(|error| broken(&error))?;
-    worked.await.map_err(|error| broken(&error))?
+/// What a thread does next, and how it is reached.
+struct Job {
+    work: Box<dyn FnOnce() + Send>,
+    back: Sender<Job>,
+}
+
+impl DeepThreads {
+    const STACK_BYTES: usize = 16 << 20;
+    const WAITING_MAX: usize = 4;
+
+    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let broken = |error: &dyn std::fmt::Display| Error::internal("cannot plan query: its thread broke down").because(error.to_string());
+        let (sender, worked) = tokio::sync::oneshot::channel();
+        // Nobody waits for what an asker who has gone wanted to know.
+        self.give(Box::new(move || drop(sender.send(work())))).map_err(|error| broken(&error))?;
+        worked.await.map_err(|error| broken(&error))?
+    }
+
+    fn give(&self, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let thread = match waiting {
+            Some(thread) => thread,
+            None => self.spawn()?,
+        };
+        let job = Job { work, back: thread.clone() };
+        thread.send(job).map_err(|_| std::io::Error::other("it has ended"))
+    }
+
+    /// A thread that ends when these do, or when enough others wait.
+    fn spawn(&self) -> std::io::Result<Sender<Job>> {
+        let (sender, jobs) = std::sync::mpsc::channel::<Job>();
+        let waiting = Arc::downgrade(&self.0);
+        let next = move || {
+            let Job { work, back } = jobs.recv().ok()?;
+            // Its asker sees that no answer came.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+            let waiting = waiting.upgrade()?;
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            (waiting.len() < Self::WAITING_MAX).then(|| waiting.push(back))
+        };
+        let thread = std::thread::Builder::new().name("query-plan".to_owned()).stack_size(Self::STACK_BYTES);
+        thread.spawn(move || while next().is_some() {})?;
+        Ok(sender)
+    }
 }
 
 /// Hands every batch to `step`, each but small ones on a thread that may be kept busy, until it says no. Between two batches whoever waits
@@ -244,6 +305,23 @@ mod tests {
         assert!(guard.check().is_ok());
         drop(copy);
         assert!(guard.fits(100).is_ok());
+    }
+
+    #[tokio::test]
+    async fn deep_threads_come_back_also_from_panics() {
+        let threads = DeepThreads::default();
+        let name = || std::thread::current().id();
+        let first = threads.run(move || Ok(name())).await.unwrap();
+        // Its answer is there before it is: it may wait a moment later.
+        while threads.0.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(threads.run(move || Ok(name())).await.unwrap(), first);
+        let error = threads.run(|| -> Result<()> { panic!("too deep") }).await.unwrap_err();
+        assert_eq!(error.code, Code::Internal);
+        let many: Vec<_> = futures::future::join_all((0..50).map(|at| threads.run(move || Ok(at)))).await;
+        assert_eq!(many.into_iter().map(Result::unwrap).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+        assert!(threads.0.lock().unwrap().len() <= DeepThreads::WAITING_MAX);
     }
 
     #[test]

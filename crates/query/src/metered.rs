@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use futures::Stream;
-use model::{Code, Error, Result, Scan, ScanRequest, ScanStats, ScanStream, Table};
+use model::{Code, Error, Following, Result, Scan, ScanRequest, ScanStats, ScanStream, Table};
 use tokio::time::{Interval, MissedTickBehavior};
 
 /// How often a scan that gives no rows is asked what it has read.
@@ -58,13 +58,31 @@ impl Scan for MeteredScan {
         self.inner.schema(table)
     }
 
-    async fn scan(&self, mut request: ScanRequest) -> Result<ScanStream> {
+    async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
+        let request = self.counted(request)?;
+        Ok(self.meter.rows(self.inner.scan(request).await?))
+    }
+
+    /// What arrives is read from memory, and is not counted.
+    async fn follow(&self, request: ScanRequest) -> Result<Following> {
+        let request = self.counted(request)?;
+        let Following { stored, arriving } = self.inner.follow(request).await?;
+        Ok(Following { stored: self.meter.rows(stored), arriving })
+    }
+}
+
+impl MeteredScan {
+    fn counted(&self, request: ScanRequest) -> Result<ScanRequest> {
         self.meter.check()?;
-        request.stats = self.meter.stats.clone();
-        let rows = self.inner.scan(request).await?;
+        Ok(ScanRequest { stats: self.meter.stats.clone(), ..request })
+    }
+}
+
+impl Meter {
+    fn rows(&self, rows: ScanStream) -> ScanStream {
         let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Box::pin(MeteredRows { rows: Some(rows), meter: self.meter.clone(), ticks, rests: false }))
+        Box::pin(MeteredRows { rows: Some(rows), meter: self.clone(), ticks, rests: false })
     }
 }
 

@@ -1,15 +1,14 @@
 //! Label matchers of both languages, as filters of a scan and as tests on a value. A missing label is the empty value.
 
 use lang::regex_text;
-use model::{Error, MatchOp, Matcher, Result, Test};
-use regex::Regex;
+use model::{AnchoredRegex, Error, MatchOp, Matcher, Result, Test};
 
 /// A comparison of one text, ready to run.
 pub(crate) enum TextTest {
     Equal(String),
     NotEqual(String),
-    Regex(Regex),
-    NotRegex(Regex),
+    Regex(AnchoredRegex),
+    NotRegex(AnchoredRegex),
 }
 
 impl TextTest {
@@ -17,8 +16,8 @@ impl TextTest {
         Ok(match op {
             MatchOp::Equal => Self::Equal(value.to_owned()),
             MatchOp::NotEqual => Self::NotEqual(value.to_owned()),
-            MatchOp::Regex => Self::Regex(lang::anchored(value)?),
-            MatchOp::NotRegex => Self::NotRegex(lang::anchored(value)?),
+            MatchOp::Regex => Self::Regex(lang::whole(value)?),
+            MatchOp::NotRegex => Self::NotRegex(lang::whole(value)?),
         })
     }
 

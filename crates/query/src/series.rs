@@ -130,7 +130,7 @@ async fn find_series(scan: &dyn Scan, selector: &[Matcher], range: TimeRange, fo
     if let Wanted::Values(name) = &found.wanted {
         request.filters.push(Filter { subject: subject(name), test: Test::NotEqual(String::new()) });
     }
-    let mut columns = vec!["min_time_unix_nano", "max_time_unix_nano"];
+    let mut columns = vec!["max_time_unix_nano"];
     match &found.wanted {
         Wanted::Values(name) if name == "__name__" => columns.push("name"),
         Wanted::Values(_) => columns.push("labels"),
@@ -143,9 +143,9 @@ async fn find_series(scan: &dyn Scan, selector: &[Matcher], range: TimeRange, fo
     let mut at_zero = false;
     let mut rows = scan.scan(request.clone()).await?;
     while let Some(batch) = rows.try_next().await? {
-        add_series(&batch, found, |row, first, last| {
-            at_zero |= first == 0 && last == 0;
-            (first != 0 || last != 0).then_some(row)
+        add_series(&batch, found, |_, last| {
+            at_zero |= last == 0;
+            last != 0
         })?;
     }
     if !at_zero {
@@ -156,17 +156,19 @@ async fn find_series(scan: &dyn Scan, selector: &[Matcher], range: TimeRange, fo
     let mut rows = scan.scan(request).await?;
     while let Some(batch) = rows.try_next().await? {
         let timestamps: &ListArray = column(&batch, "timestamps")?;
-        add_series(&batch, found, |row, first, last| (first == 0 && last == 0 && timestamps.value_length(row) > 0).then_some(row))?;
+        add_series(&batch, found, |row, last| last == 0 && timestamps.value_length(row) > 0)?;
     }
     Ok(())
 }
 
-fn add_series(batch: &RecordBatch, found: &mut Found, mut keep: impl FnMut(usize, i64, i64) -> Option<usize>) -> Result<()> {
-    let (first, last): (&Int64Array, &Int64Array) = (column(batch, "min_time_unix_nano")?, column(batch, "max_time_unix_nano")?);
+fn add_series(batch: &RecordBatch, found: &mut Found, mut keep: impl FnMut(usize, i64) -> bool) -> Result<()> {
+    let last: &Int64Array = column(batch, "max_time_unix_nano")?;
     let name: Option<&StringArray> = column(batch, "name").ok();
     let labels = AttributesView::of(batch, "labels", None).ok();
     for row in 0..batch.num_rows() {
-        let Some(row) = keep(row, first.value(row), last.value(row)) else { continue };
+        if !keep(row, last.value(row)) {
+            continue;
+        }
         let name = name.map(|name| text_or_empty(name, row)).unwrap_or_default();
         let pairs = labels.iter().flat_map(|labels| labels.iter(row));
         match &found.wanted {

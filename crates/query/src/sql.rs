@@ -3,7 +3,10 @@
 mod errors;
 mod exec;
 mod functions;
+mod group_ids;
+mod grouped;
 mod newest;
+mod patterns;
 mod plain;
 mod pushdown;
 mod session;
@@ -17,20 +20,22 @@ use std::time::SystemTime;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use model::patterns::Patterns;
 use model::{Answer, Answered, QueryLimits, Result, Scan};
 
 use self::errors::{computing, planning};
-use crate::guard::deep;
+use crate::guard::DeepThreads;
 
 pub(crate) struct Sql {
     /// Functions and rules, registered once; each query adds its tables and limits.
     base: SessionState,
+    planners: DeepThreads,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
 impl Sql {
-    pub(crate) fn new(partitions_max: usize, clock: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
-        Self { base: session::base(partitions_max), clock }
+    pub(crate) fn new(partitions_max: usize, clock: Arc<dyn Fn() -> SystemTime + Send + Sync>, patterns: Arc<Patterns>) -> Self {
+        Self { base: session::base(partitions_max, patterns), planners: DeepThreads::default(), clock }
     }
 
     pub(crate) async fn query(&self, sql: &str, scan: Arc<dyn Scan>, limits: &QueryLimits) -> Result<Answer> {
@@ -38,7 +43,7 @@ impl Sql {
         let (sql, context) = (sql.to_owned(), state.task_ctx());
         // Planning recurses over the statement, and computes what is constant: that may take as long as the asker likes.
         let runtime = tokio::runtime::Handle::current();
-        let plan = deep(move || runtime.block_on(plan(&sql, &state))).await?;
+        let plan = self.planners.run(move || runtime.block_on(plan(&sql, &state))).await?;
         let rows = execute_stream(plan, context).map_err(computing)?;
         let (schema, rows) = plain::rows(rows);
         Ok(Answer::new(Answered::Table { schema, rows }))

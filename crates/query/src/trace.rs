@@ -1,21 +1,23 @@
 use futures::TryStreamExt;
-use model::{Answer, Answered, Code, Error, Filter, QueryLimits, Result, Scan, ScanRequest, Subject, Table, Test, TimeRange};
+use model::{Answer, Answered, Error, Filter, QueryLimits, Result, Scan, ScanRequest, Subject, Table, Test, TimeRange};
 
-/// Every span of a trace; no span when there is no such trace in the range.
+/// Every span of a trace; no span when there is no such trace in the range. Of one that is too large for the query's memory, what fits
+/// and a warning: the start of a trace is better than none of it.
 pub(crate) async fn by_id(scan: &dyn Scan, trace_id: &str, range: TimeRange, limits: &QueryLimits) -> Result<Answer> {
     let mut request = ScanRequest::new(Table::Spans, range);
     request.filters.push(trace_filter(Test::Equal(canonical_id(trace_id)?)));
     let mut rows = scan.scan(request).await?;
     let (mut batches, mut bytes) = (Vec::new(), 0);
+    let (max, mut warnings) = (limits.memory_bytes_max, Vec::new());
     while let Some(batch) = rows.try_next().await? {
         bytes += batch.get_array_memory_size();
-        let max = limits.memory_bytes_max;
         if bytes > max {
-            return Err(Error::new(Code::LimitExceeded, format!("cannot hold a trace of more than query_memory_bytes_max = {max} bytes")));
+            warnings.push(format!("the trace is over query_memory_bytes_max = {max} bytes: the rest of its spans is missing"));
+            break;
         }
         batches.push(batch);
     }
-    Ok(Answer::new(Answered::Spans(batches)))
+    Ok(Answer { warnings, ..Answer::new(Answered::Spans(batches)) })
 }
 
 /// A plain equality or membership of the id, so that the store's filter on it works.

@@ -120,20 +120,18 @@ async fn a_trace_comes_by_a_short_id_in_any_case() {
 
 #[tokio::test]
 async fn a_search_gives_whole_traces_newest_first() {
-    let check = async |tags: &[(&str, &str)], min: Option<u64>, limit: usize, expect: &[&str]| {
-        let tags = tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let duration_min = min.map(Duration::from_secs);
-        let answer = ask(Ask::TraceSearch { tags, duration_min, duration_max: None, range: everything(), limit }).await.unwrap();
-        assert_eq!(shown(answer), expect);
+    let check = async |query: &str, limit: usize, expect: &[&str]| {
+        let ask = self::ask(Ask::TraceSearch { query: query.to_owned(), range: everything(), limit, spans_per_set: 3 });
+        assert_eq!(shown(ask.await.unwrap()), expect, "{query}");
     };
     let (one, two, three) = ("1 player GET /play 3s 2 1", "2 player GET /play 1s 1 0", "3 checkout charge 2s 1 1");
-    check(&[], None, 10, &[three, two, one]).await;
-    check(&[], None, 2, &[three, two]).await;
-    check(&[], Some(2), 1, &[three]).await;
-    check(&[("db.system", "postgresql"), ("status", "error")], None, 10, &[one]).await;
-    check(&[("service.name", "player"), ("name", "GET /play")], Some(2), 10, &[one]).await;
-    check(&[("resource.cloud.region", "eu-west-1"), ("status", "ok"), ("business_service", "playback")], None, 10, &[two, one]).await;
-    check(&[("span.cloud.region", "eu-west-1")], None, 10, &[]).await;
+    check("{}", 10, &[three, two, one]).await;
+    check("{}", 2, &[three, two]).await;
+    check("{ traceDuration >= 2s }", 1, &[three]).await;
+    check("{ .db.system = `postgresql` && status = error }", 10, &[one]).await;
+    check("{ resource.service.name = `player` && name = `GET /play` && traceDuration >= 2s }", 10, &[one]).await;
+    check("{ resource.cloud.region = `eu-west-1` && status = ok && .business_service = `playback` }", 10, &[two, one]).await;
+    check("{ span.cloud.region = `eu-west-1` }", 10, &[]).await;
 }
 
 #[tokio::test]

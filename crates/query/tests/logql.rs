@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{Answered, Ask, Direction, Matcher, QueryLimits, VolumeBy};
+use futures::TryStreamExt;
+use model::{Answered, Ask, Direction, LogArrival, LogStream, LogTail, Matcher, QueryLimits, VolumeBy};
 use query::logql::{Lines, LogqlEngine, Window};
 
 mod logql_support;
@@ -22,11 +23,16 @@ async fn lines(engine: &LogqlEngine, text: &str) -> model::Result<String> {
     let start_ns = duration_ns(cursor.word());
     cursor.expect("to");
     let end_ns = duration_ns(cursor.word());
-    let limit = if cursor.accept("limit") { cursor.word().parse().expect("a number of lines") } else { 100 };
+    let cut = cursor.accept("limit");
+    let limit = if cut { cursor.word().parse().expect("a number of lines") } else { 100 };
     let direction = if cursor.accept("forward") { Direction::Forward } else { Direction::Backward };
     let window = Window { start_ns, end_ns, step_ns: 1_000_000_000 };
     let answer = engine.range(cursor.0.trim(), window, Lines { limit, direction }, &QueryLimits::default()).await?;
     let Answered::Streams(streams) = answer.data else { panic!("a log query answers streams: {text}") };
+    if !cut {
+        let ask = Ask::LogqlTail { query: cursor.0.trim().to_owned(), start_ns, end_ns, limit };
+        assert_eq!(told(engine, &ask).await?, entries(&streams), "to who follows: {text}");
+    }
     let mut out = String::new();
     for stream in streams {
         writeln!(out, "  {}", stream.labels).expect("memory");
@@ -41,6 +47,27 @@ async fn lines(engine: &LogqlEngine, text: &str) -> model::Result<String> {
         }
     }
     Ok(out)
+}
+
+/// Every line with all that is said of it, in one order.
+fn entries(streams: &[LogStream]) -> Vec<String> {
+    let of = |stream: &LogStream| stream.entries.iter().map(|entry| format!("{} {entry:?}", stream.labels)).collect::<Vec<_>>();
+    let mut entries: Vec<_> = streams.iter().flat_map(of).collect();
+    entries.sort();
+    entries
+}
+
+/// What a tail tells of the lines that are there and of those that come.
+async fn told(engine: &LogqlEngine, ask: &Ask) -> model::Result<Vec<String>> {
+    let Answered::Tail(LogTail { stored, mut arriving }) = engine.answer(ask, &QueryLimits::default()).await?.data else {
+        panic!("a tail is a tail: {ask:?}")
+    };
+    let mut streams = stored.await?;
+    while let Some(arrival) = arriving.try_next().await? {
+        let LogArrival::Lines(lines) = arrival else { panic!("{arrival:?}") };
+        streams.extend(lines);
+    }
+    Ok(entries(&streams))
 }
 
 async fn metric(engine: &LogqlEngine, text: &str) -> model::Result<String> {
@@ -116,6 +143,42 @@ async fn fields(engine: &LogqlEngine, text: &str) -> model::Result<String> {
     Ok(out.replace("  \"", " \""))
 }
 
+/// `patterns from 60s to 120s step 30s [before 0s to 60s] [limit 3] QUERY`; each is found again by its text.
+async fn patterns(engine: &LogqlEngine, text: &str) -> model::Result<String> {
+    let mut cursor = Cursor(text);
+    cursor.expect("patterns from");
+    let start_ns = duration_ns(cursor.word());
+    cursor.expect("to");
+    let end_ns = duration_ns(cursor.word());
+    cursor.expect("step");
+    let step_ns = duration_ns(cursor.word());
+    let before = cursor.accept("before").then(|| {
+        let start_ns = duration_ns(cursor.word());
+        cursor.expect("to");
+        model::TimeRange::new(start_ns, duration_ns(cursor.word()))
+    });
+    let limit = if cursor.accept("limit") { cursor.word().parse().expect("a number of patterns") } else { 100 };
+    let query = cursor.0.trim().to_owned();
+    let ask = Ask::LogPatterns { query: query.clone(), start_ns, end_ns, step_ns, before, limit };
+    let Answered::LogPatterns(found) = engine.answer(&ask, &QueryLimits::default()).await?.data else { panic!("patterns: {text}") };
+    let model::LogPatterns { patterns, patterns_found, others, others_before, lines, lines_before, sampled } = *found;
+    let mut out =
+        format!("  {patterns_found} patterns, {lines} and {lines_before} lines, {others} and {others_before} others, sampled {sampled}\n");
+    for found in patterns {
+        let change = found.change.map_or("-", model::PatternChange::name);
+        let model::LogPattern { pattern, services, levels, count, count_before, samples, .. } = found;
+        writeln!(out, "  {change} {count} {count_before} {pattern} {services:?} {levels:?} {samples:?}").expect("memory");
+        if count > 0 && !query.is_empty() {
+            let (window, most) = (Window { start_ns, end_ns, step_ns: 1 }, Lines { limit: 10_000, direction: Direction::Backward });
+            let again = engine.range(&format!("{query} |> {pattern:?}"), window, most, &QueryLimits::default()).await?;
+            let Answered::Streams(streams) = again.data else { panic!("a log query answers streams") };
+            let again: usize = streams.iter().map(|stream| stream.entries.len()).sum();
+            assert!(again as u64 >= count, "{pattern} finds {again} of {count} lines");
+        }
+    }
+    Ok(out)
+}
+
 #[tokio::test]
 async fn cases() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/logql");
@@ -156,6 +219,7 @@ async fn answer_all(text: &str) -> String {
                     Some("lines") => lines(engine, asked).await,
                     Some("volume") => volume(engine, asked).await,
                     Some("fields") => fields(engine, asked).await,
+                    Some("patterns") => patterns(engine, asked).await,
                     _ => metric(engine, asked).await,
                 };
                 let answer = answer.unwrap_or_else(|error| format!("  error: {}\n", error.chain()));
@@ -170,6 +234,13 @@ async fn answer_all(text: &str) -> String {
         writeln!(out, "{line}").expect("memory");
     }
     out
+}
+
+#[tokio::test]
+async fn a_metric_is_not_followed() {
+    let ask = Ask::LogqlTail { query: r#"rate({app="tv"}[1m])"#.to_owned(), start_ns: 0, end_ns: 1, limit: 1 };
+    let refused = Loader::default().engine().answer(&ask, &QueryLimits::default()).await.err().expect("it is no query for lines");
+    assert_eq!(refused.chain(), "only log selector is supported");
 }
 
 #[tokio::test]

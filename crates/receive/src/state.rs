@@ -164,6 +164,18 @@ pub(crate) fn plain(status: http::StatusCode, error: &Error) -> Response {
     response
 }
 
+/// What a sender is told who knows no partial success: none when all of the request is stored. 400 where some of it is not, which
+/// tells the sender not to send it again.
+pub(crate) fn accepted(result: Result<Ack>, records: &str) -> Option<Response> {
+    match result {
+        Ok(ack) => match summary(&ack.rejections) {
+            (0, _) => None,
+            (refused, text) => Some((http::StatusCode::BAD_REQUEST, format!("{refused} {records} were refused: {text}\n")).into_response()),
+        },
+        Err(error) => Some(plain(http_status(&error), &error)),
+    }
+}
+
 /// The HTTP status of each error code, here once for all receivers.
 pub(crate) fn http_status(error: &Error) -> http::StatusCode {
     use http::StatusCode as Status;

@@ -15,7 +15,7 @@ use receive::firehose::Delivery;
 use receive::json_lines::Form;
 use receive::otlp::{self, DeltaState};
 use receive::splunk::RawSaid;
-use receive::{Rules, elastic, firehose, journal, json_lines, loki, splunk};
+use receive::{Rules, elastic, firehose, fluent, jaeger, journal, json_lines, loki, splunk, syslog, zipkin};
 use serde_json::Value;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
@@ -48,8 +48,78 @@ fn decode_within(entry: &str, body: &[u8], limits: &ReceiveLimits) -> Result<Dec
         "hec" => splunk::decode_splunk_events(body, &rules),
         "raw" => splunk::decode_splunk_raw(body, &RawSaid { host: Some("web-1".to_owned()), ..RawSaid::default() }, &rules),
         "firehose" => firehose::decode_firehose_logs(body, &delivery(), &rules),
+        "fluent" => {
+            let values = serde_json::Deserializer::from_slice(body).into_iter();
+            let packed: Vec<u8> = values.flat_map(|value| packed(&value.expect("JSON"))).collect();
+            Ok(fluent::decode_fluent(&packed, &rules)?.decoded)
+        }
+        "syslog" => syslog::decode_syslog_stream(body, &rules),
         "journal" => journal::decode_journal(body, 0, &rules),
+        "zipkin" => zipkin::decode_zipkin_json(body, &rules),
+        "jaeger" => jaeger::decode_jaeger_thrift(&thrift(&serde_json::from_slice(body).expect("JSON")), &rules),
         other => panic!("no entry {other:?}: see this match"),
+    }
+}
+
+/// JSON as MessagePack; a text `packed:[...]` is the values of that list, packed.
+fn packed(value: &Value) -> Vec<u8> {
+    let large = |head: u8, len: usize| [&[head][..], &u32::try_from(len).expect("short").to_be_bytes()].concat();
+    match value {
+        Value::Null => vec![0xc0],
+        Value::Bool(value) => vec![0xc2 | u8::from(*value)],
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => [&[0xd3][..], &number.to_be_bytes()].concat(),
+            None => [&[0xcb][..], &number.as_f64().expect("a double").to_be_bytes()].concat(),
+        },
+        Value::String(text) => {
+            let list = text.strip_prefix("packed:").map(|list| serde_json::from_str::<Vec<Value>>(list).expect("a list"));
+            let bytes = list.map_or_else(|| text.clone().into_bytes(), |list| list.iter().flat_map(packed).collect());
+            [large(0xdb, bytes.len()), bytes].concat()
+        }
+        Value::Array(values) => [large(0xdd, values.len()), values.iter().flat_map(packed).collect()].concat(),
+        Value::Object(values) => {
+            let pair = |(name, value): (&String, &Value)| [packed(&Value::String(name.clone())), packed(value)].concat();
+            [large(0xdf, values.len()), values.iter().flat_map(pair).collect()].concat()
+        }
+    }
+}
+
+/// JSON as Thrift's binary protocol: an object is a structure with the numbers of its fields as keys, a list is one of structures, a
+/// number of 32 bits is `{"i32": 1}`, a double has a point.
+fn thrift(value: &Value) -> Vec<u8> {
+    let length = |len: usize| u32::try_from(len).expect("short").to_be_bytes();
+    match value {
+        Value::Bool(value) => vec![u8::from(*value)],
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => number.to_be_bytes().to_vec(),
+            None => number.as_f64().expect("a double").to_be_bytes().to_vec(),
+        },
+        Value::String(text) => [&length(text.len())[..], text.as_bytes()].concat(),
+        Value::Array(values) => [&[12][..], &length(values.len()), &values.iter().flat_map(thrift).collect::<Vec<_>>()].concat(),
+        Value::Object(fields) => match fields.get("i32") {
+            Some(number) => (number.as_i64().expect("a number") as i32).to_be_bytes().to_vec(),
+            None => {
+                let field = |(number, value): (&String, &Value)| {
+                    let number = number.parse::<i16>().expect("a field's number").to_be_bytes();
+                    [&[thrift_type(value)][..], &number, &thrift(value)].concat()
+                };
+                [fields.iter().flat_map(field).collect(), vec![0]].concat()
+            }
+        },
+        Value::Null => panic!("Thrift has no null"),
+    }
+}
+
+fn thrift_type(value: &Value) -> u8 {
+    match value {
+        Value::Bool(_) => 2,
+        Value::Number(number) if number.is_f64() => 4,
+        Value::Object(fields) if fields.contains_key("i32") => 8,
+        Value::Number(_) => 10,
+        Value::String(_) => 11,
+        Value::Object(_) => 12,
+        Value::Array(_) => 15,
+        Value::Null => panic!("Thrift has no null"),
     }
 }
 

@@ -67,13 +67,15 @@ async fn serve(limits: ReceiveLimits) -> Served {
         .merge(receive::elasticsearch_router(receivers.clone()))
         .merge(receive::splunk_router(receivers.clone()))
         .merge(receive::firehose_router(receivers.clone()))
-        .merge(receive::journal_router(receivers.clone()));
+        .merge(receive::journal_router(receivers.clone()))
+        .merge(receive::zipkin_router(receivers.clone()))
+        .merge(receive::jaeger_router(receivers.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let http = listener.local_addr().expect("bound");
     tokio::spawn(async move { axum::serve(listener, app).await });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let grpc = listener.local_addr().expect("bound");
-    let routes = receive::otlp_grpc_routes(receivers);
+    let routes = receive::jaeger_grpc_routes(receive::otlp_grpc_routes(receivers.clone()), receivers);
     tokio::spawn(async move { Server::builder().add_routes(routes).serve_with_incoming(TcpListenerStream::new(listener)).await });
     Served { store, http, grpc }
 }
@@ -534,4 +536,38 @@ async fn a_journal_is_stored_part_by_part() {
     assert!(status == 202 && text.starts_with("1 entries were refused: entry 0"), "{text}");
     assert_eq!(served.post("/upload", &[journal], "MESSAGE\nab").await.0, 400);
     assert_eq!(served.post("/upload", &[JSON], "").await.0, 415);
+}
+
+#[tokio::test]
+async fn zipkin_and_jaeger_answer_as_their_collectors_do() {
+    const THRIFT: (&str, &str) = ("content-type", "application/vnd.apache.thrift.binary");
+    let served = serve(ReceiveLimits::default()).await;
+    let spans = r#"[{"traceId":"1","id":"2","timestamp":1},{"traceId":"0","id":"2","timestamp":1}]"#;
+    let (status, _, body) = served.post("/api/v2/spans", &[JSON], spans).await;
+    assert_eq!((status, served.rows()), (400, 1));
+    assert!(body.starts_with("1 spans were refused: spans[1].traceId: "), "{body}");
+    assert_eq!(served.post("/api/v2/spans", &[JSON], "[]").await, (202, String::new(), String::new()));
+    // Trace 1, id 2, at 1 us.
+    let proto = b"\x0a\x0e\x0a\x01\x01\x1a\x01\x02\x31\x01\0\0\0\0\0\0\0";
+    let proto = [&[0x0a, proto.len() as u8 - 2][..], &proto[2..]].concat();
+    assert_eq!(served.post("/api/v2/spans", &[PROTOBUF], proto).await.0, 202);
+    assert_eq!(served.rows(), 2);
+    assert_eq!(served.post("/api/v2/spans", &[THRIFT], "").await.0, 415);
+
+    // A process without a name and no spans; then bytes that are none.
+    assert_eq!(served.post("/api/traces?format=jaeger.thrift", &[THRIFT], [12, 0, 1, 0, 0]).await.0, 202);
+    assert_eq!(served.post("/api/traces", &[THRIFT], [12, 0]).await.0, 400);
+    assert_eq!(served.post("/api/traces", &[JSON], "{}").await.0, 415);
+
+    const POST: &str = "/jaeger.api_v2.CollectorService/PostSpans";
+    // A batch of one span: trace 1, id 2, of 1 s.
+    const BATCH: &[u8] = b"\x0a\x0e\x0a\x0c\x0a\x01\x01\x12\x01\x02\x32\x02\x08\x01\x3a\0";
+    assert!(export(&served, POST, BATCH, Some(CompressionEncoding::Gzip)).await.expect("taken").into_inner().is_empty());
+    assert_eq!(served.rows(), 3);
+    let refused = export(&served, POST, b"\x0a\x02\x0a\x00", None).await.expect_err("a span without ids");
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(refused.message().contains("spans[0].traceId"), "{refused}");
+    served.fail(Some(Code::Unavailable));
+    assert_eq!(served.post("/api/v2/spans", &[JSON], spans).await.0, 503);
+    assert_eq!(export(&served, POST, BATCH, None).await.expect_err("no store").code(), tonic::Code::Unavailable);
 }

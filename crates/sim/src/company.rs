@@ -5,6 +5,13 @@ pub const OMD_YAML: &str = include_str!("omd.yaml");
 /// The attributes of log records that it declares.
 pub const CONTRACT_JSON: &str = include_str!("contract.json");
 
+/// What people of the company watch who are no engineers: names of files, and what stands in them.
+pub const BOARDS: [(&str, &str); 3] = [
+    ("registrations.yaml", include_str!("boards/registrations.yaml")),
+    ("play-starts.yaml", include_str!("boards/play-starts.yaml")),
+    ("payments.yaml", include_str!("boards/payments.yaml")),
+];
+
 pub(crate) const NAMESPACE: &str = "streaming";
 
 /// How a component writes its technical log lines.

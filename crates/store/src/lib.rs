@@ -21,6 +21,9 @@
 //! `scan/probe.rs` and `scan/literals.rs` what a block must hold) > `scan/work.rs` (one unit after the other, each step on a blocking thread) >
 //! `scan/read.rs` (filter columns first, the rest for what is left; `scan/filter.rs`, of bodies `scan/template.rs`) > `scan/merge.rs` (order, limit).
 //!
+//! Following: `follow.rs` (a batch goes to readers under the lock under which the head takes it) > `scan/follow.rs` (through a
+//! request's filters, without what is hidden).
+//!
 //! Start: `wal/read.rs` reads what the lake has not seen; each table skips what its transaction says it holds.
 //!
 //! When you change bytes on disk, also touch `docs/formats/wal.md` or `docs/formats/lake.md` and add a golden file for the
@@ -36,6 +39,7 @@ mod disk;
 mod erase;
 mod erasures;
 mod flush;
+mod follow;
 mod head;
 mod hidden;
 mod lake;

@@ -74,6 +74,8 @@ pub struct ShardOptions {
     pub scan_threads: usize,
     /// Bytes of rows that one ordered scan may hold while it brings them into order.
     pub scan_held_bytes_max: usize,
+    /// Bytes of rows that may wait for one reader who follows a table; one who is slower loses the oldest.
+    pub follow_bytes_max: usize,
     /// Bytes of Parquet footers that are remembered for the next scan.
     pub footer_bytes_max: usize,
     /// zstd level of Parquet pages.
@@ -117,6 +119,7 @@ impl ShardOptions {
             checkpoint_commits: 50,
             scan_threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
             scan_held_bytes_max: 512 << 20,
+            follow_bytes_max: 16 << 20,
             footer_bytes_max: 64 << 20,
             zstd_level: 1,
             background: true,

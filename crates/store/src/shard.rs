@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use hashbrown::HashMap;
 use model::{
-    Ack, Code, DeclaredFields, Erasure, ErasureOrder, Error, Ingest, KnownPoints, KnownSeries, Placed, Result, Retention, Scan,
+    Ack, Code, DeclaredFields, Erasure, ErasureOrder, Error, Following, Ingest, KnownPoints, KnownSeries, Placed, Result, Retention, Scan,
     ScanRequest, ScanStream, Table,
 };
 use parking_lot::MutexGuard;
@@ -293,6 +293,7 @@ impl Shard {
             let Some(wal) = &inner.wal else { return Ok(()) };
             wal.refuse();
             wal.barrier().await;
+            inner.tables.each.iter().for_each(|table| table.end_followers());
             let flushed = inner.flush().await;
             // The background may be in the middle of a merge: whoever opens the directory next must be alone.
             for flusher in &inner.flushers {
@@ -333,6 +334,7 @@ impl Drop for Shard {
     fn drop(&mut self) {
         self.inner.closed.store(true, Ordering::Release);
         self.inner.wal.iter().for_each(Wal::close);
+        self.inner.tables.each.iter().for_each(|table| table.end_followers());
         self.inner.wake.notify_one();
     }
 }
@@ -383,13 +385,22 @@ impl Scan for Shard {
     }
 
     async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
-        let table = self.inner.tables.of(request.table).clone();
-        let Inner { options, permits, footers, .. } = &*self.inner;
-        scan::scan(&table, request, scan::Shared { options: options.clone(), permits: permits.clone(), footers: footers.clone() })
+        scan::scan(self.inner.tables.of(request.table), request, self.inner.scans())
+    }
+
+    async fn follow(&self, request: ScanRequest) -> Result<Following> {
+        match self.inner.wal {
+            Some(_) => scan::follow(self.inner.tables.of(request.table), request, self.inner.scans()),
+            None => Err(Error::unsupported("cannot follow: the shard is open for reading only, and sees nothing arrive")),
+        }
     }
 }
 
 impl Inner {
+    fn scans(&self) -> scan::Shared {
+        scan::Shared { options: self.options.clone(), permits: self.permits.clone(), footers: self.footers.clone() }
+    }
+
     /// Counts a request in, or refuses it: what is admitted ends in a head, whatever else comes meanwhile. What is known of
     /// series counts against requests that bring further ones, and only those: no flush takes it from series that go on.
     fn admit(&self, table: Table, records: &RecordBatch, known: &KnownPoints) -> Result<Held> {

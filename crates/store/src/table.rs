@@ -8,7 +8,8 @@ use model::{Code, DeclaredFields, Error, KnownPoints, KnownSeries, Result, Table
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::ShardOptions;
-use crate::head::{Frozen, Head};
+use crate::follow::{Follower, Followers};
+use crate::head::{Block, Frozen, Head};
 use crate::hidden::{Hidden, Hiding};
 use crate::lake::files::LakeFile;
 use crate::lake::write::Files;
@@ -30,6 +31,8 @@ pub(crate) struct ShardTable {
     /// Held while the log writes a group, and while the active head is frozen: a definition in the log and the points that
     /// rely on it are in one head, or the log would let go of the first before the second.
     logged: Mutex<PointsWriter>,
+    /// Who reads rows as they come.
+    followers: Followers,
 }
 
 struct State {
@@ -45,6 +48,13 @@ struct State {
     stuck: Option<u64>,
     frozen: Option<(Frozen, u64)>,
     files: Files,
+}
+
+impl State {
+    fn view<Taken>(&self, take: impl Fn(&Head) -> Taken) -> View<Taken> {
+        let heads = self.frozen.iter().map(|(head, _)| &**head).chain([&self.active]);
+        View { files: self.files.clone(), heads: heads.map(take).collect() }
+    }
 }
 
 /// What a scan reads: one consistent moment.
@@ -75,6 +85,7 @@ impl ShardTable {
             head_bytes,
             lasting_bytes,
             logged,
+            followers: Followers::default(),
         })
     }
 
@@ -104,7 +115,12 @@ impl ShardTable {
     /// Shows a durable batch to queries; gives the series of each row, where rows are series. After an error the table takes
     /// it as logged and never flushes past it.
     pub(crate) fn apply(&self, seq: u64, records: &RecordBatch, now_ms: i64) -> Result<Vec<KnownSeries>> {
-        self.change(seq, now_ms, |head| head.apply(records, now_ms))
+        self.change(seq, now_ms, |head| {
+            let followed = self.followers.any().then(|| Block::new(self.table, records.clone())).transpose()?;
+            let series = head.apply(records, now_ms)?;
+            followed.into_iter().for_each(|block| self.followers.offer(&Arc::new(block)));
+            Ok(series)
+        })
     }
 
     /// The same for points of series that [`Self::encode`] has found known.
@@ -279,9 +295,18 @@ impl ShardTable {
     /// Takes one consistent moment. `take` reads a head under the lock and must be quick about it: what the head calls its
     /// series may be forgotten once it is flushed.
     pub(crate) fn view<Taken>(&self, take: impl Fn(&Head) -> Taken) -> View<Taken> {
+        self.state.read().view(take)
+    }
+
+    /// The same, and whoever reads what comes from that moment on; at most so many bytes wait for it.
+    pub(crate) fn follow<Taken>(&self, bytes_max: usize, take: impl Fn(&Head) -> Taken) -> (View<Taken>, Follower) {
         let state = self.state.read();
-        let heads = state.frozen.iter().map(|(head, _)| &**head).chain([&state.active]);
-        View { files: state.files.clone(), heads: heads.map(take).collect() }
+        (state.view(take), self.followers.add(bytes_max))
+    }
+
+    /// Nothing is applied any more: who follows comes to the end.
+    pub(crate) fn end_followers(&self) {
+        self.followers.close();
     }
 
     /// Whether the active head is large or old enough to be flushed.

@@ -5,7 +5,8 @@ mod support;
 
 use std::sync::Arc;
 
-use arrow::array::Array;
+use arrow::array::{Array, RecordBatch};
+use futures::TryStreamExt;
 use model::{AttributesView, Filter, Order, ScanRequest, Subject, Table, Test, TimeRange};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -72,7 +73,7 @@ fn random_filter(random: &mut StdRng) -> Filter {
 }
 
 /// The definition of a filter, row by row.
-fn keeps(filter: &Filter, records: &arrow::array::RecordBatch) -> Vec<bool> {
+fn keeps(filter: &Filter, records: &RecordBatch) -> Vec<bool> {
     let regex = match &filter.test {
         Test::Regex(pattern) | Test::NotRegex(pattern) => regex::Regex::new(&format!("^(?s:{pattern})$")).unwrap(),
         Test::Search(pattern) | Test::NotSearch(pattern) => regex::Regex::new(pattern).unwrap(),
@@ -91,7 +92,7 @@ fn keeps(filter: &Filter, records: &arrow::array::RecordBatch) -> Vec<bool> {
     (0..records.num_rows()).map(|row| keep(value(&filter.subject, records, row))).collect()
 }
 
-fn value(subject: &Subject, records: &arrow::array::RecordBatch, row: usize) -> String {
+fn value(subject: &Subject, records: &RecordBatch, row: usize) -> String {
     match subject {
         Subject::Column(name) => {
             let array: &arrow::array::StringArray = model::schema::column(records, name).unwrap();
@@ -103,6 +104,19 @@ fn value(subject: &Subject, records: &arrow::array::RecordBatch, row: usize) -> 
     }
 }
 
+/// The rows of a scan with all dictionaries written out, and in how many batches there were some.
+async fn decoded(shard: &Shard, request: ScanRequest) -> (RecordBatch, usize) {
+    let schema = Table::Logs.schema();
+    let batches: Vec<RecordBatch> = model::Scan::scan(shard, request).await.unwrap().try_collect().await.unwrap();
+    let encoded = batches.iter().filter(|batch| batch.schema() != schema).count();
+    let decoded = batches.iter().map(|batch| {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| arrow::compute::cast(column, field.data_type()).unwrap()).collect();
+        RecordBatch::try_new(schema.clone(), columns).unwrap()
+    });
+    (arrow::compute::concat_batches(&schema, &decoded.collect::<Vec<_>>()).unwrap(), encoded)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn scans_agree_with_a_filter_written_the_slow_way() {
     let seed = 7;
@@ -112,7 +126,7 @@ async fn scans_agree_with_a_filter_written_the_slow_way() {
     assert_eq!(everything.num_rows(), 2400);
     let all_times = times(&everything, "time_unix_nano");
     let mut random = StdRng::seed_from_u64(seed + 1);
-    let (mut files_skipped, mut groups_skipped) = (0, 0);
+    let (mut files_skipped, mut groups_skipped, mut encoded_batches) = (0, 0, 0);
     for case in 0..300 {
         let start = random.random_range(-100..26_000);
         let time = match random.random_range(0..3) {
@@ -130,6 +144,8 @@ async fn scans_agree_with_a_filter_written_the_slow_way() {
             .collect();
         let stats = request.stats.clone();
         let what = format!("case {case}: {request:?}");
+        let dictionaries = ["service_name", "trace_id"].map(str::to_owned).to_vec();
+        let encoded = ScanRequest { dictionaries, stats: Arc::default(), ..request.clone() };
         let found = scan(&shard, request).await;
         let found_times = times(&found, "time_unix_nano");
         match order {
@@ -137,6 +153,9 @@ async fn scans_agree_with_a_filter_written_the_slow_way() {
                 let rows_of: arrow::array::UInt32Array = expect.iter().map(|&row| Some(row as u32)).collect();
                 let picked = arrow::compute::take_record_batch(&everything, &rows_of).unwrap();
                 assert_eq!(rows(&found), rows(&picked), "{what}");
+                let (decoded, dictionaries) = decoded(&shard, encoded).await;
+                assert_eq!(rows(&decoded), rows(&picked), "as dictionaries: {what}");
+                encoded_batches += dictionaries;
             }
             _ => {
                 expect.sort_by_key(|&row| if order == Order::NewestFirst { -all_times[row] } else { all_times[row] });
@@ -151,6 +170,7 @@ async fn scans_agree_with_a_filter_written_the_slow_way() {
         files_skipped += stats.files_skipped;
         groups_skipped += stats.row_groups_skipped;
     }
+    assert!(encoded_batches > 100, "{encoded_batches} batches had dictionaries");
     assert!(files_skipped > 100 && groups_skipped > 300, "{files_skipped} files and {groups_skipped} row groups skipped");
 }
 
@@ -168,9 +188,8 @@ async fn a_projection_comes_in_the_order_asked_for() {
         assert_eq!(names, columns);
     }
     let none = ScanRequest { columns: Some(Vec::new()), ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
-    let batches: Vec<arrow::array::RecordBatch> =
-        futures::TryStreamExt::try_collect(model::Scan::scan(&*shard, none).await.unwrap()).await.unwrap();
-    assert_eq!(batches.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 2400, "no column still counts rows");
+    let batches: Vec<RecordBatch> = model::Scan::scan(&*shard, none).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 2400, "no column still counts rows");
     let wrong = ScanRequest { columns: Some(vec!["nope".to_owned()]), ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
     assert_eq!(model::Scan::scan(&*shard, wrong).await.err().unwrap().code, model::Code::Invalid);
 }
@@ -274,7 +293,7 @@ fn readers_that_stall_hold_no_thread() {
         assert_eq!(all(&shard, Table::Logs).await.num_rows(), 501);
         for stream in stalled {
             let rest: Vec<_> = futures::TryStreamExt::try_collect(stream).await.unwrap();
-            assert_eq!(rest.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 490);
+            assert_eq!(rest.iter().map(RecordBatch::num_rows).sum::<usize>(), 490);
         }
     });
 }

@@ -55,7 +55,7 @@ pub(crate) struct AskOptions {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(crate) enum Output {
     Table,
     Json,
     Csv,
@@ -75,7 +75,7 @@ pub(crate) async fn run(language: Language, options: AskOptions) -> Result<()> {
         Some(folder) => ask_folder(folder, &call).await?,
         None => {
             let exported = || std::env::var("TYTO_SERVER").ok().filter(|server| !server.is_empty());
-            ask_server(server(options.server.or_else(exported).as_deref()), &call).await?
+            call_server(server(options.server.or_else(exported).as_deref()), &call).await?
         }
     };
     for warning in answer["warnings"].as_array().into_iter().flatten() {
@@ -181,7 +181,12 @@ pub(crate) fn server(given: Option<&str>) -> &str {
     given.filter(|server| !server.is_empty()).unwrap_or(DEFAULT_SERVER).trim_end_matches('/')
 }
 
-async fn ask_server(server: &str, call: &Call) -> Result<Value> {
+/// What a server answers at this path.
+pub(crate) async fn ask_server(server: &str, path: &'static str, parameters: Vec<(&'static str, String)>) -> Result<Value> {
+    call_server(server, &Call { path, parameters, body: None }).await
+}
+
+async fn call_server(server: &str, call: &Call) -> Result<Value> {
     let url = format!("{server}{}", call.path_and_query());
     let client = reqwest::Client::new();
     let request = match &call.body {
@@ -201,7 +206,7 @@ async fn ask_folder(folder: &std::path::Path, call: &Call) -> Result<Value> {
         return Err(Error::new(Code::NotFound, format!("cannot find Tyto's data in {}", folder.display())));
     }
     let shard = Shard::open_read_only(ShardOptions::new("default", shard_dir)).await?;
-    let router = wiring::wire_read_only(shard, Metrics::install());
+    let router = wiring::wire_read_only(folder, shard, Metrics::install());
     let request = match &call.body {
         Some(body) => Request::post(call.path_and_query()).header("content-type", "application/json").body(Body::from(body.to_string())),
         None => Request::get(call.path_and_query()).body(Body::empty()),
@@ -227,9 +232,9 @@ pub(crate) fn read_answer(success: bool, body: &[u8]) -> Result<Value> {
 
 /// Every answer as rows of named columns.
 #[derive(Debug, PartialEq)]
-struct Grid {
-    columns: Vec<String>,
-    rows: Vec<Vec<Value>>,
+pub(crate) struct Grid {
+    pub(crate) columns: Vec<String>,
+    pub(crate) rows: Vec<Vec<Value>>,
 }
 
 impl Grid {
@@ -279,7 +284,7 @@ impl Grid {
         })
     }
 
-    fn print(&self, output: Output, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    pub(crate) fn print(&self, output: Output, out: &mut impl std::io::Write) -> std::io::Result<()> {
         match output {
             Output::Json => {
                 let objects: Vec<Value> =

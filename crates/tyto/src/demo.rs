@@ -1,7 +1,9 @@
 //! `tyto demo`: the whole product on one laptop, with a company to watch.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{Error, Result};
@@ -34,20 +36,26 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
     let mut serve = options.serve;
     serve.data_dir.get_or_insert_with(|| scratch.path().join("data"));
     let catalog = scratch.path().join("catalog");
-    let written = std::fs::create_dir_all(catalog.join("contracts"))
-        .and_then(|()| std::fs::write(catalog.join("omd.yaml"), sim::OMD_YAML))
-        .and_then(|()| std::fs::write(catalog.join("contracts/logs.json"), sim::CONTRACT_JSON));
-    written.map_err(|error| Error::unavailable("cannot write the demo's catalogue").because(error))?;
+    write_catalog(&catalog).map_err(|error| Error::unavailable("cannot write the demo's catalogue").because(error))?;
     serve.catalog.push(catalog);
 
     let Some(mut server) = Server::start(serve.resolve()?, &mut stop).await? else { return Ok(()) };
-    let addresses = server.addresses;
+    let addresses = server.addresses.clone();
     let played = tokio::select! {
         played = play(addresses, options.seed, options.hours) => played,
         ended = server.until(stop.asked()) => ended,
     };
     let stopped = server.stop(&mut stop).await;
     played.and(stopped)
+}
+
+/// What the company has declared in git.
+fn write_catalog(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder.join("contracts"))?;
+    fs::create_dir_all(folder.join("boards"))?;
+    fs::write(folder.join("omd.yaml"), sim::OMD_YAML)?;
+    fs::write(folder.join("contracts/logs.json"), sim::CONTRACT_JSON)?;
+    sim::BOARDS.iter().try_for_each(|(name, text)| fs::write(folder.join("boards").join(name), text))
 }
 
 async fn play(addresses: Addresses, seed: u64, hours: f64) -> Result<()> {

@@ -62,6 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, port: &'static str, router: Rou
     while connections.join_next().await.is_some() {}
 }
 
+/// Until the last answer, or until the connection becomes a WebSocket: that is its task's, still under [`Patient`].
 async fn connection(stream: TcpStream, router: Router, limits: Limits, stopping: watch::Receiver<bool>) {
     // Answers are written whole; waiting to fill a packet only delays their end.
     let _ = stream.set_nodelay(true);
@@ -76,7 +77,7 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, stopping:
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read_max);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head_read_max);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(Patient::new(stream, limits.write_idle_max)), service));
+    let mut served = pin!(builder.serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, limits.write_idle_max)), service));
 
     // The server's own timer runs from when it knows which HTTP is spoken; a client that says too little for that is not
     // waited for either.

@@ -2,7 +2,7 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
@@ -12,9 +12,12 @@ mod demo;
 mod erase;
 mod http;
 mod options;
+mod patterns;
 mod serve;
 mod stop;
 mod telemetry;
+mod topology;
+mod wire;
 mod wiring;
 
 use std::process::ExitCode;
@@ -49,6 +52,8 @@ enum Command {
     Logql(ask::AskOptions),
     /// Erase rows for good, by what they hold; prints the proof.
     Erase(erase::EraseOptions),
+    /// Who calls whom, compared with what is declared.
+    Topology(topology::TopologyOptions),
 }
 
 fn main() -> ExitCode {
@@ -58,24 +63,26 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system gives us threads");
-    let done = runtime.block_on(async {
-        match command {
+    let code = runtime.block_on(async {
+        let done = match command {
             Command::Serve(options) => serve::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Sql(options) => ask::run(ask::Language::Sql, options).await,
             Command::Promql(options) => ask::run(ask::Language::Promql, options).await,
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
             Command::Erase(options) => erase::run(options).await,
+            Command::Topology(options) => return topology::run(options).await,
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("tyto: {}", error.chain());
+                ExitCode::FAILURE
+            }
         }
     });
     // What is stored is stored. Whatever still runs, a query or a merge that nobody will commit, ends with the process and does
     // not keep it alive; in a runtime that shuts down, its requests to a bucket would panic.
     std::mem::forget(runtime);
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tyto: {}", error.chain());
-            ExitCode::FAILURE
-        }
-    }
+    code
 }

@@ -2,15 +2,26 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use insight::SpanOptions;
 use lang::promql::Features;
 use model::{Error, Result, Retention, Table};
+use receive::{FluentSecurity, TlsFiles};
 use serde::Deserialize;
 use store::{LakePlace, Remote, RemoteOptions, ShardOptions, Tier, TierPlace, WalPlace};
 
+use crate::wire::WireSettings;
+
 /// A query that nobody waits for any longer than this is not worth its memory.
 const QUERY_TIMEOUT_SECONDS_MAX: u64 = 86_400;
+
+/// Each may hold some megabytes of lines for a client who is slow.
+const TAILS_MAX: u32 = 1000;
+
+/// A week.
+const TAIL_DURATION_SECONDS_MAX: u64 = 604_800;
 
 /// Shortest time between two puts of the log: each costs money, and senders wait for one round trip anyway.
 const OBJECT_GROUP_INTERVAL: Duration = Duration::from_millis(100);
@@ -77,6 +88,60 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_ELASTICSEARCH", value_name = "HOST:PORT")]
     pub(crate) elasticsearch: Option<String>,
 
+    /// Address of Zipkin's collector at a port of its own, beside `/api/v2/spans` on the main address
+    /// [default: none; Zipkin's own is 127.0.0.1:9411]
+    #[arg(long, env = "TYTO_ZIPKIN", value_name = "HOST:PORT")]
+    pub(crate) zipkin: Option<String>,
+
+    /// Address of Jaeger's collector for Thrift over HTTP, beside `/api/traces` on the main address
+    /// [default: none; Jaeger's own is 127.0.0.1:14268]
+    #[arg(long, env = "TYTO_JAEGER_HTTP", value_name = "HOST:PORT")]
+    pub(crate) jaeger_http: Option<String>,
+
+    /// Address of Jaeger's collector for gRPC, beside that of OTLP's [default: none; Jaeger's own is 127.0.0.1:14250]
+    #[arg(long, env = "TYTO_JAEGER_GRPC", value_name = "HOST:PORT")]
+    pub(crate) jaeger_grpc: Option<String>,
+
+    /// Address that syslog comes in at as datagrams [default: none; syslog's own is 127.0.0.1:514]
+    #[arg(long, env = "TYTO_SYSLOG_UDP", value_name = "HOST:PORT")]
+    pub(crate) syslog_udp: Option<String>,
+
+    /// Address that syslog comes in at over TCP [default: none; mostly 127.0.0.1:514 or :601]
+    #[arg(long, env = "TYTO_SYSLOG_TCP", value_name = "HOST:PORT")]
+    pub(crate) syslog_tcp: Option<String>,
+
+    /// Address that syslog comes in at over TLS; needs --tls-cert [default: none; syslog's own is 127.0.0.1:6514]
+    #[arg(long, env = "TYTO_SYSLOG_TLS", value_name = "HOST:PORT")]
+    pub(crate) syslog_tls: Option<String>,
+
+    /// Address that Fluentd's Forward protocol comes in at: Fluentd, Fluent Bit, FireLens, Docker [default: none; its own is 127.0.0.1:24224]
+    #[arg(long, env = "TYTO_FLUENT", value_name = "HOST:PORT")]
+    pub(crate) fluent: Option<String>,
+
+    /// The same over TLS; needs --tls-cert [default: none]
+    #[arg(long, env = "TYTO_FLUENT_TLS", value_name = "HOST:PORT")]
+    pub(crate) fluent_tls: Option<String>,
+
+    /// What clients of the Forward protocol must know. Say it by the environment or the file: others see the flags of a process
+    #[arg(long, env = "TYTO_FLUENT_SHARED_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) fluent_shared_key: Option<Secret>,
+
+    /// Users that clients of the Forward protocol must be, beside the shared key
+    #[arg(long = "fluent-user", env = "TYTO_FLUENT_USERS", value_name = "NAME:PASSWORD", value_delimiter = ',', hide_env_values = true)]
+    pub(crate) fluent_users: Vec<Secret>,
+
+    /// The certificate that encrypted ports show, in PEM, with those between it and its authority; read again when it changes
+    #[arg(long, env = "TYTO_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM
+    #[arg(long, env = "TYTO_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Serve encrypted ports only to clients with a certificate of one of these authorities, in PEM
+    #[arg(long, env = "TYTO_TLS_CLIENT_CA", value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
     /// A name that browsers reach Tyto by, beside IP addresses and `localhost`: that of the proxy before it
     #[arg(long = "host-name", env = "TYTO_HOST_NAME", value_name = "NAME", value_delimiter = ',')]
     #[serde(rename = "host_name")]
@@ -134,6 +199,35 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_LABEL_VALUES_MAX", value_name = "COUNT")]
     pub(crate) label_values_max: Option<usize>,
 
+    /// Compute span metrics, service graph and map from spans [default: true]
+    #[arg(long, env = "TYTO_SPAN_METRICS", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) span_metrics: Option<bool>,
+
+    /// Distance of the samples that are computed from spans, 1 to 60 [default: 15]
+    #[arg(long, env = "TYTO_SPAN_METRICS_INTERVAL_SECONDS", value_name = "SECONDS")]
+    pub(crate) span_metrics_interval_seconds: Option<u64>,
+
+    /// How long one side of a call waits for the spans of the other, 1 to 600 [default: 10]
+    #[arg(long, env = "TYTO_SERVICE_GRAPH_WAIT_SECONDS", value_name = "SECONDS")]
+    pub(crate) service_graph_wait_seconds: Option<u64>,
+
+    /// Sides of calls that wait at one time [default: 50000]
+    #[arg(long, env = "TYTO_SERVICE_GRAPH_EDGES_WAITING_MAX", value_name = "COUNT")]
+    pub(crate) service_graph_edges_waiting_max: Option<usize>,
+
+    /// Label sets of span metrics, and as many of the service graph; what is beyond counts as `__cardinality_overflow__` [default: 10000]
+    #[arg(long, env = "TYTO_SPAN_METRICS_SERIES_MAX", value_name = "COUNT")]
+    pub(crate) span_metrics_series_max: Option<usize>,
+
+    /// Tell spans apart by the messages of their status in span metrics, too
+    #[arg(long, env = "TYTO_SPAN_METRICS_STATUS_MESSAGE", num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) span_metrics_status_message: Option<bool>,
+
+    /// Attributes of spans and resources that are labels of the service graph, too
+    #[arg(long = "service-graph-dimension", env = "TYTO_SERVICE_GRAPH_DIMENSIONS", value_name = "ATTRIBUTE", value_delimiter = ',')]
+    #[serde(rename = "service_graph_dimensions")]
+    pub(crate) service_graph_dimensions: Vec<String>,
+
     /// A query is ended after this long, at most a day [default: 120]
     #[arg(long, env = "TYTO_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
     pub(crate) query_timeout_seconds: Option<u64>,
@@ -146,10 +240,35 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_QUERY_SAMPLES_MAX", value_name = "COUNT")]
     pub(crate) query_samples_max: Option<usize>,
 
+    /// Live tails of logs at one time; further ones are refused [default: 32]
+    #[arg(long, env = "TYTO_TAILS_MAX", value_name = "COUNT")]
+    pub(crate) tails_max: Option<u32>,
+
+    /// A live tail is ended after this long, and its client begins anew [default: 3600]
+    #[arg(long, env = "TYTO_TAIL_DURATION_MAX_SECONDS", value_name = "SECONDS")]
+    pub(crate) tail_duration_max_seconds: Option<u64>,
+
     /// What is on of that which Prometheus calls experimental in PromQL: `all`, `none`, or its names for features, with commas
     /// between [default: all but use-start-timestamps]
     #[arg(long, env = "TYTO_PROMQL_FEATURES", value_name = "LIST")]
     pub(crate) promql_features: Option<String>,
+}
+
+/// What must not be told by whoever tells the options.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("...")
+    }
 }
 
 /// Where the write-ahead log lies.
@@ -220,6 +339,10 @@ pub(crate) struct Settings {
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
     pub(crate) elasticsearch: Option<SocketAddr>,
+    pub(crate) zipkin: Option<SocketAddr>,
+    pub(crate) jaeger_http: Option<SocketAddr>,
+    pub(crate) jaeger_grpc: Option<SocketAddr>,
+    pub(crate) wire: WireSettings,
     pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
     pub(crate) scrape_config: Option<PathBuf>,
@@ -230,7 +353,11 @@ pub(crate) struct Settings {
     pub(crate) retention: Retention,
     pub(crate) receive: model::ReceiveLimits,
     pub(crate) cardinality: pipeline::CardinalityLimits,
+    /// None: nothing is computed from spans.
+    pub(crate) spans: Option<SpanOptions>,
     pub(crate) query: model::QueryLimits,
+    pub(crate) tails_max: u32,
+    pub(crate) tail_duration_max: Duration,
     pub(crate) promql_features: Features,
 }
 
@@ -240,6 +367,7 @@ impl ServeOptions {
             Some(path) => Self::read(path)?,
             None => Self::default(),
         };
+        let spans = spans(&self, &file)?;
         let mut receive = model::ReceiveLimits::default();
         receive.age_max = self.record_age_max_seconds.or(file.record_age_max_seconds).map(Duration::from_secs);
         receive.body_bytes_max = self.request_body_bytes_max.or(file.request_body_bytes_max).unwrap_or(receive.body_bytes_max);
@@ -286,9 +414,21 @@ impl ServeOptions {
             http: address("http", self.http.or(file.http), "127.0.0.1:7070")?,
             otlp_grpc: address("otlp_grpc", self.otlp_grpc.or(file.otlp_grpc), "127.0.0.1:4317")?,
             otlp_http: address("otlp_http", self.otlp_http.or(file.otlp_http), "127.0.0.1:4318")?,
-            elasticsearch: match self.elasticsearch.or(file.elasticsearch) {
-                Some(given) => Some(address("elasticsearch", Some(given), "127.0.0.1:9200")?),
-                None => None,
+            elasticsearch: optional_address("elasticsearch", self.elasticsearch.or(file.elasticsearch), "127.0.0.1:9200")?,
+            zipkin: optional_address("zipkin", self.zipkin.or(file.zipkin), "127.0.0.1:9411")?,
+            jaeger_http: optional_address("jaeger_http", self.jaeger_http.or(file.jaeger_http), "127.0.0.1:14268")?,
+            jaeger_grpc: optional_address("jaeger_grpc", self.jaeger_grpc.or(file.jaeger_grpc), "127.0.0.1:14250")?,
+            wire: WireSettings {
+                syslog_udp: optional_address("syslog_udp", self.syslog_udp.or(file.syslog_udp), "127.0.0.1:514")?,
+                syslog_tcp: optional_address("syslog_tcp", self.syslog_tcp.or(file.syslog_tcp), "127.0.0.1:514")?,
+                syslog_tls: optional_address("syslog_tls", self.syslog_tls.or(file.syslog_tls), "127.0.0.1:6514")?,
+                fluent: optional_address("fluent", self.fluent.or(file.fluent), "127.0.0.1:24224")?,
+                fluent_tls: optional_address("fluent_tls", self.fluent_tls.or(file.fluent_tls), "127.0.0.1:24224")?,
+                fluent_security: fluent_security(
+                    self.fluent_shared_key.or(file.fluent_shared_key),
+                    if self.fluent_users.is_empty() { file.fluent_users } else { self.fluent_users },
+                )?,
+                tls: tls(self.tls_cert.or(file.tls_cert), self.tls_key.or(file.tls_key), self.tls_client_ca.or(file.tls_client_ca))?,
             },
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
@@ -301,9 +441,18 @@ impl ServeOptions {
             retention,
             receive,
             cardinality,
+            spans,
             query,
+            tails_max: self.tails_max.or(file.tails_max).unwrap_or(32).min(TAILS_MAX),
+            tail_duration_max: Duration::from_secs(
+                self.tail_duration_max_seconds.or(file.tail_duration_max_seconds).unwrap_or(3600).clamp(1, TAIL_DURATION_SECONDS_MAX),
+            ),
             promql_features,
         };
+        let encrypted = [("syslog_tls", settings.wire.syslog_tls), ("fluent_tls", settings.wire.fluent_tls)];
+        if let (None, Some((option, Some(address)))) = (&settings.wire.tls, encrypted.into_iter().find(|(_, address)| address.is_some())) {
+            return Err(Error::invalid(format!("cannot listen at {option}={address}: say --tls-cert and --tls-key")));
+        }
         if !self.insecure.or(file.insecure).unwrap_or(false) {
             settings.refuse_exposed_addresses()?;
         }
@@ -318,9 +467,21 @@ impl ServeOptions {
 }
 
 impl Settings {
+    /// Ports of one HTTP or gRPC protocol each, which are there only when they are asked for.
+    pub(crate) fn own_ports(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let ports = [
+            ("elasticsearch", self.elasticsearch),
+            ("zipkin", self.zipkin),
+            ("jaeger_http", self.jaeger_http),
+            ("jaeger_grpc", self.jaeger_grpc),
+        ];
+        ports.into_iter().filter_map(|(option, address)| Some((option, address?)))
+    }
+
     fn refuse_exposed_addresses(&self) -> Result<()> {
         let always = [("http", self.http), ("otlp_grpc", self.otlp_grpc), ("otlp_http", self.otlp_http)];
-        for (option, address) in always.into_iter().chain(self.elasticsearch.map(|address| ("elasticsearch", address))) {
+        let open = self.wire.addresses().filter(|(.., asked)| !asked).map(|(option, address, _)| (option, address));
+        for (option, address) in always.into_iter().chain(self.own_ports()).chain(open) {
             if !address.ip().is_loopback() {
                 return Err(Error::invalid(format!(
                     "cannot listen at {option}={address}: others can reach it and no authentication is configured. \
@@ -330,6 +491,27 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// What is computed from spans: none where that is switched off.
+fn spans(given: &ServeOptions, file: &ServeOptions) -> Result<Option<SpanOptions>> {
+    let mut spans = SpanOptions::default();
+    let seconds = |option: &str, given: Option<u64>, max: u64, default| match given {
+        None => Ok(default),
+        Some(seconds) if (1..=max).contains(&seconds) => Ok(Duration::from_secs(seconds)),
+        Some(seconds) => Err(Error::invalid(format!("cannot use {option} = {seconds}: it is 1 to {max}"))),
+    };
+    let interval = given.span_metrics_interval_seconds.or(file.span_metrics_interval_seconds);
+    spans.emit_interval = seconds("span_metrics_interval_seconds", interval, 60, spans.emit_interval)?;
+    let wait = given.service_graph_wait_seconds.or(file.service_graph_wait_seconds);
+    spans.wait = seconds("service_graph_wait_seconds", wait, 600, spans.wait)?;
+    let waiting = given.service_graph_edges_waiting_max.or(file.service_graph_edges_waiting_max);
+    spans.edges_waiting_max = waiting.unwrap_or(spans.edges_waiting_max);
+    spans.series_max = given.span_metrics_series_max.or(file.span_metrics_series_max).unwrap_or(spans.series_max);
+    spans.status_message = given.span_metrics_status_message.or(file.span_metrics_status_message).unwrap_or(false);
+    let of = if given.service_graph_dimensions.is_empty() { file } else { given };
+    spans.dimensions.clone_from(&of.service_graph_dimensions);
+    Ok(given.span_metrics.or(file.span_metrics).unwrap_or(true).then_some(spans))
 }
 
 fn promql_features(list: &str) -> Result<Features> {
@@ -386,6 +568,29 @@ fn address(option: &str, given: Option<String>, default: &str) -> Result<SocketA
     text.to_socket_addrs().map_err(|error| not_an_address().because(error))?.next().ok_or_else(not_an_address)
 }
 
+fn optional_address(option: &str, given: Option<String>, example: &str) -> Result<Option<SocketAddr>> {
+    given.map(|given| address(option, Some(given), example)).transpose()
+}
+
+fn fluent_security(key: Option<Secret>, users: Vec<Secret>) -> Result<Option<Arc<FluentSecurity>>> {
+    let Some(Secret(shared_key)) = key.filter(|Secret(key)| !key.is_empty()) else {
+        let nobody = users.is_empty().then_some(None);
+        return nobody.ok_or_else(|| Error::invalid("cannot use fluent_users without fluent_shared_key: clients prove both at once"));
+    };
+    let pair = |Secret(user): Secret| user.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()));
+    let users: Option<Vec<_>> = users.into_iter().map(pair).collect();
+    let users = users.ok_or_else(|| Error::invalid("cannot use fluent_users: write NAME:PASSWORD for each"))?;
+    Ok(Some(Arc::new(FluentSecurity { shared_key, users })))
+}
+
+fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>, client_authorities: Option<PathBuf>) -> Result<Option<TlsFiles>> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key, client_authorities })),
+        (None, None) if client_authorities.is_none() => Ok(None),
+        _ => Err(Error::invalid("cannot use a part of tls_cert, tls_key and tls_client_ca: a certificate needs its key, and the reverse")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,6 +613,36 @@ mod tests {
         let refused = options(r#"elasticsearch = "0.0.0.0:9200""#).resolve().expect_err("exposed");
         assert!(refused.what.contains("elasticsearch=0.0.0.0:9200"), "{refused}");
         options("http = \"0.0.0.0:7070\"\ninsecure = true").resolve().expect("said so");
+        let refused = options(r#"syslog_udp = "0.0.0.0:514""#).resolve().expect_err("exposed");
+        assert!(refused.what.contains("syslog_udp=0.0.0.0:514"), "{refused}");
+    }
+
+    #[test]
+    fn an_encrypted_port_needs_its_files_and_may_be_exposed_to_known_clients() {
+        let refused = options(r#"syslog_tls = "127.0.0.1:6514""#).resolve().expect_err("no certificate");
+        assert!(refused.what.contains("--tls-cert"), "{refused}");
+        let refused = options(r#"tls_cert = "a.pem""#).resolve().expect_err("no key");
+        assert!(refused.what.contains("tls_key"), "{refused}");
+        let exposed = "syslog_tls = \"0.0.0.0:6514\"\ntls_cert = \"a.pem\"\ntls_key = \"b.pem\"";
+        let refused = options(exposed).resolve().expect_err("anybody may come");
+        assert!(refused.what.contains("syslog_tls=0.0.0.0:6514"), "{refused}");
+        options(&format!("{exposed}\ntls_client_ca = \"c.pem\"")).resolve().expect("they are asked for their certificates");
+    }
+
+    #[test]
+    fn a_shared_key_guards_an_exposed_port_and_is_not_told() {
+        let exposed = "fluent = \"0.0.0.0:24224\"";
+        assert!(options(exposed).resolve().expect_err("anybody may come").what.contains("fluent=0.0.0.0:24224"));
+        let keyed = options(&format!("{exposed}\nfluent_shared_key = \"hush\"\nfluent_users = [\"ann:pass\"]"));
+        assert!(!format!("{keyed:?}").contains("hush") && !format!("{keyed:?}").contains("pass"));
+        let settings = keyed.resolve().expect("they are asked for the key");
+        assert!(!format!("{settings:?}").contains("hush"));
+        assert_eq!(settings.wire.fluent_security.expect("a key").users, [("ann".to_owned(), "pass".to_owned())]);
+        for (given, why) in
+            [("fluent_users = [\"ann:pass\"]", "without"), ("fluent_shared_key = \"k\"\nfluent_users = [\"ann\"]", "NAME:PASSWORD")]
+        {
+            assert!(options(given).resolve().expect_err(given).what.contains(why), "{given}");
+        }
     }
 
     #[test]

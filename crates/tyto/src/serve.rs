@@ -1,5 +1,6 @@
 //! Start, readiness and an orderly end.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::http;
 use crate::options::{ServeOptions, Settings};
+use crate::patterns;
 use crate::stop::{Stop, listen_to, stopped};
 use crate::telemetry::{self, Metrics};
 use crate::wiring::{self, Admin, Declared};
@@ -42,19 +44,20 @@ pub(crate) async fn run(options: ServeOptions) -> Result<()> {
     ended.and(stopped)
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
-    pub(crate) elasticsearch: Option<SocketAddr>,
+    /// Of ports that are there only when they are asked for.
+    pub(crate) others: Vec<(&'static str, SocketAddr)>,
 }
 
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { http, otlp_grpc, otlp_http, elasticsearch } = self;
+        let Self { http, otlp_grpc, otlp_http, others } = self;
         write!(f, "http={http} otlp_grpc={otlp_grpc} otlp_http={otlp_http}")?;
-        elasticsearch.map_or(Ok(()), |address| write!(f, " elasticsearch={address}"))
+        others.iter().try_for_each(|(name, address)| write!(f, " {name}={address}"))
     }
 }
 
@@ -84,13 +87,16 @@ impl Server {
         let http = bind("http", settings.http)?;
         let otlp_grpc = bind("otlp_grpc", settings.otlp_grpc)?;
         let otlp_http = bind("otlp_http", settings.otlp_http)?;
-        let elasticsearch = settings.elasticsearch.map(|address| bind("elasticsearch", address)).transpose()?;
-        let addresses = Addresses {
-            http: local(&http)?,
-            otlp_grpc: local(&otlp_grpc)?,
-            otlp_http: local(&otlp_http)?,
-            elasticsearch: elasticsearch.as_ref().map(local).transpose()?,
-        };
+        let mut own_ports = HashMap::new();
+        for (option, address) in settings.own_ports() {
+            own_ports.insert(option, bind(option, address)?);
+        }
+        let wire = settings.wire.bind()?;
+        let mut others = wire.addresses()?;
+        for (option, _) in settings.own_ports() {
+            others.push((option, local(&own_ports[option])?));
+        }
+        let addresses = Addresses { http: local(&http)?, otlp_grpc: local(&otlp_grpc)?, otlp_http: local(&otlp_http)?, others };
 
         let metrics = Metrics::install();
         let declared = Declared::read(&settings)?;
@@ -99,13 +105,23 @@ impl Server {
         let wired = wiring::wire(&settings, declared, shard, metrics.clone(), stopping.clone());
 
         let mut tasks = JoinSet::new();
+        tasks.spawn(patterns::keep(wired.patterns, settings.data_dir.clone(), stopping.clone()));
         tasks.spawn(metrics.clone().keep_up(stopping.clone()));
         tasks.spawn(serve_http(listen(http, "http", settings.http)?, "http", wired.http, stopping.clone()));
         tasks.spawn(serve_http(listen(otlp_http, "otlp_http", settings.otlp_http)?, "otlp_http", wired.otlp_http, stopping.clone()));
-        tasks.spawn(serve_grpc(listen(otlp_grpc, "otlp_grpc", settings.otlp_grpc)?, wired.otlp_grpc, stopping.clone()));
-        if let (Some(socket), Some((address, router))) = (elasticsearch, wired.elasticsearch) {
-            tasks.spawn(serve_http(listen(socket, "elasticsearch", address)?, "elasticsearch", router, stopping.clone()));
+        if let (Some(socket), Some(address)) = (own_ports.remove("jaeger_grpc"), settings.jaeger_grpc) {
+            tasks.spawn(serve_grpc(listen(socket, "jaeger_grpc", address)?, wired.otlp_grpc.clone(), stopping.clone()));
         }
+        tasks.spawn(serve_grpc(listen(otlp_grpc, "otlp_grpc", settings.otlp_grpc)?, wired.otlp_grpc, stopping.clone()));
+        for (option, address, router) in wired.own_ports {
+            let Some(socket) = own_ports.remove(option) else { continue };
+            tasks.spawn(serve_http(listen(socket, option, address)?, option, router, stopping.clone()));
+        }
+        wire.serve(&wired.receivers, &stopping, &mut tasks)?;
+        tasks.spawn(async move {
+            wired.tails.ended().await;
+            Ok(())
+        });
         if let Some(scraper) = wired.scraper {
             let stopping = stopping.clone();
             tasks.spawn(async move {
@@ -121,6 +137,9 @@ impl Server {
                 cloudwatch.stop().await;
                 Ok(())
             });
+        }
+        if let Some((feed, options)) = wired.feed {
+            tasks.spawn(feed.run(options, wiring::now_ms(), wired.pipeline.clone(), stopping.clone()));
         }
         if settings.self_telemetry {
             tasks.spawn(telemetry::store_own_metrics(metrics, wired.pipeline, stopping));
@@ -190,7 +209,7 @@ impl Server {
 }
 
 /// The address is ours, and nobody can connect to it yet.
-fn bind(option: &str, address: SocketAddr) -> Result<TcpSocket> {
+pub(crate) fn bind(option: &str, address: SocketAddr) -> Result<TcpSocket> {
     let bound = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // The connections of a process that has just ended do not keep the next one from starting.
@@ -201,16 +220,16 @@ fn bind(option: &str, address: SocketAddr) -> Result<TcpSocket> {
     bound().map_err(|error| cannot_listen(option, address, error))
 }
 
-fn listen(socket: TcpSocket, option: &str, address: SocketAddr) -> Result<TcpListener> {
+pub(crate) fn listen(socket: TcpSocket, option: &str, address: SocketAddr) -> Result<TcpListener> {
     socket.listen(BACKLOG).map_err(|error| cannot_listen(option, address, error))
 }
 
-fn cannot_listen(option: &str, address: SocketAddr, error: std::io::Error) -> Error {
+pub(crate) fn cannot_listen(option: &str, address: SocketAddr, error: std::io::Error) -> Error {
     let flag = option.replace('_', "-");
     Error::unavailable(format!("cannot listen at {option}={address}; choose another with --{flag}")).because(error)
 }
 
-fn local(socket: &TcpSocket) -> Result<SocketAddr> {
+pub(crate) fn local(socket: &TcpSocket) -> Result<SocketAddr> {
     socket.local_addr().map_err(|error| Error::internal("cannot tell the address of a socket").because(error))
 }
 

@@ -2,21 +2,26 @@
 //!
 //! ```text
 //! write: socket, a scraped target or CloudWatch -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
+//!        acknowledged spans -> insight (span metrics, service graph, the map's samples) -> pipeline
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
+//!        socket -> present -> insight (maps) -> query
 //! ```
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use axum::Router;
 use catalog::{Live, Problem};
+use insight::topology::TopologyEngine;
+use insight::{Feed, NowMs, Overheard, SpanOptions};
 use lang::promql::{Features, format_duration};
-use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Query, ReceiveLimits, Result, Retention, Scan, Table};
+use model::patterns::Patterns;
+use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Retention, Scan, Table, Topology};
 use pipeline::{CardinalityLimits, Pipeline};
-use present::{Facts, Hosts, PresentState};
+use present::{Facts, Hosts, PresentState, Tails};
 use query::promql::PromqlOptions;
 use receive::Receivers;
 use receive::cloudwatch::{Cloudwatch, CloudwatchConfig};
@@ -25,6 +30,7 @@ use store::Shard;
 use tokio::sync::watch;
 
 use crate::options::Settings;
+use crate::patterns;
 use crate::telemetry::Metrics;
 
 /// What stands when everything is joined; `serve` puts sockets before it.
@@ -33,20 +39,29 @@ pub(crate) struct Wired {
     pub(crate) http: Router,
     /// The OTLP port of its own.
     pub(crate) otlp_http: Router,
-    /// Elasticsearch's write API at the root of a port of its own.
-    pub(crate) elasticsearch: Option<(SocketAddr, Router)>,
+    /// Protocols at the root of a port of their own, by the names of their options: of those that are asked for.
+    pub(crate) own_ports: Vec<(&'static str, SocketAddr, Router)>,
     pub(crate) otlp_grpc: tonic::service::Routes,
+    /// For ports that are no HTTP (`wire.rs`).
+    pub(crate) receivers: Receivers,
     pub(crate) shard: Arc<Shard>,
     pub(crate) pipeline: Arc<Pipeline>,
+    /// Spans that the shard has acknowledged, for what is computed from them, and by which options.
+    pub(crate) feed: Option<(Feed, SpanOptions)>,
     pub(crate) admin: Arc<Admin>,
+    pub(crate) patterns: Arc<Patterns>,
     pub(crate) scraper: Option<Arc<Scraper>>,
     pub(crate) cloudwatch: Option<Arc<Cloudwatch>>,
+    /// Whoever follows logs takes leave before the end.
+    pub(crate) tails: Tails,
 }
 
 pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
     let Declared { catalog, scrape, cloudwatch } = declared;
-    let pipeline = write_path(catalog.clone(), settings.cardinality, shard.clone());
-    let query = read_path(shard.clone(), settings.promql_features);
+    let patterns = patterns::load(&settings.data_dir);
+    let (store, feed) = overheard(shard.clone(), settings.spans.clone());
+    let pipeline = write_path(catalog.clone(), settings.cardinality, patterns.clone(), store);
+    let query = read_path(shard.clone(), settings.promql_features, patterns.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
     let scraper = scrape.map(|(path, config)| Scraper::start(&path, config, receivers.clone()));
     let interval = settings.cloudwatch_interval;
@@ -59,12 +74,15 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         cloudwatch: cloudwatch.clone(),
         retention: settings.retention.clone(),
         reloads: Mutex::new((true, SystemTime::now())),
-        stopping,
+        stopping: stopping.clone(),
     };
     admin.apply_catalog();
+    let tails = Tails::new(settings.tails_max, settings.tail_duration_max, stopping);
     let admin = Arc::new(admin);
+    let topology = topology(query.clone(), catalog.clone(), settings.query.clone());
     let present = PresentState {
         query,
+        topology,
         admin: admin.clone(),
         catalog,
         usage: pipeline.usage(),
@@ -73,6 +91,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
             Some(scraper) => scraper.clone(),
             None => Arc::new(NoTargets),
         },
+        tails: tails.clone(),
         limits: settings.query.clone(),
         started: SystemTime::now(),
         facts: facts(settings),
@@ -86,20 +105,34 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         .merge(receive::splunk_router(receivers.clone()))
         .merge(receive::firehose_router(receivers.clone()))
         .merge(receive::journal_router(receivers.clone()))
+        .merge(receive::zipkin_router(receivers.clone()))
+        .merge(receive::jaeger_router(receivers.clone()))
         .merge(present::router(present));
     let hosts = |address: SocketAddr| Hosts::of(address.ip(), &settings.host_names);
+    let own_ports = [
+        ("elasticsearch", settings.elasticsearch, receive::elasticsearch_port(receivers.clone())),
+        ("zipkin", settings.zipkin, receive::zipkin_port(receivers.clone())),
+        ("jaeger_http", settings.jaeger_http, receive::jaeger_router(receivers.clone())),
+    ];
+    let own_ports = own_ports.into_iter().filter_map(|(option, address, router)| {
+        let address = address?;
+        Some((option, address, present::guarded(router, hosts(address))))
+    });
+    let own_ports = own_ports.collect();
     Wired {
         http: present::guarded(http, hosts(settings.http)),
         otlp_http: present::guarded(receive::otlp_http_router(receivers.clone()), hosts(settings.otlp_http)),
-        elasticsearch: settings
-            .elasticsearch
-            .map(|address| (address, present::guarded(receive::elasticsearch_port(receivers.clone()), hosts(address)))),
-        otlp_grpc: receive::otlp_grpc_routes(receivers),
+        own_ports,
+        otlp_grpc: receive::jaeger_grpc_routes(receive::otlp_grpc_routes(receivers.clone()), receivers.clone()),
+        receivers,
         shard,
         pipeline,
+        feed,
         admin,
+        patterns,
         scraper,
         cloudwatch,
+        tails,
     }
 }
 
@@ -134,15 +167,36 @@ fn unusable(what: &str, problems: &[Problem]) -> Error {
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
-fn write_path(catalog: Arc<Live>, cardinality: CardinalityLimits, shard: Arc<Shard>) -> Arc<Pipeline> {
-    let now_ms = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-    Arc::new(Pipeline::new(catalog, cardinality, Arc::new(now_ms), shard as Arc<dyn Ingest<model::Placed>>))
+fn write_path(
+    catalog: Arc<Live>,
+    cardinality: CardinalityLimits,
+    patterns: Arc<Patterns>,
+    shard: Arc<dyn Ingest<Placed>>,
+) -> Arc<Pipeline> {
+    Arc::new(Pipeline::new(catalog, cardinality, now_ms(), shard).with_patterns(patterns))
+}
+
+/// The shard, and behind it the spans that it acknowledges, where something is to be computed from them.
+fn overheard(shard: Arc<Shard>, options: Option<SpanOptions>) -> (Arc<dyn Ingest<Placed>>, Option<(Feed, SpanOptions)>) {
+    let Some(options) = options else { return (shard, None) };
+    let (overheard, feed) = Overheard::new(shard);
+    (Arc::new(overheard), Some((feed, options)))
+}
+
+/// Milliseconds since the Unix epoch, by the system's clock.
+pub(crate) fn now_ms() -> NowMs {
+    Arc::new(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
+}
+
+/// Maps are drawn from what the read path answers.
+fn topology(query: Arc<dyn Query>, catalog: Arc<Live>, limits: model::QueryLimits) -> Arc<dyn Topology> {
+    Arc::new(TopologyEngine::new(query, catalog, limits, now_ms()))
 }
 
 /// Every language over one scan of head and lake.
-fn read_path(shard: Arc<Shard>, features: Features) -> Arc<dyn Query> {
+fn read_path(shard: Arc<Shard>, features: Features, patterns: Arc<Patterns>) -> Arc<dyn Query> {
     let promql = PromqlOptions { features, ..PromqlOptions::default() };
-    Arc::new(query::Engine::new(shard as Arc<dyn Scan>, query::EngineOptions { promql, ..query::EngineOptions::default() }))
+    Arc::new(query::Engine::new(shard as Arc<dyn Scan>, query::EngineOptions { promql, patterns, ..query::EngineOptions::default() }))
 }
 
 /// What Prometheus's status pages ask of a program.
@@ -176,14 +230,18 @@ fn receivers(pipeline: Arc<Pipeline>, limits: ReceiveLimits) -> Receivers {
 }
 
 /// The read path alone, over a folder that a server may be using: for `tyto sql --data-dir`.
-pub(crate) fn wire_read_only(shard: Arc<Shard>, metrics: Metrics) -> Router {
+pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metrics) -> Router {
     let catalog = Arc::new(Live::default());
-    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), shard.clone());
+    let patterns = patterns::load(data_dir);
+    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), patterns.clone(), shard.clone());
+    let query = read_path(shard.clone(), Features::default(), patterns);
     present::router(PresentState {
-        query: read_path(shard.clone(), Features::default()),
+        topology: topology(query.clone(), catalog.clone(), model::QueryLimits::default()),
+        query,
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
         targets: Arc::new(NoTargets),
+        tails: Tails::new(0, Duration::ZERO, watch::channel(false).1),
         admin: Arc::new(Admin {
             shard,
             metrics,

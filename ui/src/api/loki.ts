@@ -24,10 +24,18 @@ export function rowKey(row: LogRow): string {
   return `${row.ns} ${JSON.stringify(row.stream)} ${JSON.stringify(row.metadata)} ${row.line}`;
 }
 
-/** Rows of all streams in one list, newest first. */
-export function readStreams(json: unknown, path: string): LogRow[] {
+export type Direction = 'backward' | 'forward';
+
+/** Rows of all streams in one list: newest first, or oldest first where they were asked for forward. */
+export function readStreams(json: unknown, path: string, direction: Direction = 'backward'): LogRow[] {
+  const rows = readRows(asRecord(asRecord(json).data).result, path, 'data.result');
+  return rows.sort((a, b) => (direction === 'forward' ? compareNs(a.ns, b.ns) : compareNs(b.ns, a.ns)));
+}
+
+/** The rows of each stream, in the order in which the server wrote them. */
+export function readRows(streams: unknown, path: string, expected: string): LogRow[] {
   const rows: LogRow[] = [];
-  for (const entry of asArray(asRecord(asRecord(json).data).result, path, 'data.result')) {
+  for (const entry of asArray(streams, path, expected)) {
     const fields = asRecord(entry);
     const stream = asLabels(fields.stream);
     for (const value of asArray(fields.values, path, 'values')) {
@@ -42,7 +50,7 @@ export function readStreams(json: unknown, path: string): LogRow[] {
       });
     }
   }
-  return rows.sort((a, b) => compareNs(b.ns, a.ns));
+  return rows;
 }
 
 export interface LogRange {
@@ -50,10 +58,17 @@ export interface LogRange {
   endNs: string;
 }
 
-export async function queryLogs(query: string, range: LogRange, limit: number, signal: AbortSignal): Promise<LogRow[]> {
+/** Rows with `start <= time < end`, at most `limit` of them: the newest, or the oldest where they are asked for forward. */
+export async function queryLogs(
+  query: string,
+  range: LogRange,
+  limit: number,
+  signal: AbortSignal,
+  direction: Direction = 'backward',
+): Promise<LogRow[]> {
   const path = '/loki/api/v1/query_range';
-  const params = { query, start: range.startNs, end: range.endNs, limit, direction: 'backward' };
-  return readStreams(await getJson(path, params, { signal, headers: CATEGORIZE }), path);
+  const params = { query, start: range.startNs, end: range.endNs, limit, direction };
+  return readStreams(await getJson(path, params, { signal, headers: CATEGORIZE }), path, direction);
 }
 
 export async function queryLogMetric(

@@ -1,6 +1,10 @@
 import { asArray, asRecord, asText, unreadable } from './client';
 
-export type Attributes = [name: string, value: string][];
+/** What a sender said a value is; `empty` for a value without one. */
+export type AttributeType = 'string' | 'int' | 'double' | 'bool' | 'bytes' | 'array' | 'map' | 'empty';
+
+/** The value as a person reads it, and its type beside it: `"404"` and `404` are not the same to a query. */
+export type Attributes = [name: string, value: string, type: AttributeType][];
 
 export interface SpanEvent {
   name: string;
@@ -27,9 +31,12 @@ export interface Span {
   statusMessage: string;
   scope: string;
   attributes: Attributes;
+  /** The same array for all spans of a resource. */
   resource: Attributes;
   events: SpanEvent[];
   links: SpanLink[];
+  /** How much its sender left out: attributes, events and links together. */
+  dropped: number;
 }
 
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
@@ -81,6 +88,10 @@ function readSpan(fields: Record<string, unknown>, service: string, scope: strin
       spanId: readId(asText(link.spanId), 8),
       attributes: readAttributes(link.attributes),
     })),
+    dropped: ['droppedAttributesCount', 'droppedEventsCount', 'droppedLinksCount'].reduce(
+      (sum, name) => sum + (typeof fields[name] === 'number' ? fields[name] : 0),
+      0,
+    ),
   };
 }
 
@@ -121,7 +132,22 @@ function readStatus(value: unknown): Span['status'] {
 }
 
 function readAttributes(value: unknown): Attributes {
-  return list(value).map((attribute) => [asText(attribute.key), anyValue(attribute.value)]);
+  return list(value).map((attribute) => [asText(attribute.key), anyValue(attribute.value), typeOf(attribute.value)]);
+}
+
+const TYPES: Record<string, AttributeType> = {
+  stringValue: 'string',
+  intValue: 'int',
+  doubleValue: 'double',
+  boolValue: 'bool',
+  bytesValue: 'bytes',
+  arrayValue: 'array',
+  kvlistValue: 'map',
+};
+
+function typeOf(value: unknown): AttributeType {
+  const [name = ''] = Object.keys(asRecord(value));
+  return TYPES[name] ?? 'empty';
 }
 
 /** An OTLP `AnyValue` as the text a person reads: nested values as JSON. */

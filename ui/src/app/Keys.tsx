@@ -7,6 +7,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
     title: 'Anywhere',
     keys: [
       [['g', 'h'], 'Home'],
+      [['g', 'p'], 'Map'],
       [['g', 'l'], 'Logs'],
       [['g', 'm'], 'Metrics'],
       [['g', 'c'], 'Cardinality'],
@@ -30,10 +31,43 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
   {
     title: 'Log rows and spans',
     keys: [
-      [['↑', '↓'], 'Previous, next'],
+      [['↑', '↓'], 'Previous, next (logs: also k, j)'],
       [['Enter'], 'Open or close the detail'],
       [['Home', 'End'], 'First, last span'],
       [['←', '→'], 'Fold, unfold a span'],
+    ],
+  },
+  {
+    title: 'One trace',
+    keys: [
+      [['e', 'E'], 'Next, previous failed span'],
+      [['n', 'N'], 'Next, previous span that was found'],
+      [['c'], 'Only the critical path, or all'],
+      [['z'], 'Zoom to the span'],
+      [['x'], 'The whole trace'],
+      [['1', '9'], 'So many levels (0: all)'],
+      [['+', '-'], 'One level more, less'],
+    ],
+  },
+  {
+    title: 'Map',
+    keys: [
+      [['←', '→', '↑', '↓'], 'The next node'],
+      [['Enter'], 'Look at it'],
+      [['u'], 'Unfold it'],
+      [['+', '-', '0'], 'Larger, smaller, all'],
+      [['v'], 'Map or table'],
+    ],
+  },
+  {
+    title: 'Logs',
+    keys: [
+      [['c'], 'Lines around the row'],
+      [['l'], 'Follow new rows, or stop'],
+      [['p'], 'Pause them, or go on'],
+      [['o'], 'Newest or oldest first'],
+      [['w'], 'Break long lines'],
+      [['f'], 'Fields at the left'],
     ],
   },
 ];

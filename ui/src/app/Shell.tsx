@@ -4,9 +4,11 @@ import {
   IconDatabase,
   IconHome,
   IconKeyboard,
+  IconLayoutDashboard,
   IconListDetails,
   IconMoon,
   IconRoute,
+  IconSitemap,
   IconSun,
 } from '@tabler/icons-react';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
@@ -23,11 +25,15 @@ import { useGlobalKeys } from './useKeys';
 
 const PAGES = [
   { to: '/', label: 'Home', icon: IconHome },
+  { to: '/map', label: 'Map', icon: IconSitemap },
+  { to: '/boards', label: 'Boards', icon: IconLayoutDashboard },
   { to: '/logs', label: 'Logs', icon: IconListDetails },
   { to: '/charts', label: 'Metrics', icon: IconChartLine },
   { to: '/traces', label: 'Traces', icon: IconRoute },
   { to: '/sql', label: 'SQL', icon: IconDatabase },
 ] as const;
+
+const page = (to: string) => PAGES.find((each) => each.to === to);
 
 export function Shell() {
   return (
@@ -43,7 +49,13 @@ function Frame() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const here =
     PAGES.find(({ to }) => (to === '/' ? path === '/' : path.startsWith(to))) ??
-    (path.startsWith('/trace/') ? PAGES[3] : path === '/cardinality' ? PAGES[2] : undefined);
+    (path.startsWith('/service/')
+      ? page('/map')
+      : path.startsWith('/trace/')
+        ? page('/traces')
+        : path === '/cardinality'
+          ? page('/charts')
+          : undefined);
   const title = path === '/cardinality' ? 'Cardinality' : here?.label;
   useEffect(() => {
     document.title = title ? `${title} · Tyto` : 'Tyto';
@@ -75,7 +87,8 @@ function Frame() {
           ))}
         </nav>
         <div className={classes.right}>
-          <TimeControls />
+          {/* A board has a time of its own, in its reader's words. */}
+          {here?.to !== '/boards' && <TimeControls />}
           <Tooltip label="Keys (?)">
             <ActionIcon
               variant="subtle"

@@ -7,12 +7,22 @@ export interface Address {
   from?: string;
   to?: string;
   refresh?: string;
+  /** Boards: the time that is shown, where it is not the board's own. */
+  shown?: string;
   /** The query of the page's language. */
   q?: string;
-  /** Logs: poll for new rows; break long lines. */
+  /** Logs: `1` to follow new rows; `1` to break long lines; `old` for the oldest first; the columns; `off` without the fields at the left. */
   live?: string;
   wrap?: string;
-  /** Metrics: `chart`, `table` or `explain`; the business service whose metrics the list shows. */
+  order?: string;
+  cols?: string;
+  fields?: string;
+  /** Logs: the row that a link opens, see `pages/logs/share.ts`. */
+  line?: string;
+  /**
+   * Logs: `json` or `patterns`. Traces: `differs` or `flame`. One trace: `flame` or `compare`. Metrics: `chart`, `table` or `explain`;
+   * the business service whose metrics the list shows.
+   */
   view?: string;
   business_service?: string;
   /** Metrics: letters of queries that are switched off; `off` when no exemplars are wanted. */
@@ -24,13 +34,25 @@ export interface Address {
   scale?: string;
   /** Metrics: the queries after the first, by letter: `q.b`, `unit.b`. See `pages/metrics/queries.ts`. */
   [word: `${'q' | 'unit' | 'draw' | 'scale'}.${string}`]: string | undefined;
-  /** Traces: search fields; trace page: the selected span. */
+  /** Traces: how many at most; parts of a search in links of before there was TraceQL. */
+  limit?: string;
   service?: string;
   tags?: string;
   min?: string;
   max?: string;
-  limit?: string;
+  /** One trace: the selected span; the trace it is compared with. */
   span?: string;
+  with?: string;
+  /** Map: how finely it is drawn, what is folded or unfolded besides; the moment, milliseconds; what is looked at. */
+  level?: string;
+  flip?: string;
+  at?: string;
+  node?: string;
+  edge?: string;
+  /** Map: around whom alone it is drawn, and which way: `near`, `up` or `down`. Service page: the kind of what is shown. */
+  focus?: string;
+  reach?: string;
+  kind?: string;
 }
 
 export type SetAddress = (patch: Address, options?: { replace?: boolean }) => void;

@@ -47,6 +47,26 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/map',
+    component: lazyRouteComponent(() => import('../pages/map/Map')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/service/$name',
+    component: lazyRouteComponent(() => import('../pages/service/Service')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/boards',
+    component: lazyRouteComponent(() => import('../pages/boards/Boards')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/boards/$name',
+    component: lazyRouteComponent(() => import('../pages/boards/Board')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/sql',
     component: lazyRouteComponent(() => import('../pages/sql/Sql')),
   }),

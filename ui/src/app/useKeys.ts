@@ -1,10 +1,12 @@
 import { useNavigate } from '@tanstack/react-router';
-import { useEffect, useEffectEvent, useRef } from 'react';
+import { useEffect, useEffectEvent } from 'react';
 import { useTime } from '../time/useTime';
 import { timeWords, useAddress } from './address';
 
-const PAGES = { h: '/', l: '/logs', m: '/charts', c: '/cardinality', t: '/traces', s: '/sql' } as const;
+const PAGES = { h: '/', p: '/map', l: '/logs', m: '/charts', c: '/cardinality', t: '/traces', s: '/sql' } as const;
 const SEQUENCE_MS = 1200;
+/** When `g` was pressed: the next key then names a page, and is no key of the page that shows. */
+let goAt = 0;
 
 function typing(target: EventTarget | null): boolean {
   return (
@@ -16,14 +18,13 @@ export function useGlobalKeys(showKeys: () => void): void {
   const navigate = useNavigate();
   const [address] = useAddress();
   const time = useTime();
-  const goAt = useRef(0);
   const onKey = useEffectEvent((event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     const page = PAGES[event.key as keyof typeof PAGES];
-    if (page && Date.now() - goAt.current < SEQUENCE_MS) {
-      goAt.current = 0;
+    if (page && Date.now() - goAt < SEQUENCE_MS) {
+      goAt = 0;
       void navigate({ to: page, search: timeWords(address) });
-    } else if (event.key === 'g') goAt.current = Date.now();
+    } else if (event.key === 'g') goAt = Date.now();
     else if (event.key === '?') showKeys();
     else if (event.key === 'r') time.refresh();
     else if (event.key === '/') {
@@ -34,6 +35,27 @@ export function useGlobalKeys(showKeys: () => void): void {
       field.focus();
       event.preventDefault();
     }
+  });
+  useEffect(() => {
+    const listener = (event: KeyboardEvent) => {
+      onKey(event);
+    };
+    window.addEventListener('keydown', listener);
+    return () => {
+      window.removeEventListener('keydown', listener);
+    };
+  }, []);
+}
+
+/** Keys of one page, by their names; they rest while somebody types, in dialogs and menus, and after `g`. */
+export function usePageKeys(keys: Record<string, () => void>): void {
+  const onKey = useEffectEvent((event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (typing(event.target) || inOverlay(event.target) || document.querySelector('[role="dialog"]')) return;
+    const act = keys[event.key];
+    if (!act || Date.now() - goAt < SEQUENCE_MS) return;
+    event.preventDefault();
+    act();
   });
   useEffect(() => {
     const listener = (event: KeyboardEvent) => {

@@ -9,7 +9,7 @@ import {
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from '@codemirror/commands';
 import { bracketMatching, syntaxHighlighting } from '@codemirror/language';
 import { lintKeymap } from '@codemirror/lint';
-import { EditorState, Prec, type Extension } from '@codemirror/state';
+import { Compartment, EditorState, Prec, type Extension } from '@codemirror/state';
 import { EditorView, keymap, placeholder as hint } from '@codemirror/view';
 import { useEffect, useEffectEvent, useRef } from 'react';
 import classes from './Editor.module.css';
@@ -19,8 +19,8 @@ interface Props {
   value: string;
   onChange: (value: string) => void;
   onRun: () => void;
-  /** The language with its completion; must keep its identity between renders. */
-  language: Extension;
+  /** The language with its completion, or a rule for which of several the text is in; must keep its identity between renders. */
+  language: Extension | ((text: string) => Extension);
   label: string;
   placeholder: string;
   /** True: Enter breaks the line and Ctrl Enter runs. False: Enter runs and Shift Enter breaks the line. */
@@ -75,7 +75,7 @@ export function Editor({ value, onChange, onRun, language, label, placeholder, l
           hint(placeholder),
           look,
           syntaxHighlighting(highlight),
-          language,
+          typeof language === 'function' ? chosenByText(language, first.current) : language,
           EditorView.updateListener.of((update) => {
             if (update.docChanged) change(update.state.doc.toString());
           }),
@@ -100,4 +100,17 @@ export function Editor({ value, onChange, onRun, language, label, placeholder, l
   }, [value]);
 
   return <div ref={box} className={classes.editor} data-lines={lines} data-query />;
+}
+
+/** Reads the text in the language that it turns out to be in, while it is typed. */
+function chosenByText(languageOf: (text: string) => Extension, text: string): Extension {
+  const place = new Compartment();
+  return [
+    place.of(languageOf(text)),
+    EditorState.transactionExtender.of((change) => {
+      if (!change.docChanged) return null;
+      const next = languageOf(change.newDoc.toString());
+      return next === place.get(change.startState) ? null : { effects: place.reconfigure(next) };
+    }),
+  ];
 }

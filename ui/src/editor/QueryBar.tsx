@@ -9,16 +9,21 @@ interface Props {
   draft: string;
   onDraft: (text: string) => void;
   onRun: () => void;
-  language: Extension;
+  language: Extension | ((text: string) => Extension);
   label: string;
+  /** The editor's name where the label before it changes. */
+  name?: string;
   placeholder: string;
   lines?: boolean;
   running: boolean;
+  /** What the button says. */
+  action?: string;
   children?: ReactNode;
 }
 
 /** The editor with its run button: the top line of every page that has a query. */
-export function QueryBar({ draft, onDraft, onRun, language, label, placeholder, lines, running, children }: Props) {
+export function QueryBar(props: Props) {
+  const { draft, onDraft, onRun, language, label, name, placeholder, lines, running, action = 'Run', children } = props;
   return (
     <div className={classes.bar}>
       <span className={classes.tag} aria-hidden>
@@ -29,7 +34,7 @@ export function QueryBar({ draft, onDraft, onRun, language, label, placeholder, 
         onChange={onDraft}
         onRun={onRun}
         language={language}
-        label={`${label} query`}
+        label={name ?? `${label} query`}
         placeholder={placeholder}
         lines={lines}
       />
@@ -41,7 +46,7 @@ export function QueryBar({ draft, onDraft, onRun, language, label, placeholder, 
         aria-busy={running}
         data-testid="run"
       >
-        Run
+        {action}
       </Button>
       {children}
     </div>

@@ -49,7 +49,7 @@ pub(super) fn selector(text: &str, pos: Pos, matchers: &[Matcher]) -> Parsed<()>
         MatchOp::Equal => !matcher.value.is_empty(),
         MatchOp::NotEqual => matcher.value.is_empty(),
         MatchOp::Regex | MatchOp::NotRegex => {
-            crate::anchored(&matcher.value).is_ok_and(|regex| regex.is_match("") == (matcher.op == MatchOp::NotRegex))
+            crate::whole(&matcher.value).is_ok_and(|regex| regex.is_match("") == (matcher.op == MatchOp::NotRegex))
         }
     };
     if matchers.iter().any(narrows) {

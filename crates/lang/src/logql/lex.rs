@@ -176,7 +176,7 @@ fn is_word_start(c: char) -> bool {
 }
 
 /// One escape of Go's interpreted strings, its backslash already read.
-fn escape(rest: &mut std::str::Chars<'_>, quote: char) -> Option<char> {
+pub(crate) fn escape(rest: &mut std::str::Chars<'_>, quote: char) -> Option<char> {
     let letter = rest.next()?;
     let mut code = |digits: usize, radix: u32, first: u32| {
         let value = (0..digits).try_fold(first, |value, _| Some(value.checked_mul(radix)? + rest.next()?.to_digit(radix)?))?;

@@ -17,11 +17,12 @@ mod pattern;
 mod pretty;
 mod print;
 mod stages;
-mod units;
+pub(crate) mod units;
 
 pub use ast::*;
 pub use error::ParseError;
 pub use ip::IpPattern;
+pub(crate) use lex::escape;
 pub use parse::parse;
 pub use path::{PathStep, parse_path};
 pub use pattern::{Pattern, PatternPart};

@@ -15,7 +15,7 @@ const DURATION_UNITS: [(&str, i64); 11] = [
 ];
 
 /// `1h30m`, `1.5s`, `2w`. Years, weeks and days take whole numbers only and stand in falling order, as in Prometheus.
-pub(super) fn parse_duration(text: &str) -> Option<i64> {
+pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total = 0i64;
     let (mut last, mut calendar, mut fraction) = (i64::MAX, false, false);
@@ -32,7 +32,7 @@ pub(super) fn parse_duration(text: &str) -> Option<i64> {
         last = nanos;
         let part = match number.parse::<i64>() {
             Ok(whole) => whole.checked_mul(nanos)?,
-            Err(_) => (number.parse::<f64>().ok()? * nanos as f64) as i64,
+            Err(_) => (number.parse::<f64>().ok()? * nanos as f64).round() as i64,
         };
         total = total.checked_add(part)?;
         rest = after;
@@ -41,7 +41,7 @@ pub(super) fn parse_duration(text: &str) -> Option<i64> {
 }
 
 /// In the largest units that give whole numbers: `1h30m`.
-pub(super) fn print_duration(nanos: i64) -> String {
+pub(crate) fn print_duration(nanos: i64) -> String {
     if nanos == 0 {
         return "0s".to_owned();
     }

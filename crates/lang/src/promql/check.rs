@@ -139,7 +139,7 @@ fn check_selector(selector: &Selector) -> Result<(), Failure> {
 
 /// The parser has seen that expressions compile.
 fn matches_empty(matcher: &Matcher) -> bool {
-    let regex_matches = || crate::anchored(&matcher.value).is_ok_and(|regex| regex.is_match(""));
+    let regex_matches = || crate::whole(&matcher.value).is_ok_and(|regex| regex.is_match(""));
     match matcher.op {
         MatchOp::Equal => matcher.value.is_empty(),
         MatchOp::NotEqual => !matcher.value.is_empty(),
@@ -150,7 +150,7 @@ fn matches_empty(matcher: &Matcher) -> bool {
 
 /// Refuses an expression that does not compile, in the words of Go's library where it has the same fault in mind.
 pub(super) fn regex(pattern: &str) -> Result<(), String> {
-    let Err(error) = crate::anchored(pattern) else { return Ok(()) };
+    let Err(error) = crate::whole(pattern) else { return Ok(()) };
     let text = error.to_string();
     let fault = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
     let operator = || pattern.find(['*', '+', '?']).map_or(pattern, |at| &pattern[at..=at]);

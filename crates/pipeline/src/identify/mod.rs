@@ -13,9 +13,10 @@ use model::schema::column;
 use model::{AttributesView, Decoded, Error, Identified, Identity, Naming, Result, Table};
 
 pub(crate) fn identify(mut batch: Decoded, catalog: &Catalog) -> Result<Identified> {
-    let found = match batch.table {
-        Table::Samples => of_samples(&batch.records, catalog)?,
-        Table::Logs | Table::Spans => of_resources(&batch.records, catalog, batch.naming)?,
+    let found = match (batch.naming, batch.table) {
+        (Naming::Settled, _) => settled(&batch.records)?,
+        (_, Table::Samples) => of_samples(&batch.records, catalog)?,
+        (_, Table::Logs | Table::Spans) => of_resources(&batch.records, catalog, batch.naming)?,
     };
     let mut columns = batch.records.columns().to_vec();
     let schema = batch.records.schema();
@@ -98,6 +99,30 @@ fn of_resources(records: &RecordBatch, catalog: &Catalog, naming: Naming) -> Res
                     seen.insert(key.clone(), index);
                     index
                 }
+            }
+        };
+        found.rows.push(index);
+    }
+    Ok(found)
+}
+
+/// The identities that stand in the columns.
+fn settled(records: &RecordBatch) -> Result<Found> {
+    let columns = model::logs::identity_columns(records)?;
+    let mut found = Found::default();
+    for row in 0..records.num_rows() {
+        let values = columns.map(|column| model::logs::text_or_empty(column, row));
+        let index = match found.distinct.last() {
+            Some(last) if last.values() == values => found.distinct.len() - 1,
+            _ => {
+                let mut identity = Identity::default();
+                for (name, value) in Identity::FIELDS.into_iter().zip(values) {
+                    value.clone_into(identity.value_mut(name).expect("FIELDS names the fields"));
+                }
+                if identity.business_service.is_empty() {
+                    model::UNASSIGNED.clone_into(&mut identity.business_service);
+                }
+                found.add(identity)
             }
         };
         found.rows.push(index);

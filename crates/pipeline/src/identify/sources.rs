@@ -40,7 +40,7 @@ pub(super) fn decide<'a>(lookup: impl Fn(&str) -> Option<&'a str>, catalog: &Cat
     let business_service = first(if naming == Naming::Labels { business_names } else { &business_names[2..] });
     let [service, component, mut region, mut environment, team] = others.each_ref().map(|names| {
         let from = match naming {
-            Naming::Attributes => 2,
+            Naming::Attributes | Naming::Settled => 2,
             Naming::Labels => usize::from(business_service.is_empty() && AMBIGUOUS.contains(&names[0])),
         };
         first(&names[from..])

@@ -1,5 +1,6 @@
 //! Jaeger's query API, as its UI and Grafana use it. Source: <https://www.jaegertracing.io/docs/latest/apis/>.
 
+mod dependencies;
 mod search;
 mod write;
 
@@ -14,7 +15,7 @@ use crate::params::{self, Params};
 use crate::rows::quote;
 use crate::state::{Shared, now_ns};
 use crate::tempo::trace_id;
-use crate::{error, json, respond};
+use crate::{error, json, respond, times};
 
 /// Names of one answer.
 const NAMES_MAX: usize = 10_000;
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/operations", get(operations))
         .route("/traces", get(search::search))
         .route("/traces/{id}", get(trace))
+        .route("/dependencies", get(dependencies::dependencies))
 }
 
 pub(crate) struct Failure(Error);
@@ -49,8 +51,35 @@ impl IntoResponse for Failure {
     }
 }
 
+/// `start` and `end` in microseconds; all time where they are not said.
+fn range(params: &Params) -> Result<TimeRange> {
+    let instant = |name: &str| params.parsed(name, "Unix time in microseconds", times::micros);
+    let (start, end) = (instant("start")?, instant("end")?);
+    // An end of a microsecond holds all of it.
+    Ok(TimeRange::new(start.unwrap_or(i64::MIN), end.map_or(i64::MAX, |end| end.saturating_add(1000))))
+}
+
+/// Beside data that is there: what it lacks.
+fn tail_with_errors(errors: &[(String, Option<&str>)]) -> String {
+    let mut out = String::from("],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":");
+    json::list(&mut out, errors, |out, (message, trace_id)| {
+        out.push_str("{\"msg\":");
+        json::text(out, message);
+        if let Some(id) = trace_id {
+            json::push(out, format_args!(",\"traceID\":\"{id}\""));
+        }
+        out.push('}');
+    });
+    out.push('}');
+    out
+}
+
 fn tail(total: usize) -> String {
     format!("],\"total\":{total},\"limit\":0,\"offset\":0,\"errors\":null}}")
+}
+
+fn service(params: &Params) -> Result<&str> {
+    params.get("service").ok_or_else(|| Error::invalid("parameter 'service' is required"))
 }
 
 /// These requests have no parameters of time.
@@ -79,7 +108,7 @@ async fn operations_of(State(state): State<Shared>, service: Result<Path<String>
 
 async fn operations(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let mut filter = format!("service_name = {} AND {}", quote(params.required("service")?), recent());
+    let mut filter = format!("service_name = {} AND {}", quote(service(&params)?), recent());
     if let Some(kind) = params.get("spanKind") {
         filter.push_str(&format!(" AND kind = {}", quote(&kind.to_ascii_lowercase())));
     }
@@ -94,9 +123,12 @@ async fn operations(State(state): State<Shared>, request: Request) -> Result<Res
     Ok(respond::joined("{\"data\":[".to_owned(), all, write, tail(rows.len())))
 }
 
-async fn trace(State(state): State<Shared>, id: Result<Path<String>, PathRejection>) -> Result<Response, Failure> {
+async fn trace(State(state): State<Shared>, id: Result<Path<String>, PathRejection>, request: Request) -> Result<Response, Failure> {
     let id = trace_id(&params::path(id)?)?;
-    let trace = state.trace(id.clone(), TimeRange::ALL).await?;
-    let write = |out: &mut String, (id, trace): (String, Vec<_>)| write::trace(out, &id, &trace);
-    Ok(respond::joined("{\"data\":[".to_owned(), vec![(id, trace)], write, tail(0)))
+    let trace = state.trace(id.clone(), range(&Params::read(request).await?)?).await?;
+    // Span by span: a large trace is never there twice, and its text is made as the client takes it.
+    let (head, tail) = (format!("{{\"data\":[{}", write::head(&id)), format!("{}{}", write::tail(&trace), tail(0)));
+    let places = write::places(&trace);
+    let write = move |out: &mut String, place: [usize; 3]| write::span_at(out, &id, &trace, place);
+    Ok(respond::joined(head, places, write, tail))
 }

@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 use model::{Code, Error, Result, TimeRange};
 use opentelemetry_proto::tonic::trace::v1::ResourceSpans;
 
-use super::{Failure, LOOKBACK_NS, tail, write};
+use super::{Failure, LOOKBACK_NS, range, service, tail, tail_with_errors, write};
 use crate::params::Params;
 use crate::rows::{Rows, quote};
 use crate::state::{Shared, now_ns, within};
@@ -23,13 +23,15 @@ const SLACK_NS: i64 = 3600 * 1_000_000_000;
 
 pub(super) async fn search(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
-    let named = params.all("traceID").map(|id| Ok((trace_id(id)?, TimeRange::ALL))).collect::<Result<Vec<_>>>()?;
+    let span = range(&params)?;
+    let named = params.all("traceID").map(|id| Ok((trace_id(id)?, span))).collect::<Result<Vec<_>>>()?;
     if named.len() > TRACES_MAX {
         let count = named.len();
         return Err(Error::invalid(format!("invalid parameter \"traceID\": {count} are more than {TRACES_MAX}")).into());
     }
+    let (by_name, ids) = (!named.is_empty(), named.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>());
     let work = async {
-        let wanted = if named.is_empty() { found(&state.rows(sql(&params)?, None).await?)? } else { named };
+        let wanted = if by_name { named } else { found(&state.rows(sql(&params)?, None).await?)? };
         let read = wanted.into_iter().map(|(id, range)| read(state.clone(), id, range));
         futures::stream::iter(read)
             .buffered(TRACES_AT_ONCE_MAX)
@@ -38,8 +40,12 @@ pub(super) async fn search(State(state): State<Shared>, request: Request) -> Res
             .await
     };
     let traces = within(state.limits.timeout, work).await?;
+    // Of traces asked for by their ids Jaeger tells which are not there; one that was found and has gone since nobody asked for.
+    let missing = ids.iter().filter(|id| !traces.iter().any(|(found, _)| found == *id));
+    let missing: Vec<_> = missing.map(|id| ("trace not found".to_owned(), Some(id.as_str()))).collect();
+    let tail = if missing.is_empty() { tail(0) } else { tail_with_errors(&missing) };
     let write = |out: &mut String, (id, trace): (String, Vec<_>)| write::trace(out, &id, &trace);
-    Ok(respond::joined("{\"data\":[".to_owned(), traces, write, tail(0)))
+    Ok(respond::joined("{\"data\":[".to_owned(), traces, write, tail))
 }
 
 /// The ids, each with the times within which the whole trace is looked for.
@@ -63,7 +69,7 @@ async fn read(state: Shared, id: String, range: TimeRange) -> Result<Option<(Str
 
 /// The newest traces with one span that has all that is asked, as Jaeger's stores have it.
 fn sql(params: &Params) -> Result<String> {
-    let mut filter = format!("service_name = {}", quote(params.required("service")?));
+    let mut filter = format!("service_name = {}", quote(service(params)?));
     let mut and = |condition: String| {
         filter.push_str(" AND ");
         filter.push_str(&condition);
@@ -79,20 +85,18 @@ fn sql(params: &Params) -> Result<String> {
     if let Some(operation) = params.get("operation").filter(|operation| *operation != "all") {
         and(format!("name = {}", quote(operation)));
     }
-    for (name, compare) in [("minDuration", ">="), ("maxDuration", "<=")] {
-        if let Some(duration) = params.parsed(name, "duration", times::duration)? {
+    let duration = |name: &str| params.parsed(name, "duration", times::duration);
+    let (shortest, longest) = (duration("minDuration")?, duration("maxDuration")?);
+    if longest.is_some_and(|longest| shortest.is_some_and(|shortest| longest < shortest)) {
+        return Err(Error::invalid("'maxDuration' should be greater than 'minDuration'"));
+    }
+    for (duration, compare) in [(shortest, ">="), (longest, "<=")] {
+        if let Some(duration) = duration {
             and(format!("duration_nano {compare} {}", times::as_nanos(duration)));
         }
     }
     for (key, value) in tags(params)? {
-        match key.as_str() {
-            "error" => and(format!("status_code {} 'error'", if value == "true" { "=" } else { "!=" })),
-            "span.kind" => and(format!("kind = {}", quote(&value))),
-            _ => {
-                let (key, value) = (quote(&key), quote(&value));
-                and(format!("(attributes[{key}] = {value} OR resource_attributes[{key}] = {value})"));
-            }
-        }
+        and(condition(&key, &value));
     }
     let limit = match params.count("limit")?.unwrap_or(TRACES_DEFAULT) {
         0 => TRACES_DEFAULT,
@@ -105,10 +109,28 @@ fn sql(params: &Params) -> Result<String> {
     ))
 }
 
+/// What Jaeger's own form of a trace shows as tags is found by them, wherever it is kept.
+fn condition(key: &str, value: &str) -> String {
+    let text = quote(value);
+    match key {
+        "error" => format!("status_code {} 'error'", if value == "true" { "=" } else { "!=" }),
+        "span.kind" => format!("kind = {text}"),
+        "otel.status_code" => format!("status_code = {}", quote(&value.to_ascii_lowercase())),
+        "otel.status_description" => format!("status_message = {text}"),
+        "otel.scope.name" => format!("scope_name = {text}"),
+        "otel.scope.version" => format!("scope_version = {text}"),
+        "w3c.tracestate" => format!("trace_state = {text}"),
+        _ => {
+            let key = quote(key);
+            format!("(attributes[{key}] = {text} OR resource_attributes[{key}] = {text})")
+        }
+    }
+}
+
 /// `tags={"http.status_code":"500"}`, or `tag=http.status_code:500` as often as wished.
 fn tags(params: &Params) -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
-    if let Some(text) = params.get("tags") {
+    for text in params.all("tags").filter(|text| !text.is_empty()) {
         let fail = || Error::invalid(format!("invalid parameter \"tags\": cannot parse {text:?} to a valid JSON object of texts"));
         let json: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|_| fail())?;
         for (key, value) in json {

@@ -10,12 +10,39 @@ use crate::json;
 use crate::tempo::{otlp, write::value};
 
 pub(super) fn trace(out: &mut String, trace_id: &str, trace: &[ResourceSpans]) {
-    json::push(out, format_args!("{{\"traceID\":\"{trace_id}\",\"spans\":"));
-    let spans = trace.iter().enumerate().flat_map(|(process, resource)| {
-        resource.scope_spans.iter().flat_map(move |scope| scope.spans.iter().map(move |span| (process + 1, scope.scope.as_ref(), span)))
-    });
-    json::list(out, spans, |out, (process, scope, found)| span(out, trace_id, process, scope, found));
-    out.push_str(",\"processes\":{");
+    out.push_str(&head(trace_id));
+    for (index, place) in places(trace).into_iter().enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        span_at(out, trace_id, trace, place);
+    }
+    out.push_str(&tail(trace));
+}
+
+/// What stands before a trace's spans.
+pub(super) fn head(trace_id: &str) -> String {
+    format!("{{\"traceID\":\"{trace_id}\",\"spans\":[")
+}
+
+/// Resource, scope and number of each span.
+pub(super) fn places(trace: &[ResourceSpans]) -> Vec<[usize; 3]> {
+    let mut places = Vec::new();
+    for (resource, found) in trace.iter().enumerate() {
+        for (scope, found) in found.scope_spans.iter().enumerate() {
+            places.extend((0..found.spans.len()).map(|number| [resource, scope, number]));
+        }
+    }
+    places
+}
+
+pub(super) fn span_at(out: &mut String, trace_id: &str, trace: &[ResourceSpans], [resource, scope, number]: [usize; 3]) {
+    let scope = &trace[resource].scope_spans[scope];
+    span(out, trace_id, resource + 1, scope.scope.as_ref(), &scope.spans[number]);
+}
+
+/// What stands behind a trace's spans: what sent them.
+pub(super) fn tail(trace: &[ResourceSpans]) -> String {
+    let mut text = String::from("],\"processes\":{");
+    let out = &mut text;
     for (index, resource) in trace.iter().enumerate() {
         let attributes = resource.resource.as_ref().map_or(&[][..], |resource| &resource.attributes);
         let comma = if index > 0 { "," } else { "" };
@@ -26,6 +53,7 @@ pub(super) fn trace(out: &mut String, trace_id: &str, trace: &[ResourceSpans]) {
         out.push('}');
     }
     out.push_str("},\"warnings\":null}");
+    text
 }
 
 fn service_name(attributes: &[KeyValue]) -> &str {

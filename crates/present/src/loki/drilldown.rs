@@ -20,6 +20,8 @@ use crate::{json, respond};
 /// Volumes of an answer that names no limit, and at most.
 const VOLUMES_DEFAULT: usize = 100;
 const VOLUMES_MAX: usize = 5000;
+/// Patterns of one answer.
+const PATTERNS_MAX: usize = 1000;
 /// Lines that are looked at for fields, and fields of an answer, when the request does not say.
 const LINES_DEFAULT: usize = 1000;
 const FIELDS_DEFAULT: usize = 1000;
@@ -152,7 +154,28 @@ fn end(body: &mut String, limit: usize, found: &DetectedFields, cut: bool) {
     json::push(body, format_args!(",\"limit\":{limit},\"tyto\":{{\"lines\":{lines},\"sampled\":{sampled},\"cut\":{cut}}}}}"));
 }
 
-/// What Drilldown may ask for; patterns are not mined yet, and it is told so.
+/// Patterns of lines by level and step, the most frequent first.
+pub(super) async fn patterns(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let params = Params::read(request).await?;
+    let query = params.required("query")?.to_owned();
+    let (start_ns, end_ns) = range(&params, 1)?;
+    let step_ns = step(&params, start_ns, end_ns, state.limits.points_per_series_max)?.max(1_000_000_000);
+    let ask = Ask::LogPatterns { query, start_ns, end_ns, step_ns, before: None, limit: PATTERNS_MAX };
+    let Answered::LogPatterns(found) = state.ask(ask, None).await?.data else { return Err(mismatch("patterns").into()) };
+    let mut body = "{\"status\":\"success\",\"data\":".to_owned();
+    let of_levels = found.patterns.iter().flat_map(|found| found.samples.iter().map(|(level, steps)| (&found.pattern, *level, steps)));
+    json::list(&mut body, of_levels, |out, (pattern, level, steps)| {
+        out.push_str("{\"pattern\":");
+        json::text(out, pattern);
+        json::push(out, format_args!(",\"level\":\"{level}\",\"samples\":"));
+        json::list(out, steps, |out, (seconds, lines)| json::push(out, format_args!("[{seconds},{lines}]")));
+        out.push('}');
+    });
+    body.push('}');
+    Ok(respond::json(StatusCode::OK, body))
+}
+
+/// What Drilldown may ask for.
 pub(super) async fn limits(State(state): State<Shared>) -> Response {
     let limits = &state.limits;
     let body = serde_json::json!({
@@ -163,12 +186,12 @@ pub(super) async fn limits(State(state): State<Shared>) -> Response {
             "max_query_bytes_read": format!("{}B", limits.scanned_bytes_max),
             "max_query_series": limits.series_max,
             "metric_aggregation_enabled": false,
-            "pattern_persistence_enabled": false,
+            "pattern_persistence_enabled": true,
             "query_timeout": format!("{}s", limits.timeout.as_secs()),
             "volume_enabled": true,
             "volume_max_series": VOLUMES_MAX,
         },
-        "pattern_ingester_enabled": false,
+        "pattern_ingester_enabled": true,
         "version": LOKI_VERSION,
     });
     respond::json(StatusCode::OK, body.to_string())

@@ -89,7 +89,7 @@ fn tail(stats: &QueryStats, entries: usize) -> String {
 }
 
 /// One stream per whole label set, each in the asked order.
-fn merge(streams: Vec<LogStream>, direction: Direction) -> Vec<LogStream> {
+pub(super) fn merge(streams: Vec<LogStream>, direction: Direction) -> Vec<LogStream> {
     let mut merged: Vec<LogStream> = Vec::with_capacity(streams.len());
     let mut positions: HashMap<Labels, usize> = HashMap::new();
     let mut joined = vec![];
@@ -128,7 +128,7 @@ fn merge(streams: Vec<LogStream>, direction: Direction) -> Vec<LogStream> {
     merged
 }
 
-fn write(out: &mut String, stream: &LogStream, entry: fn(&mut String, &LogEntry)) {
+pub(super) fn write(out: &mut String, stream: &LogStream, entry: fn(&mut String, &LogEntry)) {
     out.push_str("{\"stream\":");
     json::labels(out, &stream.labels);
     out.push_str(",\"values\":");
@@ -136,13 +136,13 @@ fn write(out: &mut String, stream: &LogStream, entry: fn(&mut String, &LogEntry)
     out.push('}');
 }
 
-fn plain_entry(out: &mut String, entry: &LogEntry) {
+pub(super) fn plain_entry(out: &mut String, entry: &LogEntry) {
     json::push(out, format_args!("[\"{}\",", entry.time_ns));
     json::text(out, &entry.line);
     out.push(']');
 }
 
-fn categorized_entry(out: &mut String, entry: &LogEntry) {
+pub(super) fn categorized_entry(out: &mut String, entry: &LogEntry) {
     plain_entry(out, entry);
     out.pop();
     out.push_str(",{");

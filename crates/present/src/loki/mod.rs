@@ -1,10 +1,12 @@
 //! Loki's query API. Source: <https://grafana.com/docs/loki/latest/reference/loki-http-api/>. Errors are plain text, as
 //! Loki has them.
 
+mod backlog;
 mod drilldown;
 mod format;
 mod labels;
 mod query;
+mod tail;
 
 use axum::Router;
 use axum::response::Response;
@@ -31,7 +33,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/detected_labels", get(drilldown::labels).post(drilldown::labels))
         .route("/detected_fields", get(drilldown::fields).post(drilldown::fields))
         .route("/detected_field/{name}/values", get(drilldown::values).post(drilldown::values))
+        .route("/patterns", get(drilldown::patterns).post(drilldown::patterns))
         .route("/drilldown-limits", get(drilldown::limits))
+        .route("/tail", get(tail::tail))
         .route("/format_query", get(query::format).post(query::format))
         .route("/status/buildinfo", get(buildinfo))
 }

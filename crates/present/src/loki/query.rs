@@ -47,7 +47,7 @@ pub(super) async fn range(State(state): State<Shared>, request: Request) -> Resu
 pub(super) async fn format(request: Request) -> Result<Response, Failure> {
     let params = Params::read(request).await?;
     let query = params.required("query")?.to_owned();
-    let pretty = off_loop(move || {
+    let pretty = off_loop(lang::is_brief(&query), move || {
         let expr = lang::logql::parse(&query).map_err(|error| Error::invalid("cannot read the LogQL query").because(error))?;
         Ok(expr.pretty())
     });
@@ -91,7 +91,7 @@ pub(super) fn step(params: &Params, start_ns: i64, end_ns: i64, points_max: i64)
     Ok(step)
 }
 
-fn limit(params: &Params) -> Result<usize> {
+pub(super) fn limit(params: &Params) -> Result<usize> {
     let limit = params.count("limit")?.unwrap_or(ENTRIES_DEFAULT);
     match limit {
         0 => Err(Error::invalid("limit must be a positive value")),
@@ -116,7 +116,7 @@ fn timeout(params: &Params) -> Result<Option<Duration>> {
 }
 
 /// Grafana asks to be told apart what a line's labels are.
-fn encoding(headers: &HeaderMap) -> Encoding {
+pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
     let flags = headers.get_all("x-loki-response-encoding-flags").iter().filter_map(|value| value.to_str().ok());
     match flags.flat_map(|value| value.split(',')).any(|flag| flag.trim() == "categorize-labels") {
         true => Encoding::Categorized,

@@ -25,8 +25,9 @@ pub(super) async fn exemplars(State(state): State<Shared>, request: Request) -> 
         return Err(Error::invalid("end timestamp must not be before start timestamp").into());
     }
     let (query, features) = (params.get("query").unwrap_or_default().to_owned(), state.facts.features);
+    let brief = lang::is_brief(&query);
     let read = move || selector::of_expression(&query, features).map_err(Error::invalid);
-    let selectors = selector::off_loop(read).await?;
+    let selectors = selector::off_loop(brief, read).await?;
     if selectors.is_empty() {
         return Ok(success("[]".to_owned(), &Notes::default()));
     }

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use model::{Answered, InstantSample, NativeHistogram, QueryStats, RangeSeries, Result};
+use model::{Answered, InstantSample, NativeHistogram, QueryStats, RangeSeries, Result, SampleStats};
 
 use crate::error::mismatch;
 use crate::{json, respond};
@@ -96,10 +96,11 @@ fn tail(bracket: &str, notes: &Notes) -> String {
     let mut tail = bracket.to_owned();
     if let Some(stats) = &notes.stats {
         let seconds = stats.elapsed_seconds;
-        json::push(
-            &mut tail,
-            format_args!(",\"stats\":{{\"timings\":{{\"evalTotalTime\":{seconds:?},\"execTotalTime\":{seconds:?}}},\"scan\":"),
-        );
+        json::push(&mut tail, format_args!(",\"stats\":{{\"timings\":{{\"evalTotalTime\":{seconds:?},\"execTotalTime\":{seconds:?}}}"));
+        if let Some(SampleStats { queryable, peak }) = stats.samples {
+            json::push(&mut tail, format_args!(",\"samples\":{{\"totalQueryableSamples\":{queryable},\"peakSamples\":{peak}}}"));
+        }
+        tail.push_str(",\"scan\":");
         tail.push_str(&serde_json::to_string(&stats.scan).expect("a struct of numbers is JSON"));
         tail.push('}');
     }

@@ -27,7 +27,7 @@ async fn answer(State(state): State<Shared>, request: Request, write: fn(&Expr) 
     let params = Params::read(request).await?;
     let query = params.get("query").unwrap_or_default().to_owned();
     let features = state.facts.features;
-    let data = off_loop(move || {
+    let data = off_loop(lang::is_brief(&query), move || {
         let expr = parse_with(&query, features).map_err(|error| Error::invalid(format!("invalid parameter \"query\": {error}")))?;
         Ok(write(&expr).to_string())
     });

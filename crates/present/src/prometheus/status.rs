@@ -46,9 +46,9 @@ pub(super) async fn runtimeinfo(State(state): State<Shared>) -> Response {
     success(data.to_string(), &Notes::default())
 }
 
-/// Tyto has no Prometheus configuration file, and says so with an empty one.
-pub(super) async fn config() -> Response {
-    success("{\"yaml\":\"\"}".to_owned(), &Notes::default())
+/// What the scrape configuration says; empty where none is in use.
+pub(super) async fn config(State(state): State<Shared>) -> Response {
+    success(serde_json::json!({ "yaml": state.targets.config() }).to_string(), &Notes::default())
 }
 
 /// Those of Prometheus's flags that Tyto has the like of, with its values.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::get;
-use model::{ActiveTarget, DroppedTarget, Error, Health, Labels, MatchOp, Matcher, Result, TargetFamily};
+use model::{ActiveTarget, AnchoredRegex, DroppedTarget, Error, Health, Labels, MatchOp, Matcher, Result, TargetFamily};
 
 use super::Failure;
 use super::format::{Notes, success, success_list};
@@ -128,13 +128,13 @@ async fn metadata(State(state): State<Shared>, request: Request) -> Result<Respo
 /// A matcher of `match_target`, compiled.
 struct Test {
     matcher: Matcher,
-    regex: Option<regex::Regex>,
+    regex: Option<AnchoredRegex>,
 }
 
 impl Test {
     fn of(matcher: Matcher) -> Result<Self> {
         let is_regex = matches!(matcher.op, MatchOp::Regex | MatchOp::NotRegex);
-        let regex = is_regex.then(|| lang::anchored(&matcher.value)).transpose();
+        let regex = is_regex.then(|| lang::whole(&matcher.value)).transpose();
         let regex = regex.map_err(|error| Error::invalid("invalid parameter \"match_target\"").because(error))?;
         Ok(Self { matcher, regex })
     }

@@ -1,36 +1,41 @@
 //! Tempo's API. Source: <https://grafana.com/docs/tempo/latest/api_docs/>. Errors are plain text, as Tempo has them.
 
+mod by_id;
+mod grpc;
+mod messages;
+pub(crate) mod metrics;
 pub(crate) mod otlp;
-mod search;
+pub(crate) mod search;
+mod tagged;
+pub(crate) mod tags;
 pub(crate) mod write;
 
 use axum::Router;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::get;
-use http::header::ACCEPT;
-use http::{HeaderMap, StatusCode};
-use model::{Answered, Ask, Code, Error, Result, TimeRange};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, TracesData};
-use prost::Message;
+use http::StatusCode;
+use model::{Error, Result, TimeRange};
 
-use crate::error::{PlainFailure as Failure, mismatch};
-use crate::params::{self, Params};
-use crate::state::{PresentState, Shared, now_ns};
+use crate::error::PlainFailure as Failure;
+use crate::params::Params;
+use crate::state::{Shared, now_ns};
 use crate::{respond, times};
+
+pub(crate) use grpc::routes as grpc_routes;
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/echo", get(async || respond::plain(StatusCode::OK, "echo")))
         .route("/status/buildinfo", get(buildinfo))
-        .route("/traces/{id}", get(trace))
-        .route("/v2/traces/{id}", get(trace_v2))
+        .route("/traces/{id}", get(by_id::trace))
+        .route("/v2/traces/{id}", get(by_id::trace_v2))
         .route("/search", get(search::search))
-        .route("/search/tags", get(search::tags))
-        .route("/v2/search/tags", get(search::tags_v2))
-        .route("/search/tag/{name}/values", get(search::values))
-        .route("/v2/search/tag/{name}/values", get(search::values_v2))
+        .route("/search/tags", get(tags::tags))
+        .route("/v2/search/tags", get(tags::tags_v2))
+        .route("/search/tag/{name}/values", get(tags::values))
+        .route("/v2/search/tag/{name}/values", get(tags::values_v2))
+        .route("/metrics/query_range", get(metrics::query_range))
+        .route("/metrics/query", get(metrics::query_instant))
 }
 
 /// The Tempo whose API this is.
@@ -66,18 +71,6 @@ fn recent(params: &Params) -> Result<TimeRange> {
     }
 }
 
-impl PresentState {
-    /// A whole trace in OTLP's form; an error when there is none of it.
-    pub(crate) async fn trace(&self, trace_id: String, range: TimeRange) -> Result<Vec<ResourceSpans>> {
-        let Answered::Spans(batches) = self.ask(Ask::Trace { trace_id, range }, None).await?.data else { return Err(mismatch("a trace")) };
-        let trace = otlp::resource_spans(&batches)?;
-        match trace.is_empty() {
-            true => Err(Error::new(Code::NotFound, "trace not found")),
-            false => Ok(trace),
-        }
-    }
-}
-
 /// 32 lower-case hexadecimal digits; shorter ids are those with zeros before them.
 pub(crate) fn trace_id(text: &str) -> Result<String> {
     let valid = !text.is_empty() && text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -85,42 +78,4 @@ pub(crate) fn trace_id(text: &str) -> Result<String> {
         true => Ok(format!("{:0>32}", text.to_ascii_lowercase())),
         false => Err(Error::invalid(format!("cannot read trace id {text:?}: it has up to 32 hexadecimal digits"))),
     }
-}
-
-async fn trace(State(state): State<Shared>, id: Result<Path<String>, PathRejection>, request: Request) -> Result<Response, Failure> {
-    let protobuf = wants_protobuf(request.headers());
-    let params = Params::read(request).await?;
-    let trace = state.trace(trace_id(&params::path(id)?)?, range(&params)?).await?;
-    // Tempo's `Trace` has its batches under the number of OTLP's `resource_spans`: the bytes are the same.
-    Ok(match protobuf {
-        true => respond::typed(StatusCode::OK, "application/protobuf", TracesData { resource_spans: trace }.encode_to_vec()),
-        false => respond::joined("{\"batches\":[".to_owned(), trace, |out, spans| write::resource_spans(out, &spans), "]}".to_owned()),
-    })
-}
-
-/// Tempo's `TraceByIDResponse`.
-#[derive(Clone, PartialEq, Message)]
-struct TraceById {
-    #[prost(message, optional, tag = "1")]
-    trace: Option<TracesData>,
-}
-
-async fn trace_v2(State(state): State<Shared>, id: Result<Path<String>, PathRejection>, request: Request) -> Result<Response, Failure> {
-    let protobuf = wants_protobuf(request.headers());
-    let params = Params::read(request).await?;
-    let trace = state.trace(trace_id(&params::path(id)?)?, range(&params)?).await?;
-    Ok(match protobuf {
-        true => {
-            let found = TraceById { trace: Some(TracesData { resource_spans: trace }) };
-            respond::typed(StatusCode::OK, "application/protobuf", found.encode_to_vec())
-        }
-        false => {
-            let head = "{\"trace\":{\"resourceSpans\":[".to_owned();
-            respond::joined(head, trace, |out, spans| write::resource_spans(out, &spans), "]}}".to_owned())
-        }
-    })
-}
-
-fn wants_protobuf(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("application/protobuf")))
 }

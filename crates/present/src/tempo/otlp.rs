@@ -17,13 +17,13 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 
 /// Resources and scopes in the order in which they first come. An identity that Tyto has found is among the resource's
 /// attributes, as `omd.business_service` and so on.
-pub(crate) fn resource_spans(batches: &[RecordBatch]) -> Result<Vec<ResourceSpans>> {
+pub(crate) fn resource_spans(batches: Vec<RecordBatch>) -> Result<Vec<ResourceSpans>> {
     let mut all: Vec<ResourceSpans> = Vec::new();
     let mut resources: HashMap<Vec<(String, char, String)>, usize> = HashMap::new();
     for batch in batches {
-        let view = SpansView::of(batch)?;
-        let scopes = AttributesView::of(batch, "scope_attributes", Some("scope_attribute_types"))?;
-        let counts = Counts::of(batch)?;
+        let view = SpansView::of(&batch)?;
+        let scopes = AttributesView::of(&batch, "scope_attributes", Some("scope_attribute_types"))?;
+        let counts = Counts::of(&batch)?;
         for row in 0..batch.num_rows() {
             let mut key: Vec<_> = view
                 .resource_attributes

@@ -1,9 +1,12 @@
 //! Tyto's own API; `openapi.json` describes it to machines, `docs/api.md` to people.
 
+mod boards;
 mod cardinality;
 mod erasures;
 mod overview;
+mod patterns;
 mod sql;
+mod topology;
 mod usage;
 
 use axum::Router;
@@ -24,8 +27,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/sql", post(sql::sql))
         .route("/overview", get(overview::overview))
         .route("/catalog", get(catalog))
+        .route("/boards", get(boards::all))
+        .route("/boards/{name}", get(boards::one))
+        .route("/topology", get(topology::map))
+        .route("/topology/drift", get(topology::drift))
         .route("/usage", get(usage::usage))
         .route("/cardinality", get(cardinality::cardinality))
+        .route("/patterns", get(patterns::patterns))
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))
         .route("/erasures/{id}", get(erasures::one))

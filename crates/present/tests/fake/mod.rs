@@ -10,17 +10,20 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use async_trait::async_trait;
 use axum::Router;
 use catalog::{Catalog, Live};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use lang::promql::Features;
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, DetectedField, DetectedFields,
-    DroppedTarget, Erased, Erasure, ErasureOrder, ErasureState, Error, FieldKind, FieldTest, Health, Identity, InstantSample,
-    LabelCardinality, Labels, LogEntry, LogStream, MetricFamily, NativeHistogram, Query, QueryLimits, RangeSeries, Request, Result,
-    SeriesCounts, Table, TargetFamily, Targets, TraceSummary, Usage, UsageMeter,
+    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, Dependency, DetectedField,
+    DetectedFields, DriftReport, DroppedTarget, EdgeKind, Entity, EntityKind, Erased, Erasure, ErasureOrder, ErasureState, Error,
+    FieldKind, FieldTest, FoundSpan, Health, Identity, InstantSample, LabelCardinality, Labels, LogArrival, LogEntry, LogPattern,
+    LogPatterns, LogStream, LogTail, MapEdge, MapRequest, MetricFamily, NativeHistogram, PatternChange, Query, QueryLimits, RangeSeries,
+    Request, Result, SeriesCounts, SpanSet, SpanValue, Table, TargetFamily, Targets, Topology, TopologyMap, TraceExemplar, TraceSeries,
+    TraceSummary, TraceTagValue, TraceTags, Unseen, Usage, UsageMeter,
 };
-use present::{Admin, Facts, PresentState};
+use present::{Admin, Facts, PresentState, Tails};
+use tokio::sync::watch;
 
 /// Of the fixture `large matrix`.
 pub(crate) const LARGE_SERIES: usize = 500;
@@ -70,8 +73,39 @@ impl Query for Fake {
             });
             return Ok(Answer::new(Answered::Table { schema, rows: rows.boxed() }));
         }
+        if let Ask::LogqlTail { .. } = &request.ask {
+            return tail(&self.fixture);
+        }
         answer(&self.fixture, &request.ask)
     }
+}
+
+/// Two lines that were there, and then what the fixture's name says.
+fn tail(fixture: &str) -> Result<Answer> {
+    let Answered::Streams(mut stored) = answer("streams", &Ask::Sql { sql: String::new() })?.data else { unreachable!() };
+    stored.iter_mut().for_each(|stream| stream.entries.reverse());
+    let lines = |first: i64, count: i64, bytes: usize| {
+        let entry = |time_ns| LogEntry {
+            time_ns,
+            line: format!("{time_ns} {}", "x".repeat(bytes)),
+            structured_metadata: Labels::empty(),
+            parsed: Labels::empty(),
+        };
+        Ok(LogArrival::Lines(vec![LogStream { labels: labels(&[("app", "tv")]), entries: (first..first + count).map(entry).collect() }]))
+    };
+    let come: Vec<Result<LogArrival>> = match fixture {
+        "only metrics" => return Err(Error::invalid("only log selector is supported")),
+        "tail" => vec![lines(40, 2, 0), Ok(LogArrival::Skipped { rows: 7, last_ns: 39 }), lines(42, 1, 0)],
+        "tail breaks" => vec![lines(40, 1, 0), Err(Error::internal(format!("cannot follow: {}", "é".repeat(100))))],
+        // More than the kernel keeps for a client who does not read, and more than Tyto does.
+        "tail floods" => (0..40).map(|at| lines(40 + at * 1000, 1000, 1000)).collect(),
+        _ => vec![lines(40, 1, 0)],
+    };
+    let come = futures::stream::iter(come);
+    let arriving = if fixture == "tail ends" { come.boxed() } else { come.chain(futures::stream::pending()).boxed() };
+    let fails = fixture == "tail fails";
+    let stored = async move { if fails { Err(Error::unavailable("cannot read the lake")) } else { Ok(stored) } };
+    Ok(Answer::new(Answered::Tail(LogTail { stored: stored.boxed(), arriving })))
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -177,6 +211,27 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
                 sampled: true,
             })
         }
+        "patterns" => Answered::LogPatterns(Box::new(LogPatterns {
+            patterns: vec![LogPattern {
+                id: 0xab,
+                pattern: "said \"<_>\" in <_>".to_owned(),
+                example: "said \"a\" in 5 ms".to_owned(),
+                services: vec!["login".to_owned()],
+                levels: vec![("error", 2), ("info", 3)],
+                count: 5,
+                count_before: 1,
+                change: Some(PatternChange::Grew),
+                first_ns: 1_700_000_000_000_000_001,
+                last_ns: 1_700_000_060_000_000_000,
+                samples: vec![("error", vec![(1_700_000_000, 2)]), ("info", vec![(1_700_000_000, 1), (1_700_000_060, 2)])],
+            }],
+            patterns_found: 3,
+            others: 4,
+            others_before: 2,
+            lines: 9,
+            lines_before: 3,
+            sampled: false,
+        })),
         "metadata" => {
             let family = |name: &str, kind: &str, help: &str| MetricFamily {
                 name: name.to_owned(),
@@ -194,7 +249,38 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
             duration_ns: 1_500_000_000,
             spans: 3,
             errors: 1,
+            services: vec![("shop".to_owned(), 2, 1), ("till".to_owned(), 1, 0)],
+            span_sets: vec![SpanSet {
+                spans: vec![FoundSpan {
+                    span_id: "0000000000000001".to_owned(),
+                    name: Some("GET /".to_owned()),
+                    start_ns: 1_600_000_000_000_000_000,
+                    duration_ns: 250_000_000,
+                    attributes: vec![("a".to_owned(), SpanValue::Int(1)), ("b".to_owned(), SpanValue::List(vec![SpanValue::Bool(true)]))],
+                }],
+                matched: 2,
+                attributes: vec![("count()".to_owned(), SpanValue::Int(2))],
+            }],
         }]),
+        "trace series" => Answered::TraceMetrics(vec![TraceSeries {
+            labels: vec![
+                ("resource.service.name".to_owned(), SpanValue::Text("a\"b".to_owned())),
+                ("p".to_owned(), SpanValue::Double(0.9)),
+            ],
+            points: vec![(60_000, 1.5), (120_000, 0.0)],
+            exemplars: vec![TraceExemplar { at_ms: 61_000, value: 0.25, trace_id: "0abc".to_owned(), span_id: "01".to_owned() }],
+        }]),
+        "trace tags" => Answered::TraceTags(TraceTags {
+            scopes: vec![
+                ("resource", vec!["service.name".to_owned()]),
+                ("span", vec!["GET /".to_owned(), "it's".to_owned()]),
+                ("event", vec![]),
+            ],
+        }),
+        "trace values" => {
+            let value = |kind, value: &str| TraceTagValue { kind, value: value.to_owned() };
+            Answered::TraceTagValues(vec![value("int", "5"), value("string", "5"), value("string", "it's")])
+        }
         "spans" => match ask {
             Ask::Sql { .. } => {
                 let start = |at_ns: i64| Arc::new(Int64Array::from(vec![at_ns])) as ArrayRef;
@@ -207,6 +293,19 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
             _ => Answered::Spans(vec![spans()]),
         },
         "no spans" => Answered::Spans(Vec::new()),
+        "too many spans" => {
+            let whole = answer("spans", ask)?;
+            return Ok(Answer {
+                warnings: vec!["the trace is over query_memory_bytes_max = 9 bytes: the rest is missing".to_owned()],
+                ..whole
+            });
+        }
+        "dependencies" | "some dependencies" => {
+            let call = |parent: &str, child: &str, calls| Dependency { parent: parent.to_owned(), child: child.to_owned(), calls };
+            let calls = Answered::Dependencies(vec![call("shop", "db", 2), call("web", "shop", 7)]);
+            let warnings = if fixture == "dependencies" { Vec::new() } else { vec!["one trace in 2, times 2".to_owned()] };
+            return Ok(Answer { warnings, ..Answer::new(calls) });
+        }
         "words" => table(vec![
             ("service_name", texts(&["api", "player"])),
             ("name", texts(&["GET /", "it's"])),
@@ -338,7 +437,12 @@ fn spans() -> RecordBatch {
 }
 
 fn overview(ask: &Ask) -> Answered {
-    let Ask::Sql { sql } = ask else { panic!("the overview asks by SQL") };
+    let sql = match ask {
+        Ask::Sql { sql } => sql,
+        // Asked with every other route.
+        Ask::LogPatterns { .. } => return Answered::LogPatterns(Box::default()),
+        _ => return Answered::Vector(Vec::new()),
+    };
     let longs = |items: &[i64]| Arc::new(Int64Array::from(items.to_vec())) as ArrayRef;
     let measures = |names: &[&str], buckets: &[i64], requests: &[i64], errors: &[i64], p95: &[f64]| {
         table(vec![
@@ -463,6 +567,10 @@ impl Cardinality for Spent {
 struct Scraped;
 
 impl Targets for Scraped {
+    fn config(&self) -> String {
+        "scrape_configs:\n  -\n    job_name: node\n".to_owned()
+    }
+
     fn pools(&self) -> Vec<String> {
         vec!["node".to_owned(), "shop".to_owned()]
     }
@@ -510,11 +618,32 @@ impl Targets for Scraped {
     }
 }
 
-pub(crate) const OMD: &str =
+pub(crate) const BOARD: &str = r#"
+title: The shop
+business_service: payments
+range: 1h
+tiles:
+  - {number: Orders, good: up, promql: "sum(increase(orders_total[$range]))"}
+  - {number: Refunds, compare: none, sql: "SELECT $start, $end"}
+  - flow: Way
+    steps: [{name: In, logql: "sum(count_over_time({a=`b`}[$range]))"}, {name: Out, promql: "1"}]
+  - {feed: News, sentence: "{pod|a pod} says {missing|nothing}", logql: "{app=`web`}"}
+  - {chart: Curve, look: bars, legend: "{job}", promql: "sum by (job) (rate(x[$step]))"}
+"#;
+
+const OMD: &str =
     "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
 
 /// The router over an engine that answers with `fixture`.
 pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
+    let (stop, stopping) = watch::channel(false);
+    // It never stops.
+    std::mem::forget(stop);
+    stopping_router(fixture, stopping)
+}
+
+/// The same, until it is told to stop.
+pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) -> (Router, Arc<Fake>) {
     let fake = Arc::new(Fake { fixture: fixture.to_owned(), asked: Mutex::default(), dropped: Arc::default() });
     let state = PresentState {
         query: fake.clone(),
@@ -523,10 +652,12 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
             flush_fails: fixture == "flush fails",
             reload_fails: fixture == "reload fails",
         }),
-        catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD)]).unwrap())),
+        catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD), ("boards/shop.yaml", BOARD)]).unwrap())),
         usage: Arc::new(Spent),
         cardinality: Arc::new(Spent),
         targets: Arc::new(Scraped),
+        topology: Arc::new(Drawn),
+        tails: Tails::new(2, Duration::from_millis(if fixture == "tail expires" { 300 } else { 60_000 }), stopping),
         // Short only where it is waited for.
         limits: QueryLimits {
             timeout: Duration::from_millis(match fixture {
@@ -546,4 +677,55 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
         },
     };
     (present::router(state), fake)
+}
+
+/// Two components, of which one calls the other, and says so of what it is asked.
+struct Drawn;
+
+#[async_trait]
+impl Topology for Drawn {
+    async fn map(&self, request: MapRequest) -> Result<TopologyMap> {
+        let entity = |name: &str| Entity {
+            id: format!("component:payments/checkout/{name}"),
+            kind: EntityKind::Component,
+            name: name.to_owned(),
+            business_service: Some("payments".to_owned()),
+            service: Some("checkout".to_owned()),
+            parent: Some("service:payments/checkout".to_owned()),
+            requests_per_second: 0.5,
+            errors_per_second: 0.0,
+            p95_seconds: None,
+            first_seen: Some(60.0),
+            last_seen: Some(120.0),
+            declared: true,
+        };
+        let (from, to) = (entity("a\"b"), entity("tax-service"));
+        let edge = MapEdge {
+            from: from.id.clone(),
+            to: to.id.clone(),
+            kind: EdgeKind::Call,
+            requests_per_second: 0.5,
+            errors_per_second: 0.25,
+            p50_seconds: Some(0.1),
+            p95_seconds: Some(0.2),
+            first_seen: Some(60.0),
+            last_seen: Some(120.0),
+            declared: false,
+            example_trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+        };
+        Ok(TopologyMap {
+            start: request.start_ms as f64 / 1000.0,
+            end: request.end_ms as f64 / 1000.0,
+            level: request.level,
+            entities: vec![from, to],
+            edges: vec![edge],
+            warnings: vec![format!("only {:?} and {:?}", request.region, request.environment)],
+        })
+    }
+
+    async fn drift(&self, start_ms: i64, end_ms: i64) -> Result<DriftReport> {
+        let unseen = Unseen { from: "component:payments/checkout/old".to_owned(), to: None };
+        let (start, end) = (start_ms as f64 / 1000.0, end_ms as f64 / 1000.0);
+        Ok(DriftReport { start, end, drift: true, declared_never_seen: vec![unseen], ..DriftReport::default() })
+    }
 }

@@ -2,11 +2,14 @@
 //! one query.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use model::patterns::Patterns;
 use model::{Answer, Ask, Error, QueryLimits, Result, Scan};
 
 use crate::logql::LogqlEngine;
 use crate::promql::{PromqlEngine, PromqlOptions};
+use crate::traceql::TraceqlEngine;
 
 pub(super) async fn promql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits, options: PromqlOptions) -> Result<Answer> {
     let engine = PromqlEngine::new(scan, options);
@@ -20,6 +23,10 @@ pub(super) async fn promql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits, 
     }
 }
 
-pub(super) async fn logql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits) -> Result<Answer> {
-    LogqlEngine::new(scan).answer(&ask, limits).await
+pub(super) async fn logql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits, patterns: Arc<Patterns>) -> Result<Answer> {
+    LogqlEngine::new(scan).with_patterns(patterns).answer(&ask, limits).await
+}
+
+pub(super) async fn traceql(scan: Arc<dyn Scan>, ask: Ask, limits: &QueryLimits, reach: Duration) -> Result<Answer> {
+    TraceqlEngine::new(scan, reach).answer(ask, limits).await
 }

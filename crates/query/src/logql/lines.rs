@@ -23,14 +23,14 @@ pub(super) async fn answer(scan: &dyn Scan, log: LogExpr, window: Window, lines:
     let needs = Needs { stream: true, line: true, metadata: Wanted::All };
     let reader = Reader::new(plan, needs, guard);
     let rows = scan.scan(reader.request(time, order, scan_limit)).await?;
-    let found = Found { streams: Vec::new(), by_labels: HashMap::new(), entries: 0, limit, guard: guard.clone(), charge: guard.charge(0) };
+    let found = Found::new(limit, guard);
     let (_, found) = fold(rows, (reader, found), |(reader, found), batch| reader.lines(batch, |_, row, _| found.add(row))).await?;
     Ok(Answered::Streams(found.streams))
 }
 
 /// The lines found, up to the limit.
-struct Found {
-    streams: Vec<LogStream>,
+pub(super) struct Found {
+    pub(super) streams: Vec<LogStream>,
     by_labels: HashMap<Labels, usize>,
     entries: usize,
     limit: usize,
@@ -39,8 +39,13 @@ struct Found {
 }
 
 impl Found {
+    pub(super) fn new(limit: usize, guard: &Guard) -> Self {
+        let (guard, charge) = (guard.clone(), guard.charge(0));
+        Self { streams: Vec::new(), by_labels: HashMap::new(), entries: 0, limit, guard, charge }
+    }
+
     /// Whether more are wanted.
-    fn add(&mut self, row: &Row<'_>) -> Result<bool> {
+    pub(super) fn add(&mut self, row: &Row<'_>) -> Result<bool> {
         let as_stored = row.hidden.is_empty() && row.extra.iter().all(|extra| extra.source != Source::Stream);
         let labels = if as_stored { row.stream.clone() } else { row.labels_of(Source::Stream) };
         let entry = LogEntry {

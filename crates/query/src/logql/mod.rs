@@ -2,8 +2,8 @@
 //!
 //! `lang::logql` reads the text. Then: [`source`] (what goes down to the scan, what is left) -> [`streams`] (a row's stream
 //! labels) -> [`pipeline`] over a [`row`] with its [`filters`], parsers ([`json`], [`logfmt`]) and [`template`]s ->
-//! [`lines`] (answers lines), [`detected`] (tells their fields) or [`range`] (counts them into steps) -> [`aggregate`],
-//! [`binary`], [`eval`]. [`volume`] adds up the bytes of streams.
+//! [`lines`] (answers lines), [`tail`] (and goes on with those that come), [`detected`] (tells their fields) or [`range`] (counts them
+//! into steps) -> [`aggregate`], [`binary`], [`eval`]. [`volume`] adds up the bytes of streams, [`patterns`] tells what lines have in common.
 //!
 //! When you add a stage, also touch `lang::logql` and `tests/cases/logql/`; when a label's origin changes, only
 //! [`streams`]. Nothing here knows where rows lie: they come through [`model::Scan`].
@@ -19,18 +19,21 @@ mod json;
 mod lines;
 mod logfmt;
 mod matrix;
+mod patterns;
 mod pipeline;
 mod range;
 mod row;
 mod source;
 mod streams;
+mod tail;
 mod template;
 mod volume;
 
 use std::sync::Arc;
 
 use lang::logql::{Expr, MetricExpr};
-use model::{Answer, Ask, Code, Direction, Error, QueryLimits, Result, Scan, TimeRange};
+use model::patterns::Patterns;
+use model::{Answer, Answered, Ask, Code, Direction, Error, QueryLimits, Result, Scan, TimeRange};
 
 use self::matrix::{Steps, Value};
 pub(crate) use self::source::{exact_subject, implied_filter};
@@ -55,23 +58,39 @@ pub struct Lines {
 /// Answers LogQL from the rows of a scan.
 pub struct LogqlEngine {
     scan: Arc<dyn Scan>,
+    patterns: Arc<Patterns>,
 }
 
 impl LogqlEngine {
     pub fn new(scan: Arc<dyn Scan>) -> Self {
-        Self { scan }
+        Self { scan, patterns: Arc::default() }
     }
 
-    /// Answers [`Ask::LogqlInstant`], [`Ask::LogqlRange`], [`Ask::LogVolume`] and [`Ask::DetectedFields`].
+    /// What is known of patterns, which others may know, too.
+    pub fn with_patterns(self, patterns: Arc<Patterns>) -> Self {
+        Self { patterns, ..self }
+    }
+
+    /// Answers [`Ask::LogqlInstant`], [`Ask::LogqlRange`], [`Ask::LogqlTail`], [`Ask::LogVolume`], [`Ask::LogPatterns`] and [`Ask::DetectedFields`].
     pub async fn answer(&self, ask: &Ask, limits: &QueryLimits) -> Result<Answer> {
         match *ask {
             Ask::LogqlInstant { ref query, at_ns, .. } => self.instant(query, at_ns, limits).await,
             Ask::LogqlRange { ref query, start_ns, end_ns, step_ns, limit, direction } => {
                 self.range(query, Window { start_ns, end_ns, step_ns }, Lines { limit, direction }, limits).await
             }
+            Ask::LogqlTail { ref query, start_ns, end_ns, limit } => {
+                let tail = tail::answer(&*self.scan, query, TimeRange::new(start_ns, end_ns), limit, limits).await?;
+                Ok(Answer::new(Answered::Tail(tail)))
+            }
             Ask::LogVolume { ref matchers, start_ns, end_ns, step_ns, ref by, limit } => {
                 let window = Window { start_ns, end_ns, step_ns: step_ns.unwrap_or(i64::MAX) };
                 volume::count(&*self.scan, volume::Wanted { matchers, window, stepped: step_ns.is_some(), by, limit }, limits).await
+            }
+            Ask::LogPatterns { ref query, start_ns, end_ns, step_ns, before, limit } => {
+                let guard = Guard::new(limits);
+                let _cancel = guard.cancel_on_drop();
+                let asked = patterns::Asked { query, time: TimeRange::new(start_ns, end_ns), step_ns, before, limit };
+                patterns::answer(&*self.scan, &self.patterns, asked, &guard).await
             }
             Ask::DetectedFields { ref query, start_ns, end_ns, lines_max } => {
                 let guard = Guard::new(limits);

@@ -215,6 +215,15 @@ impl Reader {
         Self { plan, needs, streams: StreamCache::new(guard), selected: Vec::new(), guard: guard.clone() }
     }
 
+    /// Goes on under another guard; of label sets at most so many are remembered.
+    pub(super) fn renew(&mut self, guard: &Guard, streams_max: usize) {
+        self.guard = guard.clone();
+        if self.streams.labels.len() > streams_max {
+            self.streams = StreamCache::new(guard);
+            self.selected.clear();
+        }
+    }
+
     pub(super) fn request(&self, time: TimeRange, order: Order, limit: Option<usize>) -> ScanRequest {
         ScanRequest { order, limit, ..self.plan.request(time, &self.needs) }
     }
@@ -294,7 +303,7 @@ impl<'a> Metadata<'a> {
 }
 
 /// A line's level as Loki names it: Grafana colours and counts lines by it.
-const DETECTED_LEVEL: &str = "detected_level";
+pub(super) const DETECTED_LEVEL: &str = "detected_level";
 
 fn level(severity_number: i32) -> Option<&'static str> {
     Some(match severity_number {

@@ -7,7 +7,7 @@ use model::{Error, Labels, RangeSeries, Result};
 use super::grid::Grid;
 use super::notes::Notebook;
 use super::source::{Frame, Loaded, Moved};
-use super::value::{Cell, Points, STEP_BYTES, Series, Value, finish};
+use super::value::{Cell, Points, STEP_BYTES, Series, Value, finish, histogram_samples};
 use super::{aggregate, binary, functions, histogram, range_series, select, sorted};
 use crate::guard::Guard;
 
@@ -52,7 +52,11 @@ impl Evaluator<'_> {
         // A column is made at once: it must fit.
         self.guard.fits(steps.saturating_mul(STEP_BYTES))?;
         if steps > 1 && is_step_invariant(expr) && !matches!(expr.node, Node::Number { .. } | Node::Text(_)) {
-            return self.eval(expr, &Grid::instant(grid.start))?.repeated(self.guard, steps);
+            let before = self.guard.queried();
+            let value = self.eval(expr, &Grid::instant(grid.start))?;
+            // As if each step had looked.
+            self.guard.query((self.guard.queried() - before).saturating_mul(steps - 1));
+            return value.repeated(self.guard, steps);
         }
         let value = self.eval_node(expr, grid)?;
         match value {
@@ -134,7 +138,13 @@ impl Evaluator<'_> {
         self.guard.reserve(inner_grid.len())?;
         let series = match inner_grid.len() {
             0 => Vec::new(),
-            _ => self.vector(inner, &inner_grid)?,
+            _ => {
+                // What the outer windows see is counted, not what it was made of.
+                let before = self.guard.queried();
+                let series = self.vector(inner, &inner_grid)?;
+                self.guard.set_queried(before);
+                series
+            }
         };
         let series = series.into_iter().map(|series| Points::of_series(series, &inner_grid)).collect();
         Ok(Ranges { series: Arc::new(series), range_ms, extent: Extent::Plain, moved })
@@ -151,11 +161,13 @@ impl Evaluator<'_> {
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
+            let found = &points.histograms[histograms.clone()];
+            self.guard.query(floats.len() + found.iter().map(|histogram| histogram_samples(histogram)).sum::<usize>());
             let labels = if points.drop_name { super::value::without_metadata(&points.labels) } else { points.labels.clone() };
             answer.push(range_series(Points {
                 labels,
-                float_times: points.float_times[floats.clone()].to_vec(),
-                floats: points.floats[floats].to_vec(),
+                float_times: points.float_times.slice(floats.start, floats.len()),
+                floats: points.floats.slice(floats.start, floats.len()),
                 histogram_times: points.histogram_times[histograms.clone()].to_vec(),
                 histograms: points.histograms[histograms].to_vec(),
                 ..Points::default()

@@ -21,7 +21,7 @@ use model::{Error, NativeHistogram, Result};
 use super::eval::{Evaluator, Ranges};
 use super::grid::Grid;
 use super::info;
-use super::value::{Cell, Column, Points, Series, Value};
+use super::value::{Cell, Column, Points, Series, Value, histogram_samples};
 
 /// Whether a call gives another value at another step although its arguments do not change.
 pub(super) fn depends_on_time(function: &str, args: usize) -> bool {
@@ -83,10 +83,17 @@ pub(super) struct Window<'a> {
     pub(super) at: i64,
     pub(super) range_ms: i64,
     pub(super) metric: &'a str,
+    /// Whether a float of the series, of this window or of another, is below the one before. Functions of counters ask.
+    pub(super) may_fall: bool,
+    /// Whether the metric is called as counters are.
+    pub(super) is_named_counter: bool,
 }
 
 /// Units of work that a histogram is, at least.
 const HISTOGRAM_WORK: usize = 16;
+
+/// Units of work that are told at once: the count is shared between threads.
+const WORK_PER_REPORT: usize = 4 << 10;
 
 /// A function of windows: the scalar parameters at the step, and the window.
 type OverWindow = fn(&Call<'_, '_>, &[f64], &Window<'_>) -> Option<Cell>;
@@ -129,10 +136,15 @@ impl Call<'_, '_> {
             self.evaluator.guard.check()?;
             let mut column = Column::absent(self.evaluator.guard, self.grid.len());
             let mut windows = Windows::new(points, &ranges, self.evaluator.frame.use_starts);
+            let (mut worked, mut queried) = (0, 0);
             for (step, at) in self.grid.times().enumerate() {
                 params_at.iter_mut().zip(&params).for_each(|(param, values)| *param = values[step]);
                 let window = windows.window(at);
-                self.evaluator.guard.work(1 + window.floats.len() + HISTOGRAM_WORK * window.histograms.len())?;
+                queried += window.floats.len() + window.histograms.iter().map(|histogram| histogram_samples(histogram)).sum::<usize>();
+                worked += 1 + window.floats.len() + HISTOGRAM_WORK * window.histograms.len();
+                if worked >= WORK_PER_REPORT {
+                    self.evaluator.guard.work(std::mem::take(&mut worked))?;
+                }
                 if window.times.is_empty() && window.histogram_times.is_empty() {
                     continue;
                 }
@@ -140,6 +152,8 @@ impl Call<'_, '_> {
                     column.set(step, cell);
                 }
             }
+            self.evaluator.guard.work(worked)?;
+            self.evaluator.guard.query(queried);
             if !column.is_absent_everywhere() {
                 answer.push(Series { labels: points.labels.clone(), drop_name: points.drop_name || !keeps_name, column });
             }
@@ -159,6 +173,8 @@ struct Windows<'a> {
     ranges: &'a Ranges,
     metric: &'a str,
     use_starts: bool,
+    may_fall: bool,
+    is_named_counter: bool,
     /// The points of the last window.
     floats: Range<usize>,
     histograms: Range<usize>,
@@ -167,7 +183,9 @@ struct Windows<'a> {
 impl<'a> Windows<'a> {
     fn new(points: &'a Points, ranges: &'a Ranges, use_starts: bool) -> Self {
         let metric = points.labels.get("__name__").unwrap_or_default();
-        Self { points, ranges, metric, use_starts, floats: 0..0, histograms: 0..0 }
+        // Found out once: series have many windows, and nearly no counter falls.
+        let (may_fall, is_named_counter) = (rate::falls(&points.floats), rate::is_named_counter(metric));
+        Self { points, ranges, metric, use_starts, may_fall, is_named_counter, floats: 0..0, histograms: 0..0 }
     }
 
     /// The window of an evaluation no earlier than the one before.
@@ -193,6 +211,8 @@ impl<'a> Windows<'a> {
             at,
             range_ms: self.ranges.range_ms,
             metric: self.metric,
+            may_fall: self.may_fall,
+            is_named_counter: self.is_named_counter,
         }
     }
 }

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use lang::promql::Features;
 use lang::promql::ast::{AggregateOp, Expr, Node, Type};
-use model::{Answer, Answered, Code, Error, InstantSample, Labels, QueryLimits, RangeSeries, Result, Scan};
+use model::{Answer, Answered, Code, Error, InstantSample, Labels, QueryLimits, QueryStats, RangeSeries, Result, Scan};
 
 use eval::Evaluator;
 use grid::Grid;
@@ -183,18 +183,16 @@ impl PromqlEngine {
             let what = format!("cannot answer query: its {series} series are more than series_max = {}", limits.series_max);
             return Err(Error::new(Code::LimitExceeded, what));
         }
-        Ok(Answer { warnings, infos, ..Answer::new(data) })
+        let stats = QueryStats { samples: Some(guard.samples()), ..QueryStats::default() };
+        Ok(Answer { warnings, infos, stats, ..Answer::new(data) })
     }
 }
 
 /// Compiling a query's regular expressions takes its time.
 async fn parse(query: &str, features: Features) -> Result<Expr> {
-    /// Of a text that is read in a moment.
-    const SHORT_BYTES: usize = 1 << 10;
     let query = query.to_owned();
     let invalid = |error| Error::invalid(format!("invalid parameter \"query\": {error}"));
-    let brief = query.len() <= SHORT_BYTES && !query.contains('~');
-    blocking_unless(brief, move || lang::promql::parse_with(&query, features).map_err(invalid)).await
+    blocking_unless(lang::is_brief(&query), move || lang::promql::parse_with(&query, features).map_err(invalid)).await
 }
 
 /// Whether the order of the vector is what was asked for.
@@ -226,7 +224,7 @@ fn range_series(points: Points) -> RangeSeries {
     let histograms = points.histograms.into_iter().map(Arc::unwrap_or_clone);
     RangeSeries {
         labels: points.labels,
-        floats: points.float_times.into_iter().zip(points.floats).collect(),
+        floats: points.float_times.iter().copied().zip(points.floats.iter().copied()).collect(),
         histograms: points.histogram_times.into_iter().zip(histograms).collect(),
     }
 }

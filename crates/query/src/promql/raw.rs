@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn a_mark_ends_what_is_before_it() {
         let points = Points {
-            float_times: vec![10, 40],
-            floats: vec![1.0, 2.0],
+            float_times: vec![10, 40].into(),
+            floats: vec![1.0, 2.0].into(),
             histogram_times: vec![20],
             histograms: vec![Arc::default()],
             stale_times: vec![15, 30, 50],

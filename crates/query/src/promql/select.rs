@@ -20,9 +20,17 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
     for points in stored.iter() {
         evaluator.guard.check()?;
         evaluator.guard.work(grid.len())?;
+        let mut column = Column::absent(evaluator.guard, grid.len());
+        if selector.extent != Extent::Smoothed && points.histogram_times.is_empty() && points.stale_times.is_empty() {
+            newest_floats(points, grid.times().map(|time| moved.of(time)), lookback, &mut column);
+            if !column.is_absent_everywhere() {
+                evaluator.guard.query(column.samples());
+                vector.push(Series { labels: points.labels.clone(), drop_name: points.drop_name, column });
+            }
+            continue;
+        }
         let timeline = (selector.extent == Extent::Smoothed).then(|| smooth::timeline(points));
         let mut cursor = Cursor::new(points);
-        let mut column = Column::absent(evaluator.guard, grid.len());
         for (step, time) in grid.times().enumerate() {
             let at = moved.of(time);
             if timeline.is_some() && smooth::is_mixed(points, at, lookback) {
@@ -37,10 +45,27 @@ pub(super) fn instant(evaluator: &Evaluator<'_>, selector: &Selector, grid: &Gri
             }
         }
         if !column.is_absent_everywhere() {
+            evaluator.guard.query(column.samples());
             vector.push(Series { labels: points.labels.clone(), drop_name: points.drop_name, column });
         }
     }
     Ok(vector)
+}
+
+/// The same of a series that has floats and no end, as nearly all have, at ascending times.
+fn newest_floats(points: &Points, times: impl Iterator<Item = i64>, lookback: i64, column: &mut Column) {
+    let (float_times, floats) = (&points.float_times[..], &points.floats[..]);
+    let mut passed = 0;
+    for (step, at) in times.enumerate() {
+        while float_times.get(passed).is_some_and(|time| *time <= at) {
+            passed += 1;
+        }
+        if let Some(place) = passed.checked_sub(1)
+            && float_times[place] > at.saturating_sub(lookback)
+        {
+            column.set_float(step, floats[place]);
+        }
+    }
 }
 
 /// The times of the samples that [`instant`] finds, in seconds: what `timestamp` of a bare selector answers.
@@ -74,6 +99,7 @@ fn newest_of(
             }
         }
         if !column.is_absent_everywhere() {
+            evaluator.guard.query(column.samples());
             vector.push(Series { labels: points.labels.clone(), drop_name: points.drop_name, column });
         }
     }
@@ -104,7 +130,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn newest(&mut self, at: i64, lookback: i64) -> Option<(i64, Cell)> {
-        let lists = [&self.points.float_times, &self.points.histogram_times, &self.points.stale_times];
+        let lists: [&[i64]; 3] = [&self.points.float_times, &self.points.histogram_times, &self.points.stale_times];
         let mut last = [None; 3];
         for (index, times) in lists.into_iter().enumerate() {
             let passed = &mut self.passed[index];

@@ -1,5 +1,8 @@
+use std::ops::Deref;
 use std::sync::Arc;
 
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::ArrowNativeType;
 use futures::{StreamExt, TryStreamExt};
 use hashbrown::{HashMap, HashSet, HashTable};
 use lang::promql::ast::{At, DurationExpr, Expr, Extent, Node, Selector, Shift};
@@ -243,12 +246,54 @@ pub(super) struct Decoder {
 struct Raw {
     id: i64,
     labels: Labels,
-    float_times: Vec<i64>,
-    floats: Vec<f64>,
+    float_times: Run<i64>,
+    floats: Run<f64>,
+    /// Not each float is later than the one before.
+    disordered: bool,
     /// As many as floats, or none.
     float_starts: Vec<i64>,
     /// Time, start and histogram.
     histograms: Vec<(i64, (i64, NativeHistogram))>,
+}
+
+/// Values of rows that follow each other: of one row as they lie in its batch, of several copied behind each other.
+enum Run<T: ArrowNativeType> {
+    Shared(ScalarBuffer<T>),
+    Own(Vec<T>),
+}
+
+impl<T: ArrowNativeType> Default for Run<T> {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl<T: ArrowNativeType> Deref for Run<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Shared(values) => values,
+            Self::Own(values) => values,
+        }
+    }
+}
+
+impl<T: ArrowNativeType> Run<T> {
+    fn extend(&mut self, values: ScalarBuffer<T>, may_share: bool) {
+        match self {
+            Self::Own(own) if own.is_empty() && may_share => *self = Self::Shared(values),
+            Self::Own(own) => own.extend_from_slice(&values),
+            Self::Shared(first) => *self = Self::Own([&first[..], &values[..]].concat()),
+        }
+    }
+
+    fn finish(self) -> ScalarBuffer<T> {
+        match self {
+            Self::Shared(values) => values,
+            Self::Own(values) => values.into(),
+        }
+    }
 }
 
 impl Decoder {
@@ -257,8 +302,8 @@ impl Decoder {
         let view = SamplesView::of(batch)?;
         for row in 0..batch.num_rows() {
             let times = view.timestamps(row)?;
-            let (sorted, wanted) = (times.is_sorted(), |at: &i64| self.first <= *at && *at <= self.last);
-            let range = match sorted {
+            let (ascends, wanted) = (times.is_sorted_by(|a, b| a < b), |at: &i64| self.first <= *at && *at <= self.last);
+            let range = match ascends {
                 true => times.partition_point(|at| *at < self.first)..times.partition_point(|at| *at <= self.last),
                 false => 0..times.len(),
             };
@@ -267,9 +312,9 @@ impl Decoder {
             }
             let place = self.place(&view, row);
             let raw = &mut self.series[place];
-            let (floats, starts) = (view.floats(row)?, view.starts(row)?);
+            let starts = view.starts(row)?;
             let (mut samples, mut bytes) = (range.len(), range.len() * size_of::<(i64, f64)>());
-            if floats.is_empty() {
+            if view.floats(row)?.is_empty() {
                 let histograms = view.histograms(row)?.into_iter().skip(range.start).take(range.len());
                 for (index, histogram) in range.clone().zip(histograms) {
                     // Each of its numbers counts.
@@ -283,8 +328,12 @@ impl Decoder {
                     raw.float_starts.extend_from_slice(&starts[range.clone()]);
                     bytes += range.len() * size_of::<i64>();
                 }
-                raw.float_times.extend_from_slice(&times[range.clone()]);
-                raw.floats.extend_from_slice(&floats[range.clone()]);
+                // Of a row with much else the batch is not held for a few points.
+                let is_most = range.len() >= times.len() / 2;
+                let (times, floats) = view.shared_floats(row, range)?;
+                raw.disordered |= !ascends || raw.float_times.last().is_some_and(|last| *last >= times[0]);
+                raw.float_times.extend(times, is_most);
+                raw.floats.extend(floats, is_most);
             }
             self.charge.grow(bytes);
             self.guard.load(samples)?;
@@ -332,20 +381,22 @@ impl Raw {
         if has_starts {
             float_starts.resize(self.floats.len(), NO_START);
         }
-        let ascending = self.float_times.is_sorted_by(|a, b| a < b);
-        if ascending && !self.floats.iter().any(is_stale) {
-            (points.float_times, points.floats, points.float_starts) = (self.float_times, self.floats, float_starts);
+        if !self.disordered && !self.floats.iter().any(is_stale) {
+            (points.float_times, points.floats) = (self.float_times.finish(), self.floats.finish());
+            points.float_starts = float_starts;
         } else {
             let starts = float_starts.into_iter().chain(std::iter::repeat(NO_START));
-            for (at, (start, value)) in unique(self.float_times.into_iter().zip(starts.zip(self.floats)).collect()) {
+            let (mut times, mut floats) = (Vec::with_capacity(self.floats.len()), Vec::with_capacity(self.floats.len()));
+            for (at, (start, value)) in unique(self.float_times.iter().copied().zip(starts.zip(self.floats.iter().copied())).collect()) {
                 if is_stale(&value) {
                     points.stale_times.push(at);
                 } else {
-                    points.float_times.push(at);
-                    points.floats.push(value);
+                    times.push(at);
+                    floats.push(value);
                     points.float_starts.extend(has_starts.then_some(start));
                 }
             }
+            (points.float_times, points.floats) = (times.into(), floats.into());
         }
         let has_starts = self.histograms.iter().any(|(_, (start, _))| *start != NO_START);
         for (at, (start, histogram)) in unique(self.histograms) {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use arrow::buffer::ScalarBuffer;
 use hashbrown::HashMap;
 use model::{Code, Error, Labels, NativeHistogram, Result};
 
@@ -34,6 +35,11 @@ pub(super) fn histogram_bytes(histogram: &NativeHistogram) -> usize {
     size_of::<NativeHistogram>()
         + (histogram.positive.len() + histogram.negative.len()) * size_of::<(i32, f64)>()
         + histogram.custom_bounds.len() * size_of::<f64>()
+}
+
+/// As how many samples a histogram counts.
+pub(super) fn histogram_samples(histogram: &NativeHistogram) -> usize {
+    histogram_bytes(histogram).div_ceil(size_of::<(i64, f64)>())
 }
 
 /// A value at one step.
@@ -73,6 +79,12 @@ impl Column {
 
     pub(super) fn is_absent_everywhere(&self) -> bool {
         self.marks.iter().all(|&mark| mark == Mark::Absent)
+    }
+
+    /// How many samples its steps are, were each of them stored.
+    pub(super) fn samples(&self) -> usize {
+        let floats = self.marks.iter().filter(|mark| **mark == Mark::Float).count();
+        floats + self.histograms.iter().flatten().map(|histogram| histogram_samples(histogram)).sum::<usize>()
     }
 
     /// False only when no step holds one.
@@ -225,8 +237,8 @@ pub(super) fn finish(vector: Vec<Series>) -> Result<Vec<Series>> {
 pub(super) struct Points {
     pub(super) labels: Labels,
     pub(super) drop_name: bool,
-    pub(super) float_times: Vec<i64>,
-    pub(super) floats: Vec<f64>,
+    pub(super) float_times: ScalarBuffer<i64>,
+    pub(super) floats: ScalarBuffer<f64>,
     pub(super) histogram_times: Vec<i64>,
     pub(super) histograms: Vec<Arc<NativeHistogram>>,
     /// Since when each float and each histogram counts; empty when none says, or when nobody asked.
@@ -243,11 +255,12 @@ impl Points {
     pub(super) fn of_series(series: Series, grid: &Grid) -> Self {
         let mut points = Self { labels: series.labels, drop_name: series.drop_name, ..Self::default() };
         points.charge = series.column.charge.clone();
+        let (mut times, mut floats) = (Vec::new(), Vec::new());
         for (step, at) in grid.times().enumerate() {
             match series.column.get(step) {
                 Some(Cell::Float(value)) => {
-                    points.float_times.push(at);
-                    points.floats.push(value);
+                    times.push(at);
+                    floats.push(value);
                 }
                 Some(Cell::Histogram(histogram)) => {
                     points.histogram_times.push(at);
@@ -256,6 +269,7 @@ impl Points {
                 None => {}
             }
         }
+        (points.float_times, points.floats) = (times.into(), floats.into());
         points
     }
 }

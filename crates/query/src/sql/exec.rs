@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -13,6 +13,7 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSor
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{Filter, Identity, Order, Scan, ScanRequest, Subject, Table, TimeRange};
 
@@ -79,13 +80,25 @@ pub(super) struct ScanExec {
     pub(super) time: TimeRange,
     pub(super) fetch: Option<usize>,
     order: Order,
+    /// Texts that may come as dictionaries, to who asks for that.
+    dictionaries: Vec<String>,
     properties: Arc<PlanProperties>,
 }
 
 impl ScanExec {
     pub(super) fn new(scan: Arc<dyn Scan>, source: Source, schema: SchemaRef) -> Self {
         let properties = properties(EquivalenceProperties::new(schema.clone()));
-        Self { scan, source, schema, filters: Vec::new(), time: TimeRange::ALL, fetch: None, order: Order::Any, properties }
+        Self {
+            scan,
+            source,
+            schema,
+            filters: Vec::new(),
+            time: TimeRange::ALL,
+            fetch: None,
+            order: Order::Any,
+            dictionaries: Vec::new(),
+            properties,
+        }
     }
 
     /// The same rows in order of their time, when the table can give them so and the time column is among the wanted.
@@ -97,10 +110,32 @@ impl ScanExec {
         Some(Self { order, properties: properties(by_time), ..self.clone() })
     }
 
+    /// The same rows, with these columns as dictionaries where they lie so; only for [`Self::execute_encoded`].
+    pub(super) fn encoded(&self, dictionaries: Vec<String>) -> Self {
+        Self { dictionaries, ..self.clone() }
+    }
+
+    /// Whether a column has few texts, each in many rows.
+    pub(super) fn repeats(&self, column: &str) -> bool {
+        matches!(self.source, Source::Rows(table) if table.repeating_columns().contains(&column))
+    }
+
+    /// The rows, with columns as dictionaries where that was asked for and they lie so.
+    pub(super) fn execute_encoded(&self) -> BoxStream<'static, Result<RecordBatch>> {
+        let (scan, request, schema) = (self.scan.clone(), self.request(), self.schema.clone());
+        let rows = stream::once(async move { scan.scan(request).await }).try_flatten();
+        let rows = match self.source {
+            Source::Rows(_) => rows.map(move |batch| with_schema(&batch?, &schema)).left_stream(),
+            Source::Points => unnest::points(rows, self.schema.clone(), self.time).right_stream(),
+        };
+        first(rows.map_err(|error: model::Error| DataFusionError::External(Box::new(error))), self.fetch).boxed()
+    }
+
     fn request(&self) -> ScanRequest {
         let mut request = ScanRequest::new(self.source.table(), self.time);
         request.filters.clone_from(&self.filters);
         request.order = self.order;
+        request.dictionaries.clone_from(&self.dictionaries);
         request.columns = Some(match self.source {
             Source::Points => unnest::columns(&self.schema),
             // Rows without columns still have to be counted.
@@ -204,14 +239,10 @@ impl ExecutionPlan for ScanExec {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (scan, request, schema) = (self.scan.clone(), self.request(), self.schema.clone());
-        let rows = stream::once(async move { scan.scan(request).await }).try_flatten();
-        let rows = match self.source {
-            Source::Rows(_) => rows.map(move |batch| with_schema(&batch?, &schema)).left_stream(),
-            Source::Points => unnest::points(rows, self.schema.clone(), self.time).right_stream(),
-        };
-        let rows = rows.map_err(|error: model::Error| DataFusionError::External(Box::new(error)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), first(rows, self.fetch))))
+        match self.dictionaries.is_empty() {
+            true => Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), self.execute_encoded()))),
+            false => internal_err!("a scan with dictionaries is for who asks for them"),
+        }
     }
 }
 
@@ -221,8 +252,24 @@ fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> model::Result<RecordB
         let column = batch.column_by_name(field.name()).cloned();
         column.ok_or_else(|| model::Error::internal(format!("cannot find column {:?} in a scanned batch", field.name())))
     });
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect::<model::Result<_>>()?, &options)?)
+    as_they_come(schema, columns.collect::<model::Result<_>>()?, batch.num_rows())
+}
+
+/// A batch of these columns, which may be dictionaries of what the schema says.
+pub(super) fn as_they_come(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> model::Result<RecordBatch> {
+    let is_encoded = |column: &ArrayRef| matches!(column.data_type(), DataType::Dictionary(..));
+    let schema = match columns.iter().any(is_encoded) {
+        true => {
+            let fields = schema.fields().iter().zip(&columns).map(|(field, column)| match is_encoded(column) {
+                true => Arc::new(field.as_ref().clone().with_data_type(column.data_type().clone())),
+                false => field.clone(),
+            });
+            Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        }
+        false => schema.clone(),
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 /// The first `fetch` rows; the scan is dropped with the last of them.

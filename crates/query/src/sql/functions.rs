@@ -6,14 +6,18 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit};
 use datafusion::prelude::Expr;
+use model::patterns::Patterns;
+
+use super::patterns::LogPattern;
 
 /// Of all timestamps here, so that they compare with `now()`.
 const UTC: &str = "+00:00";
 
-pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
+pub(super) fn all(patterns: Arc<Patterns>) -> Vec<Arc<ScalarUDF>> {
     let to_time = ToTime { signature: Signature::exact(vec![DataType::Int64], Volatility::Immutable) };
     let now = NowUnixNano { signature: Signature::nullary(Volatility::Stable) };
-    vec![Arc::new(ScalarUDF::from(to_time)), Arc::new(ScalarUDF::from(now))]
+    let [text, id] = [false, true].map(|is_id| LogPattern::new(patterns.clone(), is_id));
+    vec![ScalarUDF::from(to_time).into(), ScalarUDF::from(now).into(), ScalarUDF::from(text).into(), ScalarUDF::from(id).into()]
 }
 
 /// `to_time(ns)`: the timestamp so many nanoseconds after the Unix epoch.

@@ -123,7 +123,7 @@ fn declared_filter(expr: &Expr, schema: &SchemaRef) -> Option<Filter> {
         _ => return None,
     };
     let Expr::Column(column) = column else { return None };
-    let is_own = Table::Logs.schema().field_with_name(&column.name).is_ok();
+    let is_own = Table::ALL.iter().any(|table| table.schema().field_with_name(&column.name).is_ok());
     let kind = schema.field_with_name(&column.name).ok().and_then(|field| FieldType::of(field.data_type()));
     let fits = match (kind.filter(|_| !is_own)?, &test) {
         (_, Test::Equal(value)) if value.is_empty() => true,

@@ -12,11 +12,13 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::prelude::SessionConfig;
+use model::patterns::Patterns;
 use model::{QueryLimits, Result, Scan, Table};
 
 use super::errors::planning;
 use super::exec::Source;
 use super::functions;
+use super::grouped::GroupedScans;
 use super::newest::NewestFirst;
 use super::table::ScanTable;
 
@@ -27,18 +29,21 @@ const SCHEMA: &str = "public";
 /// functions `range` and `generate_series` give their rows one batch after the other and stay.
 const UNBOUNDED: [&str; 7] = ["range", "generate_series", "array_repeat", "array_resize", "repeat", "lpad", "rpad"];
 
-pub(super) fn base(partitions_max: usize) -> SessionState {
+pub(super) fn base(partitions_max: usize, patterns: Arc<Patterns>) -> SessionState {
     let mut config = SessionConfig::new()
         .with_information_schema(true)
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_target_partitions(partitions_max.max(1));
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-    let mut builder =
-        SessionStateBuilder::new().with_config(config).with_default_features().with_physical_optimizer_rule(Arc::new(NewestFirst));
+    let mut builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(NewestFirst))
+        .with_physical_optimizer_rule(Arc::new(GroupedScans));
     let functions = builder.scalar_functions().get_or_insert_default();
     functions.retain(|function| !UNBOUNDED.contains(&function.name()));
-    functions.extend(functions::all());
+    functions.extend(functions::all(patterns));
     builder.build()
 }
 

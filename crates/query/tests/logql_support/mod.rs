@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use futures::TryStreamExt;
 use model::logs::{LogRow, LogsBuilder};
-use model::{AttributeValue, Attributes, Table};
+use model::{Arrival, AttributeValue, Attributes, Following, Order, Result, Scan, ScanRequest, ScanStream, Table, TimeRange};
 use query::logql::LogqlEngine;
 use testkit::memory_scan::MemoryScan;
 
@@ -68,7 +71,30 @@ impl Loader {
     }
 
     pub(crate) fn engine(self) -> LogqlEngine {
-        LogqlEngine::new(Arc::new(self.lines()))
+        LogqlEngine::new(Arc::new(Arriving(self.lines())))
+    }
+}
+
+/// Of the time that a tail asks for the second half is yet to come.
+struct Arriving(MemoryScan);
+
+#[async_trait]
+impl Scan for Arriving {
+    fn schema(&self, table: Table) -> SchemaRef {
+        self.0.schema(table)
+    }
+
+    async fn scan(&self, request: ScanRequest) -> Result<ScanStream> {
+        self.0.scan(request).await
+    }
+
+    async fn follow(&self, request: ScanRequest) -> Result<Following> {
+        let TimeRange { start_ns, end_ns } = request.time;
+        let middle_ns = start_ns.midpoint(end_ns);
+        let first = ScanRequest { time: TimeRange::new(start_ns, middle_ns), ..request.clone() };
+        let second = ScanRequest { time: TimeRange::new(middle_ns, end_ns), order: Order::Any, limit: None, ..request };
+        let arriving = self.0.scan(second).await?.map_ok(Arrival::Rows);
+        Ok(Following { stored: self.0.scan(first).await?, arriving: Box::pin(arriving) })
     }
 }
 

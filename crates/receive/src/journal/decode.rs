@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{AttributeType, Decoded, Result};
 
-use crate::lines::{Field, Level, Rows, Said, Value, severity};
+use crate::lines::{Field, Level, Rows, Said, Value};
 use crate::outcome::{Fault, ITEM_BYTES, Rules, SLICE_BYTES, unreadable};
 use crate::protobuf::{Malformed, Read};
 
@@ -140,10 +140,7 @@ impl Entry<'_> {
             Err(fault) => return Ok(Err(fault)),
         };
         let message = rows.outcome.text(self.get("MESSAGE").unwrap_or_default());
-        let priority = self.text("PRIORITY");
-        let number = priority.parse().ok().and_then(severity::number_of_syslog);
-        let name = number
-            .and_then(|_| ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"].get(priority.parse::<usize>().ok()?));
+        let level = self.text("PRIORITY").parse().ok().and_then(Level::of_syslog);
         let (mut resource, mut attributes) = (Vec::new(), Vec::new());
         for (name, value) in &self.fields {
             // An address is of the journal it is in, a message and a time have columns.
@@ -158,7 +155,6 @@ impl Entry<'_> {
             }
         }
         let service = self.service();
-        let level = number.map(|number| Level { text: name.copied().unwrap_or_default(), number: Some(number) });
         let said = Said { time_unix_nano: Some(time), level, service, resource: &resource, attributes: &attributes, ..Said::default() };
         rows.line(&message, &said, place)
     }

@@ -22,6 +22,17 @@ impl<'a> Field<'a> {
         Self { name: name.into(), value: Value::Text(value.into()) }
     }
 
+    pub(crate) fn owned(&self) -> Field<'static> {
+        let value = match &self.value {
+            Value::Bool(value) => Value::Bool(*value),
+            Value::Int(value) => Value::Int(*value),
+            Value::Double(value) => Value::Double(*value),
+            Value::Text(text) => Value::Text(text.clone().into_owned().into()),
+            Value::Encoded(kind, text) => Value::Encoded(*kind, text.clone()),
+        };
+        Field { name: self.name.clone().into_owned().into(), value }
+    }
+
     /// What it takes, apart from what every attribute takes.
     pub(crate) fn bytes(&self) -> usize {
         /// Of a number: a double is written without exponent.
@@ -203,7 +214,7 @@ fn number(raw: &str) -> Value<'_> {
 }
 
 /// A JSON string's text, borrowed where it holds no escapes.
-fn text(raw: &str) -> Result<Cow<'_, str>, Fault> {
+pub(crate) fn text(raw: &str) -> Result<Cow<'_, str>, Fault> {
     let inner = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')).unwrap_or_default();
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Ok(inner.into());
@@ -299,7 +310,7 @@ fn unreadable(source: &serde_json::Error) -> Fault {
 }
 
 /// Walks the object that the text is, name by name. What `each` refuses ends it.
-fn each_entry<'a>(json: &'a str, each: impl FnMut(Cow<'a, str>, &'a str) -> Result<(), Fault>) -> Result<(), Fault> {
+pub(crate) fn each_entry<'a>(json: &'a str, each: impl FnMut(Cow<'a, str>, &'a str) -> Result<(), Fault>) -> Result<(), Fault> {
     let (mut fault, mut reader) = (None, serde_json::Deserializer::from_str(json));
     let walked = reader.deserialize_map(Entries { each, fault: &mut fault }).and_then(|()| reader.end());
     fault.map_or_else(|| walked.map_err(|source| unreadable(&source)), Err)

@@ -135,6 +135,20 @@ impl<'f> Known<'f> {
     }
 }
 
+impl<'f> Known<'f> {
+    /// Takes what the message says where the record says nothing.
+    pub(crate) fn add(&mut self, message: Known<'f>) {
+        self.time = self.time.or(message.time.map(|(time, _)| (time, None)));
+        self.level = self.level.or(message.level);
+        if self.service.is_empty() {
+            self.service = message.service;
+        }
+        if self.trace_id.is_empty() {
+            (self.trace_id, self.span_id) = (message.trace_id, message.span_id);
+        }
+    }
+}
+
 /// The time that a value is.
 pub(crate) fn time_of(value: &Value<'_>, now_unix_nano: i64) -> Option<i64> {
     match value {

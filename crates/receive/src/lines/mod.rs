@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `rows.rs` | what becomes of a line or a document: [`Rows::line`], [`Rows::document`] |
 //! | `text.rs` | which lines of a text are one log, over `container.rs` (Docker, CRI) and `join.rs` (stack traces) |
+//! | `joined.rs` | which records are lines of one log |
 //! | `fields.rs` | a JSON object's fields as attributes keep them |
 //! | `known.rs` | which field is the message, the time, the level, the trace, the service |
 //! | `time.rs`, `severity.rs` | is this a time, a level? |
@@ -15,6 +16,7 @@
 pub(crate) mod container;
 pub(crate) mod fields;
 pub(crate) mod join;
+pub(crate) mod joined;
 pub(crate) mod known;
 pub(crate) mod rows;
 pub(crate) mod severity;
@@ -22,5 +24,5 @@ pub(crate) mod text;
 pub(crate) mod time;
 
 pub(crate) use fields::{Field, Nesting, Value};
-pub(crate) use rows::{Rows, Said};
+pub(crate) use rows::{Rows, Said, Taker};
 pub(crate) use severity::Level;

@@ -28,7 +28,10 @@ pub(crate) struct Said<'a> {
     /// Of a log that says no time: when it was handed on.
     pub(crate) otherwise_unix_nano: Option<i64>,
     pub(crate) level: Option<Level<'a>>,
+    /// Wins over what the log says.
     pub(crate) service: &'a str,
+    /// Of a log that names none.
+    pub(crate) otherwise_service: &'a str,
     /// What sent it: become resource attributes.
     pub(crate) resource: &'a [Field<'a>],
     pub(crate) attributes: &'a [Field<'a>],
@@ -57,12 +60,8 @@ impl<'r> Rows<'r> {
     /// what has a column of its own; its fields stay in the line. `place` names it in messages.
     pub(crate) fn line(&mut self, line: &str, said: &Said<'_>, place: impl Fn() -> String) -> Read<Result<(), Fault>> {
         let now = self.rules.now_unix_nano;
-        let json = line.trim_ascii_start().starts_with('{').then(|| fields::read(line, Nesting::Kept, self.rules.limits).ok()).flatten();
-        let mut known = json.as_ref().map_or_else(Known::default, |fields| Known::of(fields, now));
-        if json.is_none() {
-            known.time = said.time_unix_nano.map_or_else(|| time::in_line(line, now), Some).map(|time| (time, None));
-            known.level = severity::in_line(line);
-        }
+        let json = json_of(line).and_then(|json| fields::read(json, Nesting::Kept, self.rules.limits).ok());
+        let known = said_in(line, json.as_ref(), said, now);
         self.log(&Log { said: *said, known, body: line, fields: &[], in_columns: [None; 2] }, place)
     }
 
@@ -87,8 +86,14 @@ impl<'r> Rows<'r> {
         said: &Said<'_>,
         place: impl Fn() -> String,
     ) -> Read<Result<(), Fault>> {
-        let known = Known::of(fields, self.rules.now_unix_nano);
+        let now = self.rules.now_unix_nano;
+        let mut known = Known::of(fields, now);
         let message = known.message.and_then(|index| fields.own[index].value.as_text());
+        // A record around a line, as collectors make them, knows less of the log than the line.
+        let json = message.and_then(json_of).and_then(|json| fields::read(json, Nesting::Kept, self.rules.limits).ok());
+        if let Some(message) = message {
+            known.add(said_in(message, json.as_ref(), said, now));
+        }
         let time = if said.time_unix_nano.is_none() { known.time.and_then(|(_, index)| index) } else { None };
         let in_columns = [known.message, time];
         self.log(&Log { said: *said, body: message.unwrap_or(text), known, fields: &fields.own, in_columns }, place)
@@ -108,12 +113,14 @@ impl<'r> Rows<'r> {
         self.outcome.spend(ROW_BYTES + body.len() + bytes)?;
 
         self.resource.clear();
-        let mut taker = Taker { rules: self.rules, outcome: &mut self.outcome, seen: 0, dropped: 0 };
+        let mut taker = Taker::new(self.rules, &mut self.outcome);
         for field in said.resource.iter().chain(own.clone().filter(|field| is_resource(field))) {
             taker.take(field, &place, |name, value| self.resource.add(name, value));
         }
-        let service = if said.service.is_empty() { known.service } else { said.service };
-        if !service.is_empty() && self.resource.get("service.name").is_none() {
+        let service = [said.service, known.service, said.otherwise_service].into_iter().find(|service| !service.is_empty());
+        if let Some(service) = service
+            && self.resource.get("service.name").is_none()
+        {
             self.resource.add("service.name", AttributeValue::Text(service));
         }
         taker.seen = 0;
@@ -148,17 +155,40 @@ impl<'r> Rows<'r> {
     }
 }
 
-/// Takes the fields of one owner; what breaks a rule is dropped and counted, the log stays.
-struct Taker<'r, 'o> {
+/// What a line says of itself; `json` is its fields, when it is an object.
+fn said_in<'l>(line: &'l str, json: Option<&'l Fields<'_>>, said: &Said<'_>, now_unix_nano: i64) -> Known<'l> {
+    match json {
+        Some(fields) => Known::of(fields, now_unix_nano),
+        None => {
+            let time = said.time_unix_nano.map_or_else(|| time::in_line(line, now_unix_nano), Some);
+            Known { time: time.map(|time| (time, None)), level: severity::in_line(line), ..Known::default() }
+        }
+    }
+}
+
+/// The line, when it may be an object: as it is, or behind the cookie of Common Event Expression, which rsyslog and many
+/// loggers write before JSON in syslog.
+fn json_of(line: &str) -> Option<&str> {
+    let line = line.trim_ascii_start();
+    let json = line.strip_prefix("@cee:").map_or(line, str::trim_ascii_start);
+    json.starts_with('{').then_some(json)
+}
+
+/// Takes the fields of one owner; what breaks a rule is dropped and counted, the record stays.
+pub(crate) struct Taker<'r, 'o> {
     rules: &'r Rules<'r>,
     outcome: &'o mut Outcome,
     seen: usize,
-    dropped: u64,
+    pub(crate) dropped: u64,
 }
 
-impl Taker<'_, '_> {
+impl<'r, 'o> Taker<'r, 'o> {
+    pub(crate) fn new(rules: &'r Rules<'r>, outcome: &'o mut Outcome) -> Self {
+        Self { rules, outcome, seen: 0, dropped: 0 }
+    }
+
     /// `add` answers whether the name was new.
-    fn take(&mut self, field: &Field<'_>, place: impl Fn() -> String, add: impl FnOnce(&str, AttributeValue<'_>) -> bool) {
+    pub(crate) fn take(&mut self, field: &Field<'_>, place: impl Fn() -> String, add: impl FnOnce(&str, AttributeValue<'_>) -> bool) {
         self.seen += 1;
         if self.seen > self.rules.limits.attributes_max + 1 {
             self.dropped += 1;

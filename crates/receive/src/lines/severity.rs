@@ -13,6 +13,13 @@ impl<'a> Level<'a> {
     pub(crate) fn named(text: &'a str) -> Self {
         Self { text, number: number_of(text) }
     }
+
+    /// Of syslog's 0 (emergency) to 7 (debug), by its keyword.
+    pub(crate) fn of_syslog(severity: i64) -> Option<Level<'static>> {
+        const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+        let text = NAMES.get(usize::try_from(severity).ok()?)?;
+        Some(Level { text, number: number_of_syslog(severity) })
+    }
 }
 
 const NAME_BYTES_MAX: usize = 16;

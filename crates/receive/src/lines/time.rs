@@ -45,6 +45,11 @@ pub(crate) fn of_text(text: &str, now_unix_nano: i64) -> Option<i64> {
     (end == text.len()).then_some(time)
 }
 
+/// The time that the text begins with, and where it ends.
+pub(crate) fn leading(text: &str, now_unix_nano: i64) -> Option<(i64, usize)> {
+    at(text.as_bytes(), now_unix_nano)
+}
+
 /// The time that a line begins with, or says as `time=`, `ts=` or in brackets near its beginning.
 pub(crate) fn in_line(line: &str, now_unix_nano: i64) -> Option<i64> {
     let bytes = &line.as_bytes()[..line.len().min(LOOKED_AT_BYTES)];
@@ -76,7 +81,7 @@ fn at(bytes: &[u8], now_unix_nano: i64) -> Option<(i64, usize)> {
     let mut cursor = Cursor { bytes, at: 0 };
     let bracket = cursor.eat(b'[');
     let forms: &[fn(&mut Cursor<'_>, i64) -> Option<i64>] = match *bytes.get(cursor.at)? {
-        b'0'..=b'9' => &[dashed, compact, day_first],
+        b'0'..=b'9' => &[dashed, compact, day_first, year_first],
         b'I' | b'W' | b'E' | b'F' | b'D' if bytes.get(cursor.at + 1).is_some_and(u8::is_ascii_digit) => &[klog],
         b'A'..=b'Z' | b'a'..=b'z' => &[month_first, weekday_first],
         _ => return None,
@@ -119,6 +124,18 @@ fn day_first(cursor: &mut Cursor<'_>, _: i64) -> Option<i64> {
     cursor.eat(between).then_some(())?;
     let year = cursor.digits(4, 4)?;
     cursor.eat_one(b": ")?;
+    let (clock, offset) = (cursor.clock()?, cursor.zone().unwrap_or_default());
+    instant(i32::try_from(year).ok()?, month, day, clock, offset)
+}
+
+/// `2026 Nov 22 10:00:00.123 UTC` (Cisco's switches).
+fn year_first(cursor: &mut Cursor<'_>, _: i64) -> Option<i64> {
+    let year = cursor.digits(4, 4)?;
+    cursor.spaces()?;
+    let month = cursor.month()?;
+    cursor.spaces()?;
+    let day = cursor.digits(1, 2)?;
+    cursor.spaces()?;
     let (clock, offset) = (cursor.clock()?, cursor.zone().unwrap_or_default());
     instant(i32::try_from(year).ok()?, month, day, clock, offset)
 }
@@ -326,6 +343,7 @@ mod tests {
             ("[Sun Nov 22 10:00:00.000001 2026]", TEN + 1000),
             ("Nov 22 10:00:00", TEN),
             ("Nov 22 2026 10:00:00", TEN),
+            ("2026 Nov 22 10:00:00.5 UTC", TEN + SECOND / 2),
             ("Nov 24 10:00:00", TEN - 363 * DAY),
             ("I1122 10:00:00.000001", TEN + 1000),
             ("1795341600", TEN),

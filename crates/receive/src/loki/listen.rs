@@ -10,7 +10,7 @@ use model::{Ack, Error, Result};
 use super::{decode_loki, decode_loki_json};
 use crate::body::{self, Packing};
 use crate::outcome::shortened;
-use crate::state::{Receivers, count_request, http_status, plain, summary};
+use crate::state::{Receivers, accepted, count_request};
 
 const PROTOCOL: &str = "loki_push";
 
@@ -20,14 +20,7 @@ pub fn loki_router(receivers: Receivers) -> Router {
 
 async fn answer(receivers: &Receivers, request: Request) -> Response {
     let (bytes, result) = take(receivers, request).await;
-    let response = match result {
-        Ok(ack) => match summary(&ack.rejections) {
-            (0, _) => StatusCode::NO_CONTENT.into_response(),
-            // The rest of the request is stored; 400 tells the sender not to send it again.
-            (refused, text) => (StatusCode::BAD_REQUEST, format!("{refused} entries were refused: {text}\n")).into_response(),
-        },
-        Err(error) => plain(http_status(&error), &error),
-    };
+    let response = accepted(result, "entries").unwrap_or_else(|| StatusCode::NO_CONTENT.into_response());
     count_request(PROTOCOL, response.status().as_u16(), bytes);
     response
 }

@@ -5,8 +5,9 @@ use model::{Error, Rejection};
 use serde_json::json;
 
 use super::{Encoding, SignalKind};
+use crate::grpc::status;
 use crate::protobuf::Writer;
-use crate::state::{grpc_code, retry_after_seconds, summary, told};
+use crate::state::{grpc_code, summary, told};
 
 /// The answer to a request that was taken, wholly or in part. With nothing to say it is empty, as the specification wants.
 pub(super) fn success(signal: SignalKind, encoding: Encoding, rejections: &[Rejection]) -> Bytes {
@@ -35,20 +36,4 @@ pub(super) fn failure(error: &Error, encoding: Encoding) -> Bytes {
         Encoding::Protobuf => status(error).into(),
         Encoding::Json => json!({ "code": grpc_code(error) as i32, "message": told(error) }).to_string().into(),
     }
-}
-
-/// A `google.rpc.Status` in protobuf; with `RetryInfo` where the request may come again.
-pub(super) fn status(error: &Error) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.varint(1, grpc_code(error) as u64);
-    writer.bytes(2, told(error).as_bytes());
-    if let Some(seconds) = retry_after_seconds(error) {
-        let [mut delay, mut info, mut details] = [Writer::default(), Writer::default(), Writer::default()];
-        delay.varint(1, u64::from(seconds));
-        info.bytes(1, &delay.bytes);
-        details.bytes(1, b"type.googleapis.com/google.rpc.RetryInfo");
-        details.bytes(2, &info.bytes);
-        writer.bytes(3, &details.bytes);
-    }
-    writer.bytes
 }

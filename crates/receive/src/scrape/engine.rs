@@ -77,6 +77,8 @@ pub struct Scraper {
     pools: Mutex<BTreeMap<String, Handle>>,
     /// What was last said of the file.
     unused: Mutex<Vec<String>>,
+    /// The file in use, without secrets.
+    config: Mutex<String>,
 }
 
 struct Handle {
@@ -91,7 +93,13 @@ impl Scraper {
     pub fn start(path: &Path, config: ScrapeConfig, receivers: Receivers) -> Arc<Self> {
         let shared =
             Shared { receivers, fetches: Semaphore::new(FETCHES_MAX), families: Families::default(), targets: AtomicUsize::new(0) };
-        let scraper = Arc::new(Self { path: path.to_owned(), shared: Arc::new(shared), pools: Mutex::default(), unused: Mutex::default() });
+        let scraper = Arc::new(Self {
+            path: path.to_owned(),
+            shared: Arc::new(shared),
+            pools: Mutex::default(),
+            unused: Mutex::default(),
+            config: Mutex::default(),
+        });
         scraper.apply(config);
         scraper
     }
@@ -108,6 +116,7 @@ impl Scraper {
             // By the program's name, so that it is read without asking for more.
             tracing::info!(target: "tyto", "{}: not used by Tyto: {}", self.path.display(), config.unused.join(", "));
         }
+        *self.config.lock() = config.shown;
         let mut pools = self.pools.lock();
         let mut old = std::mem::take(&mut *pools);
         for config in config.pools {
@@ -162,6 +171,10 @@ fn send(commands: mpsc::Sender<Command>, command: Command) {
 }
 
 impl Targets for Scraper {
+    fn config(&self) -> String {
+        self.config.lock().clone()
+    }
+
     fn pools(&self) -> Vec<String> {
         self.pools.lock().keys().cloned().collect()
     }

@@ -82,11 +82,30 @@ impl Chunk {
         }
     }
 
-    /// Writes the floats of a series of floats that lie within these milliseconds, both ends included, into `times_ms` and
-    /// `values`, over what was there; gives the number of the first.
+    /// The first and last point within these milliseconds, both ends included. Where `exact_first` is not asked for, the first may
+    /// be later than that: the last, and whether there is a point, is mostly known without a look at all of them.
+    pub(crate) fn range_within(&self, (first_ms, last_ms): (i64, i64), exact_first: bool) -> Option<(i64, i64)> {
+        fn ends(times: impl Iterator<Item = i64>, (first_ms, last_ms): (i64, i64)) -> Option<(i64, i64)> {
+            let mut within = times.skip_while(|time| *time < first_ms).take_while(|time| *time <= last_ms);
+            let first = within.next()?;
+            Some((first, within.last().unwrap_or(first)))
+        }
+        let (first, last) = self.points_range_ms()?;
+        if last < first_ms || first > last_ms {
+            return None;
+        }
+        if last <= last_ms && (first_ms <= first || !exact_first) {
+            return Some((first.max(first_ms).min(last), last));
+        }
+        match &self.points {
+            Points::Floats(floats) => ends(floats.iter().map(|(time, _)| time), (first_ms, last_ms)),
+            Points::Histograms(histograms) => ends(histograms.times_ms.iter().copied(), (first_ms, last_ms)),
+        }
+    }
+
+    /// Appends the floats of a series of floats that lie within these milliseconds, both ends included, to `times_ms` and
+    /// `values`; gives the number of the first.
     pub(crate) fn unpack(&self, (first_ms, last_ms): (i64, i64), times_ms: &mut Vec<i64>, values: &mut Vec<f64>) -> usize {
-        times_ms.clear();
-        values.clear();
         let Points::Floats(floats) = &self.points else { return 0 };
         let (mut before, mut points) = (0, floats.iter());
         let mut next = points.next();
@@ -96,8 +115,6 @@ impl Chunk {
             before += 1;
             next = points.next();
         }
-        times_ms.reserve(floats.len() - before);
-        values.reserve(floats.len() - before);
         while let Some((time, value)) = next
             && time <= last_ms
         {
@@ -355,7 +372,12 @@ mod tests {
         assert_eq!(values, [0.5, 1.0, 2.0, 2.5, 3.5, 4.7, 5.0]);
         assert_eq!((chunk.len(), chunk.range_ms()), (7, (5, 50)));
         assert_eq!(chunk.unpack((20, 30), &mut times, &mut values), 2);
-        assert_eq!((&times[..], &values[..]), (&[20, 25, 30][..], &[2.0, 2.5, 3.5][..]));
+        assert_eq!((&times[7..], &values[7..]), (&[20, 25, 30][..], &[2.0, 2.5, 3.5][..]));
+        let ranges = [(i64::MIN, 4), (0, 5), (11, 19), (11, 24), (22, 60), (51, i64::MAX), (0, 60)];
+        let found = [None, Some((5, 5)), None, Some((20, 20)), Some((25, 50)), None, Some((5, 50))];
+        assert_eq!(ranges.map(|range| chunk.range_within(range, true)), found);
+        assert_eq!(chunk.range_within((22, 60), false), Some((22, 50)));
+        assert_eq!(chunk.range_within((22, 40), false), Some((25, 40)));
     }
 
     #[test]

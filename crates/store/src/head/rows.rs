@@ -19,7 +19,7 @@ pub(crate) struct Block {
     pub(crate) records: RecordBatch,
     pub(crate) min_time: i64,
     pub(crate) max_time: i64,
-    bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Logs or spans, in the order they came. Small batches are joined: requests of one record each would cost a kilobyte of

@@ -1,15 +1,16 @@
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use model::samples::{SamplesBuilder, SeriesRow};
 use model::{Identity, Result, Table};
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Histograms, OwnedExemplar};
 use super::families::Families;
 use super::key::SeriesKey;
 
-/// Points, and rows, of one batch made from the head, so that a scan streams.
-const BATCH_POINTS: usize = 256 << 10;
+/// Points, and rows, of one batch made from the head: it streams, and whoever reads it finds it in the processor's cache.
+const BATCH_POINTS: usize = 64 << 10;
 /// Bytes of one batch made from the head: a column of texts ends at 2 GiB.
 const BATCH_BYTES: usize = 64 << 20;
 
@@ -27,6 +28,10 @@ pub(crate) struct Parts {
     /// First and last millisecond of the points. Of a series without one between them there is no row, unless exemplars are
     /// wanted.
     pub(crate) points_ms: (i64, i64),
+    /// Their times and values.
+    pub(crate) points: bool,
+    /// When the first of them is; when the last is, is always there.
+    pub(crate) first_time: bool,
     pub(crate) labels: bool,
     pub(crate) identity: bool,
     pub(crate) metadata: bool,
@@ -34,7 +39,15 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) const ALL: Self = Self { points_ms: (i64::MIN, i64::MAX), labels: true, identity: true, metadata: true, exemplars: true };
+    pub(crate) const ALL: Self = Self {
+        points_ms: (i64::MIN, i64::MAX),
+        points: true,
+        first_time: true,
+        labels: true,
+        identity: true,
+        metadata: true,
+        exemplars: true,
+    };
 }
 
 /// Some series of a head as they were at one moment, and what is known of their families.
@@ -73,10 +86,15 @@ impl SeriesSlice {
             if next == count {
                 return None;
             }
+            let place = |number: usize| chosen.as_ref().map_or(number, |places| places[number] as usize);
             let mut rows = Rows::new(parts, chunk_points_max);
+            if parts.points {
+                let points = (next..count).map(|number| series[place(number)].chunk.len());
+                let all = points.scan(0, |all, points| (*all < BATCH_POINTS).then(|| *all += points).map(|()| *all));
+                rows.builder.reserve_points(all.last().unwrap_or(0));
+            }
             while rows.points < BATCH_POINTS && rows.bytes < BATCH_BYTES && next < count {
-                let at = chosen.as_ref().map_or(next, |places| places[next] as usize);
-                rows.push(&series[at], &families);
+                rows.push(&series[place(next)], &families);
                 next += 1;
             }
             Some(rows.finish())
@@ -104,10 +122,23 @@ impl Remembered {
         Self { all: sorted, names, bytes }
     }
 
-    /// How many series have these names, which are sorted.
-    pub(crate) fn count(&self, names: &[String]) -> usize {
-        let end = |run: usize| self.names.get(run + 1).map_or(self.all.series.len(), |at| *at as usize);
-        names.iter().filter_map(|name| self.run(name)).map(|run| end(run) - self.names[run] as usize).sum()
+    /// How many series have names for which `keep_name` says yes; with `names`, which are sorted, of those only.
+    pub(crate) fn count(&self, names: Option<&[String]>, keep_name: impl Fn(&SeriesKey, &Families) -> bool) -> usize {
+        self.runs(names, keep_name).map(|run| run.len()).sum()
+    }
+
+    /// Where the series of such names are.
+    fn runs<'a>(
+        &'a self,
+        names: Option<&'a [String]>,
+        keep_name: impl Fn(&SeriesKey, &Families) -> bool + 'a,
+    ) -> impl Iterator<Item = Range<usize>> + 'a {
+        let series = &self.all.series;
+        let first = |run: usize| self.names.get(run).map_or(series.len(), |at| *at as usize);
+        let all = if names.is_none() { 0..self.names.len() } else { 0..0 };
+        let named = names.unwrap_or_default().iter().filter_map(|name| self.run(name));
+        let runs = all.chain(named).map(move |run| first(run)..first(run + 1));
+        runs.filter(move |run| keep_name(&series[run.start].key, &self.all.families))
     }
 
     fn run(&self, name: &str) -> Option<usize> {
@@ -122,18 +153,8 @@ impl Remembered {
         keep: impl Fn(&SeriesKey, &Chunk, &Families) -> bool,
     ) -> SeriesSlice {
         let series = &self.all.series;
-        let first = |run: usize| self.names.get(run).map_or(series.len(), |at| *at as usize);
-        let mut chosen = Vec::new();
-        let look = |run: usize| {
-            if keep_name(&series[first(run)].key, &self.all.families) {
-                let kept = (first(run)..first(run + 1)).filter(|at| keep(&series[*at].key, &series[*at].chunk, &self.all.families));
-                chosen.extend(kept.map(|at| at as u32));
-            }
-        };
-        match names {
-            None => (0..self.names.len()).for_each(look),
-            Some(names) => names.iter().filter_map(|name| self.run(name)).for_each(look),
-        }
+        let kept = self.runs(names, keep_name).flatten().filter(|at| keep(&series[*at].key, &series[*at].chunk, &self.all.families));
+        let chosen = kept.map(|at| at as u32).collect();
         SeriesSlice { series: series.clone(), chosen: Some(chosen), families: self.all.families.clone() }
     }
 }
@@ -144,14 +165,10 @@ struct Rows {
     chunk_points_max: usize,
     builder: SamplesBuilder,
     identity: [StringBuilder; 6],
-    /// First and last instant of each row.
-    times: [Vec<i64>; 2],
     /// Points; a row without any counts as one.
     points: usize,
     bytes: usize,
-    /// Of the series at hand, unpacked.
-    times_ms: Vec<i64>,
-    values: Vec<f64>,
+    /// Of the series at hand.
     starts_ms: Vec<i64>,
 }
 
@@ -162,72 +179,99 @@ impl Rows {
             chunk_points_max: chunk_points_max.max(1),
             builder: SamplesBuilder::default(),
             identity: Default::default(),
-            times: [Vec::new(), Vec::new()],
             points: 0,
             bytes: 0,
-            times_ms: Vec::new(),
-            values: Vec::new(),
             starts_ms: Vec::new(),
         }
     }
 
     fn push(&mut self, series: &Series, families: &Families) {
-        let (key, chunk) = (&series.key, &series.chunk);
-        let family = families.of(key.name()).filter(|_| self.parts.metadata);
-        let row = family.map_or(SeriesRow { name: key.name(), ..SeriesRow::default() }, |family| family.row(key.name()));
-        let mut unpacked = std::mem::take(&mut self.times_ms);
-        let mut exemplars = if self.parts.exemplars { chunk.exemplars() } else { &[] };
-        // The points from number `skipped` on, as many as times.
-        let (times, skipped) = match chunk.as_histograms() {
-            Some(histograms) => {
-                let (first_ms, last_ms) = self.parts.points_ms;
-                let times = &histograms.times_ms;
-                let skipped = times.partition_point(|time| *time < first_ms);
-                (&times[skipped..times.partition_point(|time| *time <= last_ms).max(skipped)], skipped)
+        let chunk = &series.chunk;
+        let points = match (&self.parts, chunk.as_histograms()) {
+            (Parts { points: false, points_ms, first_time, .. }, _) => {
+                if let Some(range) = chunk.range_within(*points_ms, *first_time) {
+                    self.end_row(series, families, &[], range);
+                }
+                1
             }
-            None => {
-                let skipped = chunk.unpack(self.parts.points_ms, &mut unpacked, &mut self.values);
-                (&unpacked[..], skipped)
-            }
+            (_, Some(histograms)) => self.push_histograms(series, histograms, families),
+            (_, None) => self.push_floats(series, families),
         };
+        self.points += points.max(1);
+        self.bytes += if self.parts.points { chunk.bytes() } else { 0 };
+    }
+
+    /// Gives the number of points.
+    fn push_floats(&mut self, series: &Series, families: &Families) -> usize {
+        let chunk = &series.chunk;
         chunk.unpack_starts(&mut self.starts_ms);
+        if chunk.len() <= self.chunk_points_max {
+            let (times, values) = self.builder.floats_mut();
+            let skipped = chunk.unpack(self.parts.points_ms, times, values);
+            let points = self.builder.row_times().len();
+            self.builder.starts(self.starts_ms.get(skipped..skipped + points).unwrap_or_default());
+            let exemplars = if self.parts.exemplars { chunk.exemplars() } else { &[] };
+            let times = self.builder.row_times();
+            if let Some(range) = ends(times).or_else(|| self.parts.exemplars.then(|| chunk.range_ms())) {
+                self.end_row(series, families, exemplars, range);
+            }
+            return points;
+        }
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let skipped = chunk.unpack(self.parts.points_ms, &mut times, &mut values);
+        self.push_rows(series, families, &times, |rows, range| {
+            rows.builder.floats(&times[range.clone()], &values[range.clone()]);
+            rows.builder.starts(rows.starts_ms.get(range.start + skipped..range.end + skipped).unwrap_or_default());
+        })
+    }
+
+    fn push_histograms(&mut self, series: &Series, histograms: &Histograms, families: &Families) -> usize {
+        series.chunk.unpack_starts(&mut self.starts_ms);
+        let (first_ms, last_ms) = self.parts.points_ms;
+        let all = &histograms.times_ms;
+        let skipped = all.partition_point(|time| *time < first_ms);
+        let times = &all[skipped..all.partition_point(|time| *time <= last_ms).max(skipped)];
+        self.push_rows(series, families, times, |rows, range| {
+            let numbers = range.start + skipped..range.end + skipped;
+            let values = &histograms.values[numbers.clone()];
+            times[range].iter().zip(values).for_each(|(time, value)| rows.builder.histogram(*time, value));
+            rows.builder.starts(rows.starts_ms.get(numbers).unwrap_or_default());
+        })
+    }
+
+    /// As many rows as these points take; `append` adds a range of them to the row under construction.
+    fn push_rows(&mut self, series: &Series, families: &Families, times: &[i64], append: impl Fn(&mut Self, Range<usize>)) -> usize {
+        let mut exemplars = if self.parts.exemplars { series.chunk.exemplars() } else { &[] };
         let rows = match times.len() {
             0 if !self.parts.exemplars => 0,
             // A series whose points are elsewhere has one row for its exemplars.
             points => points.max(1),
         };
         for start in (0..rows).step_by(self.chunk_points_max) {
-            let range = start..times.len().min(start + self.chunk_points_max);
-            let numbers = range.start + skipped..range.end + skipped;
-            match chunk.as_histograms() {
-                None => self.builder.floats(&times[range.clone()], &self.values[range.clone()]),
-                Some(histograms) => {
-                    let values = histograms.values[numbers.clone()].iter();
-                    times[range.clone()].iter().zip(values).for_each(|(time, value)| self.builder.histogram(*time, value));
-                }
-            }
-            self.builder.starts(self.starts_ms.get(numbers).unwrap_or_default());
+            let end = times.len().min(start + self.chunk_points_max);
+            append(self, start..end);
             // Exemplars go with the row of their time; the last row takes what is left.
-            let until = times.get(range.end).copied().unwrap_or(i64::MAX);
+            let until = times.get(end).copied().unwrap_or(i64::MAX);
             let here = exemplars.partition_point(|exemplar| until == i64::MAX || exemplar.timestamp_ms() < until);
-            exemplars[..here].iter().for_each(|exemplar| exemplar.with(|exemplar| self.builder.exemplar(exemplar)));
+            let range = ends(self.builder.row_times()).unwrap_or_else(|| series.chunk.range_ms());
+            self.end_row(series, families, &exemplars[..here], range);
             exemplars = &exemplars[here..];
-            match self.parts.labels {
-                true => self.builder.push_numbered(&row, series.series_id, key.labels()),
-                false => self.builder.push_numbered(&row, series.series_id, std::iter::empty()),
-            }
-            let (first, last) = match &times[range] {
-                [] => chunk.range_ms(),
-                points => (points[0], points[points.len() - 1]),
-            };
-            self.times[0].push(first.saturating_mul(1_000_000));
-            self.times[1].push(last.saturating_mul(1_000_000));
-            self.bytes += key.len() + row.help.len();
-            self.push_identity(key);
         }
-        self.points += times.len().max(1);
-        self.bytes += chunk.bytes();
-        self.times_ms = unpacked;
+        times.len()
+    }
+
+    /// Ends the row of what lies between a first and a last millisecond.
+    fn end_row(&mut self, series: &Series, families: &Families, exemplars: &[OwnedExemplar], range_ms: (i64, i64)) {
+        let key = &series.key;
+        exemplars.iter().for_each(|exemplar| exemplar.with(|exemplar| self.builder.exemplar(exemplar)));
+        let family = families.of(key.name()).filter(|_| self.parts.metadata);
+        let row = family.map_or(SeriesRow { name: key.name(), ..SeriesRow::default() }, |family| family.row(key.name()));
+        match self.parts.labels {
+            true => self.builder.push_timed(&row, series.series_id, key.labels(), range_ms),
+            false => self.builder.push_timed(&row, series.series_id, std::iter::empty(), range_ms),
+        }
+        self.bytes += key.len() + row.help.len();
+        self.push_identity(key);
     }
 
     fn push_identity(&mut self, key: &SeriesKey) {
@@ -246,10 +290,11 @@ impl Rows {
             let at = Table::Samples.schema().index_of(name)?;
             columns[at] = Arc::new(builder.finish()) as ArrayRef;
         }
-        let (first, last) = Table::Samples.time_columns();
-        for (name, times) in [first, last].into_iter().zip(self.times) {
-            columns[Table::Samples.schema().index_of(name)?] = Arc::new(Int64Array::from(times)) as ArrayRef;
-        }
         Ok(RecordBatch::try_new(records.schema(), columns)?)
     }
+}
+
+/// The first and the last of ascending times.
+fn ends(times: &[i64]) -> Option<(i64, i64)> {
+    times.first().copied().zip(times.last().copied())
 }

@@ -15,6 +15,8 @@ use crate::ShardOptions;
 const MERGED_FILES_MIN: usize = 3;
 /// In a window that gets no more rows a run of so many times fewer files is merged.
 const OVER_FACTOR: usize = 3;
+/// So long after its end a window of which the last flush brought rows is being filled in, and more of them come.
+const FILLED_IN_NS: i64 = 2 * 86_400_000_000_000;
 
 /// The files that one compaction should merge: of the first window of time with enough small ones the oldest, as many as fit
 /// into memory; of the table's own folder before those of its tiers, never of two. `leave_out` names a file that the last try
@@ -42,10 +44,18 @@ fn choose_of(
     let now_ns = options.clock.now_ms().saturating_mul(1_000_000);
     let ends = files.iter().filter(|file| is_small(file)).map(|file| time_of(table, file).1);
     let all: BTreeSet<(i64, i64)> = ends.map(|end| window(now_ns, end)).map(|range| (range.start_ns, range.end_ns)).collect();
+    let newest = files.iter().filter_map(|file| written_seq(&file.name)).max();
     for (start_ns, end_ns) in all {
         let range = TimeRange::new(start_ns, end_ns);
+        let overlaps = |file: &LakeFile| {
+            let (first, last) = time_of(table, file);
+            range.overlaps(first, last)
+        };
+        let grows = range.end_ns.saturating_add(FILLED_IN_NS) <= now_ns
+            && newest.is_some()
+            && files.iter().any(|file| written_seq(&file.name) == newest && overlaps(file));
         let over_min = run_min.div_ceil(OVER_FACTOR).max(MERGED_FILES_MIN).min(run_min);
-        let run_min = if is_over(now_ns, range) { over_min } else { run_min };
+        let run_min = if is_over(now_ns, range) && !grows { over_min } else { run_min };
         for run in runs(table, files, range, is_small).into_iter().filter(|run| run.len() >= run_min) {
             for start in 0..run.len() {
                 let merge = fitting(options, &run[start..])?;
@@ -193,12 +203,13 @@ mod tests {
                     stats.longs.get(name).and_then(|bounds: &Bounds<i64>| bounds.range).map_or((nanos, nanos), |held| (nanos, held.1));
                 stats.longs.insert(name.to_owned(), Bounds { range: Some(range), nulls: 0, unknown: false });
             }
-            let file = LakeFile::new(options.folder(table), at.to_string(), 1, stats);
+            let file = LakeFile::new(options.folder(table), format!("part-{at:020}"), 1, stats);
             file.set_memory_bytes(1);
             Arc::new(file)
         };
         let files: Vec<_> = hours.iter().enumerate().map(file).collect();
-        choose(&options, table, &files, None).unwrap().iter().map(|file| file.name.clone()).collect()
+        let seq = |file: &Arc<LakeFile>| written_seq(&file.name).unwrap().to_string();
+        choose(&options, table, &files, None).unwrap().iter().map(seq).collect()
     }
 
     #[test]
@@ -207,6 +218,9 @@ mod tests {
             assert_eq!(chosen_of(table, 30, &[(1, 2), (2, 3), (25, 26), (26, 27), (27, 28)]), [""; 0], "today has too few");
             assert_eq!(chosen_of(table, 30, &[(1, 2), (2, 3), (25, 26), (3, 4), (26, 27)]), ["0", "1", "3"], "yesterday is over");
             assert_eq!(chosen_of(table, 24, &[(1, 2), (2, 3), (22, 23)]), [""; 0], "yesterday may still get late rows");
+            let filled_in = [(25, 26), (1, 2), (2, 3), (3, 4)];
+            assert_eq!(chosen_of(table, 30, &filled_in), ["1", "2", "3"], "late rows of yesterday");
+            assert_eq!(chosen_of(table, 96, &filled_in), [""; 0], "more of that day comes");
             let midnight = [(20, 25), (23, 26), (23, 27), (23, 28)];
             assert_eq!(chosen_of(table, 30, &midnight), ["0", "1", "2", "3"], "what lies in two days is merged and cut");
         }

@@ -185,6 +185,15 @@ pub(crate) fn bounded_texts(table: Table) -> impl Iterator<Item = &'static str> 
     std::iter::once(own).chain(Identity::FIELDS)
 }
 
+/// Columns of few texts with page statistics in the files: where none of a block is an error, it need not be read for errors.
+pub(crate) fn paged_texts(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Logs => &["severity_text"],
+        Table::Spans => &["kind", "status_code"],
+        Table::Samples => &[],
+    }
+}
+
 pub(crate) fn bounded_longs(table: Table) -> impl Iterator<Item = &'static str> {
     let (first, last) = table.time_columns();
     std::iter::once(first).chain((first != last).then_some(last))

@@ -17,6 +17,8 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
 use hashbrown::HashSet;
 use model::schema::column;
+pub(crate) use model::variables::variables;
+use model::variables::{DIGIT, LETTER, PLACEHOLDER, runs};
 use model::{Code, Error, Result, Table};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use twox_hash::XxHash3_64;
@@ -28,8 +30,6 @@ pub(crate) const TEMPLATE: &str = "body_template";
 pub(crate) const VARIABLES: &str = "body_variables";
 pub(crate) const COLUMNS: [&str; 2] = [TEMPLATE, VARIABLES];
 
-/// Stands for a variable. A body that has it itself is not split.
-pub(crate) const PLACEHOLDER: u8 = 0x1a;
 /// Between two variables, of which none has it.
 const SEPARATOR: u8 = b' ';
 /// A longer body is a stack trace or a document, whose template hardly comes again.
@@ -45,46 +45,9 @@ const LETTERS_KEY: &str = "tyto.variableLetters";
 /// Every letter.
 pub(crate) const ALL_LETTERS: u32 = (1 << 26) - 1;
 
-const LETTER: u8 = 1;
-const DIGIT: u8 = 2;
-const KINDS: [u8; 256] = {
-    let mut kinds = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        if (byte as u8).is_ascii_alphabetic() {
-            kinds[byte] = LETTER;
-        } else if (byte as u8).is_ascii_digit() {
-            kinds[byte] = DIGIT;
-        }
-        byte += 1;
-    }
-    kinds
-};
-
 /// What files have for `body`.
 pub(crate) fn fields() -> [Field; 2] {
     COLUMNS.map(|name| Field::new(name, DataType::Utf8, true))
-}
-
-/// Runs of letters and digits: where they begin and end, and which of the two are in them.
-fn runs(text: &[u8]) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
-    let mut at = 0;
-    iter::from_fn(move || {
-        while *text.get(at).map(|&byte| &KINDS[usize::from(byte)])? == 0 {
-            at += 1;
-        }
-        let (start, mut kinds) = (at, 0);
-        while let Some(kind) = text.get(at).map(|&byte| KINDS[usize::from(byte)]).filter(|kind| *kind != 0) {
-            kinds |= kind;
-            at += 1;
-        }
-        Some((start, at, kinds))
-    })
-}
-
-/// Where the variables of a text begin and end, and which of letters and digits are in them.
-pub(crate) fn variables(text: &[u8]) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
-    runs(text).filter(|(_, _, kinds)| kinds & DIGIT != 0)
 }
 
 /// The letters of a text, a bit for each, whatever their case.

@@ -18,7 +18,7 @@ use twox_hash::XxHash3_64;
 
 use super::columns::schema_with;
 use super::fields::{FieldsWriter, value_at};
-use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts};
+use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts, paged_texts};
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::folder::Folder;
 use super::sums::SumWriter;
@@ -252,7 +252,7 @@ fn properties(options: &ShardOptions, table: Table, declared: &DeclaredFields, f
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(options.row_group_rows))
         .set_statistics_enabled(EnabledStatistics::None);
-    for name in bounded_texts(table).chain(bounded_longs(table)) {
+    for name in bounded_texts(table).chain(bounded_longs(table)).chain(paged_texts(table).iter().copied()) {
         builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
     }
     for name in long_columns(&table.schema()) {

@@ -13,7 +13,7 @@ use super::prune::{Known, Range as Values, group_time, leaf, may_match};
 use super::{Plan, bind};
 use crate::lake::fields;
 use crate::lake::files::LakeFile;
-use crate::lake::filter::{BLOCK_ROWS, FileFilter};
+use crate::lake::filter::{BLOCK_ROWS, FileFilter, Unpacker};
 use crate::lake::handle::Handle;
 use crate::lake::keys::MapKeys;
 
@@ -123,9 +123,9 @@ impl<'a> OpenFile<'a> {
         let grams = self.probes.want_grams().then(|| filter.grams(&self.handle, group)).transpose().map_err(corrupt)?;
         let bytes: usize = [&values, &grams].into_iter().flatten().map(|part| part.bytes()).sum();
         self.plan.count(|stats| stats.bytes_scanned += bytes as u64);
-        let looked = Looked { grams, values };
+        let mut looked = Looked { grams, values, unpacker: Unpacker::new().map_err(corrupt)? };
         for (block, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
-            *keep = self.probes.may_match(&looked, block).map_err(corrupt)?;
+            *keep = self.probes.may_match(&mut looked, block).map_err(corrupt)?;
         }
         Ok(())
     }

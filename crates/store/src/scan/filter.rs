@@ -6,7 +6,8 @@ use arrow::datatypes::{DataType, Int32Type, Schema};
 use memchr::memmem::Finder;
 use model::schema::column;
 use model::{
-    AttributesView, DeclaredFields, Error, FieldType, FieldValue, Filter, Identity, Result, Subject, Table, Test, TimeRange, legal_name,
+    AnchoredRegex, AttributesView, DeclaredFields, Error, FieldType, FieldValue, Filter, Identity, Result, Subject, Table, Test, TimeRange,
+    legal_name,
 };
 use regex::Regex;
 
@@ -33,6 +34,9 @@ pub(crate) enum CompiledTest {
     /// Sorted, each once.
     OneOf(Vec<String>),
     Contains(Box<Finder<'static>>),
+    /// The whole text.
+    Whole(AnchoredRegex),
+    /// Some of it.
     Matches(Regex),
     /// Values of a declared column, both ends included.
     Ints(i64, i64),
@@ -92,6 +96,7 @@ impl CompiledFilter {
                 texts => texts.binary_search_by(|other| other.as_str().cmp(text)).is_ok(),
             },
             CompiledTest::Contains(finder) => finder.find(text.as_bytes()).is_some(),
+            CompiledTest::Whole(regex) => regex.is_match(text),
             CompiledTest::Matches(regex) => regex.is_match(text),
             CompiledTest::Ints(..) | CompiledTest::Doubles(..) => false,
         };
@@ -153,7 +158,7 @@ impl CompiledFilter {
                     |row| value_at(array, row).map_or(of_null, |value| wanted.iter().any(|wanted| wanted.is(&value)) != self.negated);
                 Ok(BooleanBuffer::collect_bool(array.len(), keep).into())
             }
-            CompiledTest::Contains(_) | CompiledTest::Matches(_) => {
+            CompiledTest::Contains(_) | CompiledTest::Whole(_) | CompiledTest::Matches(_) => {
                 let texts = texts_of(array);
                 let keep = |row| self.keeps(if texts.is_null(row) { "" } else { texts.value(row) });
                 Ok(BooleanBuffer::collect_bool(array.len(), keep).into())
@@ -274,14 +279,15 @@ fn anchored(pattern: &str) -> Result<CompiledTest> {
         texts.dedup();
         return Ok(CompiledTest::OneOf(texts));
     }
-    Ok(CompiledTest::Matches(regex(&format!("^(?s:{pattern})$"))?))
+    Ok(CompiledTest::Whole(AnchoredRegex::new(pattern).map_err(|error| broken(pattern, error))?))
 }
 
 fn regex(pattern: &str) -> Result<Regex> {
-    regex::RegexBuilder::new(pattern)
-        .size_limit(REGEX_BYTES_MAX)
-        .build()
-        .map_err(|error| Error::invalid(format!("cannot use the regular expression {pattern:?}")).because(error))
+    regex::RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| broken(pattern, error))
+}
+
+fn broken(pattern: &str, error: regex::Error) -> Error {
+    Error::invalid(format!("cannot use the regular expression {pattern:?}")).because(error)
 }
 
 /// `schema` is the table's own.

@@ -3,6 +3,7 @@
 mod bind;
 mod blocks;
 mod filter;
+mod follow;
 mod literals;
 mod merge;
 mod probe;
@@ -20,7 +21,7 @@ use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use futures::future::ready;
 use memchr::memmem::Finder;
-use model::samples::EXEMPLARS;
+use model::samples::{EXEMPLARS, START_TIMESTAMPS};
 use model::{DeclaredFields, Error, Identity, Order, Result, ScanRequest, ScanStats, ScanStream, Subject, Table, TimeRange};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -30,14 +31,16 @@ use crate::hidden::Hidden;
 use crate::lake::columns::wide_schema;
 use crate::lake::files::LakeFile;
 use crate::lake::footers::Footers;
-use crate::table::ShardTable;
+use crate::table::{ShardTable, View};
 use filter::{CompiledFilter, CompiledTest, meets};
+pub(crate) use follow::follow;
 use work::Unit;
 
 /// Units of which one scan without an order may work at once.
 const WORKERS_MAX: usize = 4;
 
 /// What the scans of a shard share.
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) options: Arc<ShardOptions>,
     /// For as many threads as may compute at once.
@@ -61,6 +64,8 @@ pub(crate) struct Plan {
     /// The wanted columns, and behind them the column of the order if it is not among them.
     pub(crate) read_columns: Vec<String>,
     pub(crate) read_schema: SchemaRef,
+    /// Those of them that may be read as dictionaries.
+    pub(crate) dictionaries: Vec<String>,
     /// Which of the read columns are wanted.
     pub(crate) output: Vec<usize>,
     pub(crate) shared: Shared,
@@ -69,7 +74,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn of(request: ScanRequest, declared: Arc<DeclaredFields>, hidden: Hidden, shared: Shared) -> Result<Self> {
-        let ScanRequest { table, time, filters, columns, order, limit, stats } = request;
+        let ScanRequest { table, time, filters, columns, dictionaries, order, limit, stats } = request;
         let schema = wide_schema(table, &declared);
         let mut filters =
             filters.iter().map(|filter| CompiledFilter::compile(filter, &table.schema(), &declared)).collect::<Result<Vec<_>>>()?;
@@ -90,7 +95,23 @@ impl Plan {
         let fields: Vec<_> = fields.collect::<Result<_>>()?;
         let read_schema = Arc::new(arrow::datatypes::Schema::new(fields));
         let needles = filters.iter().filter_map(CompiledFilter::needle).collect();
-        Ok(Self { table, time, filters, needles, declared, hidden, order, limit, read_columns, read_schema, output, shared, stats })
+        let dictionaries = if order == Order::Any { dictionaries } else { Vec::new() };
+        Ok(Self {
+            table,
+            time,
+            filters,
+            needles,
+            declared,
+            hidden,
+            order,
+            limit,
+            read_columns,
+            read_schema,
+            dictionaries,
+            output,
+            shared,
+            stats,
+        })
     }
 
     pub(crate) fn count(&self, add: impl FnOnce(&mut ScanStats)) {
@@ -119,10 +140,13 @@ impl Plan {
         }
         let wants = |name: &str| self.read_columns.iter().any(|column| column == name);
         let exemplars = wants(EXEMPLARS);
+        let points = ["timestamps", "values", "histograms", START_TIMESTAMPS];
         let (start_ms, end_ms) = (self.time.start_ns.div_euclid(1_000_000), self.time.end_ns.div_euclid(1_000_000));
         Parts {
             // With exemplars a row is wanted for them, too.
             points_ms: if exemplars { (i64::MIN, i64::MAX) } else { (start_ms, end_ms) },
+            points: exemplars || points.into_iter().any(wants),
+            first_time: wants(self.table.time_columns().0),
             labels: wants("labels"),
             identity: Identity::FIELDS.into_iter().any(wants),
             metadata: ["type", "unit", "help"].into_iter().any(wants),
@@ -142,21 +166,32 @@ impl Plan {
         meets(self.time, first.saturating_mul(1_000_000), last.saturating_mul(1_000_000))
     }
 
+    /// Whether series of this one's name may be wanted.
+    fn keeps_name(&self, key: &SeriesKey, families: &Families) -> bool {
+        self.filters.iter().filter(|filter| is_of_name(filter)).all(|filter| filter.keeps_series(key, families))
+    }
+
     /// The series of a file that may hold rows of the answer, where they are in memory. A name is tested once, however many
     /// series have it.
     fn recall(&self, file: &LakeFile) -> Option<SeriesSlice> {
         let rows = file.remembered()?;
         let looked = Cell::new(0);
-        let (of_name, others): (Vec<_>, Vec<_>) =
-            self.filters.iter().partition(|filter| matches!(&filter.subject, Subject::Column(name) if name == "name"));
-        let keep_name = |key: &SeriesKey, families: &Families| of_name.iter().all(|filter| filter.keeps_series(key, families));
-        let slice = rows.slice(self.names(), keep_name, |key, chunk, families| {
-            looked.set(looked.get() + 1);
-            self.may_keep(key, chunk) && others.iter().all(|filter| filter.keeps_series(key, families))
-        });
+        let others: Vec<_> = self.filters.iter().filter(|filter| !is_of_name(filter)).collect();
+        let slice = rows.slice(
+            self.names(),
+            |key, families| self.keeps_name(key, families),
+            |key, chunk, families| {
+                looked.set(looked.get() + 1);
+                self.may_keep(key, chunk) && others.iter().all(|filter| filter.keeps_series(key, families))
+            },
+        );
         self.count(|stats| stats.head_rows_scanned += looked.get());
         Some(slice)
     }
+}
+
+fn is_of_name(filter: &CompiledFilter) -> bool {
+    matches!(&filter.subject, Subject::Column(name) if name == "name")
 }
 
 /// Newest first goes by the end of a row, oldest first by its start.
@@ -174,10 +209,15 @@ enum Taken {
 pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> Result<ScanStream> {
     let hidden = table.hidden(shared.options.clock.now_ms());
     let plan = Arc::new(Plan::of(request, table.declared(), hidden, shared)?);
-    if plan.time.is_empty() || plan.limit == Some(0) {
-        return Ok(futures::stream::empty().boxed());
-    }
     let view = table.view(|head| take(&plan, head));
+    Ok(stored(plan, view))
+}
+
+/// The rows of one moment.
+fn stored(plan: Arc<Plan>, view: View<Taken>) -> ScanStream {
+    if plan.time.is_empty() || plan.limit == Some(0) {
+        return futures::stream::empty().boxed();
+    }
     // In the order of writing: of two points at one instant the reader keeps the last it sees.
     let mut units = VecDeque::new();
     for file in view.files.iter() {
@@ -217,17 +257,18 @@ pub(crate) fn scan(table: &ShardTable, request: ScanRequest, shared: Shared) -> 
         let before = std::mem::replace(ended, matches!(records, Ok((_, 0))));
         ready((!before).then_some(records))
     });
-    Ok(ended.map(|records| records.map(|(records, _)| records)).boxed())
+    ended.map(|records| records.map(|(records, _)| records)).boxed()
 }
 
 /// The rows of series in memory, where they are few: to change threads for them takes longer than to read them.
 fn at_once(plan: &Arc<Plan>, units: &mut VecDeque<Unit>) -> Option<Vec<Result<RecordBatch>>> {
     /// Series to be looked at; points to be unpacked, of some nanoseconds each.
-    const SERIES_MAX: usize = 512;
+    const SERIES_MAX: usize = 1 << 10;
     const POINTS_MAX: usize = 64 << 10;
-    let few = |file: &LakeFile| Some(file.remembered()?.count(plan.names()?) <= SERIES_MAX);
+    let keep_name = |key: &SeriesKey, families: &Families| plan.keeps_name(key, families);
+    let few = |file: &LakeFile| file.remembered().is_some_and(|rows| rows.count(plan.names(), keep_name) <= SERIES_MAX);
     let all_few = units.iter().all(|unit| match unit {
-        Unit::File(file) => few(file) == Some(true),
+        Unit::File(file) => few(file),
         Unit::Series(_) | Unit::Families(_) => true,
         Unit::Block(_) | Unit::Group { .. } => false,
     });

@@ -7,7 +7,7 @@ use super::Plan;
 use super::filter::{CompiledFilter, CompiledTest};
 use crate::lake::fields::MAP;
 use crate::lake::filter::{
-    BlockFilter, WORD_BYTES_MIN, gram, has_gram, map_columns, text_column, value, value_columns, value_seed, word, words,
+    BlockFilter, Unpacker, WORD_BYTES_MIN, gram, has_gram, map_columns, text_column, value, value_columns, value_seed, word, words,
 };
 use crate::lake::keys::MapKeys;
 
@@ -26,6 +26,7 @@ pub(crate) struct Probes(Vec<Vec<Probe>>);
 pub(crate) struct Looked {
     pub(crate) grams: Option<BlockFilter>,
     pub(crate) values: Option<BlockFilter>,
+    pub(crate) unpacker: Unpacker,
 }
 
 impl Probes {
@@ -38,7 +39,7 @@ impl Probes {
                     all.extend(exactly(plan, &filter.subject, texts, keys));
                 }
                 CompiledTest::OneOf(_) | CompiledTest::Ints(..) | CompiledTest::Doubles(..) => {}
-                CompiledTest::Contains(_) | CompiledTest::Matches(_) => {
+                CompiledTest::Contains(_) | CompiledTest::Whole(_) | CompiledTest::Matches(_) => {
                     if matches!(&filter.subject, Subject::Column(name) if text_column(table) == Some(name)) {
                         all.extend(filter.literals.iter().map(|list| list.iter().map(|literal| Probe::inside(literal)).collect()));
                     }
@@ -63,15 +64,15 @@ impl Probes {
     }
 
     /// Whether a block may hold a row that all filters keep.
-    pub(crate) fn may_match(&self, looked: &Looked, block: usize) -> Result<bool> {
+    pub(crate) fn may_match(&self, looked: &mut Looked, block: usize) -> Result<bool> {
         let values =
             |probe: &Probe| looked.values.as_ref().is_none_or(|values| probe.values.iter().all(|&hash| values.may_hold(block, hash)));
         if !self.0.iter().all(|list| list.iter().any(values)) {
             return Ok(false);
         }
         let Some(grams) = &looked.grams else { return Ok(true) };
-        let map = grams.map(block)?;
-        let all = |probe: &Probe| values(probe) && probe.grams.iter().all(|&gram| has_gram(&map, gram));
+        let map = grams.map(block, &mut looked.unpacker)?;
+        let all = |probe: &Probe| values(probe) && probe.grams.iter().all(|&gram| has_gram(map, gram));
         Ok(self.0.iter().all(|list| list.iter().any(all)))
     }
 }

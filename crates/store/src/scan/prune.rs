@@ -109,7 +109,6 @@ pub(crate) fn group_time(plan: &Plan, metadata: &RowGroupMetaData) -> Option<(i6
     Some((bounds(first)?.0, bounds(last)?.1))
 }
 
-/// The leaf that holds a top-level column without children.
 /// Whether a column of samples that most rows have nothing in is known to be null in all rows of the group.
 pub(crate) fn has_nothing_in(group: &RowGroupMetaData, name: &str) -> bool {
     let Some(rare) = RARE.iter().find(|leaf| leaf[0] == name) else { return false };
@@ -118,6 +117,7 @@ pub(crate) fn has_nothing_in(group: &RowGroupMetaData, name: &str) -> bool {
     column.and_then(nulls).is_some_and(|(nulls, values)| i64::try_from(nulls) == Ok(values))
 }
 
+/// The leaf that holds a top-level column without children.
 pub(crate) fn leaf(metadata: &RowGroupMetaData, name: &str) -> Option<usize> {
     metadata.columns().iter().position(|column| matches!(column.column_path().parts(), [only] if only == name))
 }
@@ -153,7 +153,7 @@ pub(crate) fn may_match(filter: &CompiledFilter, known: &Known<'_>) -> bool {
                 None => false,
             };
         }
-        CompiledTest::Contains(_) | CompiledTest::Matches(_) => return true,
+        CompiledTest::Contains(_) | CompiledTest::Whole(_) | CompiledTest::Matches(_) => return true,
     };
     match filter.negated {
         false => texts.iter().any(|text| {

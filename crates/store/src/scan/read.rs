@@ -5,11 +5,14 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use model::schema::column;
 use model::{Order, Result, Subject, Table};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelectionPolicy,
+};
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::blocks::Part;
 use super::filter::{CompiledFilter, time_mask};
@@ -22,6 +25,13 @@ use crate::lake::handle::Handle;
 use crate::lake::template::{BODY, TEMPLATE, VARIABLES, letters_of};
 
 const BATCH_ROWS: usize = 8192;
+
+/// Of columns that have a few bytes in each row.
+const NARROW_BATCH_ROWS: usize = 4 * BATCH_ROWS;
+
+/// Where fewer than one row in so many is wanted, the others are stepped over: to read them all and pick costs more when they
+/// are texts, lists or maps.
+const SPARSE: usize = 8;
 
 /// One row group of one file, opened.
 pub(crate) struct Group {
@@ -66,13 +76,37 @@ impl Group {
         if hidden.touches(&self.file.stats) {
             self.refine(&mut chosen, &hidden.columns(), |records| hidden.kept(records))?;
         }
-        for filter in self.filters.iter() {
+        let (coded, others): (Vec<_>, Vec<_>) = self.filters.iter().partition(|filter| self.coded_column(filter).is_some());
+        self.filter_by_codes(&mut chosen, &coded)?;
+        for filter in others {
             self.filter(&mut chosen, filter)?;
         }
         if let Some(top) = top {
             self.keep_top(&mut chosen, top, bound)?;
         }
         Ok(chosen)
+    }
+
+    /// The column of a filter that a dictionary decides: each of its texts is tested once.
+    fn coded_column<'f>(&self, filter: &'f CompiledFilter) -> Option<&'f str> {
+        let group = self.footer.metadata().row_group(self.group);
+        match &filter.subject {
+            Subject::Column(name) if name != BODY && has_dictionary(group, name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Reads what these filters ask for at once: to choose rows for the next costs more than to look at its codes.
+    fn filter_by_codes(&self, chosen: &mut Chosen, filters: &[&CompiledFilter]) -> Result<()> {
+        let columns: Vec<&str> = filters.iter().filter_map(|filter| self.coded_column(filter)).collect();
+        if columns.is_empty() {
+            return Ok(());
+        }
+        self.refine_stored(chosen, &self.as_dictionaries(&columns)?, &columns, |records| {
+            let mut masks = filters.iter().map(|filter| filter.mask(records));
+            let first = masks.next().unwrap_or_else(|| Ok(vec![true; records.num_rows()].into()))?;
+            masks.try_fold(first, |kept, mask| Ok(arrow::compute::and(&kept, &mask?)?))
+        })
     }
 
     fn filter(&self, chosen: &mut Chosen, filter: &CompiledFilter) -> Result<()> {
@@ -83,17 +117,12 @@ impl Group {
         {
             return self.filter_by_template(chosen, &test);
         }
-        if let Subject::Column(name) = &filter.subject
-            && prune::leaf(group, name).is_some_and(|leaf| group.column(leaf).dictionary_page_offset().is_some())
-        {
-            return self.refine_stored(chosen, &self.as_dictionary(name)?, &[name], |records| filter.mask(records));
-        }
         self.refine(chosen, &filter.columns(), |records| filter.mask(records))
     }
 
     /// Looks at the variables only when templates leave rows for which they decide.
     fn filter_by_template(&self, chosen: &mut Chosen, test: &TemplateTest<'_>) -> Result<()> {
-        let footer = self.as_dictionary(TEMPLATE)?;
+        let footer = self.as_dictionaries(&[TEMPLATE])?;
         let decided = Cell::new(true);
         self.refine_stored(chosen, &footer, &[TEMPLATE], |records| {
             let (mask, all) = test.by_template(records)?;
@@ -106,10 +135,11 @@ impl Group {
         }
     }
 
-    /// The footer by which a column of texts is read as a dictionary, so that each text of it is tested once.
-    fn as_dictionary(&self, name: &str) -> Result<ArrowReaderMetadata> {
+    /// The footer by which columns of texts are read as dictionaries, so that each text of them is looked at once.
+    fn as_dictionaries(&self, names: &[&str]) -> Result<ArrowReaderMetadata> {
         let kind = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-        let fields = self.footer.schema().fields().iter().map(|field| match field.name() == name && *field.data_type() == DataType::Utf8 {
+        let is_named = |field: &Field| names.contains(&field.name().as_str()) && *field.data_type() == DataType::Utf8;
+        let fields = self.footer.schema().fields().iter().map(|field| match is_named(field) {
             true => Arc::new(field.as_ref().clone().with_data_type(kind())),
             false => field.clone(),
         });
@@ -175,9 +205,12 @@ impl Group {
         if trims {
             names.extend(plan.hidden.columns());
         }
-        let schema = plan.read_schema.clone();
         let stored = file_columns(self.footer.schema(), &names, &plan.declared);
-        let (file, batches) = (self.file.clone(), self.batches(&self.footer, &stored, chosen)?);
+        let group = self.footer.metadata().row_group(self.group);
+        let encoded: Vec<&str> = plan.dictionaries.iter().map(String::as_str).filter(|name| has_dictionary(group, name)).collect();
+        let footer = if encoded.is_empty() { self.footer.clone() } else { self.as_dictionaries(&encoded)? };
+        let schema = footer_types(&plan.read_schema, &footer, &encoded);
+        let (file, batches) = (self.file.clone(), self.batches(&footer, &stored, chosen)?);
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
             let mut records = file.unpacked(records?)?;
@@ -207,26 +240,50 @@ impl Group {
         let group = footer.metadata().row_group(self.group);
         let is_read = |name: &str| columns.contains(&name) && !prune::has_nothing_in(group, name);
         let roots: Vec<usize> = (0..footer.schema().fields().len()).filter(|&at| is_read(footer.schema().field(at).name())).collect();
-        let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
+        let mask = ProjectionMask::roots(footer.parquet_schema(), roots.iter().copied());
         self.count_bytes(footer.metadata().row_group(self.group), &mask, chosen.rows);
+        let is_narrow = roots.iter().all(|&root| {
+            let kind = footer.schema().field(root).data_type();
+            kind.is_primitive() || matches!(kind, DataType::Boolean | DataType::Dictionary(..))
+        });
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.handle.clone(), footer)
             .with_row_groups(vec![self.group])
             .with_projection(mask)
-            .with_batch_size(BATCH_ROWS);
+            .with_batch_size(if is_narrow { NARROW_BATCH_ROWS } else { BATCH_ROWS });
         if let Some(selection) = &chosen.selection {
+            let is_sparse = chosen.rows < selection.skipped_row_count() / SPARSE;
             builder = builder.with_row_selection(selection.clone());
+            if is_sparse && !is_narrow {
+                builder = builder.with_row_selection_policy(RowSelectionPolicy::Selectors);
+            }
         }
         let reader = builder.build().map_err(|error| file.corrupt(error))?;
         Ok(reader.map(move |records| records.map_err(|error| file.corrupt(error))))
     }
 
     /// Compressed bytes of the columns, as far as the rows left reach into them: pages without a row are not read.
-    fn count_bytes(&self, metadata: &parquet::file::metadata::RowGroupMetaData, mask: &ProjectionMask, rows: usize) {
+    fn count_bytes(&self, metadata: &RowGroupMetaData, mask: &ProjectionMask, rows: usize) {
         let columns = metadata.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
         let bytes: i64 = columns.map(|(_, column)| column.compressed_size()).sum();
         let share = rows as f64 / metadata.num_rows().max(1) as f64;
         self.plan.count(|stats| stats.bytes_scanned += (bytes as f64 * share) as u64);
     }
+}
+
+fn has_dictionary(group: &RowGroupMetaData, name: &str) -> bool {
+    prune::leaf(group, name).is_some_and(|leaf| group.column(leaf).dictionary_page_offset().is_some())
+}
+
+/// The schema with these columns as the footer has them.
+fn footer_types(schema: &SchemaRef, footer: &ArrowReaderMetadata, names: &[&str]) -> SchemaRef {
+    if names.is_empty() {
+        return schema.clone();
+    }
+    let fields = schema.fields().iter().map(|field| match footer.schema().field_with_name(field.name()) {
+        Ok(stored) if names.contains(&field.name().as_str()) => Arc::new(field.as_ref().clone().with_data_type(stored.data_type().clone())),
+        _ => field.clone(),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 impl Chosen {

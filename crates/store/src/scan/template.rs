@@ -56,7 +56,7 @@ impl<'a> TemplateTest<'a> {
         }
         let looked_for = match &filter.test {
             CompiledTest::Contains(finder) => LookedFor::Text(forms(finder.needle(), letters).into_iter().map(Looked::of).collect()),
-            CompiledTest::Matches(_) if !filter.negated && !filter.literals.is_empty() => {
+            CompiledTest::Whole(_) | CompiledTest::Matches(_) if !filter.negated && !filter.literals.is_empty() => {
                 let forms = |literal: &Vec<u8>| forms(&literal.to_ascii_lowercase(), letters);
                 let lists = filter.literals.iter();
                 LookedFor::Literals(lists.map(|list| list.iter().flat_map(forms).map(Looked::of).collect()).collect())

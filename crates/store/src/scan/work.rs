@@ -108,7 +108,7 @@ fn groups(plan: &Plan, file: &Arc<LakeFile>) -> Result<Vec<Unit>> {
 /// Runs one step on a blocking thread, of which all scans together have `scan_threads`. Nobody holds a thread, nor the right
 /// to one, while it waits for its reader: a join that reads one scan before it starts the other would wait for itself, and
 /// readers that went to lunch would keep flushes from their threads.
-async fn step<R: Send + 'static>(plan: &Arc<Plan>, work: impl FnOnce(&Arc<Plan>) -> Result<R> + Send + 'static) -> Result<R> {
+pub(crate) async fn step<R: Send + 'static>(plan: &Arc<Plan>, work: impl FnOnce(&Arc<Plan>) -> Result<R> + Send + 'static) -> Result<R> {
     let failed = |error: tokio::task::JoinError| Error::internal("cannot finish a scan").because(error);
     // The semaphore is never closed; without a permit the worst is one thread more at work.
     let _permit = plan.shared.permits.clone().acquire_owned().await;

@@ -1,12 +1,12 @@
 //! Batches that name every record in them, and what a scan gave as records again.
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use futures::TryStreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use model::logs::{LogRow, LogsBuilder};
 use model::samples::{NO_START, SamplesBuilder, SamplesView, SeriesRow};
 use model::schema::column;
 use model::spans::{SpanRow, SpansBuilder};
-use model::{Attributes, KnownPoints, KnownSeries, Order, Scan, ScanRequest, Table, TimeRange};
+use model::{Arrival, ArrivalStream, Attributes, Following, KnownPoints, KnownSeries, Order, Scan, ScanRequest, Table, TimeRange};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::Shard;
@@ -130,15 +130,47 @@ fn identified(records: RecordBatch) -> RecordBatch {
 
 /// Everything that a table holds.
 pub async fn scan(shard: &Shard, table: Table, order: Order) -> model::Result<Found> {
+    let batches: Vec<RecordBatch> = shard.scan(request(table, order)).await?.try_collect().await?;
+    found(table, &batches)
+}
+
+/// Somebody who looked at a table and reads on what comes.
+pub struct Follower {
+    table: Table,
+    found: Found,
+    arriving: ArrivalStream,
+}
+
+impl Follower {
+    /// Logs and spans can be followed.
+    pub async fn begin(shard: &Shard, table: Table, order: Order) -> model::Result<Self> {
+        let Following { stored, arriving } = shard.follow(request(table, order)).await?;
+        let batches: Vec<RecordBatch> = stored.try_collect().await?;
+        Ok(Self { table, found: found(table, &batches)?, arriving })
+    }
+
+    /// What was there, and what has come since.
+    pub fn found(&mut self) -> model::Result<&Found> {
+        while let Some(Some(arrival)) = self.arriving.next().now_or_never() {
+            let Arrival::Rows(records) = arrival? else { return Err(model::Error::internal("cannot be slow: it reads a few rows")) };
+            self.found.records.extend(found(self.table, &[records])?.records);
+        }
+        Ok(&self.found)
+    }
+}
+
+fn request(table: Table, order: Order) -> ScanRequest {
     let columns = match table {
         Table::Logs => Some(["trace_id", "body"].map(str::to_owned).to_vec()),
         Table::Spans => Some(["span_id", "name"].map(str::to_owned).to_vec()),
         Table::Samples => None,
     };
-    let request = ScanRequest { columns, order, ..ScanRequest::new(table, TimeRange::ALL) };
-    let batches: Vec<RecordBatch> = shard.scan(request).await?.try_collect().await?;
+    ScanRequest { columns, order, ..ScanRequest::new(table, TimeRange::ALL) }
+}
+
+fn found(table: Table, batches: &[RecordBatch]) -> model::Result<Found> {
     let mut found = Found::default();
-    for records in &batches {
+    for records in batches {
         match table {
             Table::Samples => points(records, &mut found)?,
             _ => {

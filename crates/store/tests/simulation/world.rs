@@ -1,5 +1,6 @@
 //! One run: a shard on a simulated disk, what is done to it step by step, and the ledger that it is held against.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +12,7 @@ use store::{Clock, Shard, ShardOptions, Tier, TierPlace};
 use crate::disk::{PARTS, Part, SimDisk};
 use crate::ledger::{Eyes, Ledger, State};
 use crate::planted::Plant;
-use crate::records::{self, Encoded, Known};
+use crate::records::{self, Encoded, Follower, Known};
 use crate::rng::Rng;
 
 pub type Outcome<R = ()> = Result<R, String>;
@@ -68,6 +69,8 @@ pub struct World {
     pub ledger: Ledger,
     /// What this process has told of its series.
     known: Known,
+    /// Who follows a table of this process, since it was looked at last.
+    followers: HashMap<Table, Follower>,
     /// Processes so far.
     pub life: u64,
     /// Failures of the disk before this one began.
@@ -127,6 +130,7 @@ impl World {
             shard: None,
             ledger: Ledger::default(),
             known: Known::new(),
+            followers: HashMap::new(),
             life: 0,
             failures_before: 0,
             steps: Vec::new(),
@@ -171,12 +175,14 @@ impl World {
     pub fn born(&mut self) {
         self.life += 1;
         self.known.clear();
+        self.followers.clear();
         self.failures_before = self.disk.failures();
     }
 
     /// Drops the shard as a killed process would, with its memory.
     pub fn drop_shard(&mut self) {
         self.shard = None;
+        self.followers.clear();
     }
 
     fn send(&mut self, table: Table) -> Sent {
@@ -329,9 +335,20 @@ impl World {
         let order = self.rng.pick(&[Order::Any, Order::Any, Order::OldestFirst, Order::NewestFirst]);
         // Points compete in the order of writing, which only a scan without another order has.
         let order = if table == Table::Samples { Order::Any } else { order };
-        let found = records::scan(&self.shard(), table, order).await;
-        let found = found.map_err(|error| format!("cannot scan {}: {}", table.name(), error.chain()))?;
-        self.ledger.check(table, &found, self.own_eyes())
+        let cannot = |error: model::Error| format!("cannot scan {}: {}", table.name(), error.chain());
+        if table == Table::Samples {
+            let found = records::scan(&self.shard(), table, order).await.map_err(cannot)?;
+            return self.ledger.check(table, &found, self.own_eyes());
+        }
+        let mut follower = Follower::begin(&self.shard(), table, order).await.map_err(cannot)?;
+        let eyes = self.own_eyes();
+        self.ledger.check(table, follower.found().map_err(cannot)?, eyes)?;
+        // Who looked before and has read on sees the same.
+        if let Some(mut before) = self.followers.insert(table, follower) {
+            let found = before.found().map_err(cannot)?;
+            self.ledger.check(table, found, eyes).map_err(|what| format!("to who follows: {what}"))?;
+        }
+        Ok(())
     }
 
     pub async fn check(&mut self) -> Outcome {

@@ -39,7 +39,7 @@ fn push(builder: &mut SamplesBuilder, labels: &Labels, items: &[Item], starts: &
             builder.start(start(at, index));
         }
     }
-    if builder.row_points() > 0 {
+    if !builder.row_times().is_empty() {
         builder.push_series(&row, pairs.iter().copied());
     }
     for ((at, item), index) in timed() {
@@ -48,7 +48,7 @@ fn push(builder: &mut SamplesBuilder, labels: &Labels, items: &[Item], starts: &
             builder.start(start(at, index));
         }
     }
-    if builder.row_points() > 0 {
+    if !builder.row_times().is_empty() {
         builder.push_series(&row, pairs.iter().copied());
     }
 }

@@ -5,7 +5,7 @@ import { timeWords, useAddress } from '../../app/address';
 import { Sparkline } from '../../charts/Sparkline';
 import { formatDuration, formatNumber, formatPercent } from '../../format/units';
 import { ERRORS, ofBusinessService } from '../logs/selector';
-import { tag } from '../traces/tags';
+import { ofBusiness } from '../traces/traceql';
 import { DEGRADED_RATIO, title, type Health } from './health';
 import classes from './Home.module.css';
 
@@ -68,10 +68,7 @@ export function ServiceRow({ service, health, icon: Icon }: Props) {
         <Link to="/logs" search={{ ...time, q: alarming ? `${selector} ${ERRORS}` : selector }}>
           Logs
         </Link>
-        <Link
-          to="/traces"
-          search={{ ...time, tags: `${tag('business_service', service.name)}${alarming ? ' status=error' : ''}` }}
-        >
+        <Link to="/traces" search={{ ...time, q: ofBusiness(service.name, alarming) }}>
           Traces
         </Link>
         <Link to="/charts" search={{ ...time, business_service: service.name }}>

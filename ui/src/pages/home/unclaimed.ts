@@ -2,7 +2,7 @@ import type { Overview } from '../../api/tyto';
 import type { Address } from '../../app/address';
 import { formatCount } from '../../format/units';
 import { ofBusinessService, UNASSIGNED } from '../logs/selector';
-import { tag } from '../traces/tags';
+import { ofBusiness } from '../traces/traceql';
 
 export interface UnclaimedPart {
   /** `1 715 log records` */
@@ -16,7 +16,7 @@ export interface UnclaimedPart {
 export function unclaimedParts({ logs, spans, series }: Overview['unassigned']): UnclaimedPart[] {
   const parts: [number, string, string, UnclaimedPart['to'], Address][] = [
     [logs, 'log record', 'log records', '/logs', { q: ofBusinessService(UNASSIGNED) }],
-    [spans, 'span', 'spans', '/traces', { tags: tag('business_service', UNASSIGNED) }],
+    [spans, 'span', 'spans', '/traces', { q: ofBusiness(UNASSIGNED) }],
     [series, 'series', 'series', '/charts', {}],
   ];
   return parts

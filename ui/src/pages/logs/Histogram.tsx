@@ -16,10 +16,9 @@ import classes from './Logs.module.css';
 
 const HEIGHT = 112;
 const BARS_MAX = 90;
-const LIVE_REFRESH_MS = 10_000;
 
 /** How many rows of each severity there are over time. */
-export function Histogram({ query, live }: { query: string; live: boolean }) {
+export function Histogram({ query }: { query: string }) {
   const time = useTime();
   const step = niceStep(time.range, BARS_MAX);
   const { first, last } = bucketsOf(time.range, step);
@@ -34,7 +33,6 @@ export function Histogram({ query, live }: { query: string; live: boolean }) {
         signal,
       ),
     placeholderData: keepPreviousData,
-    refetchInterval: live ? LIVE_REFRESH_MS : false,
   });
   return (
     <section className={classes.histogram} aria-label="Rows over time">
@@ -62,7 +60,7 @@ function Bars({ numbers, first, last, step }: { numbers: Numbers; first: number;
   return (
     <>
       <div className={classes.levels}>
-        <b data-testid="log-total">{formatCount(total)}</b> {total === 1 ? 'row' : 'rows'} in this range
+        <b data-testid="log-total">{formatCount(total)}</b> {total === 1 ? 'row' : 'rows'} in these bars
         {[...levels].reverse().map(({ level, count }) => (
           <span key={level}>
             <i style={{ background: `var(${LEVEL_COLORS[level]})` }} />

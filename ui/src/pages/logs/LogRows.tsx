@@ -1,183 +1,190 @@
-import { Button } from '@mantine/core';
-import { IconChevronRight } from '@tabler/icons-react';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useMemo, useRef, useState, type KeyboardEvent } from 'react';
-import { rowKey, type LogRow } from '../../api/loki';
-import { clock, day, nsToMs } from '../../format/time';
+import { ActionIcon } from '@mantine/core';
+import { IconX } from '@tabler/icons-react';
+import { useMediaQuery } from '@mantine/hooks';
+import { useCallback, useMemo, useRef, type CSSProperties, type ReactNode } from 'react';
+import type { LogRow } from '../../api/loki';
+import { usePageKeys } from '../../app/useKeys';
+import { day, nsToMs } from '../../format/time';
+import { VirtualList, type ListHandle } from '../../list/VirtualList';
+import { AroundRows } from './AroundRows';
+import { SOURCE } from './columns';
 import { searchedTexts } from './edit';
-import { LEVEL_COLORS, levelOf } from './level';
-import { cutAt, messageOf, serviceOf } from './line';
 import { LogDetail } from './LogDetail';
-import classes from './Logs.module.css';
+import { Row, type Look } from './Row';
+import classes from './Row.module.css';
+
+/** The row that is open, and whether the rows around it show. */
+export interface Opened {
+  row: LogRow;
+  around: boolean;
+}
 
 interface Props {
   rows: LogRow[];
-  query: string;
+  search: string;
+  logql: string;
+  view: 'rows' | 'json';
   wrap: boolean;
-  openKey: string | undefined;
-  onToggle: (key: string) => void;
-  onQuery: (query: string) => void;
-  older: { load: () => void; loading: boolean } | undefined;
+  newestFirst: boolean;
+  columns: string[];
+  opened: Opened | undefined;
+  onOpened: (opened: Opened | undefined) => void;
+  onSearch: (search: string) => void;
+  onColumns: (columns: string[]) => void;
+  /** The end at which live rows appear. */
+  grows?: 'top' | 'bottom';
+  onAway?: (away: boolean) => void;
+  handle?: React.RefObject<ListHandle | null>;
+  foot?: ReactNode;
 }
 
-const ROW_HEIGHT = 23;
+const ROW_PX = 23;
+const PHONE_ROW_PX = 47;
 
-export function LogRows({ rows, query, wrap, openKey, onToggle, onQuery, older }: Props) {
-  const box = useRef<HTMLDivElement>(null);
-  const keys = useMemo(() => uniqueKeys(rows), [rows]);
-  const searched = useMemo(() => searchedTexts(query), [query]);
-  const days = useMemo(
-    () => rows.length > 0 && day(nsToMs(rows[0]?.ns ?? '0')) !== day(nsToMs(rows.at(-1)?.ns ?? '0')),
-    [rows],
+export function LogRows(props: Props) {
+  const { rows, search, logql, view, wrap, newestFirst, columns, opened, onOpened, onSearch, onColumns } = props;
+  const own = useRef<ListHandle>(null);
+  const list = props.handle ?? own;
+  const phone = useMediaQuery('(max-width: 700px)', undefined, { getInitialValueInEffect: false });
+  const first = rows[0]?.ns;
+  const last = rows.at(-1)?.ns;
+  const days = first !== undefined && last !== undefined && day(nsToMs(first)) !== day(nsToMs(last));
+  const look = useMemo<Look>(
+    () => ({ view, wrap, columns, days, searched: searchedTexts(logql) }),
+    [view, wrap, columns, days, logql],
   );
-  const [scrolled, setScrolled] = useState(false);
-  const virtual = useVirtualizer({
-    count: rows.length + (older ? 1 : 0),
-    getScrollElement: () => box.current,
-    estimateSize: () => ROW_HEIGHT,
-    getItemKey: (index) => keys[index] ?? 'older',
-    overscan: 12,
-    // New rows push the list down while its top shows; rows that somebody reads stay where they are.
-    anchorTo: scrolled || openKey !== undefined ? 'end' : 'start',
-  });
-
-  // Both handlers of a row keep their identity: scrolling draws only the rows that come into sight.
-  const step = useCallback(
-    (event: KeyboardEvent, index: number) => {
-      const by = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-      if (!by) return;
-      event.preventDefault();
-      const next = index + by;
-      virtual.scrollToIndex(next, { align: 'auto' });
-      requestAnimationFrame(() => {
-        box.current?.querySelector<HTMLElement>(`[data-index="${next}"] [data-opener]`)?.focus();
-      });
+  const latest = useRef(opened);
+  latest.current = opened;
+  // Keeps its identity: scrolling draws only the rows that come into sight.
+  const toggle = useCallback(
+    (row: LogRow) => {
+      const { row: old, around } = latest.current ?? {};
+      // Among the rows around it a row opens to its detail; else a second click closes it.
+      onOpened(old === row && !around ? undefined : { row, around: false });
     },
-    [virtual],
+    [onOpened],
   );
-
+  useRowKeys(rows, list, opened, onOpened);
+  const shift = useCallback((px: number) => list.current?.shift(px), [list]);
+  const width = { '--columns': columns.length, '--time-width': days ? '19ch' : '13ch' } as CSSProperties;
   return (
-    <div
-      ref={box}
-      className={classes.scroll}
-      data-testid="log-rows"
-      onScroll={(event) => setScrolled(event.currentTarget.scrollTop > 0)}
-    >
-      <div className={classes.space} style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map((item) => {
-          const row = rows[item.index];
-          const key = keys[item.index];
-          return (
-            <div
-              key={item.key}
-              ref={virtual.measureElement}
-              data-index={item.index}
-              className={classes.item}
-              style={{ transform: `translateY(${item.start}px)` }}
-            >
-              {row && key !== undefined ? (
-                <>
-                  <Row
-                    row={row}
-                    id={key}
-                    index={item.index}
-                    wrap={wrap}
-                    days={days}
-                    searched={searched}
-                    open={key === openKey}
-                    onToggle={onToggle}
-                    onStep={step}
-                  />
-                  {key === openKey && <LogDetail row={row} query={query} onQuery={onQuery} />}
-                </>
-              ) : (
-                <div className={classes.older}>
-                  <Button variant="default" onClick={older?.load} loading={older?.loading}>
-                    Load older rows
-                  </Button>
-                </div>
-              )}
-            </div>
+    <div className={classes.table} style={width}>
+      <Head columns={columns} onColumns={onColumns} />
+      <VirtualList
+        items={rows}
+        usual={phone ? PHONE_ROW_PX : ROW_PX}
+        grows={props.grows ?? 'top'}
+        hold={opened !== undefined}
+        onAway={props.onAway}
+        handle={list}
+        foot={props.foot}
+        testId="log-rows"
+        label="Log rows"
+        render={(row) => {
+          const isOpen = opened?.row === row;
+          const one = (
+            <Row
+              row={row}
+              look={look}
+              open={isOpen && !opened.around}
+              onToggle={toggle}
+              marked={isOpen && opened.around}
+            />
           );
-        })}
-      </div>
-    </div>
-  );
-}
-
-/** A key for each row that stays the same while rows are added above: equal rows are told apart by counting from the oldest. */
-function uniqueKeys(rows: LogRow[]): string[] {
-  const seen = new Map<string, number>();
-  const keys = new Array<string>(rows.length);
-  for (let index = rows.length - 1; index >= 0; index--) {
-    const key = rowKey(rows[index] as LogRow);
-    const count = seen.get(key) ?? 0;
-    seen.set(key, count + 1);
-    keys[index] = count ? `${key} #${count}` : key;
-  }
-  return keys;
-}
-
-interface RowProps {
-  row: LogRow;
-  id: string;
-  index: number;
-  wrap: boolean;
-  days: boolean;
-  searched: string[];
-  open: boolean;
-  onToggle: (id: string) => void;
-  onStep: (event: KeyboardEvent, index: number) => void;
-}
-
-const Row = memo(function Row({ row, id, index, wrap, days, searched, open, onToggle, onStep }: RowProps) {
-  const level = levelOf(row);
-  const ms = nsToMs(row.ns);
-  const message = messageOf(row.line);
-  const toggle = () => {
-    // A click that ends the selecting of text is no wish to open the row.
-    if (window.getSelection()?.isCollapsed ?? true) onToggle(id);
-  };
-  return (
-    // The button inside does the same for the keyboard; the whole row is only a larger target for the pointer.
-    // eslint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-static-element-interactions
-    <div
-      className={classes.row}
-      data-wrap={wrap}
-      data-open={open}
-      data-level={level}
-      data-testid="log-row"
-      onClick={toggle}
-    >
-      <i className={classes.edge} style={{ background: `var(${LEVEL_COLORS[level]})` }} />
-      <button
-        type="button"
-        className={classes.opener}
-        aria-expanded={open}
-        aria-label={`Details of the row of ${clock(ms)}`}
-        data-opener
-        onClick={(event) => {
-          event.stopPropagation();
-          onToggle(id);
+          if (!isOpen) return one;
+          if (!opened.around)
+            return (
+              <>
+                {one}
+                <LogDetail
+                  row={row}
+                  search={search}
+                  columns={columns}
+                  onAround={() => onOpened({ row, around: true })}
+                  onSearch={onSearch}
+                  onColumns={onColumns}
+                />
+              </>
+            );
+          return (
+            <AroundRows
+              row={row}
+              look={look}
+              newestFirst={newestFirst}
+              onShift={shift}
+              onSearch={onSearch}
+              onClose={() => onOpened({ row, around: false })}
+            >
+              {one}
+            </AroundRows>
+          );
         }}
-        onKeyDown={(event) => onStep(event, index)}
-      >
-        <IconChevronRight size={13} />
-      </button>
-      <time className={classes.time}>
-        {days && <span className="dim">{day(ms)} </span>}
-        {clock(ms)}
-      </time>
-      <span className={classes.level} data-level={level}>
-        {level === 'unknown' ? '' : level}
-      </span>
-      <span className={classes.service} title={serviceOf(row)}>
-        {serviceOf(row)}
-      </span>
-      <span className={classes.message}>
-        {cutAt(message.text, searched).map((piece, at) => (at % 2 ? <mark key={at}>{piece}</mark> : piece))}
-        {message.rest && <span className={classes.rest}>{message.rest}</span>}
-      </span>
+      />
     </div>
   );
-});
+}
+
+function Head({ columns, onColumns }: { columns: string[]; onColumns: (columns: string[]) => void }) {
+  return (
+    <div className={classes.head}>
+      <span />
+      <span>Time</span>
+      <span>Level</span>
+      {columns.map((name) => (
+        <span key={name} className={classes.title}>
+          <span title={name}>{name === SOURCE ? 'Component' : name}</span>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            size={16}
+            aria-label={`Remove the column ${name}`}
+            onClick={() => onColumns(columns.filter((each) => each !== name))}
+          >
+            <IconX size={11} />
+          </ActionIcon>
+        </span>
+      ))}
+      <span>Message</span>
+    </div>
+  );
+}
+
+/** j and k, or the arrows, move between rows; Enter opens one, as it presses every button; c shows the rows around it. */
+function useRowKeys(
+  rows: LogRow[],
+  list: React.RefObject<ListHandle | null>,
+  opened: Opened | undefined,
+  onOpened: (opened: Opened | undefined) => void,
+) {
+  const current = (): number => {
+    const focused = document.activeElement?.closest<HTMLElement>('[data-item]')?.dataset.index;
+    if (focused !== undefined) return Number(focused);
+    return opened ? rows.indexOf(opened.row) : -1;
+  };
+  const step = (by: number) => {
+    const element = list.current?.element();
+    if (!element || rows.length === 0) return;
+    const at = current();
+    const firstShown = [...element.querySelectorAll<HTMLElement>('[data-item]')].find(
+      (item) => item.getBoundingClientRect().top >= element.getBoundingClientRect().top - 1,
+    );
+    const next = at < 0 ? Number(firstShown?.dataset.index ?? 0) : Math.min(rows.length - 1, Math.max(0, at + by));
+    list.current?.reveal(next);
+    // The row is drawn when the list has scrolled.
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() =>
+        element.querySelector<HTMLElement>(`[data-index="${next}"] [data-opener]`)?.focus({ preventScroll: true }),
+      ),
+    );
+  };
+  usePageKeys({
+    j: () => step(1),
+    k: () => step(-1),
+    ArrowDown: () => step(1),
+    ArrowUp: () => step(-1),
+    c: () => {
+      const row = rows[current()];
+      if (row) onOpened({ row, around: !(opened?.row === row && opened.around) });
+    },
+  });
+}

@@ -1,63 +1,94 @@
-import { Button, Switch, Tooltip } from '@mantine/core';
-import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react';
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { logLabels, logLabelValues } from '../../api/loki';
+import { Button, Drawer, Tooltip } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { IconPlayerStop, IconWaveSine } from '@tabler/icons-react';
+import { useCallback, useMemo, useState } from 'react';
+import type { LogRow } from '../../api/loki';
 import { useAddress } from '../../app/address';
-import { useEscape } from '../../app/useKeys';
-import { logql } from '../../editor/logql';
+import { useEscape, usePageKeys } from '../../app/useKeys';
 import { QueryBar } from '../../editor/QueryBar';
-import { useQueryText } from '../../editor/useQueryText';
 import { formatCount } from '../../format/units';
 import { Empty } from '../../status/Empty';
 import { Busy, Loading } from '../../status/Loading';
 import { Problem } from '../../status/Problem';
-import { rangePhrase, toNs } from '../../time/range';
+import { rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
-import { isMetricQuery } from './edit';
+import { columnsOf, columnsWord } from './columns';
+import { Facets } from './Facets';
 import { Histogram } from './Histogram';
+import { LiveRows } from './LiveRows';
 import { LogMetric } from './LogMetric';
-import { LogRows } from './LogRows';
+import { LogRows, type Opened } from './LogRows';
 import classes from './Logs.module.css';
-import { ALL_LOGS } from './selector';
-import { joined, useLive } from './useLive';
-import { PAGE_ROWS, useLogRows } from './useLogRows';
+import { Meaning } from './Meaning';
+import { PatternView } from './PatternView';
+import { asWords } from './search';
+import { rowOfWord } from './share';
+import { Toolbar, type View } from './Toolbar';
+import { useLogRows } from './useLogRows';
+import { useLanguage, useSearch } from './useSearch';
+import { isLogql } from './words';
 
-const COMPLETION_KEPT_MS = 60_000;
+const PLACEHOLDER = 'payment failed -retry "card declined" component:checkout   or LogQL';
 
 export default function Logs() {
   const [address, setAddress] = useAddress();
   const time = useTime();
-  const { query, draft, setDraft, run } = useQueryText(ALL_LOGS);
-  const metric = isMetricQuery(query);
-  const live = address.live === '1' && !metric;
+  const language = useLanguage();
+  const { search, logql, metric, draft, setDraft, run, submit } = useSearch();
+  const narrow = useMediaQuery('(max-width: 1000px)', undefined, { getInitialValueInEffect: false });
+  const [drawer, setDrawer] = useState(false);
+  const view: View = address.view === 'json' || address.view === 'patterns' ? address.view : 'rows';
+  const live = address.live === '1' && !metric && view !== 'patterns';
   const wrap = address.wrap === '1';
-  const language = useLogql();
-
-  const { answer, rows } = useLogRows(query, time.range, time.manual, !metric);
-  const newer = useLive(live, query, time.range.endMs, time.manual);
-  const all = useMemo(() => joined(newer.rows, rows), [newer.rows, rows]);
-  const [openKey, setOpenKey] = useState<string>();
-  const toggle = useCallback((key: string) => setOpenKey((old) => (old === key ? undefined : key)), []);
-  useEscape(() => setOpenKey(undefined));
-
+  const newestFirst = address.order !== 'old';
+  const columns = useMemo(() => columnsOf(address.cols), [address.cols]);
+  const setColumns = useCallback(
+    (next: string[]) => setAddress({ cols: columnsWord(next) }, { replace: true }),
+    [setAddress],
+  );
+  const follow = () => {
+    setAddress({ live: live ? undefined : '1', line: undefined, ...(view === 'patterns' ? { view: undefined } : {}) });
+    if (live) time.refresh();
+  };
+  const fieldsShown = narrow ? drawer : address.fields !== 'off';
+  const toggleFields = () =>
+    narrow ? setDrawer(!drawer) : setAddress({ fields: fieldsShown ? 'off' : undefined }, { replace: true });
+  const page = useLogRows(
+    logql,
+    time.range,
+    newestFirst ? 'backward' : 'forward',
+    time.manual,
+    !metric && !live && view !== 'patterns',
+  );
+  usePageKeys({
+    f: toggleFields,
+    w: () => setAddress({ wrap: wrap ? undefined : '1' }, { replace: true }),
+    o: () => setAddress({ order: newestFirst ? 'old' : undefined }, { replace: true }),
+    l: () => !metric && follow(),
+  });
+  const facets = <Facets search={search} logql={logql} onSearch={submit} />;
+  const shared = { search, logql, wrap, newestFirst, columns, onSearch: submit, onColumns: setColumns };
   return (
     <div className={classes.page}>
       <QueryBar
         draft={draft}
         onDraft={setDraft}
-        onRun={() => run()}
+        onRun={run}
         language={language}
-        label="LogQL"
-        placeholder={'{business_service="video-playback"} |= "error"'}
-        running={answer.isFetching && !answer.isFetchingNextPage && !live}
+        label={draft.trim() && isLogql(draft) ? 'LogQL' : 'Words'}
+        name="Search"
+        placeholder={PLACEHOLDER}
+        running={page.answer.isFetching && !page.answer.isFetchingNextPage}
+        action="Search"
       >
-        <Tooltip label={live ? 'Stop following' : 'Follow new rows'}>
+        <Tooltip label={live ? 'Stop following (l)' : 'Follow new rows (l)'}>
           <Button
             size="sm"
             h={33}
+            w={98}
             variant={live ? 'filled' : 'default'}
-            leftSection={live ? <IconPlayerPause size={14} /> : <IconPlayerPlay size={14} />}
-            onClick={() => setAddress({ live: live ? undefined : '1' }, { replace: true })}
+            leftSection={live ? <IconPlayerStop size={14} /> : <IconWaveSine size={14} />}
+            onClick={follow}
             aria-pressed={live}
             disabled={metric}
             data-testid="live"
@@ -66,118 +97,151 @@ export default function Logs() {
           </Button>
         </Tooltip>
       </QueryBar>
+      <Meaning draft={draft} onEdit={submit} />
       {metric ? (
-        <LogMetric query={query} />
+        <LogMetric query={logql} />
       ) : (
-        <>
-          {/* One mistake in a query is told once: where the rows would be. */}
-          {!answer.isError && <Histogram query={query} live={live} />}
-          <div className={classes.toolbar}>
-            <span data-testid="row-count">
-              {countText(all.length, rows.length < PAGE_ROWS || !answer.hasNextPage, live)}
-            </span>
-            {newer.behind && (
-              <span className={classes.behind}>
-                Rows are missing here: more came at once than live takes. Refresh, or narrow the query.
-              </span>
-            )}
-            <Switch
-              label="Break long lines"
-              checked={wrap}
-              onChange={() => setAddress({ wrap: wrap ? undefined : '1' }, { replace: true })}
-              ml="auto"
+        <div className={classes.body}>
+          {fieldsShown && !narrow && <aside className={classes.side}>{!page.answer.isError && facets}</aside>}
+          <Drawer opened={narrow && drawer} onClose={() => setDrawer(false)} title="Fields" size={300} padding={0}>
+            {facets}
+          </Drawer>
+          <div className={classes.main}>
+            {/* One mistake in a query is told once: where the rows would be. */}
+            {!page.answer.isError && <Histogram query={logql} />}
+            <Toolbar
+              logql={logql}
+              view={view}
+              newestFirst={newestFirst}
+              wrap={wrap}
+              columns={columns}
+              onColumns={setColumns}
+              fieldsShown={fieldsShown}
+              onFields={toggleFields}
+              live={live}
+              count={live || view === 'patterns' ? '' : countText(page, newestFirst)}
             />
-          </div>
-          {newer.error !== undefined && <Problem error={newer.error} compact />}
-          <div className={classes.rows}>
-            <Busy active={answer.isFetching && !live} />
-            {answer.isError && (
-              <Problem
-                error={answer.error}
-                onRetry={() => void (rows.length ? answer.fetchNextPage() : answer.refetch())}
+            {view === 'patterns' ? (
+              <PatternView
+                search={search}
+                logql={logql}
+                onSearch={(next) => setAddress({ q: next, view: undefined })}
               />
+            ) : live ? (
+              <LiveRows key={logql} {...shared} view={view} onStop={follow} />
+            ) : (
+              <PageRows {...shared} view={view} page={page} />
             )}
-            {answer.isPending && <Loading lines={18} height={12} />}
-            {all.length > 0 && (
-              <LogRows
-                rows={all}
-                query={query}
-                wrap={wrap}
-                openKey={openKey}
-                onToggle={toggle}
-                onQuery={(text) => run(text)}
-                older={
-                  answer.hasNextPage && !answer.isPlaceholderData
-                    ? { load: () => void answer.fetchNextPage(), loading: answer.isFetchingNextPage }
-                    : undefined
-                }
-              />
-            )}
-            {answer.isSuccess && all.length === 0 && <NoRows query={query} live={live} onAll={() => run(ALL_LOGS)} />}
           </div>
-        </>
+        </div>
       )}
     </div>
   );
 }
 
-/** The language with completion over the range that shows. It stays one object: a new one would rebuild the editor under the typing hands. */
-function useLogql() {
-  const { startMs, endMs } = useTime().range;
-  const range = useRef({ startNs: '', endNs: '' });
-  useEffect(() => {
-    range.current = { startNs: toNs(startMs), endNs: toNs(endMs) };
-  }, [startMs, endMs]);
-  return useMemo(() => {
-    const asked = new Map<string, { at: number; answer: Promise<string[]> }>();
-    const once = (key: string, ask: () => Promise<string[]>) => {
-      const known = asked.get(key);
-      if (known && Date.now() - known.at < COMPLETION_KEPT_MS) return known.answer;
-      // Completion is a help only: when the server cannot give it, typing goes on without it.
-      const answer = ask().catch(() => {
-        asked.delete(key);
-        return [];
-      });
-      asked.set(key, { at: Date.now(), answer });
-      return answer;
-    };
-    return logql({
-      names: () => once('', () => logLabels(range.current)),
-      values: (name) => once(name, () => logLabelValues(name, range.current)),
-    });
-  }, []);
+type Page = ReturnType<typeof useLogRows>;
+
+interface PageProps {
+  search: string;
+  logql: string;
+  view: 'rows' | 'json';
+  wrap: boolean;
+  newestFirst: boolean;
+  columns: string[];
+  onSearch: (search: string) => void;
+  onColumns: (columns: string[]) => void;
+  page: Page;
 }
 
-function countText(count: number, whole: boolean, live: boolean): string {
-  if (count === 0) return live ? 'Waiting for rows' : '';
-  const rows = `${formatCount(count)} ${count === 1 ? 'row' : 'rows'}`;
-  if (live) return `${rows}, following`;
-  return whole ? rows : `The newest ${rows}`;
+/** The rows of the range. */
+function PageRows({ page, ...shared }: PageProps) {
+  const { answer, rows } = page;
+  const { opened, setOpened } = useOpened(rows);
+  const more = answer.hasNextPage && !answer.isPlaceholderData;
+  return (
+    <div className={classes.rows}>
+      <Busy active={answer.isFetching} />
+      {answer.isError && (
+        <Problem error={answer.error} onRetry={() => void (rows.length ? answer.fetchNextPage() : answer.refetch())} />
+      )}
+      {answer.isError && isLogql(shared.search) && (
+        <Button ml={12} w="max-content" variant="default" onClick={() => shared.onSearch(asWords(shared.search))}>
+          Search for it as words
+        </Button>
+      )}
+      {answer.isPending && <Loading lines={18} height={12} />}
+      {rows.length > 0 && (
+        <LogRows
+          key={`${shared.logql} ${shared.newestFirst}`}
+          {...shared}
+          rows={rows}
+          opened={opened}
+          onOpened={setOpened}
+          foot={
+            more && (
+              <div className={classes.older}>
+                <Button
+                  variant="default"
+                  onClick={() => void answer.fetchNextPage()}
+                  loading={answer.isFetchingNextPage}
+                >
+                  Load {shared.newestFirst ? 'older' : 'newer'} rows
+                </Button>
+              </div>
+            )
+          }
+        />
+      )}
+      {answer.isSuccess && rows.length === 0 && (
+        <NoRows search={shared.search} logql={shared.logql} onAll={() => shared.onSearch('')} />
+      )}
+    </div>
+  );
 }
 
-function NoRows({ query, live, onAll }: { query: string; live: boolean; onAll: () => void }) {
+/** Which row is open: the one that was clicked, or at first the one that the address names. */
+function useOpened(rows: LogRow[]) {
+  const [address] = useAddress();
+  const [opened, set] = useState<Opened | undefined | 'address'>('address');
+  const setOpened = useCallback((next: Opened | undefined) => set(next), []);
+  const named = useMemo(
+    () => (opened === 'address' && address.line ? rowOfWord(rows, address.line) : undefined),
+    [opened, rows, address.line],
+  );
+  useEscape(() => set(undefined));
+  const shown = opened === 'address' ? named && { row: named, around: false } : opened;
+  return { opened: useStable(shown), setOpened };
+}
+
+function useStable(opened: Opened | undefined): Opened | undefined {
+  const { row, around } = opened ?? {};
+  return useMemo(() => row && { row, around: around ?? false }, [row, around]);
+}
+
+function countText({ answer, rows }: Page, newestFirst: boolean): string {
+  if (rows.length === 0) return '';
+  const text = `${formatCount(rows.length)} ${rows.length === 1 ? 'row' : 'rows'}`;
+  return answer.hasNextPage ? `The ${newestFirst ? 'newest' : 'oldest'} ${text}` : text;
+}
+
+function NoRows({ search, logql, onAll }: { search: string; logql: string; onAll: () => void }) {
   const time = useTime();
   return (
     <Empty
-      title={live ? 'No rows yet' : 'No log rows match'}
+      title="No log rows match"
       hint={
         <>
-          Asked for <code>{query}</code> in {rangePhrase(time.text, time.nowMs)}.{' '}
-          {live ? 'New rows will appear here.' : 'Widen the time range, or ask for less.'}
+          Asked for <code>{logql}</code> in {rangePhrase(time.text, time.nowMs)}. Widen the time range, or ask for less.
         </>
       }
     >
-      {!live && (
-        <>
-          <Button variant="default" onClick={() => time.setRange({ from: 'now-1d', to: 'now' })}>
-            Look at the last 24 hours
-          </Button>
-          {query !== ALL_LOGS && (
-            <Button variant="default" onClick={onAll}>
-              Show all logs
-            </Button>
-          )}
-        </>
+      <Button variant="default" onClick={() => time.setRange({ from: 'now-1d', to: 'now' })}>
+        Look at the last 24 hours
+      </Button>
+      {search !== '' && (
+        <Button variant="default" onClick={onAll}>
+          Show all logs
+        </Button>
       )}
     </Empty>
   );

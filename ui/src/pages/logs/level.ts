@@ -26,7 +26,7 @@ const NAMES: [RegExp, Level][] = [
 const NUMBERS: Level[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
 export function levelOfLabels(labels: Record<string, string | undefined>): Level {
-  for (const name of ['severity_text', 'level', 'severity', 'detected_level']) {
+  for (const name of ['detected_level', 'severity_text', 'level', 'severity']) {
     const text = labels[name]?.trim().toLowerCase();
     if (!text) continue;
     const found = NAMES.find(([pattern]) => pattern.test(text));

@@ -1,5 +1,6 @@
 import type { LogRow } from '../../api/loki';
 import { asRecord, quoteLongIntegers } from '../../api/client';
+import { isoNs } from '../../format/time';
 
 export interface Message {
   text: string;
@@ -71,9 +72,29 @@ export function traceIdOf(row: LogRow): string | undefined {
   return undefined;
 }
 
-/** The text cut at each place where one of the searched texts stands: odd pieces are the finds. */
-export function cutAt(text: string, searched: string[]): string[] {
-  if (searched.length === 0) return [text];
-  const escaped = searched.map((each) => each.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return text.split(new RegExp(`(${escaped.join('|')})`));
+/** The text cut at each place where a searched text stands: odd pieces are the finds. */
+export function cutAt(text: string, searched: RegExp[]): string[] {
+  const finds = searched
+    .flatMap((pattern) => [...text.matchAll(pattern)].map((find) => [find.index, find.index + find[0].length] as const))
+    .sort(([a], [b]) => a - b);
+  const pieces: string[] = [];
+  let at = 0;
+  for (const [from, to] of finds) {
+    if (to <= at) continue;
+    // Finds that overlap or touch are one.
+    if (from <= at && pieces.length > 0) pieces[pieces.length - 1] += text.slice(at, to);
+    else pieces.push(text.slice(at, from), text.slice(from, to));
+    at = to;
+  }
+  return [...pieces, text.slice(at)];
+}
+
+/** The whole row as JSON that is indented; a line that is JSON stands in it as it came. */
+export function rowJson(row: LogRow): string {
+  const { ns, line, stream, metadata, parsed } = row;
+  const body = jsonOf(line) === undefined ? JSON.stringify(line) : line;
+  const parts = [`"time":${JSON.stringify(isoNs(ns))}`, `"line":${body}`];
+  for (const [name, fields] of Object.entries({ stream, metadata, parsed }))
+    if (Object.keys(fields).length) parts.push(`${JSON.stringify(name)}:${JSON.stringify(fields)}`);
+  return indented(`{${parts.join(',')}}`);
 }

@@ -1,12 +1,12 @@
 import { Button } from '@mantine/core';
 import { IconDownload } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import type { SqlAnswer } from '../../api/sql';
 import { runSql } from '../../api/tyto';
 import { useAddress } from '../../app/address';
 import { QueryBar } from '../../editor/QueryBar';
 import { sqlLanguage } from '../../editor/sql';
 import { useQueryText } from '../../editor/useQueryText';
+import { download, stamped } from '../../format/download';
 import { formatCount, formatDuration } from '../../format/units';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
@@ -84,7 +84,7 @@ export default function Sql() {
                     size="compact-xs"
                     variant="default"
                     leftSection={<IconDownload size={13} />}
-                    onClick={() => download(data)}
+                    onClick={() => download(stamped('csv'), 'text/csv', [toCsv(data.columns, data.rows)])}
                   >
                     Download as CSV
                   </Button>
@@ -96,15 +96,6 @@ export default function Sql() {
       </div>
     </div>
   );
-}
-
-function download({ columns, rows }: SqlAnswer) {
-  const address = URL.createObjectURL(new Blob([toCsv(columns, rows)], { type: 'text/csv' }));
-  const link = document.createElement('a');
-  link.href = address;
-  link.download = `tyto-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.csv`;
-  link.click();
-  URL.revokeObjectURL(address);
 }
 
 function NoRows({ sql, columns }: { sql: string; columns: number }) {

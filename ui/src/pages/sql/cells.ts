@@ -1,3 +1,4 @@
+import { csvLine } from '../../format/csv';
 import { isoNs } from '../../format/time';
 
 export function isNumeric(type: string): boolean {
@@ -15,17 +16,8 @@ export function cellTitle(column: string, text: string): string | undefined {
   return text.length > 40 ? text : undefined;
 }
 
-/**
- * RFC 4180: fields with a comma, quote or line break are quoted, quotes doubled, lines end in CRLF. Text that a spreadsheet
- * would run as a formula gets an apostrophe in front, for what logs say may come from anybody.
- */
+/** Columns and rows as CSV. */
 export function toCsv(columns: { name: string; type: string }[], rows: unknown[][]): string {
-  const field = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const plain = (text: string) => field(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
   const numeric = columns.map(({ type }) => isNumeric(type));
-  const lines = [
-    columns.map(({ name }) => plain(name)),
-    ...rows.map((row) => row.map((value, index) => (numeric[index] ? field : plain)(cellText(value)))),
-  ];
-  return lines.map((line) => line.join(',')).join('\r\n') + '\r\n';
+  return [csvLine(columns.map(({ name }) => name)), ...rows.map((row) => csvLine(row.map(cellText), numeric))].join('');
 }

@@ -1,12 +1,10 @@
-import { Button } from '@mantine/core';
+import { Button, SegmentedControl } from '@mantine/core';
 import { IconListDetails } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import type { Span } from '../../api/otlp';
-import { fetchTrace } from '../../api/tempo';
+import { fetchTrace, type TraceAnswer } from '../../api/tempo';
 import { timeWords, useAddress } from '../../app/address';
-import { useEscape } from '../../app/useKeys';
 import { clock, day } from '../../format/time';
 import { formatCount, formatDuration } from '../../format/units';
 import { Answer } from '../../status/Answer';
@@ -15,10 +13,12 @@ import { Loading } from '../../status/Loading';
 import { useTime } from '../../time/useTime';
 import { Copy } from '../logs/LogDetail';
 import { ALL_LOGS } from '../logs/selector';
-import { SpanDetail } from './SpanDetail';
+import { Compare } from './Compare';
+import { mainRoot } from './critical';
+import { TraceFlame } from './TraceFlame';
 import classes from './Trace.module.css';
-import { buildTree, logsAround, type TraceTree } from './tree';
-import { Waterfall } from './Waterfall';
+import { beganMs, buildTree, logsAround, type TraceTree } from './tree';
+import { TraceSpans } from './TraceSpans';
 
 export default function Trace() {
   const traceId = useParams({ strict: false }).traceId ?? '';
@@ -26,13 +26,15 @@ export default function Trace() {
   const answer = useQuery({
     queryKey: ['trace', traceId, time.manual],
     queryFn: ({ signal }) => fetchTrace(traceId, signal),
+    // A trace may be tens of megabytes: it is not kept once the page is left.
+    gcTime: 10_000,
   });
   return (
     <div className={classes.page}>
       <Answer
         query={answer}
         loading={<Loading lines={16} height={18} />}
-        empty={(spans) =>
+        empty={({ spans }) =>
           spans.length ? null : (
             <Empty
               title="This trace has no spans"
@@ -45,33 +47,47 @@ export default function Trace() {
           )
         }
       >
-        {(spans) => <Spans key={traceId} traceId={traceId} spans={spans} />}
+        {(found) => <Found key={traceId} traceId={traceId} answer={found} />}
       </Answer>
     </div>
   );
 }
 
-function Spans({ traceId, spans }: { traceId: string; spans: Span[] }) {
+type View = 'spans' | 'flame' | 'compare';
+
+function Found({ traceId, answer }: { traceId: string; answer: TraceAnswer }) {
   const [address, setAddress] = useAddress();
-  const tree = useMemo(() => buildTree(spans), [spans]);
-  const selected = tree.nodes.get(address.span ?? '');
-  const select = (spanId: string | undefined) => setAddress({ span: spanId }, { replace: true });
-  useEscape(() => select(undefined));
+  const tree = useMemo(() => buildTree(answer.spans), [answer]);
+  const view: View = address.view === 'flame' || address.view === 'compare' ? address.view : 'spans';
   return (
     <>
-      <Head traceId={traceId} tree={tree} />
-      <div className={classes.body}>
-        <Waterfall tree={tree} selected={selected?.span.spanId} onSelect={select} />
-        {selected && <SpanDetail node={selected} tree={tree} onClose={() => select(undefined)} onSelect={select} />}
-      </div>
+      <Head traceId={traceId} tree={tree}>
+        <SegmentedControl
+          value={view}
+          onChange={(next) => setAddress({ view: next === 'spans' ? undefined : next })}
+          data={[
+            { value: 'spans', label: 'Waterfall' },
+            { value: 'flame', label: 'Flame graph' },
+            { value: 'compare', label: 'Compare' },
+          ]}
+          aria-label="How to show the trace"
+        />
+      </Head>
+      {view === 'flame' ? (
+        <TraceFlame tree={tree} />
+      ) : view === 'compare' ? (
+        <Compare traceId={traceId} tree={tree} />
+      ) : (
+        <TraceSpans tree={tree} partial={answer.partial} />
+      )}
     </>
   );
 }
 
-function Head({ traceId, tree }: { traceId: string; tree: TraceTree }) {
+function Head({ traceId, tree, children }: { traceId: string; tree: TraceTree; children: React.ReactNode }) {
   const [address] = useAddress();
-  const root = tree.roots[0]?.span;
-  const startMs = Number(tree.startNs / 1000n) / 1000;
+  const root = mainRoot(tree)?.span;
+  const startMs = beganMs(tree);
   return (
     <header className={classes.head}>
       <div className={classes.title}>
@@ -83,11 +99,12 @@ function Head({ traceId, tree }: { traceId: string; tree: TraceTree }) {
         </p>
       </div>
       <dl className={classes.facts}>
-        <Fact name="Duration" value={formatDuration(Number(tree.endNs - tree.startNs) / 1e6)} />
+        <Fact name="Duration" value={formatDuration(tree.totalMs)} />
         <Fact name="Spans" value={formatCount(tree.spanCount)} />
         <Fact name="Services" value={formatCount(tree.services.length)} />
         <Fact name="Errors" value={formatCount(tree.errorCount)} bad={tree.errorCount > 0} />
       </dl>
+      {children}
       <div className={classes.headButtons}>
         <Copy text={traceId} label="Copy the id" />
         <Button

@@ -1,111 +1,141 @@
-import { useComputedColorScheme } from '@mantine/core';
-import { IconAlertOctagonFilled, IconChevronDown, IconChevronRight } from '@tabler/icons-react';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useEffectEvent, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import {
+  useCallback,
+  useEffect,
+  useEffectEvent,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+} from 'react';
 import { formatDuration } from '../../format/units';
-import { seriesColor } from '../../theme/palette';
-import { Minimap, type Window } from './Minimap';
+import type { Window } from './bars';
+import type { CriticalPath } from './critical';
+import { Minimap } from './Minimap';
+import { SpanRow, type RowLook } from './SpanRow';
 import classes from './Trace.module.css';
-import { position, revealing, ticks, visibleNodes, type Node, type TraceTree } from './tree';
+import { revealing, rowOf, ticks, visibleNodes, type Node, type TraceTree } from './tree';
 
-const ROW_HEIGHT = 26;
-const INDENT = 13;
+const ROW_PX = 26;
+/** Rows drawn above and below what is in sight. Scrolling draws again every so many rows. */
+const MORE_ROWS = 16;
+const EVERY_ROWS = 8;
+const MARKS = 6;
 
 interface Props {
   tree: TraceTree;
-  selected: string | undefined;
-  onSelect: (spanId: string | undefined) => void;
+  critical: CriticalPath | undefined;
+  colors: Map<string, string>;
+  selected: Node | undefined;
+  onSelect: (node: Node | undefined) => void;
+  folded: ReadonlySet<string>;
+  onFolded: (folded: ReadonlySet<string>) => void;
+  /** Only these show. */
+  kept: ReadonlySet<Node> | undefined;
+  /** What is being looked for is in these. */
+  found: ReadonlySet<Node> | undefined;
+  view: Window;
+  onView: (view: Window) => void;
+  onService: (service: string) => void;
 }
 
-export function Waterfall({ tree, selected, onSelect }: Props) {
+export function Waterfall(props: Props) {
+  const { tree, critical, colors, selected, onSelect, folded, onFolded, kept, found, view, onView, onService } = props;
   const box = useRef<HTMLDivElement>(null);
-  const dark = useComputedColorScheme('light') === 'dark';
-  const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
   // Where the arrow keys are. A span selected by other means takes the cursor along and is unfolded.
   const [keys, setKeys] = useState({ selected, cursor: selected });
   if (keys.selected !== selected) {
-    const node = tree.nodes.get(selected ?? '');
     setKeys({ selected, cursor: selected ?? keys.cursor });
-    if (node) setFolded(revealing(node, folded));
+    if (selected) onFolded(revealing(selected, folded));
   }
-  const [view, setView] = useState<Window>({ from: 0, to: 1 });
-  const rows = useMemo(() => visibleNodes(tree, folded), [tree, folded]);
-  const everything = useMemo(() => visibleNodes(tree, new Set()), [tree]);
-  const colors = useMemo(
-    () => new Map(tree.services.map((service, index) => [service, seriesColor(index, dark)])),
-    [tree, dark],
-  );
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => ROW_HEIGHT,
-    overscan: 15,
-  });
+  const rows = useMemo(() => visibleNodes(tree, folded, kept), [tree, folded, kept]);
+  const { from, to, note } = useRowsInSight(box, rows.length);
 
-  const opened = useRef(false);
+  const reveal = (index: number, center = false) => {
+    const element = box.current;
+    if (!element || index < 0) return;
+    const top = index * ROW_PX;
+    const room = element.clientHeight;
+    if (center) element.scrollTop = top - room / 2;
+    else if (top < element.scrollTop) element.scrollTop = top;
+    else if (top + ROW_PX > element.scrollTop + room) element.scrollTop = top + ROW_PX - room;
+  };
   const bringIntoSight = useEffectEvent(() => {
-    const index = rows.findIndex(({ span }) => span.spanId === selected);
-    if (index >= 0) virtual.scrollToIndex(index, { align: opened.current ? 'auto' : 'center' });
-    opened.current = true;
+    const index = rowOf(rows, selected);
+    const element = box.current;
+    if (!element || index < 0) return;
+    const top = index * ROW_PX;
+    // What is far away comes to the middle, so that what stands around it shows too.
+    reveal(index, top < element.scrollTop - element.clientHeight || top > element.scrollTop + 2 * element.clientHeight);
   });
   useEffect(() => {
     if (selected) bringIntoSight();
   }, [selected]);
 
-  const fold = (spanId: string, shut: boolean) => {
-    const next = new Set(folded);
-    if (shut) next.add(spanId);
-    else next.delete(spanId);
-    setFolded(next);
-  };
+  // A fold or a filter may have hidden the row that the keys were at.
+  const cursor = rowOf(rows, keys.cursor) >= 0 ? keys.cursor : rows[0];
+  const latest = useRef({ folded, onFolded, selected, onSelect });
+  useLayoutEffect(() => {
+    latest.current = { folded, onFolded, selected, onSelect };
+  });
+  const onFold = useCallback((node: Node) => {
+    const next = new Set(latest.current.folded);
+    if (!next.delete(node.span.spanId)) next.add(node.span.spanId);
+    latest.current.onFolded(next);
+  }, []);
+  const choose = useCallback((node: Node) => {
+    box.current?.focus({ preventScroll: true });
+    setKeys((old) => ({ ...old, cursor: node }));
+    latest.current.onSelect(node === latest.current.selected ? undefined : node);
+  }, []);
+  const look = useMemo<RowLook>(
+    () => ({ view, critical, startNs: tree.startNs, onSelect: choose, onFold }),
+    [view, critical, tree, choose, onFold],
+  );
 
-  // A fold may have hidden the row that the keys were at.
-  const cursor = rows.some(({ span }) => span.spanId === keys.cursor) ? keys.cursor : rows[0]?.span.spanId;
   const onKeyDown = (event: KeyboardEvent) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = rows.findIndex(({ span }) => span.spanId === cursor);
-    const node = rows[at];
-    if (!node) return;
-    const { spanId } = node.span;
+    if (event.ctrlKey || event.metaKey || event.altKey || !cursor) return;
+    const at = rowOf(rows, cursor);
     const go = (index: number) => {
       const next = rows[Math.max(0, Math.min(rows.length - 1, index))];
       if (!next) return;
-      setKeys({ ...keys, cursor: next.span.spanId });
+      setKeys({ ...keys, cursor: next });
       // An open detail follows; a closed one stays closed until Enter.
-      if (selected) onSelect(next.span.spanId);
-      virtual.scrollToIndex(rows.indexOf(next), { align: 'auto' });
+      if (selected) onSelect(next);
+      reveal(rowOf(rows, next));
     };
-    if (event.key === 'ArrowDown') go(at + 1);
-    else if (event.key === 'ArrowUp') go(at - 1);
-    else if (event.key === 'Home') go(0);
-    else if (event.key === 'End') go(rows.length - 1);
-    else if (event.key === 'Enter' || event.key === ' ') onSelect(spanId === selected ? undefined : spanId);
+    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / ROW_PX) - 1);
+    const moves: Record<string, number> = {
+      ...{ ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page },
+      ...{ Home: 0, End: rows.length - 1 },
+    };
+    const move = moves[event.key];
+    const shut = folded.has(cursor.span.spanId);
+    if (move !== undefined) go(move);
+    else if (event.key === 'Enter' || event.key === ' ') onSelect(cursor === selected ? undefined : cursor);
     else if (event.key === 'ArrowLeft') {
-      if (node.children.length && !folded.has(spanId)) fold(spanId, true);
-      else if (node.parent) go(rows.indexOf(node.parent));
-    } else if (event.key === 'ArrowRight') fold(spanId, false);
-    else return;
+      if (cursor.children.length && !shut) onFold(cursor);
+      else if (cursor.parent) go(rowOf(rows, cursor.parent));
+    } else if (event.key === 'ArrowRight') {
+      if (shut) onFold(cursor);
+      else if (cursor.children.length) go(at + 1);
+    } else return;
     event.preventDefault();
   };
 
-  const totalMs = Number(tree.endNs - tree.startNs) / 1e6;
-  const marks = ticks(view.from * totalMs, view.to * totalMs, 6).map((ms) => ({
-    ms,
-    left: totalMs > 0 ? ((ms / totalMs - view.from) / (view.to - view.from)) * 100 : 0,
-  }));
+  const marks = useMemo(() => {
+    const width = view.to - view.from;
+    return ticks(view.from, view.to, MARKS).map((ms) => ({
+      ms,
+      left: width > 0 ? ((ms - view.from) / width) * 100 : 0,
+    }));
+  }, [view]);
 
   return (
     <div className={classes.waterfall}>
-      <Minimap tree={tree} nodes={everything} colors={colors} view={view} onView={setView} />
+      <Minimap tree={tree} critical={critical} colors={colors} view={view} onView={onView} />
       <div className={classes.scale}>
-        <div className={classes.services}>
-          {tree.services.map((service) => (
-            <span key={service}>
-              <i style={{ background: colors.get(service) }} />
-              {service}
-            </span>
-          ))}
-        </div>
+        <Services tree={tree} colors={colors} onService={onService} />
         <div className={classes.marks}>
           {marks
             .filter(({ left }) => left < 94)
@@ -123,145 +153,88 @@ export function Waterfall({ tree, selected, onSelect }: Props) {
         tabIndex={0}
         role="tree"
         aria-label="Spans"
-        aria-activedescendant={cursor ? `span-${cursor}` : undefined}
+        aria-activedescendant={cursor ? `span-${cursor.span.spanId}` : undefined}
         onKeyDown={onKeyDown}
+        onScroll={note}
+        data-finding={found !== undefined}
         data-testid="waterfall"
       >
-        <div className={classes.space} style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
-            const node = rows[item.index];
-            if (!node) return null;
-            return (
-              <Row
-                key={node.span.spanId}
-                node={node}
-                tree={tree}
-                view={view}
-                color={colors.get(node.span.service) ?? 'var(--dim)'}
-                top={item.start}
-                selected={node.span.spanId === selected}
-                cursor={node.span.spanId === cursor}
-                folded={folded.has(node.span.spanId)}
-                onSelect={() => {
-                  box.current?.focus({ preventScroll: true });
-                  setKeys({ ...keys, cursor: node.span.spanId });
-                  onSelect(node.span.spanId === selected ? undefined : node.span.spanId);
-                }}
-                onFold={() => fold(node.span.spanId, !folded.has(node.span.spanId))}
-                marks={marks.map(({ left }) => left)}
-              />
-            );
-          })}
+        <div className={classes.space} style={{ height: rows.length * ROW_PX }}>
+          <div className={classes.gridlines} aria-hidden>
+            <span />
+            <div>
+              {marks.map(({ ms, left }) => (
+                <i key={ms} style={{ left: `${left}%` }} />
+              ))}
+            </div>
+          </div>
+          {rows.slice(from, to).map((node, at) => (
+            <SpanRow
+              key={node.span.spanId}
+              node={node}
+              look={look}
+              color={colors.get(node.span.service) ?? 'var(--dim)'}
+              top={(from + at) * ROW_PX}
+              selected={node === selected}
+              cursor={node === cursor}
+              folded={folded.has(node.span.spanId)}
+              found={found?.has(node)}
+            />
+          ))}
         </div>
       </div>
     </div>
   );
 }
 
-interface RowProps {
-  node: Node;
+interface ServicesProps {
   tree: TraceTree;
-  view: Window;
-  color: string;
-  top: number;
-  selected: boolean;
-  cursor: boolean;
-  folded: boolean;
-  onSelect: () => void;
-  onFold: () => void;
-  marks: number[];
+  colors: Map<string, string>;
+  onService: (service: string) => void;
 }
 
-function Row({ node, tree, view, color, top, selected, cursor, folded, onSelect, onFold, marks }: RowProps) {
-  const { span } = node;
-  const scale = (at: number) => ((at - view.from) / (view.to - view.from)) * 100;
-  const left = scale(position(tree, span.startNs));
-  const right = scale(position(tree, span.endNs));
-  const width = Math.max(0, Math.min(100, right) - Math.max(0, left));
-  const inSight = right >= 0 && left <= 100;
-  const failed = span.status === 'error';
-  const hiddenError = folded && !failed && node.errorBelow;
-  const duration = formatDuration(Number(span.endNs - span.startNs) / 1e6);
-  // The text stands on whichever side of the bar has room for it.
-  const after = Math.max(0, left) + width < 84;
+/** What the colours mean; a service is a way to find its spans. */
+function Services({ tree, colors, onService }: ServicesProps) {
   return (
-    // The tree takes the keys; a click on a row is the pointer's way to the same.
-    // eslint-disable-next-line jsx-a11y/click-events-have-key-events
-    <div
-      id={`span-${span.spanId}`}
-      role="treeitem"
-      tabIndex={-1}
-      aria-selected={selected}
-      aria-level={node.depth + 1}
-      aria-expanded={node.children.length ? !folded : undefined}
-      className={classes.row}
-      style={{ transform: `translateY(${top}px)` }}
-      data-error={failed}
-      data-cursor={cursor}
-      data-testid="span"
-      onClick={onSelect}
-    >
-      <div className={classes.name} style={{ paddingLeft: 8 + Math.min(node.depth, 30) * INDENT }}>
-        {node.children.length ? (
-          <button
-            type="button"
-            tabIndex={-1}
-            className={classes.fold}
-            aria-label={folded ? `Unfold ${node.below} spans` : 'Fold'}
-            onClick={(event) => {
-              event.stopPropagation();
-              onFold();
-            }}
-          >
-            {folded ? <IconChevronRight size={13} /> : <IconChevronDown size={13} />}
-          </button>
-        ) : (
-          <span className={classes.fold} />
-        )}
-        <i style={{ background: color }} />
-        {(failed || hiddenError) && (
-          <IconAlertOctagonFilled
-            size={13}
-            className={classes.errorMark}
-            data-below={hiddenError}
-            aria-label={failed ? 'failed' : 'a folded span failed'}
-          />
-        )}
-        <span className={classes.text} title={`${span.service}: ${span.name}`}>
-          <b>{span.service}</b> {span.name}
-          {node.orphan && <em title="The span's parent is not in the trace"> parent missing</em>}
-          {folded && <em> +{node.below}</em>}
-        </span>
-      </div>
-      <div className={classes.lane}>
-        {marks.map((at) => (
-          <span key={at} className={classes.gridline} style={{ left: `${at}%` }} />
-        ))}
-        {inSight && (
-          <>
-            <span
-              className={classes.bar}
-              style={{
-                left: `${Math.max(0, left)}%`,
-                width: `${width}%`,
-                background: failed ? 'var(--bad-fill)' : color,
-              }}
-            />
-            <span
-              className={classes.took}
-              data-before={!after}
-              style={
-                after
-                  ? { left: `calc(${Math.max(0, left) + width}% + 6px)` }
-                  : { right: `calc(${100 - Math.max(0, left)}% + 6px)`, display: left < 8 ? 'none' : undefined }
-              }
-            >
-              {duration}
-            </span>
-            {!after && left < 8 && <span className={classes.tookInside}>{duration}</span>}
-          </>
-        )}
-      </div>
+    <div className={classes.services}>
+      {tree.services.map((service) => (
+        <button
+          key={service}
+          type="button"
+          className="plain-button"
+          title={`Find the spans of ${service}`}
+          onClick={() => onService(service)}
+        >
+          <i style={{ background: colors.get(service) }} />
+          {service}
+        </button>
+      ))}
     </div>
   );
+}
+
+/** Which rows to draw. All rows are of one height, so that the place of each is a product and not a search. */
+function useRowsInSight(box: React.RefObject<HTMLDivElement | null>, count: number) {
+  const [sight, setSight] = useState({ first: 0, rows: 40 });
+  const note = useCallback(() => {
+    const element = box.current;
+    if (!element) return;
+    const first = Math.floor(element.scrollTop / ROW_PX / EVERY_ROWS) * EVERY_ROWS;
+    const rows = Math.ceil(element.clientHeight / ROW_PX) + EVERY_ROWS;
+    setSight((old) => (old.first === first && old.rows === rows ? old : { first, rows }));
+  }, [box]);
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const resized = new ResizeObserver(note);
+    resized.observe(element);
+    return () => resized.disconnect();
+  }, [box, note]);
+  // Fewer rows than before may leave the box scrolled to where none are.
+  const first = Math.min(sight.first, Math.max(0, count - sight.rows));
+  return {
+    from: Math.max(0, first - MORE_ROWS),
+    to: Math.min(count, first + sight.rows + MORE_ROWS),
+    note,
+  };
 }

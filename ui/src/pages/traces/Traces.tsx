@@ -1,104 +1,192 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { Button } from '@mantine/core';
-import { searchTraces, type TraceSummary } from '../../api/tempo';
-import { useAddress, type Address } from '../../app/address';
+import { Button, SegmentedControl } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import type { FoundTraces } from '../../api/tempo';
+import { useAddress } from '../../app/address';
+import { formatCount, formatDuration } from '../../format/units';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
+import { useColors } from '../trace/useColors';
+import { Differs } from './Differs';
 import { SearchForm } from './SearchForm';
-import { searchTags } from './tags';
+import { SetFlame } from './SetFlame';
+import { ShareLink } from './ShareLink';
 import { TraceList } from './TraceList';
 import classes from './Traces.module.css';
 import { TraceScatter } from './TraceScatter';
+import { toCriteria, toTraceql } from './criteria';
+import { narrowed } from './traceql';
+import { partsOf } from './spread';
+import { LIMIT_MAX, useSeconds, useTraceSearch } from './useTraceSearch';
 
-const LIMIT = 100;
-/** The most that the server gives at once. */
-const LIMIT_MAX = 1000;
+type View = 'list' | 'differs' | 'flame';
 
 export default function Traces() {
-  const [address, setAddress] = useAddress();
+  const [, setAddress] = useAddress();
   const time = useTime();
-  const start = Math.floor(time.range.startMs / 1000);
-  const end = Math.ceil(time.range.endMs / 1000);
-  const tags = searchTags(address);
-  const limit = Math.min(LIMIT_MAX, Number(address.limit) > 0 ? Math.floor(Number(address.limit)) : LIMIT);
-  const answer = useQuery({
-    queryKey: ['traces', tags, address.min, address.max, limit, start, end, time.manual],
-    queryFn: ({ signal }) =>
-      searchTraces({ tags, minDuration: address.min ?? '', maxDuration: address.max ?? '', limit, start, end }, signal),
-    placeholderData: keepPreviousData,
-  });
-  const search = (words: Address) => {
-    setAddress({ service: undefined, tags: undefined, min: undefined, max: undefined, ...words });
+  const { q, limit, answer } = useTraceSearch();
+  const search = (query: string) => {
+    if (query === q) return time.refresh();
+    // What an address of before holds is in the query now.
+    setAddress({
+      q: query === '{}' ? undefined : query,
+      service: undefined,
+      tags: undefined,
+      min: undefined,
+      max: undefined,
+    });
   };
   return (
     <div className={classes.page}>
-      <SearchForm
-        address={address}
-        onSearch={(words, changed) => {
-          if (changed) search(words);
-          else time.refresh();
-        }}
-        running={answer.isFetching}
-      />
+      <SearchForm query={q} onSearch={search} running={answer.isFetching} />
       <div className={classes.answer}>
         <Answer
           query={answer}
-          empty={(traces) =>
-            traces.length ? null : <NoTraces tags={tags} address={address} onClear={() => search({})} />
+          empty={(found) =>
+            found.traces.length ? null : <NoTraces q={q} partial={found.partial} onClear={() => search('{}')} />
           }
         >
-          {(traces) => <Found traces={traces} limit={limit} />}
+          {(found) => <Found found={found} q={q} limit={limit} onSearch={search} />}
         </Answer>
       </div>
     </div>
   );
 }
 
-function Found({ traces, limit }: { traces: TraceSummary[]; limit: number }) {
-  const [, setAddress] = useAddress();
-  const more = Math.min(LIMIT_MAX, limit * 2);
+interface FoundProps {
+  found: FoundTraces;
+  q: string;
+  limit: number;
+  onSearch: (query: string) => void;
+}
+
+function Found({ found, q, limit, onSearch }: FoundProps) {
+  const [address, setAddress] = useAddress();
+  const time = useTime();
+  const { traces } = found;
+  const view: View = address.view === 'differs' || address.view === 'flame' ? address.view : 'list';
+  const services = useMemo(() => servicesOf(found), [found]);
+  const colors = useColors(services);
+  const [chosen, setChosen] = useState<string[]>([]);
+  const narrow = (startMs: number, endMs: number, lowMs: number | undefined, highMs: number | undefined) => {
+    const next = withDuration(q, lowMs, highMs);
+    setAddress({
+      from: `${Math.floor(startMs)}`,
+      to: `${Math.ceil(endMs)}`,
+      ...(next ? { q: next } : {}),
+    });
+    if (next === undefined) time.refresh();
+  };
   return (
     <>
-      <TraceScatter traces={traces} />
-      <TraceList traces={traces} />
-      <p className={classes.foot}>
-        {traces.length < limit
-          ? `${traces.length} ${traces.length === 1 ? 'trace' : 'traces'}: all that match.`
-          : `The newest ${traces.length} traces that match.`}{' '}
-        {traces.length >= limit && limit < LIMIT_MAX && (
-          <Button
-            size="compact-xs"
-            variant="default"
-            onClick={() => setAddress({ limit: String(more) }, { replace: true })}
-          >
-            Show up to {more}
-          </Button>
-        )}
-      </p>
+      <TraceScatter traces={traces} onBrush={narrow} />
+      <div className={classes.bar}>
+        <SegmentedControl
+          value={view}
+          onChange={(next) => setAddress({ view: next === 'list' ? undefined : next })}
+          data={[
+            { value: 'list', label: 'Traces' },
+            { value: 'differs', label: 'What differs' },
+            { value: 'flame', label: 'Flame graph' },
+          ]}
+          aria-label="What to show of the traces"
+        />
+        <Count found={found} limit={limit} />
+        <ShareLink />
+      </div>
+      {view === 'differs' ? (
+        <Differs key={q} traces={traces} q={q} onSearch={onSearch} />
+      ) : view === 'flame' ? (
+        <SetFlame traces={traces} />
+      ) : (
+        <TraceList traces={traces} colors={colors} linkSpans={q !== '{}'} chosen={chosen} onChosen={setChosen} />
+      )}
     </>
   );
 }
 
-function NoTraces({ tags, address, onClear }: { tags: string; address: Address; onClear: () => void }) {
+/** The services of all traces, those in most traces first. */
+function servicesOf({ traces }: FoundTraces): string[] {
+  const counts = new Map<string, number>();
+  for (const trace of traces)
+    for (const name of trace.services.length ? trace.services.map((each) => each.name) : [trace.service])
+      if (name) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort(([a, many], [b, more]) => more - many || a.localeCompare(b)).map(([name]) => name);
+}
+
+/** The query with these bounds on the duration of the trace; undefined when it cannot take any. */
+function withDuration(q: string, lowMs: number | undefined, highMs: number | undefined): string | undefined {
+  const text = (ms: number) => `${Number((ms * 1000).toPrecision(3))}us`.replace(/^(\d+)000us$/, '$1ms');
+  if (lowMs === undefined && highMs === undefined) return q;
+  const criteria = toCriteria(q);
+  const bounds = {
+    ...(lowMs === undefined ? {} : { min: text(lowMs) }),
+    ...(highMs === undefined ? {} : { max: text(highMs) }),
+  };
+  if (criteria) return toTraceql({ ...criteria, ...bounds });
+  const bound = (op: '>=' | '<=', value: string | undefined) =>
+    value ? [{ name: 'traceDuration', op, value: { kind: 'duration' as const, text: value } }] : [];
+  return narrowed(q, [...bound('>=', bounds.min), ...bound('<=', bounds.max)]);
+}
+
+/** How much of what there is shows: never silent about the rest. */
+function Count({ found, limit }: { found: FoundTraces; limit: number }) {
+  const [, setAddress] = useAddress();
+  const { traces, partial, more } = found;
+  const next = Math.min(LIMIT_MAX, limit * 2);
+  const parts = partsOf({ q: '', limit, ...useSeconds() });
+  const [part] = parts;
+  const failed = traces.filter(({ errorCount }) => errorCount).length;
+  return (
+    <span className={classes.count} data-testid="trace-count">
+      {formatCount(traces.length)} {traces.length === 1 ? 'trace' : 'traces'}
+      {!more
+        ? !partial && ', all that match'
+        : part && parts.length > 1
+          ? `: the newest ${part.limit} of each ${lengthOf(part)}`
+          : ', the newest that match'}
+      {failed > 0 && (
+        <>
+          , <b>{formatCount(failed)} with errors</b>
+        </>
+      )}
+      .{more && ' There are more.'}
+      {partial && <b className={classes.partial}> Not everything was searched: {partial}</b>}
+      {more && limit < LIMIT_MAX && (
+        <Button
+          size="compact-xs"
+          variant="default"
+          onClick={() => setAddress({ limit: String(next) }, { replace: true })}
+        >
+          Show more
+        </Button>
+      )}
+    </span>
+  );
+}
+
+/** `3 min`, without seconds where there are none. */
+function lengthOf({ start, end }: { start: number; end: number }): string {
+  return formatDuration((end - start) * 1000).replace(/ 0 (s|min|h)$/, '');
+}
+
+function NoTraces({ q, partial, onClear }: { q: string; partial: string | undefined; onClear: () => void }) {
   const time = useTime();
-  const asked = [
-    tags && <code key="tags">{tags}</code>,
-    address.min && `longer than ${address.min}`,
-    address.max && `shorter than ${address.max}`,
-  ].filter(Boolean);
   return (
     <Empty
       title="No traces match"
       hint={
         <>
-          Asked for {asked.length ? asked.map((part, index) => <span key={index}>{part} </span>) : 'every trace '} in{' '}
-          {rangePhrase(time.text, time.nowMs)}. Widen the time range, or ask for less.
+          Asked for {q === '{}' ? 'every trace' : <code>{q}</code>} in {rangePhrase(time.text, time.nowMs)}.{' '}
+          {partial ? `Not everything was searched: ${partial}` : 'Widen the time range, or ask for less.'}
         </>
       }
     >
-      {asked.length > 0 && (
+      <Button variant="default" onClick={() => time.setRange({ from: 'now-1d', to: 'now' })}>
+        Look at the last 24 hours
+      </Button>
+      {q !== '{}' && (
         <Button variant="default" onClick={onClear}>
           Show all traces
         </Button>

@@ -38,11 +38,12 @@ fn extrapolated(call: &Call<'_, '_>, window: &Window<'_>, counter: bool, per_sec
     if window.histogram_times.is_empty() {
         let first = *window.floats.first()?;
         if counter {
-            warn_name(call, window.metric);
+            warn_name(call, window);
         }
+        let may_fall = counter && window.may_fall;
         let grown = match zero {
-            Some(_) => first + float_growth(window.floats, counter, starts).unwrap_or(0.0),
-            None => float_growth(window.floats, counter, starts)?,
+            Some(_) => first + float_growth(window.floats, may_fall, starts).unwrap_or(0.0),
+            None => float_growth(window.floats, may_fall, starts)?,
         };
         let factor = factor(window, times, zero, counter.then_some((first, grown)), per_second)?;
         return Some(Cell::Float(grown * factor));
@@ -62,15 +63,21 @@ fn histogram_from_zero(histogram: &NativeHistogram) -> NativeHistogram {
     NativeHistogram { reset_hint: histogram::HINT_GAUGE, ..histogram.clone() }
 }
 
-pub(super) fn float_growth(floats: &[f64], counter: bool, starts: Starts<'_>) -> Option<f64> {
+/// Whether one of these is below the one before.
+pub(super) fn falls(floats: &[f64]) -> bool {
+    let after = floats.get(1..).unwrap_or_default();
+    // Without a branch for each sample.
+    floats.iter().zip(after).fold(false, |falls, (before, after)| falls | (after < before))
+}
+
+/// From the first to the last; what falls is a counter that began anew, where it `may_fall`.
+pub(super) fn float_growth(floats: &[f64], may_fall: bool, starts: Starts<'_>) -> Option<f64> {
     let (first, last) = (floats.first()?, floats.last()?);
     if floats.len() < 2 {
         return None;
     }
     let mut grown = last - first;
-    // Most windows have no reset, which is found out without a branch for each sample.
-    let falls = floats.iter().zip(&floats[1..]).fold(false, |falls, (before, after)| falls | (after < before));
-    if counter && (falls || starts.are_told()) {
+    if may_fall || starts.are_told() {
         // What was counted before a reset comes on top.
         for (at, pair) in (1..).zip(floats.windows(2)) {
             if pair[1] < pair[0] || starts.is_reset(at) {
@@ -167,10 +174,14 @@ fn mixed(call: &Call<'_, '_>, window: &Window<'_>) -> bool {
     mixed
 }
 
+pub(super) fn is_named_counter(metric: &str) -> bool {
+    ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix))
+}
+
 /// Tells when a metric does not look like a counter.
-pub(super) fn warn_name(call: &Call<'_, '_>, metric: &str) {
-    let looks = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix));
-    if !metric.is_empty() && !looks {
+pub(super) fn warn_name(call: &Call<'_, '_>, window: &Window<'_>) {
+    let metric = window.metric;
+    if !metric.is_empty() && !window.is_named_counter {
         let message = || format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}");
         call.evaluator.notes.info_of(call.input(), metric, message);
     }
@@ -191,7 +202,7 @@ fn last_two(call: &Call<'_, '_>, window: &Window<'_>, rate: bool) -> Option<Cell
     let seconds = (after - before) as f64 / 1000.0;
     if !after_kind {
         if rate {
-            warn_name(call, window.metric);
+            warn_name(call, window);
         }
         let (first, second) = (window.floats[floats - 2], window.floats[floats - 1]);
         let restarted = second < first || Starts::new(window.times, window.float_starts).is_reset(floats - 1);

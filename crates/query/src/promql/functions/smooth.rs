@@ -25,6 +25,7 @@ pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> 
     for points in ranges.series.iter() {
         call.evaluator.guard.check()?;
         let timeline = timeline(points);
+        let metric = points.labels.get("__name__").unwrap_or_default();
         let mut column = Column::absent(call.evaluator.guard, call.grid.len());
         for (step, at) in call.grid.times().enumerate() {
             let (start, end) = ranges.window(at);
@@ -44,7 +45,9 @@ pub(super) fn eval(call: &Call<'_, '_>, ranges: &Ranges) -> Result<Vec<Series>> 
                 end,
                 at,
                 range_ms: ranges.range_ms,
-                metric: points.labels.get("__name__").unwrap_or_default(),
+                metric,
+                may_fall: true,
+                is_named_counter: rate::is_named_counter(metric),
             };
             if let Some(cell) = cells.and_then(|cells| folded(call, &cells, &window)) {
                 column.set(step, cell);
@@ -82,9 +85,9 @@ fn folded(call: &Call<'_, '_>, cells: &[Cell], window: &Window<'_>) -> Option<Ce
     let seconds = window.range_ms as f64 / 1000.0;
     if floats.len() == cells.len() {
         if counter {
-            rate::warn_name(call, window.metric);
+            rate::warn_name(call, window);
         }
-        let grown = rate::float_growth(&floats, counter, Starts::NONE).unwrap_or(0.0);
+        let grown = rate::float_growth(&floats, counter && rate::falls(&floats), Starts::NONE).unwrap_or(0.0);
         return Some(Cell::Float(if name == "rate" { grown / seconds } else { grown }));
     }
     if !floats.is_empty() {

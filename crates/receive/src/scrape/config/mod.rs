@@ -2,6 +2,7 @@
 //!
 //! Path: `catalog::yaml` (text to a tree that knows its lines) > `mod.rs` (the files and their sections) > `pool.rs` (one
 //! scrape configuration; over `http.rs`, `relabel.rs`, `discovery.rs`, `kubernetes.rs`, `cloud.rs`) by means of `fields.rs` (strict maps) and `units.rs`.
+//! `shown.rs` writes the file again without its secrets, for whoever asks what is in use.
 //! What Tyto does not use is named once; what it does not have is refused with its place; nothing is passed over in silence.
 
 mod cloud;
@@ -11,6 +12,7 @@ mod http;
 mod kubernetes;
 mod pool;
 mod relabel;
+mod shown;
 mod units;
 
 use std::collections::HashMap;
@@ -27,6 +29,7 @@ pub(crate) use kubernetes::{KubernetesAccess, KubernetesAttach, KubernetesDiscov
 pub(crate) use pool::{PoolConfig, Protocol};
 pub(crate) use units::{duration, duration_text};
 
+const SECTIONS: [&str; 3] = ["global", "scrape_configs", "scrape_config_files"];
 /// Sections of a Prometheus configuration that say nothing about scraping.
 const UNUSED_SECTIONS: [&str; 8] = ["alerting", "rule_files", "remote_write", "remote_read", "storage", "tracing", "otlp", "runtime"];
 
@@ -36,6 +39,8 @@ pub struct ScrapeConfig {
     pub(crate) pools: Vec<Arc<PoolConfig>>,
     /// Sections and keys that are there and mean nothing to Tyto.
     pub unused: Vec<String>,
+    /// What the file says of scraping, in YAML without secrets.
+    pub(crate) shown: String,
 }
 
 impl ScrapeConfig {
@@ -48,7 +53,7 @@ impl ScrapeConfig {
     fn parse(path: &Path, text: &str) -> Result<Self, Vec<Problem>> {
         let mut loading = Loading::default();
         let Some((mut reader, root)) = loading.open(path, text) else { return Err(loading.problems) };
-        let known: Vec<&'static str> = ["global", "scrape_configs", "scrape_config_files"].into_iter().chain(UNUSED_SECTIONS).collect();
+        let known: Vec<&'static str> = SECTIONS.into_iter().chain(UNUSED_SECTIONS).collect();
         let empty = yaml::Node { place: root.place, value: yaml::Value::Map(Vec::new()) };
         let root = if matches!(root.value, yaml::Value::Null) { empty } else { root };
         let Some(fields) = reader.fields(&root, "the file", &known) else { return Err(reader.problems) };
@@ -63,7 +68,8 @@ impl ScrapeConfig {
                 None => reader.problem(place, format!("cannot use scrape_config_files {pattern:?}: a * stands in a path's last part only")),
             }
         }
-        loading.finish(reader)
+        let shown = shown::shown(&root, &SECTIONS);
+        loading.finish(reader).map(|config| ScrapeConfig { shown, ..config })
     }
 }
 
@@ -136,7 +142,7 @@ impl Loading {
         self.unused.append(&mut reader.unused);
         self.unused.sort();
         self.unused.dedup();
-        Ok(ScrapeConfig { pools: self.pools, unused: self.unused })
+        Ok(ScrapeConfig { pools: self.pools, unused: self.unused, shown: String::new() })
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
+use zstd::bulk::Decompressor;
 
 use super::format::{BLOCK_ROWS, FILTER_KEY, GRAM_BITS, LANE_BYTES, SALTS, VERSION, bit, lane};
 use crate::lake::handle::Handle;
@@ -28,6 +29,19 @@ pub(crate) struct BlockFilter {
     bytes: Bytes,
     /// In `bytes`.
     blocks: Vec<Range<usize>>,
+}
+
+/// Unpacks maps of grams, one after the other: what zstd needs for it costs more to make than a map to unpack.
+pub(crate) struct Unpacker {
+    context: Decompressor<'static>,
+    map: Vec<u8>,
+}
+
+impl Unpacker {
+    pub(crate) fn new() -> Result<Self> {
+        let context = Decompressor::new().map_err(|error| ParquetError::General(format!("cannot begin to unpack zstd: {error}")))?;
+        Ok(Self { context, map: Vec::new() })
+    }
 }
 
 fn damaged(what: &str) -> ParquetError {
@@ -123,9 +137,12 @@ impl BlockFilter {
     }
 
     /// The map of grams of one block.
-    pub(crate) fn map(&self, block: usize) -> Result<Vec<u8>> {
-        let map = zstd::bulk::decompress(&self.bytes[self.blocks[block].clone()], GRAM_BITS / 8)
-            .map_err(|_| damaged("a map of grams is no zstd"))?;
+    pub(crate) fn map<'a>(&self, block: usize, unpacker: &'a mut Unpacker) -> Result<&'a [u8]> {
+        let Unpacker { context, map } = unpacker;
+        map.clear();
+        map.reserve(GRAM_BITS / 8);
+        let packed = &self.bytes[self.blocks[block].clone()];
+        context.decompress_to_buffer(packed, map).map_err(|_| damaged("a map of grams is no zstd"))?;
         match map.len() == GRAM_BITS / 8 {
             true => Ok(map),
             false => Err(damaged("a map of grams is too short")),
@@ -154,8 +171,9 @@ pub fn read_and_ask(filter: &[u8], rows: usize) {
     let read = |start: u64, length: usize| Ok(bytes.slice(start as usize..start as usize + length));
     let Ok(filter) = FileFilter::read(0, bytes.len(), std::iter::once(rows), read) else { return };
     let (Ok(grams), Ok(values)) = (filter.part(&filter.grams, 0, read), filter.part(&filter.values, 0, read)) else { return };
+    let Ok(mut unpacker) = Unpacker::new() else { return };
     for block in 0..grams.blocks.len() {
-        let _ = grams.map(block).map(|map| has_gram(&map, 7));
+        let _ = grams.map(block, &mut unpacker).map(|map| has_gram(map, 7));
         values.may_hold(block, rows as u64);
     }
 }
@@ -198,9 +216,10 @@ mod tests {
         for group in 0..3 {
             let values = filter.part(&filter.values, group, |start, length| Ok(part(&bytes, start, length))).unwrap();
             let grams = filter.part(&filter.grams, group, |start, length| Ok(part(&bytes, start, length))).unwrap();
-            let map = grams.map(0).unwrap();
-            assert!(b"done".windows(3).all(|window| has_gram(&map, gram([window[0], window[1], window[2]]))));
-            assert!(!has_gram(&map, gram(*b"xyz")));
+            let mut unpacker = Unpacker::new().unwrap();
+            let map = grams.map(0, &mut unpacker).unwrap();
+            assert!(b"done".windows(3).all(|window| has_gram(map, gram([window[0], window[1], window[2]]))));
+            assert!(!has_gram(map, gram(*b"xyz")));
             for at in 0..25_usize {
                 let inside = at / 10 == group;
                 let held = [(value_seed("trace_id", None), format!("{at:032x}")), (value_seed("attributes", Some("user")), at.to_string())];
@@ -231,7 +250,7 @@ mod tests {
             for group in 0..3 {
                 let read = |places: &[Range<usize>]| filter.part(places, group, |start, length| Ok(part(&bytes, start, length)));
                 let (Ok(grams), Ok(values)) = (read(&filter.grams), read(&filter.values)) else { continue };
-                let _ = grams.map(0);
+                let _ = grams.map(0, &mut Unpacker::new().unwrap());
                 values.may_hold(0, 7);
             }
         }

@@ -1,0 +1,21 @@
+//! What do spans say beyond themselves? How many there are of a kind and how long they take (`calls.rs`), who calls whom
+//! (`graph.rs`, over `waiting.rs` and `requests.rs`), and what of that the map keeps (`minutes.rs`).
+//!
+//! `watch.rs` is all of it as one state: batches go in, samples come out. `registry.rs` holds label sets and their limit, `rows.rs` writes samples.
+
+mod calls;
+mod graph;
+mod latency;
+mod minutes;
+mod options;
+mod registry;
+mod requests;
+mod rows;
+mod span;
+mod waiting;
+mod watch;
+
+pub(crate) use minutes::MINUTE_MS;
+pub use minutes::{COMPONENT_ERRORS, COMPONENT_SECONDS, EDGE_ERRORS, EDGE_SECONDS};
+pub use options::SpanOptions;
+pub use watch::SpanWatch;

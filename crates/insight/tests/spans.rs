@@ -1,0 +1,204 @@
+//! What is computed from spans, by the rules and within the limits.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use insight::{EDGE_SECONDS, SpanOptions, SpanWatch};
+use model::samples::SamplesView;
+use model::spans::{SpanRow, SpansBuilder};
+use model::{AttributeValue, Attributes};
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    service: &'a str,
+    kind: &'a str,
+    id: &'a str,
+    parent: &'a str,
+    end_ms: i64,
+    attributes: &'a [(&'a str, &'a str)],
+    /// A span of the same trace.
+    link: &'a str,
+}
+
+const SPAN: Told<'_> = Told { service: "web", kind: "client", id: "0a", parent: "", end_ms: NOW_MS, attributes: &[], link: "" };
+
+fn batch(told: &[Told<'_>]) -> RecordBatch {
+    let mut builder = SpansBuilder::default();
+    for Told { service, kind, id, parent, end_ms, attributes, link } in told {
+        for (key, value) in *attributes {
+            builder.attributes.push(key, AttributeValue::Text(value));
+        }
+        if !link.is_empty() {
+            builder.links.push("ab", link, "");
+        }
+        let row = SpanRow {
+            start_time_unix_nano: (end_ms - 100) * 1_000_000,
+            end_time_unix_nano: end_ms * 1_000_000,
+            trace_id: "ab",
+            span_id: id,
+            parent_span_id: parent,
+            name: "work",
+            kind,
+            service_name: service,
+            ..SpanRow::default()
+        };
+        builder.push(&row, &Attributes::default(), &Attributes::default());
+    }
+    builder.finish()
+}
+
+/// Of each series its points: time, value or count, start.
+type Points = BTreeMap<String, Vec<(i64, f64, i64)>>;
+
+fn emitted(watch: &mut SpanWatch, now_ms: i64) -> Points {
+    let mut found = Points::new();
+    for batch in watch.emit(now_ms) {
+        let view = SamplesView::of(&batch.records).unwrap();
+        for row in 0..batch.records.num_rows() {
+            let histograms = view.histograms(row).unwrap();
+            let counts: Vec<f64> = match histograms.is_empty() {
+                true => view.floats(row).unwrap().to_vec(),
+                false => histograms.iter().map(|histogram| histogram.count).collect(),
+            };
+            let starts = view.starts(row).unwrap();
+            let points = view.timestamps(row).unwrap().iter().zip(counts).enumerate();
+            let points = points.map(|(at, (time, value))| (*time, value, starts.get(at).copied().unwrap_or(0))).collect();
+            assert!(found.insert(view.label_set(row).to_string(), points).is_none(), "a series has one row");
+        }
+    }
+    found
+}
+
+fn last(found: &Points, metric: &str, labels: &[&str]) -> Option<f64> {
+    let name = format!("__name__=\"{metric}\"");
+    let mut all = found.iter().filter(|(series, _)| series.contains(&name) && labels.iter().all(|label| series.contains(label)));
+    let value = all.next().map(|(_, points)| points[points.len() - 1].1);
+    assert!(all.next().is_none(), "{metric} {labels:?} is one series");
+    value
+}
+
+const TOTAL: &str = "traces_service_graph_request_total";
+
+#[test]
+fn a_counter_begins_with_a_zero_and_begins_anew_after_a_rest() {
+    let options = SpanOptions { series_idle_max: Duration::from_secs(100), ..SpanOptions::default() };
+    let mut watch = SpanWatch::new(&options, 0);
+    watch.take(&batch(&[SPAN]), NOW_MS).unwrap();
+    let calls = |found: &Points| found.iter().find(|(series, _)| series.contains("spanmetrics_calls")).map(|(_, points)| points.clone());
+    let first = emitted(&mut watch, NOW_MS + 15_000);
+    assert_eq!(calls(&first).unwrap(), [(NOW_MS, 0.0, NOW_MS), (NOW_MS + 15_000, 1.0, NOW_MS)]);
+    assert_eq!(last(&first, "traces_spanmetrics_latency_bucket", &["le=\"0.128\""]), Some(1.0));
+    assert_eq!(last(&first, "traces_spanmetrics_latency_bucket", &["le=\"0.064\""]), Some(0.0));
+    assert_eq!(calls(&emitted(&mut watch, NOW_MS + 30_000)), None, "nothing has changed");
+    assert_eq!(calls(&emitted(&mut watch, NOW_MS + 75_000)).unwrap(), [(NOW_MS + 75_000, 1.0, NOW_MS)], "it is still there");
+    assert_eq!(calls(&emitted(&mut watch, NOW_MS + 101_000)), None, "forgotten");
+    watch.take(&batch(&[SPAN]), NOW_MS + 120_000).unwrap();
+    let again = calls(&emitted(&mut watch, NOW_MS + 135_000)).unwrap();
+    assert_eq!(again, [(NOW_MS + 120_000, 0.0, NOW_MS + 120_000), (NOW_MS + 135_000, 1.0, NOW_MS + 120_000)]);
+}
+
+#[test]
+fn two_spans_are_an_edge_in_whichever_order_they_come() {
+    let client = SPAN;
+    let server = Told { service: "api", kind: "server", id: "0b", parent: "0a", ..SPAN };
+    for order in [[client, server], [server, client]] {
+        let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+        for span in order {
+            watch.take(&batch(&[span]), NOW_MS).unwrap();
+        }
+        let found = emitted(&mut watch, NOW_MS + 60_000);
+        assert_eq!(last(&found, TOTAL, &["client=\"web\"", "server=\"api\""]), Some(1.0), "{found:#?}");
+        assert_eq!(last(&found, EDGE_SECONDS, &["client=\"web\"", "server=\"api\"", "connection=\"call\""]), Some(1.0));
+        assert!(found.keys().all(|series| !series.contains("unpaired")));
+    }
+}
+
+#[test]
+fn whoever_waits_too_long_has_called_whom_it_names_or_is_unpaired() {
+    let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+    let named = Told { id: "01", attributes: &[("peer.service", "bank")], ..SPAN };
+    let addressed = Told { id: "02", attributes: &[("server.address", "10.0.0.7")], ..SPAN };
+    let orphan = Told { service: "api", kind: "server", id: "03", parent: "ff", ..SPAN };
+    let root = Told { service: "api", kind: "server", id: "04", ..SPAN };
+    watch.take(&batch(&[named, addressed, orphan, root]), NOW_MS).unwrap();
+    let early = emitted(&mut watch, NOW_MS + 9_999);
+    assert_eq!(last(&early, TOTAL, &["client=\"user\"", "virtual_node=\"client\""]), Some(1.0), "for a root nobody waits");
+    assert_eq!(last(&early, TOTAL, &["server=\"bank\""]), None);
+    let found = emitted(&mut watch, NOW_MS + 10_000);
+    assert_eq!(last(&found, TOTAL, &["client=\"web\"", "server=\"bank\"", "virtual_node=\"server\""]), Some(1.0));
+    let unpaired = "traces_service_graph_unpaired_spans_total";
+    assert_eq!(last(&found, unpaired, &["client=\"web\""]), Some(1.0));
+    assert_eq!(last(&found, unpaired, &["server=\"api\""]), Some(1.0));
+    assert_eq!(last(&found, EDGE_SECONDS, &["server=\"10.0.0.7\"", "server_kind=\"external\""]), Some(1.0));
+    assert_eq!(last(&found, EDGE_SECONDS, &["server=\"bank\"", "server_kind=\"external\""]), Some(1.0));
+}
+
+#[test]
+fn messages_are_paired_by_parent_or_link_and_stand_on_the_map_alone() {
+    let queue = &[("messaging.destination.name", "orders")][..];
+    let sent = Told { kind: "producer", attributes: queue, end_ms: NOW_MS - 200, ..SPAN };
+    let taken = Told { service: "worker", kind: "consumer", id: "0b", attributes: queue, ..SPAN };
+    for taken in [Told { parent: "0a", ..taken }, Told { link: "0a", ..taken }, Told { parent: "0a", link: "0a", ..taken }] {
+        let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+        watch.take(&batch(&[sent, taken]), NOW_MS).unwrap();
+        let found = emitted(&mut watch, NOW_MS + 60_000);
+        let between = &["client=\"web\"", "server=\"worker\"", "connection_type=\"messaging_system\""];
+        assert_eq!(last(&found, TOTAL, between), Some(1.0));
+        let under_way = last(&found, "traces_service_graph_request_messaging_system_seconds_sum", between).unwrap();
+        assert!((under_way - 0.1).abs() < 1e-9, "{under_way}");
+        let edges: Vec<&String> = found.keys().filter(|series| series.contains(EDGE_SECONDS)).collect();
+        assert_eq!(edges.len(), 2, "{edges:#?}");
+        assert!(edges.iter().all(|edge| edge.contains("orders") && edge.contains("connection=\"messaging\"")));
+    }
+}
+
+#[test]
+fn what_waits_is_bounded_and_who_finds_no_room_is_counted() {
+    let options = SpanOptions { edges_waiting_max: 2, ..SpanOptions::default() };
+    let mut watch = SpanWatch::new(&options, 0);
+    let ids = ["01", "02", "03", "04", "05"];
+    watch.take(&batch(&ids.map(|id| Told { id, ..SPAN })), NOW_MS).unwrap();
+    let found = emitted(&mut watch, NOW_MS + 1);
+    assert_eq!(last(&found, "traces_service_graph_dropped_spans_total", &["client=\"web\""]), Some(3.0));
+    let found = emitted(&mut watch, NOW_MS + 60_000);
+    assert_eq!(last(&found, "traces_service_graph_unpaired_spans_total", &["client=\"web\""]), Some(2.0));
+}
+
+#[test]
+fn label_sets_past_the_limit_count_together() {
+    let options = SpanOptions { series_max: 3, ..SpanOptions::default() };
+    let mut watch = SpanWatch::new(&options, 0);
+    let services: Vec<String> = (0..50).map(|number| format!("service-{number:02}")).collect();
+    for service in &services {
+        watch.take(&batch(&[Told { service, kind: "internal", ..SPAN }]), NOW_MS).unwrap();
+    }
+    let found = emitted(&mut watch, NOW_MS + 15_000);
+    let calls: Vec<_> = found.iter().filter(|(series, _)| series.contains("spanmetrics_calls")).collect();
+    assert_eq!(calls.len(), 4, "{calls:#?}");
+    assert_eq!(calls.iter().map(|(_, points)| points[1].1).sum::<f64>(), 50.0);
+    assert_eq!(last(&found, "traces_spanmetrics_calls_total", &["service=\"__cardinality_overflow__\""]), Some(47.0));
+}
+
+#[test]
+fn what_is_late_is_history_and_no_traffic_of_now() {
+    let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+    let hour_ago = NOW_MS - 3_600_000;
+    let client = Told { end_ms: hour_ago, ..SPAN };
+    let server = Told { service: "api", kind: "server", id: "0b", parent: "0a", end_ms: hour_ago, ..SPAN };
+    watch.take(&batch(&[client, server]), NOW_MS).unwrap();
+    let found = emitted(&mut watch, NOW_MS + 60_000);
+    assert!(found.keys().all(|series| series.contains("tyto_topology_")), "{found:#?}");
+    let (_, edge) = found.iter().find(|(series, _)| series.contains(EDGE_SECONDS)).unwrap();
+    assert_eq!(edge[0].0.div_euclid(60_000), hour_ago.div_euclid(60_000));
+
+    // More of the same minute comes in a sample beside it.
+    watch.take(&batch(&[Told { id: "0c", ..client }, Told { id: "0d", parent: "0c", ..server }]), NOW_MS).unwrap();
+    let again = emitted(&mut watch, NOW_MS + 120_000);
+    let (_, more) = again.iter().find(|(series, _)| series.contains(EDGE_SECONDS)).unwrap();
+    assert!(more[0].0.div_euclid(60_000) == edge[0].0.div_euclid(60_000) && more[0].0 != edge[0].0, "{more:?} {edge:?}");
+}

@@ -1,0 +1,128 @@
+import type { Entity } from '../../api/topology';
+import { runSql } from '../../api/tyto';
+import { unclaimed } from './links';
+
+/** One thing that is asked of a node over a line. */
+export interface Operation {
+  name: string;
+  calls: number;
+  failed: number;
+  p95Seconds: number;
+}
+
+export interface Call {
+  traceId: string;
+  spanId: string;
+  name: string;
+  atMs: number;
+  seconds: number;
+  failed: boolean;
+  /** `404 ResourceNotFoundException`: what the span says of its end; empty when it says nothing. */
+  outcome: string;
+}
+
+const OPERATIONS_MAX = 8;
+const CALLS_MAX = 6;
+
+function text(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+function ownedBy(entity: Entity, table: string): string {
+  const column = (name: string) => `${table}.${name}`;
+  if (entity.kind === 'business_service') return `${column('business_service')} = ${text(entity.name)}`;
+  const place = `${column('business_service')} = ${text(entity.businessService ?? '')}`;
+  if (entity.kind === 'service') return `${place} AND ${column('service')} = ${text(entity.name)}`;
+  if (unclaimed(entity))
+    return `(${column('component')} = ${text(entity.name)} OR ${column('service_name')} = ${text(entity.name)})`;
+  return `${place} AND ${column('component')} = ${text(entity.name)}`;
+}
+
+/** Attributes that may name a database or what is outside, as `docs/topology.md` lists them. */
+const NAMED_BY = [
+  'peer.service',
+  'service.peer.name',
+  'server.address',
+  'net.peer.name',
+  'http.host',
+  'network.peer.address',
+  'db.namespace',
+  'db.name',
+  'db.system',
+  'db.system.name',
+  'rpc.service',
+];
+
+/**
+ * The spans behind a line, as its caller saw them: `c` is the caller's span, or the only one. Undefined where a line has none,
+ * because it is only declared.
+ */
+export function spansBetween(from: Entity, to: Entity, startNs: string, endNs: string): string {
+  const within = (table: string) =>
+    `${table}.start_time_unix_nano >= ${startNs} AND ${table}.start_time_unix_nano < ${endNs}`;
+  const alone = (where: string) => `spans c WHERE ${within('c')} AND ${where}`;
+  const destination = (queue: Entity) => `c.attributes['messaging.destination.name'] = ${text(queue.name)}`;
+  if (to.kind === 'queue') return alone(`c.kind = 'producer' AND ${ownedBy(from, 'c')} AND ${destination(to)}`);
+  if (from.kind === 'queue') return alone(`c.kind = 'consumer' AND ${ownedBy(to, 'c')} AND ${destination(from)}`);
+  if (to.kind === 'database' || to.kind === 'external') {
+    const name = text(to.name);
+    const named = NAMED_BY.map((key) => `c.attributes[${text(key)}] = ${name}`);
+    const address = `concat(c.attributes['network.peer.address'], ':', c.attributes['network.peer.port']) = ${name}`;
+    return alone(`c.kind = 'client' AND ${ownedBy(from, 'c')} AND (${[...named, address].join(' OR ')})`);
+  }
+  if (from.kind === 'user') {
+    const root = `(c.parent_span_id IS NULL OR c.parent_span_id = '')`;
+    return alone(`c.kind = 'server' AND ${root} AND ${ownedBy(to, 'c')}`);
+  }
+  const server = `s.kind = 'server' AND ${ownedBy(to, 's')}`;
+  return `spans c JOIN spans s ON s.trace_id = c.trace_id AND s.parent_span_id = c.span_id
+    WHERE ${within('c')} AND s.start_time_unix_nano >= ${startNs} AND c.kind = 'client' AND ${ownedBy(from, 'c')} AND ${server}`;
+}
+
+/** A database call's name says what is done, not with what. */
+const NAME = `concat(c.name, coalesce(concat(' on ', c.attributes['db.collection.name']), ''))`;
+const FAILED = `c.status_code = 'error'`;
+
+export async function fetchOperations(spans: string, signal: AbortSignal): Promise<Operation[]> {
+  const { rows } = await runSql(
+    `SELECT ${NAME} AS name, count(*) AS calls, count(*) FILTER (WHERE ${FAILED}) AS failed,
+       approx_percentile_cont(0.95) WITHIN GROUP (ORDER BY c.duration_nano) AS p95
+     FROM ${spans} GROUP BY 1 ORDER BY failed DESC, calls DESC, name LIMIT ${OPERATIONS_MAX}`,
+    signal,
+  );
+  return rows.map(([name, calls, failed, p95]) => ({
+    name: String(name),
+    calls: Number(calls),
+    failed: Number(failed),
+    p95Seconds: Number(p95) / 1e9,
+  }));
+}
+
+/** The newest that failed; the slowest where none did. */
+export async function fetchCalls(spans: string, failed: boolean, signal: AbortSignal): Promise<Call[]> {
+  const attribute = (key: string) => `c.attributes['${key}']`;
+  const status = `coalesce(${attribute('http.response.status_code')}, ${attribute('http.status_code')}, ${attribute('rpc.grpc.status_code')})`;
+  const { rows } = await runSql(
+    `SELECT c.trace_id, c.span_id, ${NAME} AS name, c.start_time_unix_nano, c.duration_nano, ${FAILED} AS failed,
+       ${status} AS status, ${attribute('error.type')} AS error, c.status_message
+     FROM ${spans}${failed ? ` AND ${FAILED}` : ''}
+     ORDER BY ${failed ? 'c.start_time_unix_nano' : 'c.duration_nano'} DESC LIMIT ${CALLS_MAX}`,
+    signal,
+  );
+  return rows.map(([traceId, spanId, name, start, duration, hasFailed, code, error, message]) => ({
+    traceId: String(traceId),
+    spanId: String(spanId),
+    name: String(name),
+    atMs: Number(BigInt(String(start)) / 1_000_000n),
+    seconds: Number(duration) / 1e9,
+    failed: hasFailed === true || hasFailed === 'true',
+    outcome: outcomeOf([code, error, message].map((value) => (value == null ? '' : String(value)))),
+  }));
+}
+
+/** What is said twice is said once. */
+export function outcomeOf([code = '', error = '', message = '']: string[]): string {
+  const words = [code, error === code ? '' : error];
+  if (!words.includes(message) && !(error && message.includes(error) && message.length > 60)) words.push(message);
+  return words.filter(Boolean).join(' · ');
+}
