@@ -48,7 +48,7 @@ function largeCompany(count, second) {
     each.root = each.depth === 0 && each.index % 3 === 0;
     each.rate = (2 + 180 * random('rate', each.index) ** 3) * traffic(second);
     each.p95 = 12 + 900 * random('p95', each.index) ** 5;
-    each.errors = each.index === 42 ? 0.22 : each.index % 47 === 9 ? 0.018 : 0;
+    each.errors = each.index === 41 ? 0.22 : each.index % 47 === 9 ? 0.018 : 0;
   }
   return all;
 }

@@ -41,7 +41,8 @@ const WIDE = 1.6;
 
 /** Places all nodes and lines: each frame by itself, from the inside out. The same graph always gives the same picture. */
 export function layout(graph: Graph): Picture {
-  const path = pathsOf(graph.roots);
+  const roots = withStores(graph);
+  const path = pathsOf(roots);
   const inside = (nodes: Node[], depth: number): Inside => {
     const parts = nodes.map((node) => measure(node, depth));
     const here = new Set(nodes.map(({ entity }) => entity.id));
@@ -62,12 +63,41 @@ export function layout(graph: Graph): Picture {
       inside: within,
     };
   };
-  const whole = inside(graph.roots, 0);
+  const whole = inside(roots, 0);
   const boxes = new Map<string, Box>();
   const bends = new Map<string, Bends>();
   spread(whole, { x: 0, y: 0 }, 0, boxes, bends);
   const routes = new Map(graph.links.map((link) => [link.id, route(link, path, boxes, bends)]));
   return { boxes, routes, width: whole.width, height: whole.height };
+}
+
+/** A database or queue that only parts of one frame use stands in it: there its lines are short and in nobody's way. */
+function withStores({ roots, links }: Graph): Node[] {
+  const path = pathsOf(roots);
+  const users = new Map<string, string[][]>();
+  const note = (store: string, by: string) => {
+    const list = users.get(store) ?? [];
+    users.set(store, [...list, (path.get(by) ?? []).slice(0, -1)]);
+  };
+  for (const { from, to } of links) {
+    note(to, from);
+    note(from, to);
+  }
+  const moved = new Map<string, Node[]>();
+  const stay = roots.filter((node) => {
+    const { id, kind } = node.entity;
+    if (kind !== 'database' && kind !== 'queue') return true;
+    const [first = [], ...others] = users.get(id) ?? [];
+    const frame = first.filter((each, at) => others.every((other) => other[at] === each)).at(-1);
+    if (frame === undefined) return true;
+    moved.set(frame, [...(moved.get(frame) ?? []), node]);
+    return false;
+  });
+  const filled = (node: Node): Node =>
+    node.children.length === 0
+      ? node
+      : { ...node, children: [...node.children.map(filled), ...(moved.get(node.entity.id) ?? [])] };
+  return stay.map(filled);
 }
 
 /** Frames stand beside each other, so a frame is drawn downward where that makes the whole less wide. */
