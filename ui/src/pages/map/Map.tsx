@@ -132,14 +132,6 @@ function Shown({ map, atMs }: { map: TopologyMap; atMs: number | undefined }) {
             value={level}
             onChange={(value) => setAddress({ level: value, flip: undefined, node: undefined, edge: undefined })}
           />
-          {view === 'map' && (
-            <SegmentedControl
-              aria-label="What the colours tell"
-              data={LOOKS}
-              value={look}
-              onChange={(value) => setAddress({ show: value === 'errors' ? undefined : value }, { replace: true })}
-            />
-          )}
           <SegmentedControl
             aria-label="Map or table"
             data={[
@@ -183,7 +175,16 @@ function Shown({ map, atMs }: { map: TopologyMap; atMs: number | undefined }) {
               onSelect={select}
               onFold={fold}
             />
-            <Key look={look} />
+            <div className={classes.legend}>
+              <SegmentedControl
+                size="xs"
+                aria-label="What the colours tell"
+                data={LOOKS}
+                value={look}
+                onChange={(value) => setAddress({ show: value === 'errors' ? undefined : value }, { replace: true })}
+              />
+              <Key look={look} />
+            </div>
           </div>
         ) : (
           <div className={classes.tableBox}>
@@ -299,7 +300,7 @@ function Search({ map, onFound }: { map: TopologyMap; onFound: (id: string) => v
 function Key({ look }: { look: Look }) {
   return (
     <ul className={classes.key} aria-label="What the picture means">
-      {look === 'latency' && <li data-key="words">95 of 100 calls were faster:</li>}
+      {look === 'latency' && <li data-key="words">95 of 100 calls take</li>}
       {keyOf(look).map(([name, words]) => (
         <li key={name} data-key={name}>
           {words}

@@ -13,7 +13,7 @@ export const LOOKS: { value: Look; label: string }[] = [
 
 /** Where one colour of durations ends and the next begins: what nobody feels, what adds up, what people wait for. */
 const STEPS_S = [0.01, 0.05, 0.25, 1];
-const STEP_WORDS = ['p95 under 10 ms', '10 to 50 ms', '50 to 250 ms', '250 ms to 1 s', 'over 1 s'];
+const STEP_WORDS = ['under 10 ms', '10 to 50 ms', '50 to 250 ms', '250 ms to 1 s', 'over 1 s'];
 const WIDTH_LEAST = 1.2;
 /** Of more lines than these only the uppermost have words: others would hide the picture. */
 const LABELS_MAX = 14;
