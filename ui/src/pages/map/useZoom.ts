@@ -16,6 +16,8 @@ const FRAME_NAME_PX = 14;
 /** Letters grow by steps: each step styles the whole picture anew. */
 const GROWTH = 1.2;
 const MARGIN = 28;
+/** What the words on colours take at the bottom. */
+const KEY_HEIGHT = 40;
 const FIT_MAX = 1.1;
 
 interface Zoom {
@@ -63,8 +65,9 @@ export function useZoom(width: number, height: number): Zoom {
   const fit = useCallback(() => {
     const { width: w = 0, height: h = 0 } = box.current?.getBoundingClientRect() ?? {};
     if (!(w > 0 && h > 0 && width > 0 && height > 0)) return;
-    const scale = Math.max(SCALE_MIN, Math.min(FIT_MAX, (w - MARGIN * 2) / width, (h - MARGIN * 2) / height));
-    apply({ scale, x: (w - width * scale) / 2, y: (h - height * scale) / 2 });
+    const room = h - KEY_HEIGHT;
+    const scale = Math.max(SCALE_MIN, Math.min(FIT_MAX, (w - MARGIN * 2) / width, (room - MARGIN * 2) / height));
+    apply({ scale, x: (w - width * scale) / 2, y: (room - height * scale) / 2 });
   }, [apply, width, height]);
 
   const show = useCallback(

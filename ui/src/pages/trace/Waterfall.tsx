@@ -56,9 +56,9 @@ export function Waterfall(props: Props) {
     if (!element || index < 0) return;
     const top = index * ROW_PX;
     const room = element.clientHeight;
-    if (center) element.scrollTop = top - room / 2;
-    else if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + ROW_PX > element.scrollTop + room) element.scrollTop = top + ROW_PX - room;
+    if (center) scrollTo(element, top - room / 2);
+    else if (top < element.scrollTop) scrollTo(element, top);
+    else if (top + ROW_PX > element.scrollTop + room) scrollTo(element, top + ROW_PX - room);
   };
   const bringIntoSight = useEffectEvent(() => {
     const index = rowOf(rows, selected);
@@ -224,6 +224,16 @@ function Services({ tree, colors, onService }: ServicesProps) {
       ))}
     </div>
   );
+}
+
+/**
+ * Right after many spans were unfolded, Chromium may until the next frames take the box for as high as the rows that are drawn, and stop
+ * short: then again when it has painted.
+ */
+function scrollTo(element: HTMLElement, top: number, tries = 4) {
+  element.scrollTop = top;
+  if (tries > 1 && Math.abs(element.scrollTop - top) > 1)
+    requestAnimationFrame(() => scrollTo(element, top, tries - 1));
 }
 
 /** Which rows to draw. All rows are of one height, so that the place of each is a product and not a search. */
