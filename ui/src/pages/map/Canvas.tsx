@@ -33,7 +33,7 @@ const ARROWS: Record<string, Direction> = {
 };
 
 export function Canvas({ graph, look, picture, seconds, selected, found, onSelect, onFold }: Props) {
-  const { box, stage, by, fit, show } = useZoom(picture.width, picture.height);
+  const { box, stage, names, by, fit, show } = useZoom(picture.width, picture.height);
   const [hovered, setHovered] = useState<string>();
   const leaves = useMemo(() => [...graph.nodes.values()].filter(({ children }) => children.length === 0), [graph]);
   const frames = useMemo(() => [...graph.nodes.values()].filter(({ children }) => children.length > 0), [graph]);
@@ -115,15 +115,18 @@ export function Canvas({ graph, look, picture, seconds, selected, found, onSelec
             />
           ))}
           {/* Above all else: from afar the names of frames are what can be read. */}
-          {frames.map((node) => (
-            <FrameName
-              key={node.entity.id}
-              node={node}
-              box={picture.boxes.get(node.entity.id)}
-              onSelect={onSelect}
-              onFold={onFold}
-            />
-          ))}
+          <g ref={names}>
+            {' '}
+            {frames.map((node) => (
+              <FrameName
+                key={node.entity.id}
+                node={node}
+                box={picture.boxes.get(node.entity.id)}
+                onSelect={onSelect}
+                onFold={onFold}
+              />
+            ))}
+          </g>
         </g>
       </svg>
       <div className={classes.zoom}>

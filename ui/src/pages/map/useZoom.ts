@@ -23,6 +23,8 @@ const FIT_MAX = 1.1;
 interface Zoom {
   box: RefObject<SVGSVGElement | null>;
   stage: RefObject<SVGGElement | null>;
+  /** What is around the names of frames: they grow as the picture shrinks. */
+  names: RefObject<SVGGElement | null>;
   by: (factor: number) => void;
   fit: () => void;
   /** Brings a place into the middle, if it is not in sight. */
@@ -33,6 +35,7 @@ interface Zoom {
 export function useZoom(width: number, height: number): Zoom {
   const box = useRef<SVGSVGElement>(null);
   const stage = useRef<SVGGElement>(null);
+  const names = useRef<SVGGElement>(null);
   const view = useRef<View>({ x: 0, y: 0, scale: 1 });
 
   const apply = useCallback((next: View) => {
@@ -42,7 +45,8 @@ export function useZoom(width: number, height: number): Zoom {
     const far = next.scale < AFAR_SCALE ? 'very' : String(next.scale < FAR_SCALE);
     const size = FRAME_NAME_PX * GROWTH ** Math.round(-Math.log(next.scale) / Math.log(GROWTH));
     if (box.current.dataset.far !== far) box.current.dataset.far = far;
-    if (far !== 'false') box.current.style.setProperty('--frame-name', `${Math.round(size)}px`);
+    if (names.current && far !== 'false') names.current.style.fontSize = `${Math.round(size)}px`;
+    else if (names.current) names.current.style.fontSize = '';
   }, []);
 
   const at = useCallback(
@@ -151,5 +155,5 @@ export function useZoom(width: number, height: number): Zoom {
     };
   }, [apply, at]);
 
-  return { box, stage, by, fit, show };
+  return { box, stage, names, by, fit, show };
 }
