@@ -60,6 +60,24 @@ test('the numbers of a board are those that were sent, and it asks again', async
   });
 });
 
+test('a tile whose answer is only a part says so', async () => {
+  await inPage(browser, async (page) => {
+    await page.route('**/api/tyto/v1/boards/payments?*', async (route) => {
+      const board = await (await route.fetch()).json();
+      board.tiles[0].warnings = ['the shard eu-west did not answer'];
+      await route.fulfill({ json: board });
+    });
+    await page.goto('/boards/payments?shown=24h');
+    await textThat(
+      page.getByTestId('tile-doubts'),
+      /may not be all of it: the shard eu-west did not answer\./,
+      'the doubt',
+    );
+    assert.equal(await page.getByTestId('tile-doubts').count(), 1);
+    await noProblem(page);
+  });
+});
+
 test('a board that is not there is said so', async () => {
   await inPage(
     browser,

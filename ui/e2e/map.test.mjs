@@ -125,6 +125,27 @@ test('search finds a node, its neighbours alone can be drawn, and keys walk', as
   });
 });
 
+test('colours and words tell latency and traffic, too', async () => {
+  await inPage(browser, async (page) => {
+    await page.goto(MAP);
+    await page.getByTestId('node').first().waitFor();
+    await page.getByText('Latency', { exact: true }).click();
+    await page.waitForURL(/show=latency/);
+    await textThat(
+      page.getByTestId('map-sentence'),
+      /^Slowest: .* 95 of 100 calls take up to [\d.]+ (µs|ms|s)/,
+      'the slowest',
+    );
+    const words = await page.getByTestId('edge').locator('text').allTextContents();
+    assert.ok(words.length > 3 && words.every((text) => /^[\d.]+ (µs|ms|s)$/.test(text)), `durations: ${words}`);
+    await page.getByText('Traffic', { exact: true }).click();
+    await page.waitForURL(/show=traffic/);
+    const rates = await page.getByTestId('edge').locator('text').allTextContents();
+    assert.ok(rates.length > 3 && rates.every((text) => /\/(s|min|h)$/.test(text)), `rates: ${rates}`);
+    await noProblem(page);
+  });
+});
+
 test('the slider shows the map of one moment', async () => {
   await inPage(browser, async (page) => {
     await page.goto(MAP);

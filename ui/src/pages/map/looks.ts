@@ -17,8 +17,8 @@ const STEP_WORDS = ['under 10 ms', '10 to 50 ms', '50 to 250 ms', '250 ms to 1 s
 const WIDTH_LEAST = 1.2;
 /** Of more lines than these only the uppermost have words: others would hide the picture. */
 const LABELS_MAX = 14;
-/** A call whose callee itself waits for another this large a part of it is slow because of that other one. */
-const PASSED_ON = 0.5;
+/** A call whose callee itself waits for another, this large a part of the slowest, is slow because of that other one. */
+const PASSED_ON = 0.8;
 
 export function slowStep(seconds: number): number {
   return STEPS_S.filter((end) => seconds >= end).length;
@@ -68,11 +68,11 @@ export function slowest(graph: Graph): Link | undefined {
   const p95 = (link: Link) => link.p95Seconds ?? 0;
   const top = (links: Link[]) => links.reduce<Link | undefined>((a, b) => (a && p95(a) >= p95(b) ? a : b), undefined);
   let here = top(known);
+  const least = here ? p95(here) * PASSED_ON : 0;
   const passed = new Set<string>();
   while (here && !passed.has(here.id)) {
     passed.add(here.id);
     const { to } = here;
-    const least = p95(here) * PASSED_ON;
     const next = top(known.filter((link) => link.from === to && p95(link) >= least));
     if (!next || passed.has(next.id)) break;
     here = next;

@@ -23,6 +23,7 @@ import { entityAt, leadsOf, selectorOf } from '../map/links';
 import { LinkTable } from '../map/LinkTable';
 import { useDrift, useMap } from '../map/useMap';
 import { deploysOf, fetchTopOperations, fetchVersions, redOf } from './queries';
+import { messageOf } from '../logs/line';
 import classes from './Service.module.css';
 
 export default function Service() {
@@ -140,7 +141,7 @@ function RedCharts({ entity }: { entity: Entity }) {
         color="--bad-fill"
       />
       <Chart
-        title="p95"
+        title="Duration, 95 of 100 are faster"
         now={secondsWords(entity.p95Seconds)}
         query={red.p95}
         step={step}
@@ -356,7 +357,7 @@ function ErrorLogs({ entity }: { entity: Entity }) {
               <li key={`${row.ns} ${index}`}>
                 <time>{clock(nsToMs(row.ns))}</time>
                 <span className="mono ellipsis" title={row.line}>
-                  {row.line}
+                  {messageOf(row.line).text} <span className="dim">{messageOf(row.line).rest}</span>
                 </span>
               </li>
             ))}
