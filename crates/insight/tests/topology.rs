@@ -217,8 +217,8 @@ async fn two_minutes_of_three_hundred_components_are_their_map_and_little_memory
 #[tokio::test]
 async fn a_moment_shows_its_minute_wherever_in_it_samples_lie() {
     for turn in [0, 30_000, 59_990] {
-        let mut tyto = Tyto::with_turn(sim::OMD_YAML, &SpanOptions::default(), turn);
         let mut estate = Estate::new(3, 6);
+        let mut tyto = Tyto::with_turn(&estate.omd_yaml(true), &SpanOptions::default(), turn);
         for request in estate.second(START) {
             tyto.receive(&request, START + 1).await;
         }
