@@ -87,7 +87,7 @@ impl<'r> SpanRows<'r> {
     }
 
     pub(crate) fn finish(mut self) -> Decoded {
-        self.outcome.finish(self.rules, Table::Spans, Naming::Attributes, self.builder.finish())
+        self.outcome.finish(self.rules, Table::Spans, Naming::Attributes, self.builder.finish_packed())
     }
 
     pub(crate) fn refuse(&mut self, fault: Fault, field: impl FnOnce() -> String) {

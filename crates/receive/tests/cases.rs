@@ -138,8 +138,9 @@ fn print(decoded: &Result<Decoded>) -> String {
     match decoded {
         Err(error) => writeln!(out, "error {:?}: {}", error.code, error.chain()).expect("memory"),
         Ok(decoded) => {
-            for row in 0..decoded.records.num_rows() {
-                print_row(&decoded.records, row, &mut out);
+            let rows = decoded.rows().expect("canonical");
+            for row in 0..rows.num_rows() {
+                print_row(&rows, row, &mut out);
             }
             for refused in &decoded.rejections {
                 writeln!(out, "rejected {} {} at {}: {}", refused.records, refused.reason, refused.field, refused.why).expect("memory");
@@ -232,7 +233,8 @@ fn loki_case_passes(case: &Value) -> bool {
         Err(_) => return case["expect_error"] == true,
         Ok(decoded) => decoded,
     };
-    let view = LogsView::of(&decoded.records).expect("canonical");
+    let rows = decoded.rows().expect("canonical");
+    let view = LogsView::of(&rows).expect("canonical");
     let mut row = 0;
     for stream in case["expected"].as_array().expect("streams") {
         for entry in stream["entries"].as_array().expect("entries") {

@@ -88,7 +88,8 @@ fn logs_json() -> String {
 fn logs_come_back_by_value() {
     let decoded = with_rules(|rules| otlp::decode_logs(&logs().encode_to_vec(), rules)).expect("valid");
     assert!(decoded.rejections.is_empty());
-    let view = LogsView::of(&decoded.records).expect("canonical");
+    let rows = decoded.rows().expect("canonical");
+    let view = LogsView::of(&rows).expect("canonical");
     assert_eq!((view.time.value(0), view.time.value(1)), (1_600_000_000_000_000_001, NOW));
     assert_eq!((view.severity_number.value(0), view.severity_text.value(0)), (17, "ERROR"));
     assert_eq!((view.body.value(0), view.service_name.value(0)), ("it broke", "cart"));
@@ -169,7 +170,8 @@ fn spans_come_back_by_value() {
     let told: Vec<_> = decoded.rejections.iter().map(|refused| (refused.records, refused.reason, refused.field.as_str())).collect();
     let at = |rest: &str| format!("resourceSpans[0].scopeSpans[0].{rest}");
     assert_eq!(told, [(0, "invalid_id", at("spans[0].links[1]").as_str()), (1, "invalid_id", at("spans[2].traceId").as_str())]);
-    let view = SpansView::of(&decoded.records).expect("canonical");
+    let rows = decoded.rows().expect("canonical");
+    let view = SpansView::of(&rows).expect("canonical");
     assert_eq!((view.name.value(0), view.kind.value(0), view.status_code.value(0)), ("GetItem", "client", "error"));
     assert_eq!((view.duration.value(0), view.duration.value(1), view.end.value(1)), (20, 0, 30));
     assert_eq!(view.parent_span_id.value(0), "0303030303030303");
@@ -633,7 +635,8 @@ fn the_service_name_of_logs_has_one_rule() {
         let push = serde_json::json!({"streams": [{"stream": labels, "values": [["1", "x"]]}]}).to_string();
         let loki = with_rules(|rules| loki::decode_loki_json(push.as_bytes(), rules)).expect("valid");
         for decoded in [otlp, loki] {
-            let view = LogsView::of(&decoded.records).expect("canonical");
+            let rows = decoded.rows().expect("canonical");
+            let view = LogsView::of(&rows).expect("canonical");
             assert_eq!(view.service_name.iter().next().flatten(), expect);
         }
     };
