@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message;
 use receive::otlp::{self, DeltaState};
-use receive::{Rules, loki, remote_write};
+use receive::{Rules, fluent, loki, remote_write};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 
@@ -790,6 +790,10 @@ fn bombs_are_refused_before_they_take_memory() {
     message(1, br#"{a="b"}"#, &mut stream);
     stopped("entries", loki::decode_loki(&within(&[1], with_empty(stream, 2)), &rules));
     let values = vec![r#"["1",""]"#; PARTS].join(",");
+    // A tag of 64 KiB, and parts of a line that never ends.
+    let part = [&b"\x92\x01\x82\xa3log\xa0\xaapartial_id\xa1x"[..]; 40].concat();
+    let forwarded = [&b"\x92\xda\xff\xff"[..], &[b't'; 0xffff], b"\xdc\x00\x28", &part].concat();
+    stopped("copies of a tag", fluent::decode_fluent(&forwarded, &rules).map(|forwarded| forwarded.decoded));
     stopped(
         "entries in JSON",
         loki::decode_loki_json(format!(r#"{{"streams":[{{"values":[{values}],"stream":{{"a":"b"}}}}]}}"#).as_bytes(), &rules),
