@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message;
 use receive::otlp::{self, DeltaState};
-use receive::{Rules, fluent, loki, remote_write};
+use receive::{Rules, fluent, jaeger, loki, remote_write};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 
@@ -775,6 +775,14 @@ fn bombs_are_refused_before_they_take_memory() {
     stopped("dropped attributes", otlp::decode_logs(&within(&[1, 2, 2], with_empty(with_empty(Vec::new(), 6), 6)), &rules));
     let span = Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }.encode_to_vec();
     stopped("events", otlp::decode_traces(&within(&[1, 2, 2], with_empty(span, 11)), &rules));
+    // 1000 tags of two bytes in each of 40 logs, none of which is ever a row.
+    let tags: Vec<u8> = (0..1000).flat_map(|_| [0x12, 0]).collect();
+    let logs = |tags: &[u8]| (0..40).flat_map(|_| within(&[9], tags.to_vec())).collect();
+    stopped("tags of Jaeger's logs", jaeger::decode_jaeger_proto(&within(&[1, 1], logs(&tags)), &rules));
+    let tags = [&[15, 0, 2, 12, 0, 0, 3, 232][..], &[0; 1000], &[0]].concat();
+    let logs = [&[15, 0, 11, 12, 0, 0, 0, 40][..], &tags.repeat(40), &[0]].concat();
+    let batch = [&[15, 0, 2, 12, 0, 0, 0, 1][..], &logs, &[0]].concat();
+    stopped("tags of Jaeger's logs in Thrift", jaeger::decode_jaeger_thrift(&batch, &rules));
 
     let mut request = logs();
     let tiny = |index: usize| attribute(&index.to_string(), Value::DoubleValue(5e-324));
