@@ -1,8 +1,7 @@
 //! Text to tokens. Words are not sorted into keywords here: `rate` may be a function or a label, only the parser knows.
 
-use super::Pos;
-use super::error::ParseError;
 use super::units::{parse_bytes, parse_duration, parse_number};
+use crate::error::{ParseError, Pos};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {

@@ -2,8 +2,9 @@
 
 use super::ast::*;
 use super::lex::Token;
-use super::parse::{OPERATORS, PRODUCT, Parsed, Parser, binds};
+use super::parse::{OPERATORS, PRODUCT, Parser, binds};
 use super::value::{Kind, Status, Value};
+use crate::parser::Parsed;
 
 /// Values of one `IN [...]`.
 const VALUES_MAX: usize = 1000;

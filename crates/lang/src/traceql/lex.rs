@@ -2,8 +2,8 @@
 //! scope are one token, since no blank may stand inside them.
 
 use super::ast::{Attribute, Intrinsic, Scope};
-use super::error::{ParseError, Pos};
 use super::value::Value;
+use crate::error::{ParseError, Pos};
 use crate::logql::units::parse_duration;
 
 #[derive(Clone, Debug, PartialEq)]
