@@ -65,6 +65,7 @@ fn what_is_too_much_is_refused() {
     assert!(parse(&deep).unwrap_err().what.contains("nested deeper"));
     let long = format!("{{ .a{} }}", " + .a".repeat(300));
     assert!(parse(&long).unwrap_err().what.contains("operators"));
+    parse(&"1.".repeat(60_000)).expect_err("no query, and told so at once");
     let regexes = format!("{{ {} }}", vec![".a =~ .b || .c =~ `x`"; 60].join(" || "));
     assert!(read(&regexes).is_ok());
     let regexes = format!("{{ .a MATCH ANY [{}] }}", vec!["`x`"; 200].join(","));
