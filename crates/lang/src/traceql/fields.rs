@@ -7,7 +7,7 @@ use super::value::{Kind, Status, Value};
 use crate::parser::Parsed;
 
 /// Values of one `IN [...]`.
-const VALUES_MAX: usize = 1000;
+pub(super) const VALUES_MAX: usize = 1000;
 
 impl Parser<'_> {
     pub(super) fn field(&mut self, level: u8) -> Parsed<FieldExpr> {

@@ -65,6 +65,9 @@ fn what_is_too_much_is_refused() {
     assert!(parse(&deep).unwrap_err().what.contains("nested deeper"));
     let long = format!("{{ .a{} }}", " + .a".repeat(300));
     assert!(parse(&long).unwrap_err().what.contains("operators"));
+    let many = |values: usize| format!("(.a IN [{}])", vec!["1"; values].join(", "));
+    prints(&format!("{{ {} || {} }}", many(500), many(500)), &format!("{{ {} }}", &many(1000)[1..many(1000).len() - 1]));
+    prints(&format!("{{ {} || {} }}", many(501), many(500)), &format!("{{ {} || {} }}", many(501), many(500)));
     parse(&"1.".repeat(60_000)).expect_err("no query, and told so at once");
     let regexes = format!("{{ {} }}", vec![".a =~ .b || .c =~ `x`"; 60].join(" || "));
     assert!(read(&regexes).is_ok());
