@@ -30,6 +30,7 @@ fn queries_print_in_one_form() {
         ("{} | quantile_over_time(duration, .5, 0.123456)", "{ true } | quantile_over_time(duration,0.50000,0.123456)"),
         ("{} | compare({status=error}, 5, 1, 2) with (a=1, b=\"x\")", "{ true } | compare({ status = error },5,1,2) with(a=1,b=`x`)"),
         ("({} | rate()) * 1 / 2 - -3 > 10s", "((({ true } | rate()) * 1) / 2) - -3 > 10"),
+        ("({} | rate()) = -.0", "{ true } | rate() = -0.0"),
         ("{ .a // a comment\n = minInt /* another */ }", "{ .a = -9223372036854775808 }"),
     ] {
         prints(text, expect);
