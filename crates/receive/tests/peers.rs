@@ -777,11 +777,11 @@ fn bombs_are_refused_before_they_take_memory() {
     stopped("events", otlp::decode_traces(&within(&[1, 2, 2], with_empty(span, 11)), &rules));
     // 1000 tags of two bytes in each of 40 logs, none of which is ever a row.
     let tags: Vec<u8> = (0..1000).flat_map(|_| [0x12, 0]).collect();
-    let logs = |tags: &[u8]| (0..40).flat_map(|_| within(&[9], tags.to_vec())).collect();
-    stopped("tags of Jaeger's logs", jaeger::decode_jaeger_proto(&within(&[1, 1], logs(&tags)), &rules));
+    let span = (0..40).flat_map(|_| within(&[9], tags.clone())).collect();
+    stopped("tags of Jaeger's logs", jaeger::decode_jaeger_proto(&within(&[1, 1], span), &rules));
     let tags = [&[15, 0, 2, 12, 0, 0, 3, 232][..], &[0; 1000], &[0]].concat();
-    let logs = [&[15, 0, 11, 12, 0, 0, 0, 40][..], &tags.repeat(40), &[0]].concat();
-    let batch = [&[15, 0, 2, 12, 0, 0, 0, 1][..], &logs, &[0]].concat();
+    let span = [&[15, 0, 11, 12, 0, 0, 0, 40][..], &tags.repeat(40), &[0]].concat();
+    let batch = [&[15, 0, 2, 12, 0, 0, 0, 1][..], &span, &[0]].concat();
     stopped("tags of Jaeger's logs in Thrift", jaeger::decode_jaeger_thrift(&batch, &rules));
 
     let mut request = logs();
