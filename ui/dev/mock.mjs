@@ -1,12 +1,14 @@
 // A stand-in for `tyto serve`, for work on the pages only: it answers the calls the pages make with believable data,
-// and serves `dist/` with the real server's content policy. `PORT=7070 npm run mock`.
+// and serves `dist/` with the real server's content policy. `PORT=7070 npm run mock`; `COMPANY=200` makes the map that large.
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LABELS, lokiDetected, lokiRange, patternsOf, Refused, rowsOf, seconds } from './loki.mjs';
 import { promApi } from './prometheus.mjs';
-import { COMPONENTS, componentNamed, errorRatio, random, slow, traceId, traceOf, traffic } from './world.mjs';
+import { search, tags, trace } from './tempo.mjs';
+import { drift, topology } from './topology.mjs';
+import { COMPONENTS, errorRatio, random, slow, traffic } from './world.mjs';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
@@ -48,72 +50,6 @@ function overview(params) {
       };
     }),
     unassigned: { logs: 1284, spans: 0, series: 12 },
-  };
-}
-
-function search(params) {
-  const start = seconds(params.get('start'));
-  const end = Math.min(Date.now() / 1000, seconds(params.get('end')));
-  const tags = Object.fromEntries(
-    [...(params.get('tags') ?? '').matchAll(/([\w.]+)=("[^"]*"|\S+)/g)].map(([, key, value]) => [
-      key,
-      value.replaceAll('"', ''),
-    ]),
-  );
-  const minMs =
-    parseFloat(params.get('minDuration') || '0') * (/\ds$/.test(params.get('minDuration') ?? '') ? 1000 : 1);
-  const maxMs =
-    parseFloat(params.get('maxDuration') || 'Infinity') * (/\ds$/.test(params.get('maxDuration') ?? '') ? 1000 : 1);
-  const limit = Number(params.get('limit') || 20);
-  const traces = [];
-  for (let round = 0; round < limit * 6 && traces.length < limit; round++) {
-    const second = Math.floor(end - random('at', Math.floor(end), round) * (end - start));
-    const component = COMPONENTS[Math.floor(random('who', round) * COMPONENTS.length)];
-    if (tags['service.name'] && component.name !== tags['service.name']) continue;
-    if (tags['business_service'] && component.businessService !== tags['business_service']) continue;
-    const id = traceId(component, second, round % 200);
-    const spans = traceOf(id);
-    const durationMs = Number(BigInt(spans[0].endTimeUnixNano) - BigInt(spans[0].startTimeUnixNano)) / 1e6;
-    if (durationMs < minMs || durationMs > maxMs) continue;
-    const errorCount = spans.filter((span) => span.status.code === 2).length;
-    if (tags.status === 'error' && errorCount === 0) continue;
-    traces.push({
-      traceID: id,
-      rootServiceName: component.name,
-      rootTraceName: spans[0].name,
-      startTimeUnixNano: spans[0].startTimeUnixNano,
-      durationMs: Math.round(durationMs),
-      spanCount: spans.length,
-      errorCount,
-    });
-  }
-  return { traces, metrics: {} };
-}
-
-function trace(id) {
-  const spans = traceOf(id);
-  if (!spans) throw new Refused(404, `cannot find trace ${id}: no span has this id`);
-  const names = [...new Set(spans.map((span) => span.component))];
-  const text = (key, value) => ({ key, value: { stringValue: value } });
-  return {
-    trace: {
-      resourceSpans: names.map((name) => ({
-        resource: {
-          attributes: [
-            text('service.name', name),
-            text('service.version', '4.12.0'),
-            text('cloud.region', 'eu-west-1'),
-            text('omd.business_service', componentNamed(name).businessService),
-          ],
-        },
-        scopeSpans: [
-          {
-            scope: { name: 'io.tyto.mock' },
-            spans: spans.filter((span) => span.component === name).map((span) => ({ ...span, component: undefined })),
-          },
-        ],
-      })),
-    },
   };
 }
 
@@ -175,8 +111,10 @@ async function answer(request, url, body) {
   const values = /^\/loki\/api\/v1\/label\/(\w+)\/values$/.exec(path);
   if (values) return { status: 'success', data: [...(LABELS().get(values[1]) ?? [])].sort() };
   if (path === '/tempo/api/search') return search(params);
-  if (/^\/tempo\/api\/search\/tag\/service\.name\/values$/.test(path))
-    return { tagValues: COMPONENTS.map((each) => each.name) };
+  const named = tags(path);
+  if (named) return named;
+  if (path === '/api/tyto/v1/topology') return topology(params);
+  if (path === '/api/tyto/v1/topology/drift') return drift(params);
   const one = /^\/tempo\/api\/v2\/traces\/(\w+)$/.exec(path);
   if (one) return trace(one[1]);
   if (path.startsWith('/api/v1/'))

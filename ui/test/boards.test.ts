@@ -18,6 +18,7 @@ const number = (fields: Partial<NumberTile>): NumberTile => ({
   title: 'Members',
   about: '',
   unit: '',
+  warnings: [],
   value: 10,
   before: 8,
   compares: true,
@@ -86,7 +87,7 @@ test('a flow says who goes on', () => {
     { name: 'e', value: undefined },
     { name: 'f', value: 60 },
   ];
-  const shown = flowSteps({ kind: 'flow', title: '', about: '', unit: '', steps });
+  const shown = flowSteps({ kind: 'flow', title: '', about: '', unit: '', warnings: [], steps });
   expect(shown.map(({ text }) => text)).toEqual([
     '',
     '99.5% go on, 1 does not',
@@ -128,7 +129,7 @@ test('an answer is read, and what fails or is not known says so', () => {
     start_unix_ms: 1,
     end_unix_ms: 2,
     tiles: [
-      { kind: 'number', title: 'N', value: null, before: 2, compares: true, good: null },
+      { kind: 'number', title: 'N', value: null, before: 2, compares: true, good: null, warnings: ['one shard is away'] },
       {
         kind: 'chart',
         title: 'C',
@@ -163,6 +164,7 @@ test('an answer is read, and what fails or is not known says so', () => {
       },
     ],
   });
+  expect(board.tiles.map(({ warnings }) => warnings)).toEqual([['one shard is away'], [], [], []]);
   expect(f).toMatchObject({ kind: 'failed', error: 'no' });
   expect(l?.kind).toBe('failed');
 });

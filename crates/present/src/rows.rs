@@ -22,13 +22,14 @@ impl PresentState {
     /// All rows at once: the SQL bounds them.
     pub(crate) async fn rows(&self, sql: String, timeout: Option<Duration>) -> Result<Rows> {
         let allowed = timeout.map_or(self.limits.timeout, |wanted| wanted.min(self.limits.timeout));
-        within(allowed, async {
-            let Answered::Table { schema, rows } = self.ask(Ask::Sql { sql }, timeout).await?.data else { return Err(mismatch("a table")) };
-            let batches: Vec<RecordBatch> = rows.try_collect().await?;
-            Ok(Rows(concat_batches(&schema, &batches)?))
-        })
-        .await
+        within(allowed, async { gathered(self.ask(Ask::Sql { sql }, timeout).await?.data).await }).await
     }
+}
+
+pub(crate) async fn gathered(answered: Answered) -> Result<Rows> {
+    let Answered::Table { schema, rows } = answered else { return Err(mismatch("a table")) };
+    let batches: Vec<RecordBatch> = rows.try_collect().await?;
+    Ok(Rows(concat_batches(&schema, &batches)?))
 }
 
 impl Rows {

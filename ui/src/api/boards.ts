@@ -23,6 +23,8 @@ interface Said {
   title: string;
   about: string;
   unit: string;
+  /** Why what shows is not all, or doubtful, in the server's words. */
+  warnings: string[];
 }
 
 /** Values are undefined where there is nothing to count. */
@@ -96,7 +98,12 @@ function readSummary(fields: Record<string, unknown>): BoardSummary {
 
 function readTile(json: unknown): Tile {
   const fields = asRecord(json);
-  const said = { title: asText(fields.title), about: asText(fields.about), unit: asText(fields.unit) };
+  const said = {
+    title: asText(fields.title),
+    about: asText(fields.about),
+    unit: asText(fields.unit),
+    warnings: Array.isArray(fields.warnings) ? fields.warnings.map(asText) : [],
+  };
   const list = (name: string) => (Array.isArray(fields[name]) ? fields[name] : []).map(asRecord);
   if (typeof fields.error === 'string') return { kind: 'failed', ...said, error: fields.error };
   switch (fields.kind) {

@@ -49,6 +49,8 @@ export interface Address {
   at?: string;
   node?: string;
   edge?: string;
+  /** Map: what its colours tell: `errors`, `latency` or `traffic`. */
+  show?: string;
   /** Map: around whom alone it is drawn, and which way: `near`, `up` or `down`. Service page: the kind of what is shown. */
   focus?: string;
   reach?: string;

@@ -11,7 +11,7 @@ use http::StatusCode;
 use model::{Code, Error, Result};
 use serde_json::{Value, json};
 
-use self::ask::Window;
+use self::ask::{Asker, Window};
 use crate::error::Failure;
 use crate::params::{self, Params};
 use crate::state::{Shared, now_ns, within};
@@ -88,10 +88,15 @@ fn window(params: &Params, range: BoardRange) -> Result<Window> {
 }
 
 async fn show(state: &Shared, tile: &Tile, window: Window) -> Value {
-    let mut shown = match answer(state, tile, window).await {
+    let asker = Asker::new(state);
+    let mut shown = match answer(&asker, tile, window).await {
         Ok(shown) => shown,
         Err(error) => json!({ "error": error.to_string() }),
     };
+    let warnings = asker.into_warnings();
+    if !warnings.is_empty() {
+        shown["warnings"] = warnings.into_iter().collect();
+    }
     shown["title"] = tile.title.clone().into();
     shown["about"] = tile.about.clone().into();
     shown["unit"] = tile.unit.clone().into();
@@ -105,28 +110,28 @@ async fn show(state: &Shared, tile: &Tile, window: Window) -> Value {
     shown
 }
 
-async fn answer(state: &Shared, tile: &Tile, window: Window) -> Result<Value> {
+async fn answer(asker: &Asker<'_>, tile: &Tile, window: Window) -> Result<Value> {
     Ok(match &tile.shows {
         Shows::Number { question, good, compares } => {
             let before = async {
                 match compares {
-                    true => ask::number(state, question, window.before()).await,
+                    true => ask::number(asker, question, window.before()).await,
                     false => Ok(None),
                 }
             };
-            let (value, before) = futures::try_join!(ask::number(state, question, window), before)?;
+            let (value, before) = futures::try_join!(ask::number(asker, question, window), before)?;
             let good = good.map(|good| if good == Good::Up { "up" } else { "down" });
             json!({ "value": value.map(number), "before": before.map(number), "compares": compares, "good": good })
         }
         Shows::Flow { steps } => {
-            let asked = steps.iter().map(|(_, question)| ask::number(state, question, window));
+            let asked = steps.iter().map(|(_, question)| ask::number(asker, question, window));
             let values = futures::future::try_join_all(asked).await?;
             let steps: Vec<_> =
                 steps.iter().zip(values).map(|((name, _), value)| json!({ "name": name, "value": value.map(number) })).collect();
             json!({ "steps": steps })
         }
         Shows::Feed { question, sentence, lines } => {
-            let events = ask::events(state, question, window, *lines).await?;
+            let events = ask::events(asker, question, window, *lines).await?;
             let entry = |event: ask::Event| {
                 let text = if sentence.is_empty() {
                     event.line
@@ -139,7 +144,7 @@ async fn answer(state: &Shared, tile: &Tile, window: Window) -> Result<Value> {
         }
         Shows::Chart { question, look, legend } => {
             let step_ms = window.step_ms();
-            let curves = ask::curves(state, question, window, step_ms).await?;
+            let curves = ask::curves(asker, question, window, step_ms).await?;
             let series = |curve: ask::Curve| {
                 let name = match (legend.as_str(), &curve.fields) {
                     ("", fields) => fields.values().cloned().collect::<Vec<_>>().join(", "),

@@ -1,5 +1,5 @@
 import { SegmentedControl } from '@mantine/core';
-import { IconArrowLeft } from '@tabler/icons-react';
+import { IconAlertTriangle, IconArrowLeft } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { useEffect } from 'react';
@@ -10,6 +10,8 @@ import classes from './Boards.module.css';
 import { ChartPanel } from './ChartPanel';
 import { FeedPanel, FlowPanel, NumberPanel } from './panels';
 import { ownSpan, rangeOf, SPANS, spansOf, startOf, timeWords, type Span } from './words';
+
+const DOUBTS_MAX = 2;
 
 /** One board, asked for again and again while somebody looks. */
 export default function Board() {
@@ -92,10 +94,25 @@ function Tiles({ board, range }: { board: Shown; range: Shown['range'] }) {
         >
           <h2>{tile.title}</h2>
           <TileBody tile={tile} board={board} range={range} />
+          <Doubts warnings={tile.warnings} />
           {tile.about && <p className={classes.small}>{tile.about}</p>}
         </section>
       ))}
     </div>
+  );
+}
+
+/** A part must not pass for the whole: plain words, and the server's own for whoever can mend it. */
+function Doubts({ warnings }: { warnings: string[] }) {
+  if (warnings.length === 0) return null;
+  return (
+    <p className={classes.doubts} data-testid="tile-doubts">
+      <IconAlertTriangle size={15} aria-hidden />
+      <span>
+        This may not be all of it: {warnings.slice(0, DOUBTS_MAX).join('; ')}
+        {warnings.length > DOUBTS_MAX && `, and ${warnings.length - DOUBTS_MAX} more`}.
+      </span>
+    </p>
   );
 }
 

@@ -1,9 +1,10 @@
 import { ActionIcon, Tooltip } from '@mantine/core';
 import { IconFocusCentered, IconMinus, IconPlus } from '@tabler/icons-react';
-import { memo, useEffect, useMemo, useState, type KeyboardEvent, type ReactNode } from 'react';
+import { memo, useEffect, useMemo, useState, type CSSProperties, type KeyboardEvent, type ReactNode } from 'react';
 import type { Graph, Link, Node } from './fold';
-import { errorRatio, KIND_WORDS, percentWords, rateWords, stateOf, WORDS } from './health';
+import { errorRatio, KIND_WORDS, percentWords, rateWords, secondsWords, stateOf, WORDS, type State } from './health';
 import { curve, middleOf, NODE_HEIGHT, NODE_WIDTH, type Box, type Picture } from './layout';
+import { labelled, tintOf, widthOf, type Look } from './looks';
 import classes from './Map.module.css';
 import { neighbour, type Direction } from './move';
 import { Outline } from './shapes';
@@ -11,6 +12,8 @@ import { useZoom } from './useZoom';
 
 interface Props {
   graph: Graph;
+  /** What colours and widths tell. */
+  look: Look;
   picture: Picture;
   /** The length of the time that is shown. */
   seconds: number;
@@ -29,12 +32,13 @@ const ARROWS: Record<string, Direction> = {
   ArrowDown: 'down',
 };
 
-export function Canvas({ graph, picture, seconds, selected, found, onSelect, onFold }: Props) {
+export function Canvas({ graph, look, picture, seconds, selected, found, onSelect, onFold }: Props) {
   const { box, stage, by, fit, show } = useZoom(picture.width, picture.height);
   const [hovered, setHovered] = useState<string>();
   const leaves = useMemo(() => [...graph.nodes.values()].filter(({ children }) => children.length === 0), [graph]);
   const frames = useMemo(() => [...graph.nodes.values()].filter(({ children }) => children.length > 0), [graph]);
   const widest = Math.max(...graph.links.map(({ rate }) => rate), 0);
+  const labels = useMemo(() => labelled(look, graph.links), [look, graph]);
   const lit = useMemo(() => litBy(graph, hovered ?? selected), [graph, hovered, selected]);
   const [current, setCurrent] = useState<string>();
   const start = selected && graph.nodes.has(selected) ? selected : (current ?? leaves[0]?.entity.id);
@@ -65,16 +69,19 @@ export function Canvas({ graph, picture, seconds, selected, found, onSelect, onF
   return (
     <div className={classes.canvas}>
       {/* A picture with keys of its own, as a map has them; the same is told by the table. */}
-      <svg ref={box} className={classes.svg} data-testid="map" role="group" aria-label="Service map" onKeyDown={onKey}>
+      <svg
+        ref={box}
+        className={classes.svg}
+        data-testid="map"
+        data-look={look}
+        data-focus={lit !== undefined}
+        role="group"
+        aria-label="Service map"
+        onKeyDown={onKey}
+      >
         <g ref={stage}>
           {frames.map((node) => (
-            <Frame
-              key={node.entity.id}
-              node={node}
-              box={picture.boxes.get(node.entity.id)}
-              onSelect={onSelect}
-              onFold={onFold}
-            />
+            <Frame key={node.entity.id} box={picture.boxes.get(node.entity.id)} />
           ))}
           {graph.links.map((link) => (
             <Line
@@ -83,9 +90,11 @@ export function Canvas({ graph, picture, seconds, selected, found, onSelect, onF
               graph={graph}
               picture={picture}
               seconds={seconds}
-              widest={widest}
+              look={look}
+              label={labels.get(link.id)}
+              width={widthOf(look, link, widest)}
               selected={selected === link.id}
-              dim={lit !== undefined && !lit.has(link.id)}
+              lit={lit?.has(link.id) ?? false}
               onSelect={onSelect}
               onHover={setHovered}
             />
@@ -98,10 +107,21 @@ export function Canvas({ graph, picture, seconds, selected, found, onSelect, onF
               seconds={seconds}
               selected={selected === node.entity.id}
               first={start === node.entity.id}
-              dim={lit !== undefined && !lit.has(node.entity.id)}
+              look={look}
+              lit={lit?.has(node.entity.id) ?? false}
               onSelect={onSelect}
               onFold={onFold}
               onHover={setHovered}
+            />
+          ))}
+          {/* Above all else: from afar the names of frames are what can be read. */}
+          {frames.map((node) => (
+            <FrameName
+              key={node.entity.id}
+              node={node}
+              box={picture.boxes.get(node.entity.id)}
+              onSelect={onSelect}
+              onFold={onFold}
             />
           ))}
         </g>
@@ -151,13 +171,22 @@ interface FrameProps {
   onFold: Props['onFold'];
 }
 
-const Frame = memo(function Frame({ node, box, onSelect, onFold }: FrameProps) {
+const Frame = memo(function Frame({ box }: Pick<FrameProps, 'box'>) {
+  return (
+    box && (
+      <g transform={`translate(${box.x} ${box.y})`} className={classes.frame} data-depth={box.depth}>
+        <rect width={box.width} height={box.height} rx={10} />
+      </g>
+    )
+  );
+});
+
+const FrameName = memo(function FrameName({ node, box, onSelect, onFold }: FrameProps) {
   if (!box) return null;
   const { entity } = node;
   const fold = () => onFold(entity.id);
   return (
     <g transform={`translate(${box.x} ${box.y})`} className={classes.frame} data-depth={box.depth}>
-      <rect width={box.width} height={box.height} rx={10} />
       <g
         role="button"
         tabIndex={-1}
@@ -192,21 +221,28 @@ interface LineProps {
   graph: Graph;
   picture: Picture;
   seconds: number;
-  widest: number;
+  look: Look;
+  /** How long or how much, where the line has room for it. */
+  label: string | undefined;
+  width: number;
   selected: boolean;
-  dim: boolean;
+  lit: boolean;
   onSelect: Props['onSelect'];
   onHover: (id: string | undefined) => void;
 }
+
+const DRIFT_WORDS = { undeclared: 'not declared', unseen: 'never seen' };
 
 const Line = memo(function Line({
   link,
   graph,
   picture,
   seconds,
-  widest,
+  look,
+  label,
+  width,
   selected,
-  dim,
+  lit,
   onSelect,
   onHover,
 }: LineProps) {
@@ -215,20 +251,16 @@ const Line = memo(function Line({
   const last = route?.points.at(-1);
   if (!route || !last || !from || !to) return null;
   const state = stateOf(link, seconds);
-  const width = 1.2 + (widest > 0 && link.rate > 0 ? Math.sqrt(link.rate / widest) * 4 : 0);
   const path = curve(route);
   const before = route.points.at(-2) ?? last;
   const turn = route.downward ? (last.y < before.y ? -90 : 90) : last.x < before.x ? 180 : 0;
   const size = 5 + width * 0.8;
   const middle = middleOf(route);
   const ill = state === 'failing' || state === 'degraded';
-  const words = ill
-    ? `${percentWords(errorRatio(link))} fail`
-    : link.drift === 'undeclared'
-      ? 'not declared'
-      : link.drift === 'unseen'
-        ? 'never seen'
-        : '';
+  const fails = ill ? `${percentWords(errorRatio(link))} fail` : '';
+  const drift = link.drift && DRIFT_WORDS[link.drift];
+  const words = look === 'errors' ? fails || drift : label;
+  const took = link.p95Seconds === undefined ? '' : `p95 ${secondsWords(link.p95Seconds)}`;
   return (
     <g
       className={classes.line}
@@ -237,7 +269,8 @@ const Line = memo(function Line({
       data-state={state}
       data-drift={link.drift}
       data-selected={selected}
-      data-dim={dim}
+      data-lit={lit}
+      style={tinted(look, link)}
     >
       <path d={path} className={classes.stroke} strokeWidth={width} />
       <path
@@ -258,7 +291,9 @@ const Line = memo(function Line({
         onPointerEnter={() => onHover(link.id)}
         onPointerLeave={() => onHover(undefined)}
       >
-        <title>{`${from.name} → ${to.name}: ${rateWords(link.rate)}${ill ? `, ${words}` : ''}`}</title>
+        <title>
+          {`${from.name} → ${to.name}: ${[rateWords(link.rate), fails, took, drift].filter(Boolean).join(', ')}`}
+        </title>
       </path>
     </g>
   );
@@ -270,24 +305,22 @@ interface LeafProps {
   seconds: number;
   selected: boolean;
   first: boolean;
-  dim: boolean;
+  look: Look;
+  lit: boolean;
   onSelect: Props['onSelect'];
   onFold: Props['onFold'];
   onHover: (id: string | undefined) => void;
 }
 
-const Leaf = memo(function Leaf({ node, box, seconds, selected, first, dim, onSelect, onFold, onHover }: LeafProps) {
+const Leaf = memo(function Leaf(props: LeafProps) {
+  const { node, box, seconds, selected, first, look, lit, onSelect, onFold, onHover } = props;
   if (!box) return null;
   const { entity, folded } = node;
   const user = entity.kind === 'user';
   // Users serve nothing, and are not well or ill themselves.
   const state = user ? 'healthy' : stateOf(entity, seconds);
   const ill = state === 'failing' || state === 'degraded';
-  const numbers = user
-    ? ''
-    : state === 'rest' || state === 'unseen'
-      ? WORDS[state].toLowerCase()
-      : `${rateWords(entity.rate)}${ill ? ` · ${percentWords(errorRatio(entity))} fail` : ''}`;
+  const numbers = user ? '' : numbersOf(entity, state, look);
   const kind = folded ? `${folded} ${folded === 1 ? 'part' : 'parts'}` : KIND_WORDS[entity.kind];
   // Below the lid of a drum.
   const lid = entity.kind === 'database' ? 4 : 0;
@@ -300,9 +333,10 @@ const Leaf = memo(function Leaf({ node, box, seconds, selected, first, dim, onSe
       data-testid="node"
       data-id={entity.id}
       data-kind={entity.kind}
-      data-state={state}
+      data-state={look === 'errors' || !ill ? state : 'healthy'}
       data-selected={selected}
-      data-dim={dim}
+      data-lit={lit}
+      style={user ? undefined : tinted(look, entity)}
       role="button"
       tabIndex={first ? 0 : -1}
       aria-label={`${entity.name}, ${KIND_WORDS[entity.kind]}, ${user ? '' : WORDS[state]}${numbers ? `, ${numbers}` : ''}`}
@@ -318,7 +352,7 @@ const Leaf = memo(function Leaf({ node, box, seconds, selected, first, dim, onSe
       <title>{entity.name}</title>
       <Outline kind={entity.kind} folded={folded > 0} />
       {ill && (
-        <g className={classes.alarm} transform={`translate(${NODE_WIDTH - 6} 5)`} aria-hidden>
+        <g className={classes.alarm} data-state={state} transform={`translate(${NODE_WIDTH - 6} 5)`} aria-hidden>
           <circle r={8.5} />
           <text y={4}>!</text>
         </g>
@@ -330,6 +364,7 @@ const Leaf = memo(function Leaf({ node, box, seconds, selected, first, dim, onSe
         {kind}
         {numbers && ` · ${numbers}`}
       </text>
+      <FarName lines={twoLines(entity.name, folded ? 15 : 17)} />
       {folded > 0 && (
         <g
           role="button"
@@ -352,6 +387,31 @@ const Leaf = memo(function Leaf({ node, box, seconds, selected, first, dim, onSe
   );
 });
 
+function tinted(look: Look, what: { rate: number; p95Seconds: number | undefined }): CSSProperties | undefined {
+  const tint = tintOf(look, what);
+  return tint === undefined ? undefined : ({ '--state': tint } as CSSProperties);
+}
+
+function numbersOf(entity: Node['entity'], state: State, look: Look): string {
+  if (state === 'rest' || state === 'unseen') return WORDS[state].toLowerCase();
+  if (look === 'latency') return `p95 ${secondsWords(entity.p95Seconds)}`;
+  const ill = look === 'errors' && (state === 'failing' || state === 'degraded');
+  return `${rateWords(entity.rate)}${ill ? ` · ${percentWords(errorRatio(entity))} fail` : ''}`;
+}
+
+/** Larger, and in the place of the numbers, which nobody can read from afar. */
+function FarName({ lines }: { lines: string[] }) {
+  return (
+    <text className={classes.farName} aria-hidden>
+      {lines.map((line, index) => (
+        <tspan key={index} x={NODE_WIDTH / 2} y={lines.length === 1 ? 30 : 21 + index * 19}>
+          {line}
+        </tspan>
+      ))}
+    </text>
+  );
+}
+
 function pressed(act: () => void) {
   return (event: KeyboardEvent) => {
     if (event.key !== 'Enter' && event.key !== ' ') return;
@@ -367,4 +427,13 @@ export function fitText(text: string, letters: number): string {
   if (text.length <= most) return text;
   const head = Math.ceil((most - 1) / 2);
   return `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`;
+}
+
+/** In two where it is too long for one, at the `-`, `.`, `_` or `/` that is nearest to the middle. */
+export function twoLines(text: string, letters: number): string[] {
+  if (text.length <= letters) return [text];
+  const middle = text.length / 2;
+  const breaks = [...text.matchAll(/[-._/]/g)].map(({ index }) => index + 1).filter((at) => at < text.length);
+  const at = breaks.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle))[0] ?? Math.ceil(middle);
+  return [text.slice(0, at), text.slice(at)].map((line) => fitText(line, letters));
 }

@@ -1,6 +1,13 @@
 import { Button, CloseButton, SegmentedControl, Select } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { IconAlertOctagon, IconAlertTriangle, IconCircleCheck, IconMoonStars, IconSearch } from '@tabler/icons-react';
+import {
+  IconAlertOctagon,
+  IconAlertTriangle,
+  IconCircleCheck,
+  IconClockHour4,
+  IconMoonStars,
+  IconSearch,
+} from '@tabler/icons-react';
 import { useMemo, useState } from 'react';
 import type { TopologyMap } from '../../api/topology';
 import { useAddress } from '../../app/address';
@@ -17,6 +24,7 @@ import { KIND_WORDS, sentenceOf } from './health';
 import { History } from './History';
 import { layout } from './layout';
 import { LinkTable } from './LinkTable';
+import { keyOf, LOOKS, slowestWords, type Look } from './looks';
 import classes from './Map.module.css';
 import { NodePanel } from './NodePanel';
 import { useDrift, useMap } from './useMap';
@@ -54,6 +62,7 @@ const ICONS = {
   degraded: IconAlertTriangle,
   healthy: IconCircleCheck,
   rest: IconMoonStars,
+  slow: IconClockHour4,
 };
 
 function Shown({ map, atMs }: { map: TopologyMap; atMs: number | undefined }) {
@@ -65,7 +74,9 @@ function Shown({ map, atMs }: { map: TopologyMap; atMs: number | undefined }) {
   const [driftShown, setDriftShown] = useState(false);
   const { graph, picture, level, reach } = useGraph(map, drift.data?.undeclared ?? NOTHING);
   const seconds = map.end - map.start;
-  const sentence = sentenceOf(graph, seconds);
+  const look: Look = LOOKS.find(({ value }) => value === address.show)?.value ?? 'errors';
+  const health = sentenceOf(graph, seconds);
+  const sentence = look === 'latency' ? { state: 'slow' as const, ...slowestWords(graph) } : health;
   const Icon = ICONS[sentence.state];
   const select = ({ node, edge }: { node?: string; edge?: string }) => {
     setDriftShown(false);
@@ -156,6 +167,7 @@ function Shown({ map, atMs }: { map: TopologyMap; atMs: number | undefined }) {
           <div className={classes.picture}>
             <Canvas
               graph={graph}
+              look={look}
               picture={picture}
               seconds={seconds}
               selected={link?.id ?? node?.entity.id}
@@ -163,7 +175,16 @@ function Shown({ map, atMs }: { map: TopologyMap; atMs: number | undefined }) {
               onSelect={select}
               onFold={fold}
             />
-            <Key />
+            <div className={classes.legend}>
+              <SegmentedControl
+                size="xs"
+                aria-label="What the colours tell"
+                data={LOOKS}
+                value={look}
+                onChange={(value) => setAddress({ show: value === 'errors' ? undefined : value }, { replace: true })}
+              />
+              <Key look={look} />
+            </div>
           </div>
         ) : (
           <div className={classes.tableBox}>
@@ -276,15 +297,15 @@ function Search({ map, onFound }: { map: TopologyMap; onFound: (id: string) => v
 }
 
 /** What the lines and colours mean. */
-function Key() {
+function Key({ look }: { look: Look }) {
   return (
     <ul className={classes.key} aria-label="What the picture means">
-      <li data-key="failing">failing</li>
-      <li data-key="degraded">some errors</li>
-      <li data-key="healthy">healthy</li>
-      <li data-key="undeclared">not declared</li>
-      <li data-key="unseen">declared, never seen</li>
-      <li data-key="wide">wider: more calls</li>
+      {look === 'latency' && <li data-key="words">95 of 100 calls take</li>}
+      {keyOf(look).map(([name, words]) => (
+        <li key={name} data-key={name}>
+          {words}
+        </li>
+      ))}
     </ul>
   );
 }

@@ -26,7 +26,7 @@ export interface Layered {
   height: number;
 }
 
-const GAP_X = 72;
+export const GAP_X = 72;
 /** Between columns inside of a frame. */
 export const GAP_INSIDE = 44;
 const GAP_Y = 16;
@@ -45,7 +45,8 @@ interface Item {
   order: number;
 }
 
-export function layer(nodes: Sized[], pairs: Pair[], gap = GAP_X): Layered {
+/** `fold`: so many columns that would follow each other stand below each other, in one. */
+export function layer(nodes: Sized[], pairs: Pair[], gap = GAP_X, fold = 1): Layered {
   const sorted = [...nodes].sort((a, b) => compare(a.id, b.id));
   const known = new Set(sorted.map(({ id }) => id));
   const unique = new Map(
@@ -59,7 +60,8 @@ export function layer(nodes: Sized[], pairs: Pair[], gap = GAP_X): Layered {
     sorted.filter(({ id }) => tied.has(id)).map(({ id }) => id),
     real,
   );
-  const column = columnsOf(forward.order, forward.pairs);
+  const unfolded = columnsOf(forward.order, forward.pairs);
+  const column = new Map([...unfolded].map(([id, at]) => [id, Math.floor(at / fold)]));
   const { columns, chains } = itemsOf(sorted, column, forward.pairs);
   untangle(columns);
   settle(columns);
@@ -168,7 +170,8 @@ function itemsOf(nodes: Sized[], column: ReadonlyMap<string, number>, pairs: Pai
       chain.push({ at, item });
       last = item;
     }
-    join(last, end);
+    // Where columns are folded, both may stand in one: nothing to untangle.
+    if (column.get(from) !== column.get(to)) join(last, end);
     chains.set(`${from} > ${to}`, chain);
   }
   return { columns, chains };

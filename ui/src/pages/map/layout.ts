@@ -1,5 +1,5 @@
 import type { Graph, Link, Node } from './fold';
-import { GAP_INSIDE, layer, type Layered, type Pair, type Sized, type Spot } from './layers';
+import { GAP_INSIDE, GAP_X, layer, type Layered, type Pair, type Sized, type Spot } from './layers';
 
 /** Sizes of the picture, in its own units: pixels at a scale of one. */
 export const NODE_WIDTH = 190;
@@ -38,10 +38,14 @@ interface Inside extends Layered {
 
 /** Screens are wider than high. */
 const WIDE = 1.6;
+/** How many columns of a long strip may stand below each other, and how much smaller the whole must become by it. */
+const FOLDS = [2, 3];
+const WORTH_A_FOLD = 0.8;
 
 /** Places all nodes and lines: each frame by itself, from the inside out. The same graph always gives the same picture. */
 export function layout(graph: Graph): Picture {
-  const path = pathsOf(graph.roots);
+  const roots = withStores(graph);
+  const path = pathsOf(roots);
   const inside = (nodes: Node[], depth: number): Inside => {
     const parts = nodes.map((node) => measure(node, depth));
     const here = new Set(nodes.map(({ entity }) => entity.id));
@@ -50,7 +54,7 @@ export function layout(graph: Graph): Picture {
       return a !== undefined && b !== undefined && a !== b && here.has(a) && here.has(b) ? [{ from: a, to: b }] : [];
     });
     const sizes = parts.map(({ node, width, height }) => ({ id: node.entity.id, width, height }));
-    return { ...(depth === 0 ? { ...layer(sizes, pairs), downward: false } : compact(sizes, pairs)), parts };
+    return { ...(depth === 0 ? { ...foldedStrip(sizes, pairs), downward: false } : compact(sizes, pairs)), parts };
   };
   const measure = (node: Node, depth: number): Measured => {
     if (node.children.length === 0) return { node, width: NODE_WIDTH, height: NODE_HEIGHT, inside: undefined };
@@ -62,12 +66,49 @@ export function layout(graph: Graph): Picture {
       inside: within,
     };
   };
-  const whole = inside(graph.roots, 0);
+  const whole = inside(roots, 0);
   const boxes = new Map<string, Box>();
   const bends = new Map<string, Bends>();
   spread(whole, { x: 0, y: 0 }, 0, boxes, bends);
   const routes = new Map(graph.links.map((link) => [link.id, route(link, path, boxes, bends)]));
   return { boxes, routes, width: whole.width, height: whole.height };
+}
+
+/** A database or queue that only parts of one frame use stands in it: there its lines are short and in nobody's way. */
+function withStores({ roots, links }: Graph): Node[] {
+  const path = pathsOf(roots);
+  const stores = roots.filter(({ entity }) => entity.kind === 'database' || entity.kind === 'queue');
+  const users = new Map<string, string[][]>(stores.map(({ entity }) => [entity.id, []]));
+  for (const { from, to } of links) {
+    users.get(to)?.push((path.get(from) ?? []).slice(0, -1));
+    users.get(from)?.push((path.get(to) ?? []).slice(0, -1));
+  }
+  const moved = new Map<string, Node[]>();
+  const stay = roots.filter((node) => {
+    const [first = [], ...others] = users.get(node.entity.id) ?? [];
+    const frame = first.filter((each, at) => others.every((other) => other[at] === each)).at(-1);
+    if (frame === undefined) return true;
+    moved.set(frame, [...(moved.get(frame) ?? []), node]);
+    return false;
+  });
+  const filled = (node: Node): Node =>
+    node.children.length === 0
+      ? node
+      : { ...node, children: [...node.children.map(filled), ...(moved.get(node.entity.id) ?? [])] };
+  return stay.map(filled);
+}
+
+/** How wide a screen must be for it. */
+function need({ width, height }: Layered): number {
+  return Math.max(width, height * WIDE);
+}
+
+/** A long chain of calls makes a strip so low that nothing in it can be read; folded it fills the screen. */
+function foldedStrip(sizes: Sized[], pairs: Pair[]): Layered {
+  const strip = layer(sizes, pairs);
+  if (strip.width * WORTH_A_FOLD < strip.height * WIDE) return strip;
+  const ways = FOLDS.map((fold) => layer(sizes, pairs, GAP_X, fold));
+  return ways.reduce((best, way) => (need(way) < need(best) * WORTH_A_FOLD ? way : best), strip);
 }
 
 /** Frames stand beside each other, so a frame is drawn downward where that makes the whole less wide. */
@@ -85,7 +126,6 @@ function compact(sizes: Sized[], pairs: Pair[]): Layered & { downward: boolean }
     width: turned.height,
     height: turned.width,
   };
-  const need = ({ width, height }: Layered) => Math.max(width, height * WIDE);
   return need(down) < need(across) ? { ...down, downward: true } : { ...across, downward: false };
 }
 
@@ -140,7 +180,9 @@ function route(
   const [above, below] = [path.get(from) ?? [], path.get(to) ?? []];
   const apart = above.findIndex((id, index) => id !== below[index]);
   const between = bends.get(`${above[apart] ?? from} > ${below[apart] ?? to}`);
-  const downward = between?.downward ?? false;
+  const [outer, other] = [boxes.get(above[apart] ?? from) ?? start, boxes.get(below[apart] ?? to) ?? end];
+  const oneColumn = outer.x < other.x + other.width && other.x < outer.x + outer.width;
+  const downward = between?.downward === true || oneColumn;
   const points = [leave(start, end, downward), ...(between?.points ?? []), leave(end, start, downward)];
   return { points, downward };
 }

@@ -9,7 +9,12 @@ export interface View {
 const SCALE_MIN = 0.08;
 const SCALE_MAX = 2.5;
 /** Below it a node's numbers cannot be read: they give way to its name. */
-export const FAR_SCALE = 0.55;
+const FAR_SCALE = 0.55;
+/** Below it not even names can be read: those of the outer frames are written over them, as large as on paper. */
+const AFAR_SCALE = 0.26;
+const FRAME_NAME_PX = 14;
+/** Letters grow by steps: each step styles the whole picture anew. */
+const GROWTH = 1.2;
 const MARGIN = 28;
 const FIT_MAX = 1.1;
 
@@ -31,7 +36,11 @@ export function useZoom(width: number, height: number): Zoom {
   const apply = useCallback((next: View) => {
     view.current = next;
     stage.current?.setAttribute('transform', `translate(${next.x} ${next.y}) scale(${next.scale})`);
-    if (box.current) box.current.dataset.far = String(next.scale < FAR_SCALE);
+    if (!box.current) return;
+    const far = next.scale < AFAR_SCALE ? 'very' : String(next.scale < FAR_SCALE);
+    const size = FRAME_NAME_PX * GROWTH ** Math.round(-Math.log(next.scale) / Math.log(GROWTH));
+    if (box.current.dataset.far !== far) box.current.dataset.far = far;
+    if (far !== 'false') box.current.style.setProperty('--frame-name', `${Math.round(size)}px`);
   }, []);
 
   const at = useCallback(

@@ -1,7 +1,5 @@
 import {
   IconAlertOctagonFilled,
-  IconChevronDown,
-  IconChevronRight,
   IconClockExclamation,
   IconPlayerTrackNext,
 } from '@tabler/icons-react';
@@ -38,11 +36,12 @@ interface Props {
   found: boolean | undefined;
 }
 
-/** One span: who and what at the left, when and how long at the right. */
+/** One span: who and what at the left, when and how long at the right. As few elements as it takes: scrolling makes hundreds a second. */
 export const SpanRow = memo(function SpanRow({ node, look, color, top, selected, cursor, folded, found }: Props) {
   const { span } = node;
   const failed = span.status === 'error';
   const odd = disagreement(node);
+  const indent = Math.min(node.depth, INDENTS_MAX) * INDENT;
   return (
     // The tree takes the keys; a click on a row is the pointer's way to the same.
     // eslint-disable-next-line jsx-a11y/click-events-have-key-events
@@ -55,39 +54,42 @@ export const SpanRow = memo(function SpanRow({ node, look, color, top, selected,
       aria-expanded={node.children.length ? !folded : undefined}
       aria-label={labelOf(node, odd)}
       className={classes.row}
-      style={{ transform: `translateY(${top}px)` }}
+      style={{ top }}
       data-error={failed}
       data-cursor={cursor}
       data-found={found}
       data-testid="span"
+      title={odd && disagreementWords(odd)}
       onClick={() => look.onSelect(node)}
     >
-      <div className={classes.name} style={{ paddingLeft: 8 + Math.min(node.depth, INDENTS_MAX) * INDENT }}>
-        {node.children.length ? (
-          <button
-            type="button"
-            tabIndex={-1}
-            className={classes.fold}
-            aria-label={folded ? `Unfold ${node.below} spans` : 'Fold'}
-            onClick={(event) => {
-              event.stopPropagation();
-              look.onFold(node);
-            }}
-          >
-            {folded ? <IconChevronRight size={13} /> : <IconChevronDown size={13} />}
-          </button>
-        ) : (
-          <span className={classes.fold} />
-        )}
-        <i style={{ background: color }} />
+      {node.children.length > 0 && (
+        <button
+          type="button"
+          tabIndex={-1}
+          className={classes.fold}
+          style={{ left: indent + 8 }}
+          aria-label={folded ? `Unfold ${node.below} spans` : 'Fold'}
+          onClick={(event) => {
+            event.stopPropagation();
+            look.onFold(node);
+          }}
+        />
+      )}
+      <span
+        className={classes.text}
+        style={{
+          paddingLeft: indent + 39,
+          backgroundImage: `linear-gradient(${color}, ${color})`,
+          backgroundPositionX: indent + 29,
+        }}
+        title={`${span.service}: ${span.name}`}
+      >
         <Marks node={node} odd={odd} hiddenError={folded && !failed && node.errorBelow} />
-        <span className={classes.text} title={`${span.service}: ${span.name}`}>
-          <b>{span.service}</b> {span.name}
-          {node.orphan && <em title="The span's parent is not in the trace"> parent missing</em>}
-          {folded && <em> +{node.below}</em>}
-        </span>
-      </div>
-      <Lane node={node} look={look} color={failed ? 'var(--bad-fill)' : color} odd={odd} />
+        <b>{span.service}</b> {span.name}
+        {node.orphan && <em title="The span's parent is not in the trace"> parent missing</em>}
+        {folded && <em> +{node.below}</em>}
+      </span>
+      <Bar node={node} look={look} color={failed ? 'var(--bad-fill)' : color} />
     </div>
   );
 });
@@ -109,68 +111,52 @@ function Marks({ node, odd, hiddenError }: { node: Node; odd: Disagreement | und
   );
 }
 
-function Lane({ node, look, color, odd }: { node: Node; look: RowLook; color: string; odd: Disagreement | undefined }) {
+function Bar({ node, look, color }: { node: Node; look: RowLook; color: string }) {
   const { view, critical } = look;
   const place = inWindow([node.start, node.end], view);
-  if (!place) return <div className={classes.lane} />;
-  const shownFrom = Math.max(node.start, view.from);
-  const shownTo = Math.min(node.end, view.to);
+  if (!place) return null;
+  const shown = { from: Math.max(node.start, view.from), to: Math.min(node.end, view.to) };
   const path = critical?.parts.get(node);
-  const duration = formatDuration(node.end - node.start);
   const left = place.left * 100;
   const width = place.width * 100;
+  const pale = `color-mix(in srgb, ${color} 42%, var(--surface))`;
+  // From the top one down: the critical path below the bar, the span's own time, and all of its time.
+  const layers = [
+    path && stripes(path, shown.from, shown.to, 'var(--text)'),
+    stripes(ownTime(node), shown.from, shown.to, color),
+    `linear-gradient(${pale}, ${pale})`,
+  ];
   // The text stands on whichever side of the bar has room for it.
-  const after = left + width < 84;
+  const side = left + width < 84 ? 'after' : left < 8 ? 'inside' : 'before';
   return (
-    <div className={classes.lane} title={odd && disagreementWords(odd)}>
-      <span
-        className={classes.bar}
-        style={{
-          left: `${left}%`,
-          width: `${width}%`,
-          backgroundColor: `color-mix(in srgb, ${color} 42%, var(--surface))`,
-          backgroundImage: stripes(ownTime(node), shownFrom, shownTo, color),
-        }}
-      />
-      {path && (
-        <span
-          className={classes.path}
-          style={{
-            left: `${left}%`,
-            width: `${width}%`,
-            backgroundImage: stripes(path, shownFrom, shownTo, 'var(--text)'),
-          }}
-        />
-      )}
-      {node.span.events.slice(0, EVENTS_MAX).map((event, index) => {
-        const at = Number(event.ns - look.startNs) / 1e6;
-        const dot = inWindow([at, at], view);
-        return (
-          dot && (
-            <span
-              key={index}
-              className={classes.dot}
-              data-error={event.name === 'exception'}
-              style={{ left: `${dot.left * 100}%` }}
-              title={event.name}
-            />
-          )
-        );
-      })}
-      <span
-        className={classes.took}
-        data-before={!after}
-        style={
-          after
-            ? { left: `calc(${left + width}% + 6px)` }
-            : { right: `calc(${100 - left}% + 6px)`, display: left < 8 ? 'none' : undefined }
-        }
-      >
-        {duration}
+    <span
+      className={classes.bar}
+      style={{ marginLeft: `${left}%`, width: `${width}%`, backgroundImage: layers.map((one) => one ?? 'none').join() }}
+    >
+      <Events node={node} look={look} shown={shown} />
+      <span className={classes.took} data-side={side}>
+        {formatDuration(node.end - node.start)}
       </span>
-      {!after && left < 8 && <span className={classes.tookInside}>{duration}</span>}
-    </div>
+    </span>
   );
+}
+
+function Events({ node, look, shown }: { node: Node; look: RowLook; shown: Window }) {
+  return node.span.events.slice(0, EVENTS_MAX).map((event, index) => {
+    const at = Number(event.ns - look.startNs) / 1e6;
+    const dot = inWindow([at, at], shown);
+    return (
+      dot && (
+        <span
+          key={index}
+          className={classes.dot}
+          data-error={event.name === 'exception'}
+          style={{ left: `${dot.left * 100}%` }}
+          title={event.name}
+        />
+      )
+    );
+  });
 }
 
 /** What a screen reader says of a row. */

@@ -183,7 +183,20 @@ export function Waterfall(props: Props) {
           ))}
         </div>
       </div>
+      <Key />
     </div>
+  );
+}
+
+/** What a bar tells, for whoever sees one for the first time. */
+function Key() {
+  return (
+    <ul className={classes.key} aria-label="What a bar means">
+      <li data-key="own">at work itself</li>
+      <li data-key="below">waits for spans below it</li>
+      <li data-key="path">the whole trace waits for it</li>
+      <li data-key="failed">failed</li>
+    </ul>
   );
 }
 

@@ -106,7 +106,10 @@ export function TraceScatter({ traces, onBrush }: Props) {
     <div className={classes.scatter}>
       <div className={classes.scatterHead}>
         <span>
-          Each point is a trace: the higher, the longer it took. <i data-error="true" /> failed <i /> did not.
+          Each point is a trace: the higher, the longer it took.{' '}
+          <span>
+            <i data-error="true" /> failed <i /> did not.
+          </span>
         </span>
         <span className="dim">Drag to choose a time and durations, click a point to open it.</span>
       </div>

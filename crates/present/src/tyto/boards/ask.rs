@@ -1,6 +1,7 @@
 //! The questions of tiles in each language, and what their answers come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, Float64Array, Int64Array, StringArray};
 use arrow::compute::cast;
@@ -9,8 +10,8 @@ use catalog::{Language, Question};
 use model::{Answered, Ask, Direction, Error, Labels, Result};
 
 use crate::error::mismatch;
-use crate::rows::Rows;
-use crate::state::PresentState;
+use crate::rows::{Rows, gathered};
+use crate::state::{PresentState, within};
 
 /// Points of a chart, about.
 const POINTS: i64 = 60;
@@ -58,6 +59,29 @@ impl Window {
     }
 }
 
+/// The questions of one tile, and what the answers say is doubtful about themselves: a part of a company looks like all of it.
+pub(super) struct Asker<'a> {
+    state: &'a PresentState,
+    warnings: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(state: &'a PresentState) -> Self {
+        Self { state, warnings: Mutex::default() }
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Answered> {
+        let answer = self.state.ask(ask, None).await?;
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(answer.warnings);
+        Ok(answer.data)
+    }
+
+    /// Each once.
+    pub(super) fn into_warnings(self) -> BTreeSet<String> {
+        self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Something that happened.
 pub(super) struct Event {
     pub(super) time_ns: i64,
@@ -71,7 +95,7 @@ pub(super) struct Curve {
 }
 
 /// One number, at the end of the window; none where there is nothing.
-pub(super) async fn number(state: &PresentState, question: &Question, window: Window) -> Result<Option<f64>> {
+pub(super) async fn number(asker: &Asker<'_>, question: &Question, window: Window) -> Result<Option<f64>> {
     let query = window.fill(question);
     let ask = match question.language {
         Language::Promql => Ask::PromqlInstant { query, at_ms: window.end_ms, lookback: None },
@@ -79,7 +103,7 @@ pub(super) async fn number(state: &PresentState, question: &Question, window: Wi
             Ask::LogqlInstant { query, at_ns: window.end_ms.saturating_mul(1_000_000), limit: 1, direction: Direction::Backward }
         }
         Language::Sql => {
-            let rows = rows(state, query).await?;
+            let rows = rows(asker, query).await?;
             let column = rows.batch().columns().iter().find(|column| column.data_type().is_numeric());
             let column = column.ok_or_else(|| Error::invalid("cannot find a number in the answer: SELECT one"))?;
             return match rows.len() {
@@ -89,7 +113,7 @@ pub(super) async fn number(state: &PresentState, question: &Question, window: Wi
             };
         }
     };
-    match state.ask(ask, None).await?.data {
+    match asker.ask(ask).await? {
         Answered::Scalar { value, .. } => Ok(Some(value)),
         Answered::Vector(samples) if samples.len() > 1 => Err(too_many(samples.len())),
         Answered::Vector(samples) if samples.iter().any(|sample| sample.histogram.is_some()) => {
@@ -105,14 +129,14 @@ fn too_many(values: usize) -> Error {
 }
 
 /// The newest events of the window, newest first.
-pub(super) async fn events(state: &PresentState, question: &Question, window: Window, limit: usize) -> Result<Vec<Event>> {
+pub(super) async fn events(asker: &Asker<'_>, question: &Question, window: Window, limit: usize) -> Result<Vec<Event>> {
     let query = window.fill(question);
     if question.language == Language::Sql {
-        return sql_events(&rows(state, query).await?, limit);
+        return sql_events(&rows(asker, query).await?, limit);
     }
     let (start_ns, end_ns) = (window.start_ms.saturating_mul(1_000_000), window.end_ms.saturating_mul(1_000_000));
     let ask = Ask::LogqlRange { query, start_ns, end_ns, step_ns: 1_000_000_000, limit, direction: Direction::Backward };
-    let Answered::Streams(streams) = state.ask(ask, None).await?.data else {
+    let Answered::Streams(streams) = asker.ask(ask).await? else {
         return Err(Error::invalid("cannot show the answer as events: ask for lines, not for a metric"));
     };
     let mut events = Vec::new();
@@ -153,7 +177,7 @@ fn sql_events(rows: &Rows, limit: usize) -> Result<Vec<Event>> {
 }
 
 /// Series over the window.
-pub(super) async fn curves(state: &PresentState, question: &Question, window: Window, step_ms: i64) -> Result<Vec<Curve>> {
+pub(super) async fn curves(asker: &Asker<'_>, question: &Question, window: Window, step_ms: i64) -> Result<Vec<Curve>> {
     let query = window.fill(question);
     // Whole steps, so that a bar stays the bar of its hour; the last one is not over yet.
     let up = |ms: i64| ms.saturating_add(step_ms - 1).div_euclid(step_ms).saturating_mul(step_ms);
@@ -168,9 +192,9 @@ pub(super) async fn curves(state: &PresentState, question: &Question, window: Wi
             limit: 1,
             direction: Direction::Backward,
         },
-        Language::Sql => return few(sql_curves(&rows(state, query).await?)?),
+        Language::Sql => return few(sql_curves(&rows(asker, query).await?)?),
     };
-    let Answered::Matrix(series) = state.ask(ask, None).await?.data else {
+    let Answered::Matrix(series) = asker.ask(ask).await? else {
         return Err(Error::invalid("cannot draw the answer: ask for a metric, not for lines"));
     };
     few(series.into_iter().map(|series| Curve { fields: fields(&series.labels), points: series.floats }).collect())
@@ -203,9 +227,10 @@ fn sql_curves(rows: &Rows) -> Result<Vec<Curve>> {
     Ok(curves.into_iter().map(in_order).collect())
 }
 
-async fn rows(state: &PresentState, sql: String) -> Result<Rows> {
+async fn rows(asker: &Asker<'_>, sql: String) -> Result<Rows> {
     let sql = sql.trim().trim_end_matches(';');
-    let rows = state.rows(format!("SELECT * FROM ({sql}) LIMIT {}", ROWS_MAX + 1), None).await?;
+    let ask = Ask::Sql { sql: format!("SELECT * FROM ({sql}) LIMIT {}", ROWS_MAX + 1) };
+    let rows = within(asker.state.limits.timeout, async { gathered(asker.ask(ask).await?).await }).await?;
     match rows.len() {
         0..=ROWS_MAX => Ok(rows),
         _ => Err(Error::invalid(format!("cannot show over {ROWS_MAX} rows: group them, or LIMIT them"))),
