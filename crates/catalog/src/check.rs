@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::checks::{Check, Level};
 use crate::contracts::Contract;
-use crate::declared::{BusinessService, Match, Owner, Profile};
+use crate::declared::{BusinessService, Match, Profile, Team};
 use crate::omd::Known;
 use crate::problem::{Diagnostic, Origin};
 use crate::read;
@@ -17,7 +17,7 @@ use crate::read;
 pub struct Published {
     pub business_services: Vec<BusinessService>,
     pub contracts: Vec<Contract>,
-    pub teams: Vec<Owner>,
+    pub teams: Vec<Team>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,8 +78,9 @@ impl Checked {
 pub fn check(texts: &[(&str, &str)], options: &CheckOptions) -> Checked {
     let (mut known, mut before) = (Known::default(), Before::default());
     if let Some(published) = &options.against {
-        let declared = Declared::of(&read(texts, &known).0.business_services);
-        (known, before) = published.without_mine(&declared, &options.mine);
+        let (catalog, _) = read(texts, &known);
+        let teams: HashSet<String> = catalog.teams.into_iter().map(|team| team.owner.team).collect();
+        (known, before) = published.without_mine(&Declared::of(&catalog.business_services), &teams, &options.mine);
     }
     let (catalog, mut diagnostics) = read(texts, &known.elsewhere());
     let mut references_unchecked = 0;
@@ -145,7 +146,10 @@ impl Declared {
             let Origin { file, .. } = profile.declared_at.clone();
             let one =
                 One { name: name.to_owned(), is_elsewhere: profile.declared_at.is_elsewhere(), file, matches: matches.to_vec(), says };
-            all.insert((kind, path.to_owned()), one);
+            // What only stands for something that is declared elsewhere has no place.
+            if profile.declared_at.line > 0 {
+                all.insert((kind, path.to_owned()), one);
+            }
         };
         for business in tree {
             let own = BusinessService { services: Vec::new(), ..business.clone() };
@@ -210,12 +214,17 @@ fn differing(before: &Value, after: &Value) -> Vec<String> {
 impl Published {
     /// What others declare, and what stands in files that `declared` replaces: those that are named, or those of which at least half
     /// is declared here.
-    fn without_mine(&self, declared: &Declared, named: &[String]) -> (Known, Before) {
+    fn without_mine(&self, declared: &Declared, teams: &HashSet<String>, named: &[String]) -> (Known, Before) {
         let mut all = Declared::of(&self.business_services);
         let mut shares: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for ((kind, path), one) in &all.0 {
             let (here, there) = shares.entry(&one.file).or_default();
             *here += usize::from(declared.has(kind, path, one));
+            *there += 1;
+        }
+        for team in &self.teams {
+            let (here, there) = shares.entry(&team.declared_at.file).or_default();
+            *here += usize::from(teams.contains(&team.owner.team));
             *there += 1;
         }
         let is_named = |file: &str| named.iter().any(|end| file.ends_with(end.as_str()));
@@ -232,7 +241,8 @@ impl Published {
         all.0.retain(|_, one| mine.contains(&one.file));
         let names = |contracts: &[&Contract]| contracts.iter().map(|contract| contract.name.clone()).collect::<Vec<_>>();
         let before = Before { declared: all, contracts: names(&replaced).into_iter().collect() };
-        let mut known = Known { contracts: names(&others), teams: self.teams.clone(), ..Known::default() };
+        let mut known = Known { contracts: names(&others), ..Known::default() };
+        known.teams = self.teams.iter().filter(|team| !mine.contains(&team.declared_at.file)).cloned().collect();
         known.keep(&self.business_services, |profile| !mine.contains(&profile.declared_at.file));
         (known, before)
     }

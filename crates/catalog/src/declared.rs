@@ -110,6 +110,15 @@ impl Owner {
     }
 }
 
+/// One of the teams that a file lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Team {
+    #[serde(flatten)]
+    pub owner: Owner,
+    pub declared_at: Origin,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Link {
     pub title: String,

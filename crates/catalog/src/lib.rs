@@ -43,7 +43,7 @@ pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile}
 pub use check::{Change, CheckOptions, Checked, Published, check};
 pub use checks::{Check, Level};
 pub use contracts::Contract;
-pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service};
+pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service, Team};
 pub use files::{FILE_BYTES_MAX, texts};
 pub use live::Live;
 pub use problem::{Diagnostic, Instead, Origin, Problem, closest};
@@ -62,7 +62,7 @@ pub struct Catalog {
     pub business_services: Vec<BusinessService>,
     /// Empty where no file lists them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub teams: Vec<Owner>,
+    pub teams: Vec<Team>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contracts: Vec<Contract>,
     /// Attributes of log records that contracts declare.

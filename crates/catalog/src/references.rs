@@ -73,7 +73,8 @@ pub(crate) fn check(documents: &[Document], elsewhere: &[String]) -> Vec<Diagnos
             Ok(Some(to)) => graph.edges.entry(from).or_default().push((to, Some(at))),
             Ok(None) => {}
             Err(what) => {
-                let known: Vec<String> = names.keys().map(|name| format!("{name}.json")).collect();
+                let others = names.iter().filter(|(_, number)| **number != from.0);
+                let known: Vec<String> = others.map(|(name, _)| format!("{name}.json")).collect();
                 let near = closest(&text, &known.iter().map(String::as_str).collect::<Vec<_>>());
                 let hint = near.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
                 diagnostics.push(Diagnostic::at(&at, Check::DanglingReference, format!("{what}{hint}")).meant(&text, near));
@@ -90,6 +91,9 @@ fn lead(graph: &Graph, names: &HashMap<&str, usize>, elsewhere: &[String], from:
     let document = match file {
         "" => from,
         file if file == DIALECT => return Ok(None),
+        file if file.contains("://") => {
+            return Err(format!("cannot follow {text:?}: nothing is fetched; put it into contracts/ and name its file"));
+        }
         file => {
             let last = file.rsplit('/').next().unwrap_or_default();
             let name = last.strip_suffix(".json").unwrap_or(last);
@@ -97,7 +101,7 @@ fn lead(graph: &Graph, names: &HashMap<&str, usize>, elsewhere: &[String], from:
                 Some(number) => *number,
                 None if elsewhere.iter().any(|other| other == name) => return Ok(None),
                 None => {
-                    return Err(format!("cannot follow {text:?}: there is no contracts/{name}.json, and nothing is fetched from elsewhere"));
+                    return Err(format!("cannot follow {text:?}: there is no contracts/{name}.json"));
                 }
             }
         }

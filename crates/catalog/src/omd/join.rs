@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::checks::Check;
-use crate::declared::{BusinessService, Component, Dependency, Keep, Match, Owner, Profile, Service};
+use crate::declared::{BusinessService, Component, Dependency, Keep, Match, Owner, Profile, Service, Team};
 use crate::omd::claims;
 use crate::omd::read::{Added, Claim, OmdReader, Reference, Wanted};
 use crate::problem::{Diagnostic, Origin, closest};
@@ -24,7 +24,7 @@ pub(crate) struct Known {
     /// Names of contracts.
     pub(crate) contracts: Vec<String>,
     /// All teams, if they are listed.
-    pub(crate) teams: Vec<Owner>,
+    pub(crate) teams: Vec<Team>,
 }
 
 /// What all files together declare.
@@ -34,7 +34,7 @@ pub(crate) struct Declared {
     /// Of everybody for whom nothing more specific is declared.
     pub(crate) retention: Keep,
     /// Empty where they are not listed.
-    pub(crate) teams: Vec<Owner>,
+    pub(crate) teams: Vec<Team>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -72,6 +72,7 @@ impl Known {
     /// Marks what is known as declared elsewhere.
     pub(crate) fn elsewhere(mut self) -> Self {
         let mark = |origin: &mut Origin| origin.file.insert_str(0, ELSEWHERE);
+        self.teams.iter_mut().for_each(|team| mark(&mut team.declared_at));
         for_each_profile(&mut self.business_services, |profile| mark(&mut profile.declared_at));
         for Added { at, declared, .. } in &mut self.services {
             mark(at);
@@ -90,8 +91,7 @@ impl OmdReader {
     /// One that refuses what contradicts what is known.
     pub(crate) fn knowing(known: &Known) -> Self {
         let mut reader = Self::default();
-        let elsewhere = || Origin { file: ELSEWHERE.to_owned(), ..Origin::default() };
-        reader.teams.extend(known.teams.iter().map(|owner| (owner.clone(), elsewhere(), true)));
+        reader.teams.extend(known.teams.iter().map(|team| (team.owner.clone(), team.declared_at.clone(), true)));
         for business in &known.business_services {
             reader.knows("business service", &business.name, &business.profile);
             business.services.iter().for_each(|service| reader.knows_service(&business.name, service));
@@ -134,7 +134,7 @@ impl OmdReader {
 /// `contracts` are their names, `more` references from other kinds of file.
 pub(crate) fn join(reader: OmdReader, known: &Known, contracts: &[String], more: Vec<Reference>) -> Declared {
     let OmdReader { reader, business_services, services, components, retention, teams, mut references, claims, .. } = reader;
-    let mut join = Join { tree: known.business_services.clone(), diagnostics: reader.diagnostics, hints: 0 };
+    let mut join = Join { tree: known.business_services.clone(), stray: Vec::new(), diagnostics: reader.diagnostics, hints: 0 };
     let local = business_services.len() + services.len() + components.len() > 0;
     join.tree.extend(business_services);
     for added in known.services.iter().cloned().chain(services) {
@@ -144,12 +144,13 @@ pub(crate) fn join(reader: OmdReader, known: &Known, contracts: &[String], more:
                 let names: Vec<String> = join.tree.iter().map(|business| business.name.clone()).collect();
                 let what = format!("cannot add to business service {:?}: nobody declares it", added.of);
                 join.dangling(&added.at, &added.of, what, &names);
+                join.stray.push(hollow_business(&added.of, added.declared));
             }
         }
     }
     for added in known.components.iter().cloned().chain(components) {
-        let (business, service) = added.of.split_once('/').unwrap_or((&added.of, ""));
-        let business = join.tree.iter_mut().find(|candidate| candidate.name == business);
+        let (name, service) = added.of.split_once('/').unwrap_or((&added.of, ""));
+        let business = join.tree.iter_mut().find(|candidate| candidate.name == name);
         match business.and_then(|business| business.services.iter_mut().find(|candidate| candidate.name == service)) {
             Some(service) => service.components.push(added.declared),
             None => {
@@ -160,6 +161,8 @@ pub(crate) fn join(reader: OmdReader, known: &Known, contracts: &[String], more:
                 let paths: Vec<String> = paths.collect();
                 let what = format!("cannot add to service {:?}: nobody declares it", added.of);
                 join.dangling(&added.at, &added.of, what, &paths);
+                let service = Service { name: service.to_owned(), profile: Profile::default(), components: vec![added.declared] };
+                join.stray.push(hollow_business(name, service));
             }
         }
     }
@@ -170,11 +173,19 @@ pub(crate) fn join(reader: OmdReader, known: &Known, contracts: &[String], more:
     if local {
         join.owned();
     }
+    join.tree.extend(join.stray);
     Declared { business_services: join.tree, retention, teams, diagnostics: join.diagnostics }
+}
+
+/// Stands for a business service that nobody declares: it is declared nowhere.
+fn hollow_business(name: &str, service: Service) -> BusinessService {
+    BusinessService { name: name.to_owned(), profile: Profile::default(), services: vec![service] }
 }
 
 struct Join {
     tree: Vec<BusinessService>,
+    /// What is a part of something that nobody declares.
+    stray: Vec<BusinessService>,
     diagnostics: Vec<Diagnostic>,
     hints: usize,
 }
@@ -266,7 +277,9 @@ impl Join {
     }
 
     /// A team's contacts are said once and hold wherever it owns something. Gives the teams that are listed.
-    fn contacts(&mut self, teams: Vec<(Owner, Origin, bool)>) -> Vec<Owner> {
+    fn contacts(&mut self, mut teams: Vec<(Owner, Origin, bool)>) -> Vec<Team> {
+        // Owners in a catalogue in force have contacts that were said elsewhere, and perhaps are said otherwise now: they contradict nobody.
+        teams.sort_by_key(|(_, at, listed)| at.is_elsewhere() && !listed);
         let mut said: BTreeMap<(String, &'static str), (String, Origin)> = BTreeMap::new();
         let mut first: BTreeMap<String, Origin> = BTreeMap::new();
         let mut listed: Vec<(Owner, Origin)> = Vec::new();
@@ -310,7 +323,7 @@ impl Join {
         for (team, at) in first.iter().filter(|(team, _)| !reached.contains(team)) {
             self.diagnostics.push(Diagnostic::at(at, Check::NoContact, format!("cannot reach team {team:?}: no file says how")));
         }
-        listed.into_iter().map(|(owner, _)| owner).collect()
+        listed.into_iter().map(|(owner, declared_at)| Team { owner, declared_at }).collect()
     }
 
     /// Somebody answers for every component.
