@@ -321,6 +321,7 @@ fn write_row(column: &ArrayRef, row: usize, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::AttributeValue;

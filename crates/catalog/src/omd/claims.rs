@@ -11,11 +11,14 @@ use crate::rules::{anchored, glob_matches, label_name, rank};
 /// Pairs of rules that are looked at closely. What is beyond would be told apart by the order of the files, as it always was.
 const COMPARED_MAX: usize = 5_000_000;
 
+/// The keys of a rule and its rank: of two rules that agree in both either may be asked first.
+type Alike = (Vec<String>, Rank);
+
 /// What is claimed elsewhere came first and is never told.
 pub(super) fn conflicts(claims: &[Claim], is_elsewhere: impl Fn(&Origin) -> bool) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut first: HashMap<Match, &Claim> = HashMap::new();
-    let mut groups: HashMap<(Vec<String>, Rank), Vec<(&Claim, Match)>> = HashMap::new();
+    let mut groups: HashMap<Alike, Vec<(&Claim, Match)>> = HashMap::new();
     for claim in claims {
         // Attributes are compared as samples spell them: a rule for `service.name` looks at `service_name` as well.
         let mut rule = Match(claim.rule.0.iter().map(|(key, pattern)| (label_name(key), pattern.clone())).collect());
