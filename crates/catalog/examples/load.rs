@@ -10,7 +10,8 @@ const SERVICES_A_BUSINESS: usize = 25;
 const COMPONENTS_A_SERVICE: usize = 10;
 
 fn main() -> Result<(), String> {
-    let mut counts = std::env::args().skip(1).map(|count| count.parse::<usize>().map_err(|error| format!("cannot read {count:?}: {error}")));
+    let mut counts =
+        std::env::args().skip(1).map(|count| count.parse::<usize>().map_err(|error| format!("cannot read {count:?}: {error}")));
     let components = counts.next().transpose()?.unwrap_or(5000);
     let contracts = counts.next().transpose()?.unwrap_or(2000);
     let texts = texts(components, contracts).map_err(|error| error.to_string())?;
@@ -41,7 +42,8 @@ fn texts(components: usize, contracts: usize) -> Result<Vec<(String, String)>, s
     }
     let mut texts = vec![("platform/omd.yaml".to_owned(), platform)];
     for service in 0..services {
-        let mut text = format!("services:\n  - name: service-{service}\n    of: business-{}\n    components:\n", service / SERVICES_A_BUSINESS);
+        let mut text =
+            format!("services:\n  - name: service-{service}\n    of: business-{}\n    components:\n", service / SERVICES_A_BUSINESS);
         for component in service * COMPONENTS_A_SERVICE..((service + 1) * COMPONENTS_A_SERVICE).min(components) {
             writeln!(text, "      - name: component-{component}\n        tier: {}\n        match:", component % 5)?;
             writeln!(text, "          - service.name: component-{component}\n          - k8s.deployment.name: \"c{component}-*\"")?;
@@ -57,7 +59,10 @@ fn texts(components: usize, contracts: usize) -> Result<Vec<(String, String)>, s
     }
     for contract in 0..contracts {
         let mut text = "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"type\": \"object\",\n".to_owned();
-        writeln!(text, " \"allOf\": [{{\"$ref\": \"contract-0.json#/$defs/core\"}}], \"$defs\": {{\"core\": {{\"required\": [\"field.0\"]}}}},\n \"properties\": {{")?;
+        writeln!(
+            text,
+            " \"allOf\": [{{\"$ref\": \"contract-0.json#/$defs/core\"}}], \"$defs\": {{\"core\": {{\"required\": [\"field.0\"]}}}},\n \"properties\": {{"
+        )?;
         // A table of logs has so many declared columns and no more; the contracts of a company share most of them.
         let fields: Vec<String> = (0..20)
             .map(|field| format!("  \"field.{}\": {{\"type\": \"string\", \"maxLength\": 100}}", (contract * 3 + field) % 400))

@@ -63,7 +63,9 @@ fn exit_codes_tell_problems_from_trouble() {
     // A team without a contact is a warning.
     assert_eq!(tyto(folder.path(), &["check", "."]).status.code(), Some(0));
     assert_eq!(tyto(folder.path(), &["check", ".", "--deny-warnings"]).status.code(), Some(1));
-    for arguments in [&["check", "nowhere"][..], &["check", ".", "--against", "http://127.0.0.1:1"], &["check"], &["check", ".", "--format", "xml"]] {
+    for arguments in
+        [&["check", "nowhere"][..], &["check", ".", "--against", "http://127.0.0.1:1"], &["check"], &["check", ".", "--format", "xml"]]
+    {
         let trouble = tyto(folder.path(), arguments);
         assert!(trouble.status.code() == Some(2) && !trouble.stderr.is_empty() && trouble.stdout.is_empty(), "{arguments:?}: {trouble:?}");
     }
@@ -96,7 +98,10 @@ fn json_says_the_same_to_programs() {
     let report = json(&tyto(folder.path(), &["check", ".", "--format", "json"]));
     assert_eq!((&report["version"], &report["ok"], &report["errors"]), (&1.into(), &false.into(), &1.into()));
     let problem = &report["problems"][0];
-    assert_eq!((&problem["check"], &problem["level"], &problem["line"], &problem["column"]), (&"unknown-key".into(), &"error".into(), &3.into(), &5.into()));
+    assert_eq!(
+        (&problem["check"], &problem["level"], &problem["line"], &problem["column"]),
+        (&"unknown-key".into(), &"error".into(), &3.into(), &5.into())
+    );
     assert_eq!(problem["instead"]["write"], "owners");
 }
 
