@@ -358,7 +358,12 @@ test('ten thousand spans scroll, fold, and are searched', async () => {
       await page.keyboard.press('0');
       await page.waitForFunction(() => document.querySelectorAll('[data-testid="span"]').length > 6);
       await page.keyboard.press('e');
-      const failed = () => page.locator('[data-testid="span"][aria-selected="true"]').getAttribute('aria-label');
+      const failed = async () => {
+        // The row comes with the frame after the scroll.
+        await page.waitForTimeout(100);
+        await page.waitForFunction(() => document.querySelector('[data-testid="span"][aria-selected="true"]'));
+        return page.locator('[data-testid="span"][aria-selected="true"]').getAttribute('aria-label');
+      };
       const first = await failed();
       assert.match(first, /failed/);
       await page.keyboard.press('e');
