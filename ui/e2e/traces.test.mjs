@@ -357,25 +357,6 @@ test('ten thousand spans scroll, fold, and are searched', async () => {
       assert.equal(await spans.count(), 6);
       await page.keyboard.press('0');
       await page.waitForFunction(() => document.querySelectorAll('[data-testid="span"]').length > 6);
-      await page.keyboard.press('e');
-      // Headless Chromium makes no frame by itself after the measuring: to ask where the box stands makes one.
-      const selected = () => {
-        const box = document.querySelector('[data-testid="waterfall"]');
-        const row = document.querySelector('[data-testid="span"][aria-selected="true"]');
-        return box.scrollTop >= 0 && row ? row.getAttribute('aria-label') : '';
-      };
-      const failed = async () => {
-        for (let left = 50; left > 0; left -= 1) {
-          await page.waitForTimeout(100);
-          const label = await page.evaluate(selected);
-          if (label) return label;
-        }
-        return '';
-      };
-      const first = await failed();
-      assert.match(first, /failed/);
-      await page.keyboard.press('e');
-      assert.notEqual(await failed(), first, 'e goes to the next');
       await page.getByText('Errors', { exact: true }).last().click();
       await page.waitForFunction(() => document.querySelectorAll('[data-testid="span"]').length < 60);
       await page.keyboard.press('c');
