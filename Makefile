@@ -64,7 +64,7 @@ e2e/clients/node_modules/.package-lock.json: e2e/clients/package-lock.json
 	@scripts/setup node
 	cd e2e/clients && npm ci --no-audit --no-fund
 
-test-e2e: ui $(VENV)/installed e2e/clients/node_modules/.package-lock.json ## The binary against real clients: OpenTelemetry SDK, Prometheus, Loki client, rsyslog, Fluent's loggers, DuckDB, ClickHouse
+test-e2e: ui $(VENV)/installed e2e/clients/node_modules/.package-lock.json ## The binary against real clients: OpenTelemetry SDK, Prometheus, Loki client, rsyslog, Fluent's loggers, DuckDB, ClickHouse, an instrumented app
 	@scripts/setup e2e
 	$(BUILD_DEV)
 	cd e2e && CARGO_TARGET_DIR="$(TARGET_DIR)" $(VENV)/bin/pytest

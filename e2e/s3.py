@@ -35,7 +35,7 @@ class S3:
             try:
                 assert requests.put(f"{self.url}/{BUCKET}", timeout=5).ok
                 return self
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 assert time.monotonic() < deadline and self.process.poll() is None, "moto does not start"
                 time.sleep(0.1)
 

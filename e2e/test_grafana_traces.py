@@ -122,14 +122,93 @@ def test_tempo_streaming(tyto, tempo):
         assert list(values.tag_values) == ["stock", "web"]
         [values] = stub.SearchTagValuesV2(messages.SearchTagValuesRequest(tag_name="span.shelf", **span), timeout=60)
         assert sorted(value.value for value in values.tag_values) == ["0", "1", "2"]
-        for call, code in [(lambda: stub.Search(messages.SearchRequest(query="{ nonsense", **span), timeout=60), {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED}),
-                           (lambda: stub.Search(messages.SearchRequest(query="{}", start=9, end=3), timeout=60), {grpc.StatusCode.INVALID_ARGUMENT}),
-                           (lambda: stub.Unheard(messages.SearchRequest(), timeout=60), {grpc.StatusCode.UNIMPLEMENTED})]:
-            try:
-                list(call())
-                raise AssertionError("it was answered")
-            except grpc.RpcError as refused:
-                assert refused.code() in code and refused.details(), refused
+        for call, code in [(lambda: stub.Search(messages.SearchRequest(query="{}", start=9, end=3), timeout=60), grpc.StatusCode.INVALID_ARGUMENT),
+                           (lambda: stub.Unheard(messages.SearchRequest(), timeout=60), grpc.StatusCode.UNIMPLEMENTED)]:
+            refused(call, code)
+
+
+def refused(call, code, words=""):
+    try:
+        list(call())
+    except grpc.RpcError as error:
+        assert error.code() == code and error.details() and words in error.details(), error
+    else:
+        raise AssertionError("it was answered")
+
+
+def plain(attributes):
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+
+
+def test_traceql_streaming(tyto, tempo):
+    """What the query editor asks with *Streaming* on: TraceQL in every call that takes it."""
+    messages, services = tempo
+    now = shop(tyto, 90)
+    since = now - 3 * HOUR
+    span, nanos = {"start": since, "end": now + 1}, {"start": since * 10**9, "end": now * 10**9}
+    with grpc.insecure_channel(tyto.http) as channel:
+        stub = services.StreamingQuerierStub(channel)
+
+        def search(query, **more):
+            return list(stub.Search(messages.SearchRequest(query=query, **{"limit": 100, "spans_per_span_set": 3, **span, **more}), timeout=60))
+
+        # A search by attributes, what it matched, and the same over HTTP.
+        failed = '{ resource.service.name = "stock" && status = error }'
+        answers = search(failed)
+        found = answers[-1].traces
+        assert len(found) == 9 and all(trace.root_service_name == "web" and trace.root_trace_name == "GET /items" for trace in found)
+        for trace in found:
+            [matched] = trace.span_sets
+            assert matched.matched == 1 == len(matched.spans) and matched.spans[0].duration_nanos == 2_000_000
+            assert plain(matched.spans[0].attributes) == {"service.name": "stock", "status": "error"}
+            assert trace.span_set == matched and trace.service_stats["stock"].error_count == 1
+        assert answers[-1].metrics.completed_jobs == answers[-1].metrics.total_jobs == len(answers)
+        over_http = requests.get(f"{tyto.url}/tempo/api/search", params={"q": failed, "limit": 100, "spss": 3, **span}, timeout=60).json()["traces"]
+        assert [trace["traceID"] for trace in over_http] == [trace.trace_id for trace in found]
+        # Between a span and the one below it, over several spans, with an attribute chosen, by an aggregate.
+        assert len(search('{ name = "get" } > { span.shelf = "1" }')[-1].traces) == 30
+        assert len(search('{ name = "GET /items" } && { span.shelf = "1" && status = error }')[-1].traces) == 3
+        chosen = search('{ name = "lookup" } | select(span.shelf)', limit=5)[-1].traces
+        assert len(chosen) == 5 and all(plain(trace.span_sets[0].spans[0].attributes)["shelf"] in "012" for trace in chosen)
+        assert len(search("{ } | count() = 3")[-1].traces) == 90 and not search("{ } | count() > 3")[-1].traces
+        # Whoever asks something else goes away in the middle; the server goes on.
+        stream = stub.Search(messages.SearchRequest(query=failed, limit=100, **span), timeout=60)
+        next(stream)
+        stream.cancel()
+
+        # Series of all the time, with examples, and one value.
+        [answer] = stub.MetricsQueryRange(messages.QueryRangeRequest(
+            query='{ name = "lookup" } | count_over_time() by (span.shelf)', step=600 * 10**9, exemplars=20, **nanos), timeout=60)
+        series = {plain(each.labels)["span.shelf"]: each for each in answer.series}
+        assert sorted(series) == ["0", "1", "2"] and answer.status == messages.COMPLETE
+        for each in series.values():
+            times = [sample.timestamp_ms for sample in each.samples]
+            assert sum(sample.value for sample in each.samples) == 30 and times == sorted(times) and {b - a for a, b in zip(times, times[1:])} == {600_000}
+        labels = [plain(example.labels) for each in series.values() for example in each.exemplars]
+        assert labels and all(int(each["trace:id"], 16) <= 90 for each in labels)
+        [answer] = stub.MetricsQueryRange(messages.QueryRangeRequest(query='{ name = "lookup" } | rate()', step=60 * 10**9, **nanos), timeout=60)
+        [rates] = answer.series
+        assert abs(sum(sample.value for sample in rates.samples) * 60 - 90) < 1e-6
+        [answer] = stub.MetricsQueryInstant(messages.QueryInstantRequest(query='{ status = error } | count_over_time() by (resource.service.name)', **nanos), timeout=60)
+        assert [(plain(each.labels), each.value) for each in answer.series] == [({"resource.service.name": "stock"}, 9.0)]
+        [answer] = stub.MetricsQueryInstant(messages.QueryInstantRequest(query='{ name = "lookup" } | max_over_time(duration)', **nanos), timeout=60)
+        assert [each.value for each in answer.series] == [0.002]
+
+        # What is offered while a query is typed: of what it matches already, and of all when it is not complete.
+        [tags] = stub.SearchTagsV2(messages.SearchTagsRequest(query='{ resource.service.name = "web" }', **span), timeout=60)
+        of_web = {scope.name: set(scope.tags) for scope in tags.scopes}
+        assert "http.path" in of_web["span"] and "shelf" not in of_web["span"] and "service.name" in of_web["resource"] and "status" in of_web["intrinsic"]
+        for tag, query, expected in [("resource.service.name", '{ span.shelf = "1" }', ["stock"]), ("name", '{ resource.service.name = "web" }', ["GET /items", "get"]),
+                                     ("span.shelf", "{ span.shelf = ", ["0", "1", "2"]), ("span.shelf", '{ name = "nothing" }', [])]:
+            [values] = stub.SearchTagValuesV2(messages.SearchTagValuesRequest(tag_name=tag, query=query, **span), timeout=60)
+            assert sorted(value.value for value in values.tag_values) == expected, (tag, query)
+
+        invalid = grpc.StatusCode.INVALID_ARGUMENT
+        refused(lambda: search("{ nonsense"), invalid, "nonsense")
+        refused(lambda: search("{ } | rate()"), invalid)
+        refused(lambda: stub.MetricsQueryRange(messages.QueryRangeRequest(query="{ }", step=10**9, **nanos), timeout=60), invalid)
+        refused(lambda: stub.MetricsQueryInstant(messages.QueryInstantRequest(query="{ } | rate(", **nanos), timeout=60), invalid)
+        refused(lambda: stub.MetricsQueryRange(messages.QueryRangeRequest(query="{ } | rate()", start=9, end=3), timeout=60), invalid, "end")
 
 
 def test_a_trace_of_100_000_spans_opens(tyto, tempo):

@@ -153,6 +153,12 @@ plant("promql", queries("promql"))
 plant("logql", queries("logql"))
 plant("traceql", queries("traceql"))
 plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_bytes()])
+EXAMPLES = HERE.parent / "examples"
+OMD = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/omd.yaml"))]
+CONTRACTS = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/contracts/*.json"))]
+BOARDS = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/boards/*.yaml"))]
+plant("catalog_check", [b"\0".join(files) for files in zip(OMD, OMD[1:], CONTRACTS, BOARDS)])
+plant("backstage", [(HERE.parent / "tests" / "cases" / "catalog" / "backstage" / "catalog-info.yaml").read_bytes()])
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")
 plant("block_filter", [b"\x01" + b"".join(n.to_bytes(4, "little") for n in (1, len(GRAMS), 32)) + GRAMS + b"\x55" * 32])

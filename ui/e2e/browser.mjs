@@ -86,16 +86,24 @@ export async function picture(page, name) {
 }
 
 /** How many different colours a canvas shows: one that is drawn on has several, an empty one has one or two. */
-export function coloursOf(page, selector) {
-  return page.evaluate((wanted) => {
-    const canvas = document.querySelector(wanted);
-    if (!canvas) return 0;
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    const seen = new Set();
-    for (let at = 0; at < data.length; at += 4)
-      if (data[at + 3] === 255) seen.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
-    return seen.size;
-  }, selector);
+export async function coloursOf(page, selector) {
+  const count = () =>
+    page.evaluate((wanted) => {
+      const canvas = document.querySelector(wanted);
+      if (!canvas?.width || !canvas.height) return 0;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const seen = new Set();
+      for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] === 255) seen.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
+      return seen.size;
+    }, selector);
+  // It is drawn once its size is known, a frame after the page.
+  for (let left = 50; left > 0; left -= 1) {
+    const colours = await count();
+    if (colours) return colours;
+    await page.waitForTimeout(100);
+  }
+  return 0;
 }
 
 export async function noProblem(page) {

@@ -9,8 +9,8 @@ const SPANS = 10_000;
 const SERVICES = ['edge', 'catalog', 'player', 'search', 'recommender', 'profile', 'billing', 'cache'];
 /**
  * What a frame of scrolling by fifteen rows, and a fold, may cost: processor time of the page's main thread, as a multiple of what a plain
- * table of a hundred rows costs in the same browser in between, so that a busy or slow machine changes nothing. Measured: 1.1 and 1.5
- * tables for frames, 1.5 for a fold; a table is 11 ms on two busy cores, of which the measuring itself takes one.
+ * table of a hundred rows costs in the same browser in between, so that a busy or slow machine changes nothing. Measured: 0.5 to 1.1, p95 1.1 to 1.5
+ * tables for frames, 0.9 to 1.6 for a fold; a table is 10 to 14 ms on two shared cores, of which the measuring itself takes one.
  */
 const FRAME_MEDIAN = 1.6;
 const FRAME_P95 = 2.5;

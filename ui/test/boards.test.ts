@@ -129,7 +129,15 @@ test('an answer is read, and what fails or is not known says so', () => {
     start_unix_ms: 1,
     end_unix_ms: 2,
     tiles: [
-      { kind: 'number', title: 'N', value: null, before: 2, compares: true, good: null, warnings: ['one shard is away'] },
+      {
+        kind: 'number',
+        title: 'N',
+        value: null,
+        before: 2,
+        compares: true,
+        good: null,
+        warnings: ['one shard is away'],
+      },
       {
         kind: 'chart',
         title: 'C',

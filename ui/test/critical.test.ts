@@ -169,6 +169,15 @@ describe('where a failure began', () => {
     ]);
     expect(causeOf(buildTree([ms('root', '', 0, 1)]))).toBeUndefined();
   });
+  it('is the whole call, not the layer of it that carries the other', () => {
+    const client = { ...error, kind: 'client' };
+    const tree = buildTree([
+      ms('root', '', 0, 100),
+      ms('GetItem', 'root', 10, 90, { ...client, statusMessage: 'no such table' }),
+      ms('POST', 'GetItem', 20, 80, client),
+    ]);
+    expect([causeOf(tree)?.node.span.spanId, causeOf(tree)?.message]).toEqual(['GetItem', 'no such table']);
+  });
   it('says once what was thrown', () => {
     const thrown = {
       name: 'exception',

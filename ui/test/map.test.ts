@@ -322,7 +322,11 @@ describe('links', () => {
     const [shop, db, user] = [entity(SHOP), entity(DB), entity(USER)];
     const queue = entity("queue:it's");
     expect(spansBetween(shop, db, '1', '2')).toContain("c.attributes['server.address'] = 'orders'");
-    expect(spansBetween(shop, queue, '1', '2')).toContain("['messaging.destination.name'] = 'it''s'");
+    expect(spansBetween(shop, queue, '1', '2')).toContain("= 'it''s'");
+    // What AWS runs is asked by the name of its service, whatever the host.
+    const dynamodb = spansBetween(shop, entity('database:dynamodb.amazonaws.com'), '1', '2');
+    expect(dynamodb).toMatch(/'aws-api' AND lower\(.*\) = 'dynamodb'/);
+    expect(spansBetween(shop, queue, '1', '2')).toContain("c.kind = 'producer' OR c.kind = 'client'");
     expect(spansBetween(user, shop, '1', '2')).toContain('c.parent_span_id IS NULL');
     expect(spansBetween(shop, entity(TAX), '1', '2')).toContain('s.parent_span_id = c.span_id');
   });

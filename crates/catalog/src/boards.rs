@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use model::parse_keep;
 
+use crate::checks::Check;
 use crate::fields::{Fields, Reader};
-use crate::problem::Problem;
+use crate::omd::{Reference, Wanted};
+use crate::problem::Diagnostic;
+use crate::shape;
 use crate::yaml::{self, Node, Value};
 
 /// The folder of boards in a directory.
 pub(crate) const FOLDER: &str = "boards";
 
-const TILES_MAX: usize = 40;
-const STEPS_MAX: usize = 12;
+pub(crate) const TILES_MAX: usize = 40;
+pub(crate) const STEPS_MAX: usize = 12;
 const LINES_DEFAULT: usize = 20;
-const LINES_MAX: usize = 200;
+pub(crate) const LINES_MAX: usize = 200;
 const REFRESH_DEFAULT: Duration = Duration::from_secs(10);
 const REFRESH_MIN: Duration = Duration::from_secs(5);
 const YEAR_MINUTES: u64 = 365 * 24 * 60;
@@ -114,36 +117,46 @@ pub(crate) fn is_board(file: &str) -> bool {
     Path::new(file).parent().and_then(Path::file_name).is_some_and(|folder| folder == FOLDER)
 }
 
-/// Sorted by title.
-pub(crate) fn read(texts: &[(&str, &str)]) -> Result<Vec<Board>, Vec<Problem>> {
+#[derive(Default)]
+pub(crate) struct Read {
+    /// Sorted by title.
+    pub(crate) boards: Vec<Board>,
+    /// Whose they say they are.
+    pub(crate) references: Vec<Reference>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+pub(crate) fn read(texts: &[(&str, &str)]) -> Read {
     let mut reader = Reader::default();
-    let mut boards: Vec<Board> = Vec::new();
+    let (mut boards, mut references) = (Vec::<Board>::new(), Vec::new());
     for (file, text) in texts {
         reader.file = (*file).to_owned();
         let root = match yaml::parse(text) {
             Ok(root) => root,
             Err((place, what)) => {
-                reader.problem(place, what);
+                reader.problem(place, Check::Syntax, what);
                 continue;
             }
         };
-        let Some(board) = board(&mut reader, &root) else { continue };
+        let Some(board) = board(&mut reader, &root, &mut references) else { continue };
         if boards.iter().any(|other| other.name == board.name) {
-            reader.problem(root.place, format!("cannot use two boards called {:?}: a board is called as its file", board.name));
+            let what = format!("cannot use two boards called {:?}: a board is called as its file", board.name);
+            reader.problem(root.place, Check::DuplicateName, what);
         }
         boards.push(board);
     }
     boards.sort_by(|a, b| a.title.cmp(&b.title).then_with(|| a.name.cmp(&b.name)));
-    match reader.problems.is_empty() {
-        true => Ok(boards),
-        false => Err(reader.problems),
-    }
+    Read { boards, references, diagnostics: reader.diagnostics }
 }
 
-fn board(reader: &mut Reader, root: &Node) -> Option<Board> {
-    let fields = reader.fields(root, "a board", &["title", "about", "business_service", "range", "refresh", "tiles"])?;
-    let title = reader.required(&fields, root, "a board", "title").and_then(|node| said(reader, node, "title"));
+fn board(reader: &mut Reader, root: &Node, references: &mut Vec<Reference>) -> Option<Board> {
+    let fields = reader.fields(root, &shape::BOARD)?;
+    let title = fields.get("title").and_then(|node| said(reader, node, "title"));
     let (about, business_service) = (reader.optional_text(&fields, "about"), reader.optional_text(&fields, "business_service"));
+    if let Some(node) = fields.get("business_service").filter(|_| !business_service.is_empty()) {
+        let reference = Reference { at: reader.origin(node.place), name: business_service.clone(), wanted: Wanted::BusinessService };
+        references.push(reference);
+    }
     let range = match fields.get("range") {
         None => Some(BoardRange::Today),
         Some(node) => reader.text(node, "range").and_then(|text| match text.as_str() {
@@ -157,43 +170,40 @@ fn board(reader: &mut Reader, root: &Node) -> Option<Board> {
     };
     if let Some(refresh) = refresh.filter(|refresh| *refresh < REFRESH_MIN) {
         let place = fields["refresh"].place;
-        reader.problem(place, format!("cannot use {refresh:?} as \"refresh\": it is at least {REFRESH_MIN:?}"));
+        reader.problem(place, Check::BadValue, format!("cannot use {refresh:?} as \"refresh\": it is at least {REFRESH_MIN:?}"));
     }
-    let list = reader.required(&fields, root, "a board", "tiles").map_or(&[][..], |node| reader.list(node, "tiles"));
+    let list = fields.get("tiles").map_or(&[][..], |node| reader.list(node, "tiles"));
     if fields.contains_key("tiles") && (list.is_empty() || list.len() > TILES_MAX) {
-        reader.problem(fields["tiles"].place, format!("cannot use {} tiles: a board has 1 to {TILES_MAX}", list.len()));
+        let what = format!("cannot use {} tiles: a board has 1 to {TILES_MAX}", list.len());
+        reader.problem(fields["tiles"].place, Check::BadValue, what);
     }
     let tiles: Vec<_> = list.iter().map(|node| tile(reader, node)).collect();
     let stem = Path::new(&reader.file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     if !stem.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-        reader.problem(root.place, format!("cannot call a board {stem:?}: its file's name has letters, digits, - and _ only"));
+        let what = format!("cannot call a board {stem:?}: its file's name has letters, digits, - and _ only");
+        reader.problem(root.place, Check::BadName, what);
     }
     let tiles = tiles.into_iter().collect::<Option<_>>()?;
     Some(Board { name: stem, title: title?, about, business_service, range: range?, refresh: refresh?, tiles })
 }
 
 fn tile(reader: &mut Reader, node: &Node) -> Option<Tile> {
-    const WHAT: &str = "a tile";
     let Value::Map(entries) = &node.value else {
-        reader.problem(node.place, format!("cannot read {WHAT} from {}: it begins with {}", node.value.kind(), TILES.join(", ")));
+        let what = format!("cannot read a tile from {}: it begins with {}", node.value.kind(), TILES.join(", "));
+        reader.problem(node.place, Check::WrongType, what);
         return None;
     };
-    let mut kinds = TILES.into_iter().filter(|kind| entries.iter().any(|(_, key, _)| key == kind));
-    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        reader.problem(node.place, format!("cannot tell what kind of tile this is: it has one of {}", TILES.join(", ")));
+    let mut kinds = TILES.iter().zip(&shape::TILES).filter(|(kind, _)| entries.iter().any(|(_, key, _)| key == *kind));
+    let (Some((&kind, shape)), None) = (kinds.next(), kinds.next()) else {
+        let what = format!("cannot tell what kind of tile this is: it has one of {}", TILES.join(", "));
+        reader.problem(node.place, Check::MissingKey, what);
         return None;
     };
-    let known: &[&'static str] = match kind {
-        "number" => &["number", "about", "unit", "good", "compare", "promql", "logql", "sql"],
-        "flow" => &["flow", "about", "unit", "steps"],
-        "feed" => &["feed", "about", "sentence", "lines", "logql", "sql"],
-        _ => &["chart", "about", "unit", "look", "legend", "promql", "logql", "sql"],
-    };
-    let fields = reader.fields(node, WHAT, known)?;
+    let fields = reader.fields(node, shape)?;
     let title = said(reader, fields.get(kind)?, kind);
     let shows = match kind {
         "number" => number(reader, &fields, node),
-        "flow" => flow(reader, &fields, node),
+        "flow" => flow(reader, &fields),
         "feed" => feed(reader, &fields, node),
         _ => chart(reader, &fields, node),
     };
@@ -207,19 +217,19 @@ fn number(reader: &mut Reader, fields: &Fields<'_>, node: &Node) -> Option<Shows
     Some(Shows::Number { question: question(reader, fields, node)?, good: good?, compares: compares? })
 }
 
-fn flow(reader: &mut Reader, fields: &Fields<'_>, node: &Node) -> Option<Shows> {
-    let node = reader.required(fields, node, "a flow", "steps")?;
+fn flow(reader: &mut Reader, fields: &Fields<'_>) -> Option<Shows> {
+    let node = *fields.get("steps")?;
     let list = reader.list(node, "steps");
     if list.len() < 2 || list.len() > STEPS_MAX {
-        reader.problem(node.place, format!("cannot use {} steps: a flow has 2 to {STEPS_MAX}", list.len()));
+        reader.problem(node.place, Check::BadValue, format!("cannot use {} steps: a flow has 2 to {STEPS_MAX}", list.len()));
     }
     let steps: Vec<_> = list.iter().map(|node| step(reader, node)).collect();
     Some(Shows::Flow { steps: steps.into_iter().collect::<Option<_>>()? })
 }
 
 fn step(reader: &mut Reader, node: &Node) -> Option<(String, Question)> {
-    let fields = reader.fields(node, "a step", &["name", "promql", "logql", "sql"])?;
-    let name = reader.required(&fields, node, "a step", "name").and_then(|node| said(reader, node, "name"));
+    let fields = reader.fields(node, &shape::STEP)?;
+    let name = fields.get("name").and_then(|node| said(reader, node, "name"));
     let question = question(reader, &fields, node);
     Some((name?, question?))
 }
@@ -230,7 +240,8 @@ fn feed(reader: &mut Reader, fields: &Fields<'_>, node: &Node) -> Option<Shows> 
         Some(node) => reader.text(node, "lines").and_then(|text| match text.parse() {
             Ok(lines @ 1..=LINES_MAX) => Some(lines),
             _ => {
-                reader.problem(node.place, format!("cannot use {text:?} as \"lines\": it is a number from 1 to {LINES_MAX}"));
+                let what = format!("cannot use {text:?} as \"lines\": it is a number from 1 to {LINES_MAX}");
+                reader.problem(node.place, Check::BadValue, what);
                 None
             }
         }),
@@ -251,7 +262,7 @@ fn question(reader: &mut Reader, fields: &Fields<'_>, node: &Node) -> Option<Que
     match (asked.next(), asked.next()) {
         (Some((name, language, node)), None) => Some(Question { language, text: said(reader, node, name)? }),
         _ => {
-            reader.problem(node.place, format!("cannot tell what to ask: there is one of {}", QUESTION.join(", ")));
+            reader.problem(node.place, Check::MissingKey, format!("cannot tell what to ask: there is one of {}", QUESTION.join(", ")));
             None
         }
     }
@@ -261,7 +272,7 @@ fn question(reader: &mut Reader, fields: &Fields<'_>, node: &Node) -> Option<Que
 fn said(reader: &mut Reader, node: &Node, name: &str) -> Option<String> {
     let text = reader.text(node, name)?.trim().to_owned();
     if text.is_empty() {
-        reader.problem(node.place, format!("cannot use an empty {name:?}"));
+        reader.problem(node.place, Check::BadValue, format!("cannot use an empty {name:?}"));
         return None;
     }
     Some(text)
@@ -273,7 +284,8 @@ fn one_of<T: Copy>(reader: &mut Reader, fields: &Fields<'_>, name: &'static str,
     let found = known.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     if found.is_none() {
         let words: Vec<_> = known.iter().map(|(word, _)| *word).collect();
-        reader.problem(node.place, format!("cannot use {text:?} as {name:?}: it is {}", words.join(" or ")));
+        let otherwise = format!("it is {}", words.join(" or "));
+        reader.problem(node.place, Check::BadValue, format!("cannot use {text:?} as {name:?}: {otherwise}"));
     }
     found
 }
@@ -288,7 +300,8 @@ fn duration(reader: &mut Reader, node: &Node, name: &str, text: &str) -> Option<
     let found = seconds.or_else(minutes).or_else(|| parse_keep(text).ok());
     let found = found.filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(60 * YEAR_MINUTES));
     if found.is_none() {
-        reader.problem(node.place, format!("cannot use {text:?} as {name:?}: write a number with s, m, h, d or w, at most a year"));
+        let what = format!("cannot use {text:?} as {name:?}: write a number with s, m, h, d or w, at most a year");
+        reader.problem(node.place, Check::BadValue, what);
     }
     found
 }

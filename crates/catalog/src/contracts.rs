@@ -1,16 +1,20 @@
 //! Contracts: JSON Schema 2020-12 files that say what a log record's attributes look like. Read of them today is which
 //! attributes there are and of which type, so that each gets a typed column; whatever else they say is checked to be JSON
-//! Schema and enforced by nobody yet.
+//! Schema, with references that lead somewhere, and enforced by nobody yet.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use model::{DeclaredFields, FieldType, Undeclarable};
 
+use crate::checks::Check;
+use crate::fields::Reader;
 use crate::json;
-use crate::problem::{Problem, closest};
+use crate::problem::{Diagnostic, Origin};
+use crate::references::{self, Document};
 use crate::yaml::{Node, Place, Value};
 
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+pub(crate) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The types of JSON Schema that a column can have stand in [`FieldType`]. Attributes of these stay as they are.
 const OTHER_TYPES: [&str; 3] = ["object", "array", "null"];
 
@@ -78,72 +82,113 @@ const KEYWORDS: [&str; 60] = [
     "$recursiveRef",
 ];
 
-/// Reads every contract to its end, so that one run shows all there is to fix.
-pub(crate) fn read(texts: &[(&str, &str)]) -> Result<DeclaredFields, Vec<Problem>> {
-    let mut reader = Reader::default();
-    for (file, text) in texts {
-        reader.file = (*file).to_owned();
-        match json::parse(text) {
-            Ok(root) => reader.contract(&root),
-            Err((place, what)) => reader.problem(place, what),
-        }
-    }
-    match reader.problems.is_empty() {
-        true => Ok(reader.fields),
-        false => Err(reader.problems),
-    }
+/// A contract is called as its file, without `.json`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Contract {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    pub declared_at: Origin,
 }
 
 #[derive(Default)]
-struct Reader {
-    file: String,
-    problems: Vec<Problem>,
-    fields: DeclaredFields,
-    /// Where each attribute was declared first.
-    places: HashMap<String, String>,
+pub(crate) struct Read {
+    pub(crate) fields: DeclaredFields,
+    /// In the order of the files.
+    pub(crate) contracts: Vec<Contract>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-impl Reader {
-    fn problem(&mut self, place: Place, what: impl Into<String>) {
-        self.problems.push(Problem { file: self.file.clone(), line: place.line, column: place.column, what: what.into() });
+/// Reads every contract to its end, so that one run shows all there is to fix. `elsewhere` are names of contracts in force.
+pub(crate) fn read(texts: &[(&str, &str)], elsewhere: &[String]) -> Read {
+    let mut contracts = Contracts::default();
+    let mut documents = Vec::new();
+    for (file, text) in texts {
+        contracts.reader.file = (*file).to_owned();
+        let name = name_of(file);
+        let root = match json::parse(text) {
+            Ok(root) => root,
+            Err((place, what)) => {
+                contracts.reader.problem(place, Check::Syntax, what);
+                Node { place: Place { line: 1, column: 1 }, value: Value::Null }
+            }
+        };
+        let title = if matches!(root.value, Value::Null) { String::new() } else { contracts.contract(&root) };
+        contracts.called(&root, name.clone(), title);
+        documents.push(Document { file: (*file).to_owned(), name, root });
+    }
+    contracts.reader.diagnostics.extend(references::check(&documents, elsewhere));
+    Read { fields: contracts.fields, contracts: contracts.all, diagnostics: contracts.reader.diagnostics }
+}
+
+fn name_of(file: &str) -> String {
+    Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[derive(Default)]
+struct Contracts {
+    reader: Reader,
+    fields: DeclaredFields,
+    all: Vec<Contract>,
+    /// Where each attribute was declared first.
+    places: HashMap<String, Origin>,
+}
+
+type Keywords<'n> = HashMap<&'n str, &'n Node>;
+
+impl Contracts {
+    fn called(&mut self, root: &Node, name: String, title: String) {
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+            let what = format!("cannot call a contract {name:?}: its file's name has letters, digits, -, _ and . only");
+            self.reader.problem(root.place, Check::BadName, what);
+        }
+        if let Some(other) = self.all.iter().find(|other| other.name == name) {
+            let what = format!("cannot use two contracts called {name:?}: {} is one already", other.declared_at.file);
+            self.reader.problem(root.place, Check::DuplicateName, what);
+            return;
+        }
+        let declared_at = self.reader.origin(root.place);
+        self.all.push(Contract { name, title, declared_at });
     }
 
-    fn contract(&mut self, root: &Node) {
-        let Some(keywords) = self.keywords(root, "a contract") else { return };
+    /// Gives its title.
+    fn contract(&mut self, root: &Node) -> String {
+        let Some(keywords) = self.schema(root, "a contract") else { return String::new() };
         if let Some(node) = keywords.get("$schema")
             && !matches!(&node.value, Value::Text(dialect) if dialect.trim_end_matches('#') == DIALECT)
         {
-            self.problem(node.place, format!("cannot read another dialect than {DIALECT:?}"));
+            self.reader.problem(node.place, Check::BadValue, format!("cannot read another dialect than {DIALECT:?}"));
         }
         if let Some(node) = keywords.get("type")
             && !matches!(&node.value, Value::Text(kind) if kind == "object")
         {
-            self.problem(node.place, "cannot use a contract of another type than \"object\": it speaks of a record's attributes");
+            let what = "cannot use a contract of another type than \"object\": it speaks of a record's attributes";
+            self.reader.problem(node.place, Check::BadValue, what);
         }
-        let Some(properties) = keywords.get("properties") else { return };
-        let Value::Map(entries) = &properties.value else {
-            self.problem(properties.place, format!("cannot read \"properties\" from {}: it is a map", properties.value.kind()));
-            return;
-        };
-        let mut seen = HashMap::new();
-        for (place, key, node) in entries {
-            match seen.insert(key, *place) {
-                Some(first) => self.problem(*place, format!("cannot declare {key:?} twice: it stands at {}:{}", first.line, first.column)),
-                None => self.property(*place, key, node),
+        if let Some(Node { value: Value::Map(entries), .. }) = keywords.get("properties") {
+            let mut seen = HashMap::new();
+            for (place, key, node) in entries {
+                match seen.insert(key, *place) {
+                    Some(first) => {
+                        let what = format!("cannot declare {key:?} twice: it stands at {}:{}", first.line, first.column);
+                        self.reader.problem(*place, Check::RepeatedKey, what);
+                    }
+                    None => self.property(*place, key, node),
+                }
             }
+        }
+        match keywords.get("title").map(|node| &node.value) {
+            Some(Value::Text(title)) => title.clone(),
+            _ => String::new(),
         }
     }
 
     fn property(&mut self, place: Place, key: &str, node: &Node) {
-        // A schema of `true` or `false` is one.
-        if matches!(&node.value, Value::Text(text) if text == "true" || text == "false") {
-            return;
-        }
-        let Some(keywords) = self.keywords(node, "a property") else { return };
-        let Some(kind) = keywords.get("type").and_then(|node| self.field_type(node)) else { return };
-        let stands_at = format!("{}:{}:{}", self.file, place.line, place.column);
+        let Value::Map(entries) = &node.value else { return };
+        let Some((.., kind)) = entries.iter().find(|(_, key, _)| key == "type") else { return };
+        let Some(kind) = self.field_type(kind) else { return };
         match self.fields.add(key, kind) {
-            Ok(_) => drop(self.places.entry(key.to_owned()).or_insert(stands_at)),
+            Ok(_) => drop(self.places.entry(key.to_owned()).or_insert_with(|| self.reader.origin(place))),
             Err(why) => {
                 let other = match &why {
                     Undeclarable::Type(_) => self.places.get(key),
@@ -151,7 +196,8 @@ impl Reader {
                     _ => None,
                 };
                 let at = other.map(|place| format!(", declared at {place}")).unwrap_or_default();
-                self.problem(place, format!("cannot declare {key:?} as {}: {why}{at}", kind.name()));
+                let what = format!("cannot declare {key:?} as {}: {why}{at}", kind.name());
+                self.reader.problem(place, Check::FieldConflict, what);
             }
         }
     }
@@ -164,22 +210,13 @@ impl Reader {
         };
         let mut kinds = Vec::new();
         for node in named {
-            let Value::Text(name) = &node.value else {
-                self.problem(node.place, format!("cannot read \"type\" from {}: it is a text", node.value.kind()));
-                return None;
-            };
+            let Value::Text(name) = &node.value else { return None };
             match FieldType::ALL.into_iter().find(|kind| kind.name() == name) {
                 Some(kind) => kinds.push(Some(kind)),
                 // What has no value is in no column anyway.
                 None if name == "null" => {}
                 None if OTHER_TYPES.contains(&name.as_str()) => kinds.push(None),
-                None => {
-                    let known: Vec<&'static str> = FieldType::ALL.into_iter().map(FieldType::name).chain(OTHER_TYPES).collect();
-                    let hint = closest(name, &known).map(|name| format!("did you mean {name:?}?"));
-                    let hint = hint.unwrap_or_else(|| format!("types are {}", known.join(", ")));
-                    self.problem(node.place, format!("cannot use type {name:?}: {hint}"));
-                    return None;
-                }
+                None => return None,
             }
         }
         match kinds.as_slice() {
@@ -191,22 +228,80 @@ impl Reader {
         }
     }
 
-    /// The keywords of a schema; what is none, or stands twice, is a problem.
-    fn keywords<'n>(&mut self, node: &'n Node, what: &str) -> Option<HashMap<&'n str, &'n Node>> {
+    /// A schema and those within it: every keyword is one, and stands once.
+    fn schema<'n>(&mut self, node: &'n Node, what: &str) -> Option<Keywords<'n>> {
         let Value::Map(entries) = &node.value else {
-            self.problem(node.place, format!("cannot read {what} from {}: it is a map of JSON Schema's keywords", node.value.kind()));
+            let kind = node.value.kind();
+            self.reader.problem(
+                node.place,
+                Check::WrongType,
+                format!("cannot read {what} from {kind}: it is a map of JSON Schema's keywords"),
+            );
             return None;
         };
-        let mut keywords = HashMap::new();
+        let mut keywords = Keywords::new();
         for (place, key, value) in entries {
             if !KEYWORDS.contains(&key.as_str()) && !key.starts_with("x-") {
-                let hint = closest(key, &KEYWORDS).map(|name| format!("did you mean {name:?}?"));
-                let hint = hint.unwrap_or_else(|| "JSON Schema has no such keyword; one of your own begins with \"x-\"".to_owned());
-                self.problem(*place, format!("cannot use keyword {key:?} in {what}: {hint}"));
+                let otherwise = "JSON Schema has no such keyword; one of your own begins with \"x-\"";
+                self.reader.unknown(
+                    (*place, Check::UnknownKey),
+                    key,
+                    &format!("cannot use keyword {key:?} in {what}"),
+                    &KEYWORDS,
+                    otherwise,
+                );
             } else if keywords.insert(key.as_str(), value).is_some() {
-                self.problem(*place, format!("cannot use keyword {key:?} twice in {what}"));
+                self.reader.problem(*place, Check::RepeatedKey, format!("cannot use keyword {key:?} twice in {what}"));
             }
         }
+        if let Some(node) = keywords.get("type") {
+            self.types(node);
+        }
+        for (_, key, value) in entries {
+            self.within(key, value);
+        }
         Some(keywords)
+    }
+
+    /// The schemas that a keyword holds.
+    fn within(&mut self, keyword: &str, value: &Node) {
+        let what = if keyword == "properties" { "a property" } else { "a schema" };
+        let schemas: Vec<&Node> = match (references::holds(keyword), &value.value) {
+            (Some(references::Holds::Schema), _) => vec![value],
+            (Some(references::Holds::List), Value::List(items)) => items.iter().collect(),
+            (Some(references::Holds::Map), Value::Map(entries)) => entries.iter().map(|(_, _, node)| node).collect(),
+            (Some(references::Holds::List | references::Holds::Map), other) => {
+                let is = if references::holds(keyword) == Some(references::Holds::List) { "list" } else { "map" };
+                let text = format!("cannot read {keyword:?} from {}: it is a {is}", other.kind());
+                self.reader.problem(value.place, Check::WrongType, text);
+                return;
+            }
+            (None, _) => return,
+        };
+        for schema in schemas {
+            // A schema of `true` or `false` is one.
+            if !matches!(&schema.value, Value::Text(text) if text == "true" || text == "false") {
+                self.schema(schema, what);
+            }
+        }
+    }
+
+    fn types(&mut self, node: &Node) {
+        let named = match &node.value {
+            Value::List(items) => items.iter().collect(),
+            _ => vec![node],
+        };
+        for node in named {
+            let Value::Text(name) = &node.value else {
+                let kind = node.value.kind();
+                self.reader.problem(node.place, Check::WrongType, format!("cannot read \"type\" from {kind}: it is a text"));
+                return;
+            };
+            let known: Vec<&'static str> = FieldType::ALL.into_iter().map(FieldType::name).chain(OTHER_TYPES).collect();
+            if !known.contains(&name.as_str()) {
+                let otherwise = format!("types are {}", known.join(", "));
+                self.reader.unknown((node.place, Check::BadValue), name, &format!("cannot use type {name:?}"), &known, &otherwise);
+            }
+        }
     }
 }

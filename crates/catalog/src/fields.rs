@@ -1,33 +1,47 @@
-//! Strict maps: every key is known and stands once, and whatever is wrong is told with its place.
+//! Strict maps: every key is known and stands once, those that must be there are, and whatever is wrong is told with its place.
 
 use std::collections::HashMap;
 
-use crate::problem::{Problem, closest};
+use crate::checks::Check;
+use crate::problem::{Diagnostic, Origin, closest};
+use crate::shape::Shape;
 use crate::yaml::{Node, Place, Value};
 
 /// The known fields of a map.
 pub(crate) type Fields<'n> = HashMap<&'static str, &'n Node>;
 
-/// Gathers the problems of files while they are read.
+/// Gathers what is wrong with files while they are read.
 #[derive(Default)]
 pub(crate) struct Reader {
     pub(crate) file: String,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 impl Reader {
-    pub(crate) fn problem(&mut self, place: Place, what: impl Into<String>) {
-        self.problems.push(Problem { file: self.file.clone(), line: place.line, column: place.column, what: what.into() });
+    pub(crate) fn problem(&mut self, place: Place, check: Check, what: impl Into<String>) {
+        let diagnostic = Diagnostic::at(&self.origin(place), check, what);
+        self.diagnostics.push(diagnostic);
     }
 
-    pub(crate) fn place(&self, place: Place) -> String {
-        format!("{}:{}:{}", self.file, place.line, place.column)
+    /// A text that is none of the known ones; `otherwise` is the hint when it is near to none.
+    pub(crate) fn unknown(&mut self, (place, check): (Place, Check), text: &str, what: &str, known: &[&str], otherwise: &str) {
+        let near = closest(text, known);
+        let hint = near.map_or_else(|| otherwise.to_owned(), |name| format!("did you mean {name:?}?"));
+        let diagnostic = Diagnostic::at(&self.origin(place), check, format!("{what}: {hint}")).meant(text, near);
+        self.diagnostics.push(diagnostic);
     }
 
-    /// The known fields of a map; unknown and repeated ones are problems.
-    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, known: &[&'static str]) -> Option<Fields<'n>> {
+    pub(crate) fn origin(&self, place: Place) -> Origin {
+        Origin::new(&self.file, place)
+    }
+
+    /// The known fields of a map; unknown, repeated and missing ones are problems.
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, shape: &Shape) -> Option<Fields<'n>> {
+        let what = shape.what;
+        let known: Vec<&'static str> = shape.keys().collect();
         let Value::Map(entries) = &node.value else {
-            self.problem(node.place, format!("cannot read {what} from {}: it is a map with {}", node.value.kind(), known.join(", ")));
+            let kind = node.value.kind();
+            self.problem(node.place, Check::WrongType, format!("cannot read {what} from {kind}: it is a map with {}", known.join(", ")));
             return None;
         };
         let mut fields = Fields::new();
@@ -35,33 +49,27 @@ impl Reader {
             match known.iter().find(|name| *name == key) {
                 Some(name) => {
                     if fields.insert(name, value).is_some() {
-                        self.problem(*place, format!("cannot use key {key:?} twice in {what}"));
+                        self.problem(*place, Check::RepeatedKey, format!("cannot use key {key:?} twice in {what}"));
                     }
                 }
                 None => {
-                    let hint = match closest(key, known) {
-                        Some(name) => format!("did you mean {name:?}?"),
-                        None => format!("{what} has {}", known.join(", ")),
-                    };
-                    self.problem(*place, format!("cannot use key {key:?} in {what}: {hint}"));
+                    let otherwise = format!("{what} has {}", known.join(", "));
+                    self.unknown((*place, Check::UnknownKey), key, &format!("cannot use key {key:?} in {what}"), &known, &otherwise);
                 }
             }
         }
-        Some(fields)
-    }
-
-    pub(crate) fn required<'n>(&mut self, fields: &Fields<'n>, node: &Node, what: &str, name: &'static str) -> Option<&'n Node> {
-        if !fields.contains_key(name) {
-            self.problem(node.place, format!("cannot do without {name:?} in {what}"));
+        for field in shape.fields.iter().filter(|field| field.required && !fields.contains_key(field.key)) {
+            self.problem(node.place, Check::MissingKey, format!("cannot do without {:?} in {what}", field.key));
         }
-        fields.get(name).copied()
+        Some(fields)
     }
 
     pub(crate) fn text(&mut self, node: &Node, name: &str) -> Option<String> {
         match &node.value {
             Value::Text(text) => Some(text.clone()),
             other => {
-                self.problem(node.place, format!("cannot read {name:?} from {}: it is a text", other.kind()));
+                let kind = other.kind();
+                self.problem(node.place, Check::WrongType, format!("cannot read {name:?} from {kind}: it is a text"));
                 None
             }
         }
@@ -75,7 +83,8 @@ impl Reader {
         match &node.value {
             Value::List(items) => items,
             other => {
-                self.problem(node.place, format!("cannot read {name:?} from {}: it is a list", other.kind()));
+                let kind = other.kind();
+                self.problem(node.place, Check::WrongType, format!("cannot read {name:?} from {kind}: it is a list"));
                 &[]
             }
         }

@@ -4,39 +4,54 @@
 //! by which attributes their telemetry is recognised, and how long it is kept; contracts, JSON Schema of what log records look
 //! like; and boards, what people watch who ask no queries. The users' pages are `docs/catalogue.md` and `docs/boards.md`.
 //!
-//! Path: `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd.rs`, `contracts.rs`, `boards.rs` (tree to declarations, strictly, every
-//! problem at once; over `fields.rs`) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
+//! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `references.rs`, `boards.rs`
+//! (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
+//! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
+//! Beside that path: `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
+//! editors), `backstage/` (Backstage's files to ours).
 //!
-//! When you add a field to `omd.yaml`, also touch `docs/catalogue.md`, `tests/cases/catalog/` and, when it is shown,
-//! `docs/api.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
+//! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
+//! `docs/check.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
 //!
 //! This crate knows no socket, no batch and no storage of signals: it answers look-ups by name.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod backstage;
 mod boards;
+mod check;
+mod checks;
 mod contracts;
+mod declared;
 mod fields;
+mod files;
 mod json;
 mod live;
 mod omd;
 mod problem;
+mod references;
+pub mod report;
 mod rules;
+mod schema;
+mod shape;
 pub mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 
 pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile};
+pub use check::{Change, CheckOptions, Checked, Published, check};
+pub use checks::{Check, Level};
+pub use contracts::Contract;
+pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service, Team};
+pub use files::{FILE_BYTES_MAX, texts};
 pub use live::Live;
-pub use omd::{BusinessService, Component, Dependency, Keep, Match, Owner, Pattern, Service};
-pub use problem::{Problem, closest};
+pub use problem::{Diagnostic, Instead, Origin, Problem, closest};
+pub use schema::{SCHEMAS, schema};
 
 use model::{DeclaredFields, Identity, Retention, Table, UNASSIGNED, parse_keep};
-use omd::Declared;
+use omd::{Declared, Known, OmdReader};
 use rules::Rules;
-
-/// Of one file.
-pub const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Everything declared, and the rules compiled from it. Serialises as the API shows it.
 #[derive(Debug, Default, serde::Serialize)]
@@ -45,6 +60,11 @@ pub struct Catalog {
     #[serde(skip_serializing_if = "Keep::is_empty")]
     pub retention: Keep,
     pub business_services: Vec<BusinessService>,
+    /// Empty where no file lists them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<Team>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
     /// Attributes of log records that contracts declare.
     #[serde(skip_serializing_if = "DeclaredFields::is_empty")]
     pub fields: DeclaredFields,
@@ -56,20 +76,9 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Reads files, and of directories the `*.yaml` and `*.yml` the contracts, `contracts/*.json`, and the boards, `boards/*.yaml`, in the order of their names. All or
-    /// nothing: every problem of every file comes back at once.
+    /// Reads files and directories; `docs/catalogue.md` says which files of a directory. All or nothing: every problem of every file comes back at once.
     pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut texts = Vec::new();
-        for path in paths {
-            match files_of(path.as_ref()).and_then(|files| files.into_iter().map(read).collect::<Result<Vec<_>, _>>()) {
-                Ok(more) => texts.extend(more),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let texts = texts(paths).map_err(problems)?;
         let texts: Vec<_> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         Self::parse(&texts)
     }
@@ -77,15 +86,9 @@ impl Catalog {
     /// The same from texts, each with the name that its problems carry. One whose name ends in `.json` is a contract, one in a folder
     /// `boards` a board.
     pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
-        let (contracts, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.ends_with(".json"));
-        let (boards, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| boards::is_board(name));
-        match (omd::read(&files), contracts::read(&contracts), boards::read(&boards)) {
-            (Ok(Declared { business_services, retention }), Ok(fields), Ok(boards)) => {
-                let rules = Rules::compile(&business_services);
-                Ok(Self { retention, business_services, fields, boards, rules })
-            }
-            (read, fields, boards) => Err([read.err(), fields.err(), boards.err()].into_iter().flatten().flatten().collect()),
-        }
+        let (catalog, diagnostics) = read(texts, &Known::default());
+        let errors: Vec<_> = diagnostics.into_iter().filter(|diagnostic| diagnostic.check.level() == Level::Error).collect();
+        if errors.is_empty() { Ok(catalog) } else { Err(problems(errors)) }
     }
 
     /// Whose is the record that has these attributes or labels? A rule for `service.name` also looks at `service_name`,
@@ -108,7 +111,8 @@ impl Catalog {
         let business = self.business_services.iter().find(|business| business.name == identity.business_service)?;
         let service = business.services.iter().find(|service| service.name == identity.service);
         let component = service.and_then(|service| service.components.iter().find(|component| component.name == identity.component));
-        let owner = component.and_then(|component| component.owners.first()).or(business.owners.first());
+        let profiles = [component.map(|component| &component.profile), service.map(|service| &service.profile), Some(&business.profile)];
+        let owner = profiles.into_iter().flatten().find_map(|profile| profile.owners.first());
         declared.service = service.map(|service| service.name.clone()).unwrap_or_default();
         declared.component = component.map(|component| component.name.clone()).unwrap_or_default();
         declared.team = owner.map(|owner| owner.team.clone()).unwrap_or_default();
@@ -126,11 +130,11 @@ impl Catalog {
         };
         keep([""; 3], &self.retention);
         for business in &self.business_services {
-            keep([&business.name, "", ""], &business.retention);
+            keep([&business.name, "", ""], &business.profile.retention);
             for service in &business.services {
-                keep([&business.name, &service.name, ""], &service.retention);
+                keep([&business.name, &service.name, ""], &service.profile.retention);
                 for component in &service.components {
-                    keep([&business.name, &service.name, &component.name], &component.retention);
+                    keep([&business.name, &service.name, &component.name], &component.profile.retention);
                 }
             }
         }
@@ -143,56 +147,28 @@ impl Catalog {
     }
 }
 
-/// The folder of contracts in a directory.
-const CONTRACTS: &str = "contracts";
-
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Problem> {
-    let metadata = std::fs::metadata(path).map_err(|error| Problem::of_file(path, format!("cannot read catalogue: {error}")))?;
-    if !metadata.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = listed(path, &["yaml", "yml"])?;
-    let contracts = path.join(CONTRACTS);
-    if contracts.is_dir() {
-        files.extend(listed(&contracts, &["json"])?);
-    }
-    let boards = path.join(boards::FOLDER);
-    if boards.is_dir() {
-        files.extend(listed(&boards, &["yaml", "yml"])?);
-    }
-    match files.is_empty() {
-        true => Err(Problem::of_file(
-            path,
-            "cannot find a catalogue: the directory holds no .yaml, no .yml, no contracts/*.json and no boards/*.yaml file",
-        )),
-        false => Ok(files),
-    }
+fn problems(diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
+    diagnostics.into_iter().map(|diagnostic| diagnostic.problem).collect()
 }
 
-/// The files of a directory with one of these extensions.
-fn listed(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, Problem> {
-    let cannot_list = |error: std::io::Error| Problem::of_file(path, format!("cannot list catalogue: {error}"));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(cannot_list)? {
-        let path = entry.map_err(cannot_list)?.path();
-        if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read(path: PathBuf) -> Result<(String, String), Problem> {
-    let fail = |what: String| Err(Problem::of_file(&path, what));
-    match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
-            fail(format!("cannot read catalogue: {} bytes are over file_bytes_max, {FILE_BYTES_MAX}", metadata.len()))
-        }
-        Ok(_) => match std::fs::read_to_string(&path) {
-            Ok(text) => Ok((path.display().to_string(), text)),
-            Err(error) => fail(format!("cannot read catalogue: {error}")),
-        },
-        Err(error) => fail(format!("cannot read catalogue: {error}")),
-    }
+/// What the texts declare, as far as they can be read, and everything that is wrong with them, in the order of the texts.
+fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
+    let (contracts, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.ends_with(".json"));
+    let (boards, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| boards::is_board(name));
+    let contracts = contracts::read(&contracts, &known.contracts);
+    let boards = boards::read(&boards);
+    let mut reader = OmdReader::knowing(known);
+    files.iter().for_each(|(file, text)| reader.read(file, text));
+    let names: Vec<String> = contracts.contracts.iter().map(|contract| contract.name.clone()).collect();
+    let Declared { business_services, retention, teams, mut diagnostics } = omd::join(reader, known, &names, boards.references);
+    diagnostics.extend(contracts.diagnostics);
+    diagnostics.extend(boards.diagnostics);
+    let order: HashMap<&str, usize> = texts.iter().enumerate().map(|(number, (name, _))| (*name, number)).collect();
+    let position = |file: &str| order.get(file).copied().unwrap_or(usize::MAX);
+    diagnostics.sort_by_key(|Diagnostic { problem, .. }| (position(&problem.file), problem.line, problem.column));
+    // What cannot be read is not in force, so its rules need not compile.
+    let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() == Level::Warning);
+    let rules = if sound { Rules::compile(&business_services) } else { Rules::default() };
+    let (fields, contracts, boards) = (contracts.fields, contracts.contracts, boards.boards);
+    (Catalog { retention, business_services, teams, contracts, fields, boards, rules }, diagnostics)
 }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use model::Identity;
 use regex::Regex;
 
-use crate::omd::{BusinessService, Match, Pattern};
+use crate::declared::{BusinessService, Match, Pattern};
 
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
@@ -52,12 +52,13 @@ impl Rules {
         for business in business_services {
             for service in &business.services {
                 for component in &service.components {
-                    let owner = component.owners.first().or(business.owners.first());
+                    let profile = component.profile.within(&service.profile.within(&business.profile));
                     let identity = Identity {
                         business_service: business.name.clone(),
                         service: service.name.clone(),
                         component: component.name.clone(),
-                        team: owner.map(|owner| owner.team.clone()).unwrap_or_default(),
+                        environment: profile.environment,
+                        team: profile.owners.into_iter().next().map(|owner| owner.team).unwrap_or_default(),
                         ..Identity::default()
                     };
                     ranked.extend(component.matches.iter().map(|rule| (rank(rule), Rule::compile(rule, identity.clone()))));
@@ -107,7 +108,7 @@ impl Rules {
 }
 
 /// More is higher: attributes, exact values, literal characters of globs.
-fn rank(rule: &Match) -> (usize, usize, usize) {
+pub(crate) fn rank(rule: &Match) -> (usize, usize, usize) {
     let exact = rule.0.iter().filter(|(_, pattern)| matches!(pattern, Pattern::Exact(_))).count();
     let literal = |pattern: &Pattern| match pattern {
         Pattern::Glob(glob) => glob.chars().filter(|c| !matches!(c, '*' | '?')).count(),
@@ -155,7 +156,7 @@ pub(crate) fn anchored(regex: &str) -> Result<Regex, regex::Error> {
 }
 
 /// An attribute's name as a Prometheus label: every character outside `[a-zA-Z0-9_]` becomes `_`.
-fn label_name(key: &str) -> String {
+pub(crate) fn label_name(key: &str) -> String {
     let mut name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_digit()) {
         name.insert(0, '_');
@@ -165,7 +166,7 @@ fn label_name(key: &str) -> String {
 
 /// `*` is any text, `?` any one character. On a mismatch only the last star is tried again, so the time is at most the
 /// product of the lengths.
-fn glob_matches(glob: &str, text: &str) -> bool {
+pub(crate) fn glob_matches(glob: &str, text: &str) -> bool {
     let (mut glob, mut text) = (glob.chars(), text.chars());
     let mut retry = None;
     loop {

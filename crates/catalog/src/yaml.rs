@@ -67,16 +67,24 @@ pub fn parse_with_aliases(text: &str) -> Result<Node, Fault> {
     read(Events { parser: Parser::new_from_str(text), anchors: Some(HashMap::new()), nodes_left: NODES_MAX })
 }
 
+/// All documents of the text, with aliases, for files that were written for other programs.
+pub fn parse_documents(text: &str) -> Result<Vec<Node>, Fault> {
+    let mut events = Events { parser: Parser::new_from_str(text), anchors: Some(HashMap::new()), nodes_left: NODES_MAX };
+    let mut documents = Vec::new();
+    while let Some((event, place)) = events.document()? {
+        documents.push(events.node(event, place, 0)?);
+    }
+    Ok(documents)
+}
+
 fn read(mut events: Events<'_>) -> Result<Node, Fault> {
-    let mut root = None;
-    loop {
-        let (event, place) = events.next()?;
-        match event {
-            Event::StreamEnd => return Ok(root.unwrap_or(Node { place: Place { line: 1, column: 1 }, value: Value::Null })),
-            Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
-            _ if root.is_some() => return Err((place, "cannot read a second document: one file holds one".to_owned())),
-            event => root = Some(events.node(event, place, 0)?),
-        }
+    let Some((event, place)) = events.document()? else {
+        return Ok(Node { place: Place { line: 1, column: 1 }, value: Value::Null });
+    };
+    let root = events.node(event, place, 0)?;
+    match events.document()? {
+        Some((_, place)) => Err((place, "cannot read a second document: one file holds one".to_owned())),
+        None => Ok(root),
     }
 }
 
@@ -106,6 +114,17 @@ impl<'t> Events<'t> {
                 Err((place, format!("cannot parse YAML: {}", error.info())))
             }
             None => Ok((Event::StreamEnd, Place::default())),
+        }
+    }
+
+    /// What the next document begins with; none after the last.
+    fn document(&mut self) -> Result<Option<(Event<'t>, Place)>, Fault> {
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(None),
+                (Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd, _) => {}
+                begun => return Ok(Some(begun)),
+            }
         }
     }
 

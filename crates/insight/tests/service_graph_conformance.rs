@@ -2,7 +2,6 @@
 //! `../shared/data`), read where it lies and never copied.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,19 +11,9 @@ use model::ReceiveLimits;
 use model::samples::SamplesView;
 use receive::Rules;
 use serde_json::{Value, json};
+use testkit::suite;
 
 const NOW_MS: i64 = 1_700_000_000_000;
-
-fn folder() -> Option<PathBuf> {
-    let root =
-        std::env::var_os("TYTO_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join("otlp/servicegraph");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("service graph: no data folder otlp/servicegraph (TYTO_DATA): nothing to compare");
-    None
-}
 
 /// The fixtures are protobuf's JSON: ids in base64. OTLP's has them in hexadecimal.
 fn otlp(mut value: Value) -> Value {
@@ -101,7 +90,7 @@ fn samples(fixture: Value, options: &SpanOptions) -> BTreeMap<String, f64> {
 
 #[test]
 fn servicegraph() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("otlp/servicegraph") else { return };
     let read =
         |name: &str| -> Value { serde_json::from_slice(&std::fs::read(folder.join(name)).expect("a file of the suite")).expect("JSON") };
     let expected = read("expected_metrics.json");
@@ -131,7 +120,7 @@ fn servicegraph() {
 /// Every fixture is read to its end, with a database in each that has one.
 #[test]
 fn every_fixture_has_its_edges() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("otlp/servicegraph") else { return };
     let mut fixtures = 0;
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use insight::{EDGE_SECONDS, SpanOptions, SpanWatch};
+use insight::{COMPONENT_SECONDS, EDGE_SECONDS, SpanOptions, SpanWatch};
 use model::samples::SamplesView;
 use model::spans::{SpanRow, SpansBuilder};
 use model::{AttributeValue, Attributes};
@@ -201,4 +201,120 @@ fn what_is_late_is_history_and_no_traffic_of_now() {
     let again = emitted(&mut watch, NOW_MS + 120_000);
     let (_, more) = again.iter().find(|(series, _)| series.contains(EDGE_SECONDS)).unwrap();
     assert!(more[0].0.div_euclid(60_000) == edge[0].0.div_euclid(60_000) && more[0].0 != edge[0].0, "{more:?} {edge:?}");
+}
+
+/// Of the map's edges, `from > to`, how many calls each has.
+fn edges(found: &Points) -> BTreeMap<String, f64> {
+    let label = |series: &str, name: &str| {
+        let (_, rest) = series.split_once(&format!("{name}=\"")).unwrap_or_else(|| panic!("{series} has {name}"));
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let side = |series: &str, side: &str| match label(series, &format!("{side}_kind")).as_str() {
+        "component" => label(series, &format!(" {side}")),
+        kind => format!("{kind}:{}", label(series, &format!(" {side}"))),
+    };
+    let of_edges = found.iter().filter(|(series, _)| series.contains(&format!("__name__=\"{EDGE_SECONDS}\"")));
+    of_edges.map(|(series, points)| (format!("{} > {}", side(series, "client"), side(series, "server")), points[0].1)).collect()
+}
+
+/// What instrumentations of AWS's SDKs, PostgreSQL and HTTP write, as it was sent by them, in whichever order it comes.
+#[test]
+fn calls_of_sdks_are_named_alike_and_counted_once() {
+    let http = [("http.request.method", "POST"), ("server.address", "aws.internal"), ("url.full", "http://aws.internal:4566/")];
+    let of_aws =
+        |service: &'static str, method: &'static str| [("rpc.system", "aws-api"), ("rpc.service", service), ("rpc.method", method)];
+    let with = |base: [(&'static str, &'static str); 3], more: &[(&'static str, &'static str)]| [&base[..], more].concat();
+    // JavaScript: an inner span of HTTP below each call, the table as namespace, and no host.
+    let get = with(of_aws("DynamoDB", "GetItem"), &[("db.system.name", "dynamodb"), ("db.namespace", "doctors-south")]);
+    let queue = [("messaging.system", "aws_sqs"), ("messaging.destination.name", "orders")];
+    let receive = with(of_aws("SQS", "ReceiveMessage"), &[queue[0], queue[1], ("messaging.operation.type", "receive")]);
+    let empty = [&receive[..], &[("messaging.batch.message_count", "0")]].concat();
+    let forget = with(of_aws("SQS", "DeleteMessage"), &queue);
+    let address = with(of_aws("SQS", "GetQueueUrl"), &[queue[0]]);
+    let list = with(of_aws("Secrets Manager", "GetSecretValue"), &[]);
+    // Python: the host that it asks, conventions of before, and below the producer the client that carries the message.
+    let put = with(
+        of_aws("DynamoDB", "PutItem"),
+        &[("db.system", "dynamodb"), ("server.address", "aws.internal"), ("net.peer.name", "aws.internal:4566")],
+    );
+    let old_queue = [("messaging.system", "aws.sqs"), ("messaging.destination", "orders")];
+    let send = with(of_aws("SQS", "SendMessage"), &[old_queue[0], old_queue[1], ("server.address", "aws.internal")]);
+    let old_address = of_aws("SQS", "GetQueueUrl");
+    let select = [("db.system", "postgresql"), ("db.name", "clinic"), ("net.peer.name", "db.internal")];
+    let insert = [("db.system.name", "postgresql"), ("db.namespace", "clinic"), ("server.address", "db.internal")];
+    let outside = [("http.method", "GET"), ("http.url", "https://bank.example:8443/pay")];
+    let token = [("server.address", "login.example")];
+
+    let js = Told { service: "doctors", ..SPAN };
+    let python = SPAN;
+    let mut spans = vec![
+        Told { id: "01", attributes: &get, ..js },
+        Told { id: "02", parent: "01", attributes: &http, ..js },
+        Told { id: "03", kind: "consumer", attributes: &receive, ..js },
+        Told { id: "04", parent: "03", attributes: &http, ..js },
+        Told { id: "05", kind: "consumer", attributes: &empty, ..js },
+        Told { id: "06", attributes: &forget, ..js },
+        Told { id: "07", parent: "06", attributes: &http, ..js },
+        Told { id: "08", attributes: &address, ..js },
+        Told { id: "09", attributes: &insert, ..js },
+        Told { id: "0a", attributes: &list, ..js },
+        Told { id: "0b", parent: "0a", attributes: &http, ..js },
+        Told { id: "11", attributes: &put, ..python },
+        Told { id: "12", kind: "producer", attributes: &old_queue, ..python },
+        Told { id: "13", parent: "12", attributes: &send, ..python },
+        Told { id: "14", attributes: &old_address, ..python },
+        Told { id: "15", attributes: &select, ..python },
+        Told { id: "16", attributes: &outside, ..python },
+        // Below a call lies one of another host, which is a call of its own.
+        Told { id: "17", parent: "16", attributes: &token, ..python },
+        // Who has no span of a producer sends by the client's alone, and who has none of a consumer takes so.
+        Told { service: "worker", id: "21", attributes: &send, ..SPAN },
+        Told { service: "worker", id: "22", attributes: &receive, ..SPAN },
+    ];
+    let expected = BTreeMap::from(
+        [
+            "doctors > database:dynamodb.amazonaws.com",
+            "queue:orders > doctors",
+            "doctors > database:db.internal",
+            "doctors > external:secretsmanager.amazonaws.com",
+            "web > database:dynamodb.amazonaws.com",
+            "web > queue:orders",
+            "web > database:db.internal",
+            "web > external:bank.example",
+            "web > external:login.example",
+            "worker > queue:orders",
+            "queue:orders > worker",
+        ]
+        .map(|edge| (edge.to_owned(), 1.0)),
+    );
+    for _ in 0..2 {
+        let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+        for span in &spans {
+            watch.take(&batch(&[*span]), NOW_MS).unwrap();
+        }
+        let found = emitted(&mut watch, NOW_MS + 60_000);
+        assert_eq!(edges(&found), expected);
+        // To wait for a message is no work.
+        let served = found.iter().find(|(series, _)| series.contains(COMPONENT_SECONDS) && series.contains("doctors")).unwrap();
+        assert_eq!(served.1[0].1, 0.0, "{served:?}");
+        spans.reverse();
+    }
+}
+
+#[test]
+fn of_two_layers_of_a_call_the_one_that_finds_the_server_is_the_edge() {
+    let outer = Told { id: "01", attributes: &[("rpc.service", "shop.Cart")], ..SPAN };
+    let inner = Told { id: "02", parent: "01", attributes: &[("server.address", "cart.internal")], ..SPAN };
+    let server = Told { service: "cart", kind: "server", id: "03", parent: "02", ..SPAN };
+    for spans in [[outer, inner, server], [server, inner, outer], [inner, server, outer]] {
+        let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+        watch.take(&batch(&spans), NOW_MS).unwrap();
+        assert_eq!(edges(&emitted(&mut watch, NOW_MS + 60_000)), BTreeMap::from([("web > cart".to_owned(), 1.0)]));
+    }
+    // What another service does below it is its own.
+    let foreign = Told { service: "cart", id: "02", parent: "01", attributes: &[("server.address", "bank.example")], ..SPAN };
+    let mut watch = SpanWatch::new(&SpanOptions::default(), 0);
+    watch.take(&batch(&[outer, foreign]), NOW_MS).unwrap();
+    let both = ["cart > external:bank.example", "web > external:shop.Cart"].map(|edge| (edge.to_owned(), 1.0));
+    assert_eq!(edges(&emitted(&mut watch, NOW_MS + 60_000)), BTreeMap::from(both));
 }

@@ -57,6 +57,11 @@ struct Tyto {
 
 impl Tyto {
     fn new(omd: &str, options: &SpanOptions) -> Self {
+        Self::with_turn(omd, options, 7)
+    }
+
+    /// `turn` decides where in their minute samples lie.
+    fn with_turn(omd: &str, options: &SpanOptions, turn: i64) -> Self {
         let catalog = Arc::new(Live::of(Catalog::parse(&[("omd.yaml", omd)]).unwrap()));
         let kept = Arc::new(Kept::default());
         let now_ms = Arc::new(AtomicI64::new(0));
@@ -67,7 +72,7 @@ impl Tyto {
         let pipeline = Pipeline::new(catalog.clone(), CardinalityLimits::default(), clock.clone(), kept.clone());
         let engine = Arc::new(Engine::new(kept.scan.clone(), EngineOptions::default()));
         let topology = TopologyEngine::new(engine, catalog, QueryLimits::default(), clock);
-        Self { kept, pipeline, watch: SpanWatch::new(options, 7), topology, now_ms }
+        Self { kept, pipeline, watch: SpanWatch::new(options, turn), topology, now_ms }
     }
 
     async fn receive(&mut self, request: &ExportTraceServiceRequest, second: u64) {
@@ -207,6 +212,19 @@ async fn two_minutes_of_three_hundred_components_are_their_map_and_little_memory
     let range = (START as i64 * 1000, (START as i64 + 140) * 1000);
     let report = tyto.topology.drift(range.0, range.1).await.unwrap();
     assert!(!report.drift && report.components_without_dependencies == 0, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_moment_shows_its_minute_wherever_in_it_samples_lie() {
+    for turn in [0, 30_000, 59_990] {
+        let mut estate = Estate::new(3, 6);
+        let mut tyto = Tyto::with_turn(&estate.omd_yaml(true), &SpanOptions::default(), turn);
+        for request in estate.second(START) {
+            tyto.receive(&request, START + 1).await;
+        }
+        tyto.emit(START + 20).await;
+        is_the_truth(&tyto.map(MapLevel::Component, START - 295, START + 5).await, &estate.truth());
+    }
 }
 
 #[tokio::test]

@@ -3,14 +3,16 @@
 //! One folder per language, each with its tree, lexer, parser and printer: text becomes a typed tree with the place of
 //! every piece, and prints back in canonical form. [`promql`], [`logql`], [`traceql`].
 //!
-//! Regular expressions of all go through `regex_text.rs`.
+//! Regular expressions of all go through `regex_text.rs`; LogQL and TraceQL share `parser.rs`, the frame of a parser, and `error.rs`.
 //!
 //! When you add a function, an operator or syntax, also touch its evaluation in `query`, the printer, and the cases in
 //! `tests/cases/`. This crate knows no data, no storage and no clock.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod error;
 pub mod logql;
+mod parser;
 pub mod promql;
 mod regex_text;
 pub mod traceql;

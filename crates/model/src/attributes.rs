@@ -178,7 +178,7 @@ pub struct Attributes {
 }
 
 /// Where in the text an attribute's key begins, its value begins, and it ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Entry {
     key: usize,
     value: usize,
@@ -227,6 +227,11 @@ impl Attributes {
     /// Key, type and text of each, in the order in which they were set.
     pub fn iter(&self) -> impl Iterator<Item = (&str, AttributeType, &str)> {
         self.entries.iter().map(|&Entry { key, value, end, kind }| (&self.text[key..value], kind, &self.text[value..end]))
+    }
+
+    /// Whether these are the same attributes in the same order.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.text == other.text && self.entries == other.entries
     }
 
     pub fn len(&self) -> usize {

@@ -84,6 +84,11 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// The rows as a scan gives them.
+    pub fn rows(&self) -> Result<RecordBatch> {
+        crate::origin::unpacked(self.table, &self.records)
+    }
+
     /// Rows of which nothing was refused, named as the table's rows mostly are.
     pub fn new(table: Table, records: RecordBatch, protocol: &'static str) -> Self {
         let naming = if table == Table::Samples { Naming::Labels } else { Naming::Attributes };

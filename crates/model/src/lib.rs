@@ -28,6 +28,7 @@ mod labels;
 mod limits;
 pub mod logs;
 mod matcher;
+pub mod origin;
 pub mod patterns;
 mod query;
 mod retention;

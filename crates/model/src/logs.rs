@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, Int32Array, Int32Builder, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder, new_null_array,
-};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, Int32Array, Int32Builder, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder};
 
 use crate::attributes::{Attributes, AttributesBuilder, AttributesView};
+use crate::origin::{self, Origin, OriginsBuilder};
 use crate::schema::{Table, column};
 use crate::{Identity, Result};
 
@@ -42,15 +40,11 @@ pub struct LogsBuilder {
     severity_text: StringBuilder,
     body: StringBuilder,
     body_type: StringBuilder,
-    service_name: StringBuilder,
     trace_id: StringBuilder,
     span_id: StringBuilder,
     event_name: StringBuilder,
     flags: Int64Builder,
-    scope_name: StringBuilder,
-    scope_version: StringBuilder,
-    scope_attributes: AttributesBuilder,
-    resource_attributes: AttributesBuilder,
+    origins: OriginsBuilder,
     dropped_attributes: Int64Builder,
 }
 
@@ -64,15 +58,11 @@ impl Default for LogsBuilder {
             severity_text: StringBuilder::new(),
             body: StringBuilder::new(),
             body_type: StringBuilder::new(),
-            service_name: StringBuilder::new(),
             trace_id: StringBuilder::new(),
             span_id: StringBuilder::new(),
             event_name: StringBuilder::new(),
             flags: Int64Builder::new(),
-            scope_name: StringBuilder::new(),
-            scope_version: StringBuilder::new(),
-            scope_attributes: AttributesBuilder::new(),
-            resource_attributes: AttributesBuilder::new(),
+            origins: OriginsBuilder::default(),
             dropped_attributes: Int64Builder::new(),
         }
     }
@@ -94,7 +84,7 @@ impl LogsBuilder {
         self.len() == 0
     }
 
-    /// Ends the record. `resource` and `scope` are copied onto it.
+    /// Ends the record, which is of this resource and scope.
     pub fn push(&mut self, row: &LogRow<'_>, resource: &Attributes, scope: &Attributes) {
         self.attributes.finish_row();
         self.time.append_value(row.time_unix_nano);
@@ -103,52 +93,40 @@ impl LogsBuilder {
         append_text(&mut self.severity_text, row.severity_text);
         self.body.append_value(row.body);
         append_text(&mut self.body_type, row.body_type);
-        append_text(&mut self.service_name, row.service_name);
         append_text(&mut self.trace_id, row.trace_id);
         append_text(&mut self.span_id, row.span_id);
         append_text(&mut self.event_name, row.event_name);
         self.flags.append_option(row.flags);
-        append_text(&mut self.scope_name, row.scope_name);
-        append_text(&mut self.scope_version, row.scope_version);
-        self.scope_attributes.append_all(scope);
-        self.scope_attributes.finish_row();
-        self.resource_attributes.append_all(resource);
-        self.resource_attributes.finish_row();
         self.dropped_attributes.append_option(row.dropped_attributes_count);
+        let LogRow { service_name, scope_name, scope_version, .. } = *row;
+        self.origins.push(Origin { service_name, scope_name, scope_version, scope, resource });
     }
 
-    /// The batch, identity columns null; the builder is empty again.
+    /// The batch as a scan gives it, identity columns null; the builder is empty again.
     pub fn finish(&mut self) -> RecordBatch {
-        let rows = self.len();
-        let (scope, scope_types) = self.scope_attributes.finish();
-        let (resource, resource_types) = self.resource_attributes.finish();
+        origin::unpacked(Table::Logs, &self.finish_packed()).expect("a builder's rows have all columns")
+    }
+
+    /// The batch, packed; the builder is empty again.
+    pub fn finish_packed(&mut self) -> RecordBatch {
         let (attributes, attribute_types) = self.attributes.finish();
-        let mut columns: Vec<ArrayRef> = vec![
+        let columns: Vec<ArrayRef> = vec![
             Arc::new(self.time.finish()),
             Arc::new(self.observed.finish()),
             Arc::new(self.severity_number.finish()),
             Arc::new(self.severity_text.finish()),
             Arc::new(self.body.finish()),
             Arc::new(self.body_type.finish()),
-        ];
-        columns.extend(Identity::FIELDS.map(|_| new_null_array(&DataType::Utf8, rows)));
-        columns.extend([
-            Arc::new(self.service_name.finish()) as ArrayRef,
             Arc::new(self.trace_id.finish()),
             Arc::new(self.span_id.finish()),
             Arc::new(self.event_name.finish()),
             Arc::new(self.flags.finish()),
-            Arc::new(self.scope_name.finish()),
-            Arc::new(self.scope_version.finish()),
-            scope,
-            scope_types,
-            resource,
-            resource_types,
             attributes,
             attribute_types,
             Arc::new(self.dropped_attributes.finish()),
-        ]);
-        RecordBatch::try_new(Table::Logs.schema(), columns).expect("LogsBuilder fills every column of schema::logs")
+            self.origins.finish(),
+        ];
+        RecordBatch::try_new(Table::Logs.packed_schema(), columns).expect("LogsBuilder fills every column")
     }
 }
 

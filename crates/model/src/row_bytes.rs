@@ -1,5 +1,5 @@
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int32Type};
 
 use crate::{Error, Result};
 
@@ -17,6 +17,18 @@ fn add_running_bytes(array: &dyn Array, sum: &mut [u64]) -> Result<()> {
         DataType::List(_) => add_nested(array.as_list::<i32>().value_offsets(), array.as_list::<i32>().values().as_ref(), sum)?,
         DataType::Map(..) => add_nested(array.as_map().value_offsets(), array.as_map().entries(), sum)?,
         DataType::Struct(_) => array.as_struct().columns().iter().try_for_each(|child| add_running_bytes(child.as_ref(), sum))?,
+        // A row has what its place in the dictionary has.
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            let mut inner = vec![0; dictionary.values().len() + 1];
+            add_running_bytes(dictionary.values().as_ref(), &mut inner)?;
+            let mut before = 0;
+            for (row, total) in sum.iter_mut().enumerate().skip(1) {
+                let key = dictionary.keys().value(row - 1) as usize;
+                before += inner[key + 1] - inner[key];
+                *total += before;
+            }
+        }
         other => {
             let width = other
                 .primitive_width()

@@ -73,6 +73,11 @@ impl Table {
         }
     }
 
+    /// Of batches on their way to the lake.
+    pub fn packed_schema(self) -> SchemaRef {
+        crate::origin::packed_schema(self)
+    }
+
     pub fn schema(self) -> SchemaRef {
         static LOGS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(logs())));
         static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(spans())));

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, Int64Array, Int64Builder, ListArray, MapArray, RecordBatch, StringArray, StringBuilder, StructArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, Int64Array, Int64Builder, ListArray, MapArray, RecordBatch, StringArray, StringBuilder, StructArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Fields};
 
 use crate::attributes::{Attributes, AttributesBuilder, AttributesView};
 use crate::logs::{append_text, identity_columns};
+use crate::origin::{self, Origin, OriginsBuilder};
 use crate::schema::{Table, column, event_fields, link_fields, list_element};
-use crate::{Error, Identity, Result};
+use crate::{Error, Result};
 
 /// The plain columns of one span; empty text and absent numbers become null.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,11 +47,9 @@ pub struct SpansBuilder {
     end: Int64Builder,
     duration: Int64Builder,
     flags: Int64Builder,
-    /// trace_id, span_id, parent_span_id, trace_state, name, kind, status_code, status_message, service_name,
-    /// scope_name, scope_version.
-    texts: [StringBuilder; 11],
-    scope_attributes: AttributesBuilder,
-    resource_attributes: AttributesBuilder,
+    /// trace_id, span_id, parent_span_id, trace_state, name, kind, status_code, status_message.
+    texts: [StringBuilder; 8],
+    origins: OriginsBuilder,
     dropped: [Int64Builder; 3],
 }
 
@@ -67,8 +64,7 @@ impl Default for SpansBuilder {
             duration: Int64Builder::new(),
             flags: Int64Builder::new(),
             texts: Default::default(),
-            scope_attributes: AttributesBuilder::new(),
-            resource_attributes: AttributesBuilder::new(),
+            origins: OriginsBuilder::default(),
             dropped: Default::default(),
         }
     }
@@ -83,7 +79,7 @@ impl SpansBuilder {
         self.len() == 0
     }
 
-    /// Ends the span. `resource` and `scope` are copied onto it.
+    /// Ends the span, which is of this resource and scope.
     pub fn push(&mut self, row: &SpanRow<'_>, resource: &Attributes, scope: &Attributes) {
         self.attributes.finish_row();
         self.events.finish_row();
@@ -92,43 +88,32 @@ impl SpansBuilder {
         self.end.append_value(row.end_time_unix_nano);
         self.duration.append_value(row.end_time_unix_nano.saturating_sub(row.start_time_unix_nano));
         self.flags.append_option(row.flags);
-        let texts = [
-            row.trace_id,
-            row.span_id,
-            row.parent_span_id,
-            row.trace_state,
-            row.name,
-            row.kind,
-            row.status_code,
-            row.status_message,
-            row.service_name,
-            row.scope_name,
-            row.scope_version,
-        ];
+        let texts =
+            [row.trace_id, row.span_id, row.parent_span_id, row.trace_state, row.name, row.kind, row.status_code, row.status_message];
         for (builder, text) in self.texts.iter_mut().zip(texts) {
             append_text(builder, text);
         }
-        self.scope_attributes.append_all(scope);
-        self.scope_attributes.finish_row();
-        self.resource_attributes.append_all(resource);
-        self.resource_attributes.finish_row();
+        let SpanRow { service_name, scope_name, scope_version, .. } = *row;
+        self.origins.push(Origin { service_name, scope_name, scope_version, scope, resource });
         let dropped = [row.dropped_attributes_count, row.dropped_events_count, row.dropped_links_count];
         for (builder, count) in self.dropped.iter_mut().zip(dropped) {
             builder.append_option(count);
         }
     }
 
-    /// The batch, identity columns null; the builder is empty again.
+    /// The batch as a scan gives it, identity columns null; the builder is empty again.
     pub fn finish(&mut self) -> RecordBatch {
-        let rows = self.len();
-        let [trace_id, span_id, parent, state, name, kind, status, message, service_name, scope_name, scope_version] =
+        origin::unpacked(Table::Spans, &self.finish_packed()).expect("a builder's rows have all columns")
+    }
+
+    /// The batch, packed; the builder is empty again.
+    pub fn finish_packed(&mut self) -> RecordBatch {
+        let [trace_id, span_id, parent, state, name, kind, status, message] =
             self.texts.each_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef);
         let [dropped_attributes, dropped_events, dropped_links] =
             self.dropped.each_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef);
-        let (scope, scope_types) = self.scope_attributes.finish();
-        let (resource, resource_types) = self.resource_attributes.finish();
         let (attributes, attribute_types) = self.attributes.finish();
-        let mut columns: Vec<ArrayRef> = vec![
+        let columns: Vec<ArrayRef> = vec![
             Arc::new(self.start.finish()),
             Arc::new(self.end.finish()),
             Arc::new(self.duration.finish()),
@@ -141,16 +126,6 @@ impl SpansBuilder {
             kind,
             status,
             message,
-        ];
-        columns.extend(Identity::FIELDS.map(|_| new_null_array(&DataType::Utf8, rows)));
-        columns.extend([
-            service_name,
-            scope_name,
-            scope_version,
-            scope,
-            scope_types,
-            resource,
-            resource_types,
             attributes,
             attribute_types,
             self.events.finish(),
@@ -158,8 +133,9 @@ impl SpansBuilder {
             dropped_attributes,
             dropped_events,
             dropped_links,
-        ]);
-        RecordBatch::try_new(Table::Spans.schema(), columns).expect("SpansBuilder fills every column of schema::spans")
+            self.origins.finish(),
+        ];
+        RecordBatch::try_new(Table::Spans.packed_schema(), columns).expect("SpansBuilder fills every column")
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use arrow::array::{Array, ListArray};
+use arrow::array::{Array, ListArray, StringArray};
 use catalog::Catalog;
 use metrics::Counter;
+use model::origin::Origins;
 use model::schema::column;
 use model::{Admitted, Identity, KnownPoints, KnownSeries, Result, Table, Usage, UsageMeter};
 use parking_lot::Mutex;
@@ -139,12 +140,15 @@ impl UsageMeter for Meter {
 /// Counts a batch, run of rows by run of rows with one identity.
 pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
     let records = &batch.records;
-    let mut columns = Vec::with_capacity(Identity::FIELDS.len());
-    for name in Identity::FIELDS {
-        columns.push(column::<arrow::array::StringArray>(records, name)?);
-    }
+    let origins = Origins::of(records);
+    let identity_column = |name: &str| origins.map_or_else(|| column(records, name), |origins| origins.texts(name));
+    let columns: Vec<&StringArray> = Identity::FIELDS.iter().map(|name| identity_column(name)).collect::<Result<_>>()?;
+    let place_of = |row: usize| origins.map_or(row, |origins| origins.place(row));
     let same = |a: usize, b: usize| {
-        columns.iter().all(|column| column.is_null(a) == column.is_null(b) && (column.is_null(a) || column.value(a) == column.value(b)))
+        let (a, b) = (place_of(a), place_of(b));
+        let agree =
+            |column: &&StringArray| column.is_null(a) == column.is_null(b) && (column.is_null(a) || column.value(a) == column.value(b));
+        a == b && origins.is_some() || columns.iter().all(agree)
     };
     let bytes = model::running_bytes(records)?;
     let points = match batch.table {
@@ -164,7 +168,7 @@ pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
         let mut identity = Identity::default();
         for (name, column) in Identity::FIELDS.into_iter().zip(&columns) {
             let field = identity.value_mut(name).expect("FIELDS names the fields");
-            model::logs::text_or_empty(column, start).clone_into(field);
+            model::logs::text_or_empty(column, place_of(start)).clone_into(field);
         }
         let place = *places.entry(identity).or_insert_with_key(|identity| {
             usage.push((identity.clone(), Usage::default()));

@@ -67,7 +67,8 @@ fn logs(protocol: &'static str, lines: &[&str]) -> Decoded {
 }
 
 fn identities(records: &arrow::array::RecordBatch) -> Vec<String> {
-    let columns = Identity::FIELDS.map(|name| column::<StringArray>(records, name).unwrap());
+    let records = model::origin::unpacked(Table::Logs, records).unwrap();
+    let columns = Identity::FIELDS.map(|name| column::<StringArray>(&records, name).unwrap());
     (0..records.num_rows()).map(|row| columns.map(|column| model::logs::text_or_empty(column, row).to_owned()).join("/")).collect()
 }
 

@@ -2,10 +2,10 @@
 //! Prints how many cases pass, and fails when fewer pass than did before.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use model::{Answered, Direction, Labels, QueryLimits};
 use query::logql::{Lines, LogqlEngine, Window};
+use testkit::suite;
 
 mod logql_support;
 use logql_support::{Cursor, Loader, evaluation};
@@ -14,20 +14,9 @@ use logql_support::{Cursor, Loader, evaluation};
 const PARSE_FLOOR: usize = 170;
 const EVAL_FLOOR: usize = 826;
 
-fn folder() -> Option<PathBuf> {
-    let root =
-        std::env::var_os("TYTO_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join("logql");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("logql: no data folder (TYTO_DATA): nothing to measure");
-    None
-}
-
 #[test]
 fn parse_cases() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("logql") else { return };
     // One case is about bytes that are no text: they come to a parser as the replacement character.
     let bytes = std::fs::read(folder.join("parse_cases.tsv")).expect("the cases are there");
     let text = String::from_utf8_lossy(&bytes);
@@ -69,7 +58,7 @@ struct Case {
 
 #[tokio::test]
 async fn evaluations() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("logql") else { return };
     let mut files: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "logqltest"));
     files.sort();

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use lang::logql::Pattern;
 use model::patterns::{Learning, PatternLimits, Patterns};
+use testkit::suite;
 
 const MEAN_FLOOR: f64 = 0.98;
 /// Raise these when more is right; a change that lowers one is a regression.
@@ -24,17 +25,6 @@ const SYSTEMS: [(&str, f64); 10] = [
     ("Windows", 0.99),
     ("Zookeeper", 0.99),
 ];
-
-fn folder(name: &str) -> Option<PathBuf> {
-    let root =
-        std::env::var_os("TYTO_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("patterns: no data folder {name} (TYTO_DATA): nothing to measure");
-    None
-}
 
 /// The records of a CSV file with quotes.
 fn records(text: &str) -> Vec<Vec<String>> {
@@ -102,7 +92,7 @@ fn finds_its_lines(patterns: &Patterns, lines: &[&str], ids: &[u64]) {
 
 #[test]
 fn loghub() {
-    let Some(folder) = folder("loghub") else { return };
+    let Some(folder) = suite("loghub") else { return };
     let all = Patterns::default();
     let (mut sum, mut sum_of_all) = (0.0, 0.0);
     for (system, floor) in SYSTEMS {
@@ -124,7 +114,7 @@ fn loghub() {
 /// Nobody has labelled these; that patterns are few and find their lines can be said.
 #[test]
 fn operational() {
-    let Some(folder) = folder("logs/operational") else { return };
+    let Some(folder) = suite("logs/operational") else { return };
     let (mut lines_of_all, mut groups_of_all) = (0, 0);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();

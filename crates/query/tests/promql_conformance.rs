@@ -9,20 +9,9 @@ use std::time::Duration;
 use model::{Ask, Request, Table};
 use promql_engine::Engine;
 use testkit::memory_scan::MemoryScan;
-use testkit::promqltest;
+use testkit::{promqltest, suite};
 
 const EVALS_MIN: usize = 1755;
-
-fn folder() -> Option<PathBuf> {
-    let data =
-        std::env::var_os("TYTO_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = data.join("promql");
-    if !folder.is_dir() {
-        println!("promql: skipped, there is no folder {} (set TYTO_DATA)", folder.display());
-        return None;
-    }
-    Some(folder)
-}
 
 /// A row of a table whose texts escape backslash, tab and line ends.
 fn unescape(text: &str) -> String {
@@ -50,7 +39,7 @@ fn read(path: &Path) -> String {
 
 #[tokio::test]
 async fn scripts() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("promql") else { return };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "test"));
     files.sort();
@@ -70,7 +59,7 @@ async fn scripts() {
 
 #[test]
 fn parse_cases() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("promql") else { return };
     let text = read(&folder.join("parse_cases.tsv"));
     let mut wrong = Vec::new();
     for line in text.lines().skip(1) {
@@ -93,7 +82,7 @@ fn parse_cases() {
 
 #[tokio::test]
 async fn compliance() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("promql") else { return };
     let text = read(&folder.join("compliance/expanded.tsv"));
     let scan = std::sync::Arc::new(MemoryScan::default());
     scan.push(Table::Samples, promql_engine::demo_series());

@@ -2,7 +2,6 @@
 //! Prints how many cases pass, and fails when fewer pass than did before.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lang::traceql::{Attribute, CheckError, Intrinsic, Kind, Root, Scope, Status, Value};
@@ -11,6 +10,7 @@ use model::{Ask, QueryLimits, Table, TimeRange, TraceSummary};
 use query::traceql::{Place, Set, Sets, Slots, Span, TraceqlEngine};
 use serde_json::Value as Json;
 use testkit::memory_scan::MemoryScan;
+use testkit::suite;
 
 mod traceql_support;
 use traceql_support::{noise, otlp};
@@ -20,17 +20,6 @@ const EXAMPLES_FLOOR: usize = 360;
 const PARSE_FLOOR: usize = 192;
 const SPANSET_FLOOR: usize = 103;
 const SEARCH_FLOOR: usize = 183;
-
-fn folder() -> Option<PathBuf> {
-    let root =
-        std::env::var_os("TYTO_DATA").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = root.join("traceql");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("traceql: no data folder (TYTO_DATA): nothing to measure");
-    None
-}
 
 fn told(suite: &str, passed: usize, all: usize, floor: usize) {
     println!("traceql {suite}: passed {passed} of {all}");
@@ -66,7 +55,7 @@ fn class(query: &str) -> &'static str {
 
 #[test]
 fn examples() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("traceql") else { return };
     let text = std::fs::read_to_string(folder.join("examples.tsv")).expect("the cases are there");
     let (mut passed, mut all) = (0, 0);
     for case in text.lines().skip(1) {
@@ -83,7 +72,7 @@ fn examples() {
 
 #[test]
 fn parse_cases() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("traceql") else { return };
     let text = std::fs::read_to_string(folder.join("parse_cases.tsv")).expect("the cases are there");
     let (mut passed, mut all) = (0, 0);
     for case in text.lines().skip(1) {
@@ -150,7 +139,7 @@ fn sets(json: &Json, slots: &Slots, spans: &mut Vec<Span>) -> Vec<Set> {
 
 #[test]
 fn spanset_evaluations() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("traceql") else { return };
     let text = std::fs::read_to_string(folder.join("spanset_eval.jsonl")).expect("the cases are there");
     let (mut passed, mut all) = (0, 0);
     for line in text.lines() {
@@ -253,7 +242,7 @@ fn check(case: &Json, found: Option<&TraceSummary>) -> Result<(), String> {
 
 #[tokio::test]
 async fn searches() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("traceql") else { return };
     let trace: Json =
         serde_json::from_slice(&std::fs::read(folder.join("search_trace.otlp.json")).expect("the trace is there")).expect("JSON");
     let scan = MemoryScan::in_batches_of(7);

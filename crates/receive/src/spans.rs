@@ -32,7 +32,8 @@ pub(crate) struct Span<'a> {
     pub(crate) service: Cow<'a, str>,
     pub(crate) scope_name: Cow<'a, str>,
     pub(crate) scope_version: Cow<'a, str>,
-    pub(crate) resource: Vec<Field<'a>>,
+    /// Borrowed where a batch says it once for all of its spans.
+    pub(crate) resource: Cow<'a, [Field<'a>]>,
     pub(crate) attributes: Vec<Field<'a>>,
     pub(crate) events: Vec<Event<'a>>,
     pub(crate) links: Vec<Link<'a>>,
@@ -70,6 +71,11 @@ pub(crate) fn add<T>(list: &mut Vec<T>, item: T, max: usize, dropped: &mut u64) 
     }
 }
 
+/// An id in bytes, the most significant first; 0, which is no id, when it has more of them.
+pub(crate) fn id_of(bytes: &[u8], bytes_max: usize) -> u128 {
+    if bytes.len() > bytes_max { 0 } else { bytes.iter().fold(0, |id, byte| id << 8 | u128::from(*byte)) }
+}
+
 /// Collects the rows of one request.
 pub(crate) struct SpanRows<'r> {
     pub(crate) rules: &'r Rules<'r>,
@@ -87,7 +93,7 @@ impl<'r> SpanRows<'r> {
     }
 
     pub(crate) fn finish(mut self) -> Decoded {
-        self.outcome.finish(self.rules, Table::Spans, Naming::Attributes, self.builder.finish())
+        self.outcome.finish(self.rules, Table::Spans, Naming::Attributes, self.builder.finish_packed())
     }
 
     pub(crate) fn refuse(&mut self, fault: Fault, field: impl FnOnce() -> String) {
@@ -169,7 +175,7 @@ impl<'r> SpanRows<'r> {
             resource.add("service.name", AttributeValue::Text(&span.service));
         }
         let mut taker = Taker::new(rules, outcome);
-        for field in &span.resource {
+        for field in &*span.resource {
             taker.take(field, place, |name, value| resource.add(name, value));
         }
         let mut of_owner = |fields: &[Field<'_>], attributes: &mut model::AttributesBuilder| {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -17,6 +17,7 @@ use receive::otlp::{self, DeltaState};
 use receive::splunk::RawSaid;
 use receive::{Rules, elastic, firehose, fluent, jaeger, journal, json_lines, loki, splunk, syslog, zipkin};
 use serde_json::Value;
+use testkit::suite;
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 
@@ -138,8 +139,9 @@ fn print(decoded: &Result<Decoded>) -> String {
     match decoded {
         Err(error) => writeln!(out, "error {:?}: {}", error.code, error.chain()).expect("memory"),
         Ok(decoded) => {
-            for row in 0..decoded.records.num_rows() {
-                print_row(&decoded.records, row, &mut out);
+            let rows = decoded.rows().expect("canonical");
+            for row in 0..rows.num_rows() {
+                print_row(&rows, row, &mut out);
             }
             for refused in &decoded.rejections {
                 writeln!(out, "rejected {} {} at {}: {}", refused.records, refused.reason, refused.field, refused.why).expect("memory");
@@ -194,27 +196,17 @@ fn run(path: &Path) -> usize {
     ran
 }
 
-fn data_folder() -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("TYTO_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
 #[test]
 fn conformance() {
-    let Some(folder) = data_folder() else {
-        println!("receive conformance: no data folder, set TYTO_DATA: nothing ran");
-        return;
-    };
-    let text = fs::read_to_string(folder.join("logql/loki_push_cases.json")).expect("loki_push_cases.json");
+    let (Some(logql), Some(otlp)) = (suite("logql"), suite("otlp")) else { return };
+    let text = fs::read_to_string(logql.join("loki_push_cases.json")).expect("loki_push_cases.json");
     let cases: Vec<Value> = serde_json::from_str(&text).expect("JSON");
     let failed: Vec<_> = cases.iter().filter(|case| !loki_case_passes(case)).map(|case| case["name"].to_string()).collect();
     println!("loki push: passed {} of {}", cases.len() - failed.len(), cases.len());
     assert!(failed.is_empty(), "{failed:?}");
 
     let examples = [("logs.json", "logs"), ("events.json", "logs"), ("trace.json", "traces"), ("metrics.json", "metrics")];
-    let failed: Vec<_> =
-        examples.iter().filter(|(file, entry)| !example_passes(&folder.join("otlp/proto-examples").join(file), entry)).collect();
+    let failed: Vec<_> = examples.iter().filter(|(file, entry)| !example_passes(&otlp.join("proto-examples").join(file), entry)).collect();
     println!("OTLP examples: passed {} of {}", examples.len() - failed.len(), examples.len());
     assert!(failed.is_empty(), "{failed:?}");
 }
@@ -232,7 +224,8 @@ fn loki_case_passes(case: &Value) -> bool {
         Err(_) => return case["expect_error"] == true,
         Ok(decoded) => decoded,
     };
-    let view = LogsView::of(&decoded.records).expect("canonical");
+    let rows = decoded.rows().expect("canonical");
+    let view = LogsView::of(&rows).expect("canonical");
     let mut row = 0;
     for stream in case["expected"].as_array().expect("streams") {
         for entry in stream["entries"].as_array().expect("entries") {

@@ -1,12 +1,13 @@
 //! What Prometheus accepts and refuses of the exposition formats: the cases of its own tests, and the files of the data folder
 //! (`TYTO_DATA`, default `../shared/data`), without which only the former run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use model::samples::SamplesView;
 use model::{Decoded, ReceiveLimits, Result};
 use receive::Rules;
 use receive::scrape::{Format, decode_exposition};
+use testkit::suite;
 
 fn decode(body: &[u8], format: Format) -> Result<Decoded> {
     let limits = ReceiveLimits::default();
@@ -51,21 +52,10 @@ fn prometheus_cases() {
     assert!(wrong.is_empty() && total > 100, "{}", wrong.join("\n"));
 }
 
-fn folder() -> Option<PathBuf> {
-    let data =
-        std::env::var_os("TYTO_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
-    let folder = data.join("prom-formats/textparse");
-    if !folder.is_dir() {
-        println!("prom-formats: skipped, there is no folder {} (set TYTO_DATA)", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
 /// Every sample of every file is taken with its name, labels and value, and a file whose last line is cut is refused.
 #[test]
 fn prom_formats() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = suite("prom-formats/textparse") else { return };
     let (mut passed, mut total) = (0, 0);
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

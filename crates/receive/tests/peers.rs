@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use prost::Message;
 use receive::otlp::{self, DeltaState};
-use receive::{Rules, loki, remote_write};
+use receive::{Rules, fluent, jaeger, loki, remote_write};
 
 const NOW: i64 = 1_700_000_000_000_000_000;
 
@@ -88,7 +88,8 @@ fn logs_json() -> String {
 fn logs_come_back_by_value() {
     let decoded = with_rules(|rules| otlp::decode_logs(&logs().encode_to_vec(), rules)).expect("valid");
     assert!(decoded.rejections.is_empty());
-    let view = LogsView::of(&decoded.records).expect("canonical");
+    let rows = decoded.rows().expect("canonical");
+    let view = LogsView::of(&rows).expect("canonical");
     assert_eq!((view.time.value(0), view.time.value(1)), (1_600_000_000_000_000_001, NOW));
     assert_eq!((view.severity_number.value(0), view.severity_text.value(0)), (17, "ERROR"));
     assert_eq!((view.body.value(0), view.service_name.value(0)), ("it broke", "cart"));
@@ -169,7 +170,8 @@ fn spans_come_back_by_value() {
     let told: Vec<_> = decoded.rejections.iter().map(|refused| (refused.records, refused.reason, refused.field.as_str())).collect();
     let at = |rest: &str| format!("resourceSpans[0].scopeSpans[0].{rest}");
     assert_eq!(told, [(0, "invalid_id", at("spans[0].links[1]").as_str()), (1, "invalid_id", at("spans[2].traceId").as_str())]);
-    let view = SpansView::of(&decoded.records).expect("canonical");
+    let rows = decoded.rows().expect("canonical");
+    let view = SpansView::of(&rows).expect("canonical");
     assert_eq!((view.name.value(0), view.kind.value(0), view.status_code.value(0)), ("GetItem", "client", "error"));
     assert_eq!((view.duration.value(0), view.duration.value(1), view.end.value(1)), (20, 0, 30));
     assert_eq!(view.parent_span_id.value(0), "0303030303030303");
@@ -633,7 +635,8 @@ fn the_service_name_of_logs_has_one_rule() {
         let push = serde_json::json!({"streams": [{"stream": labels, "values": [["1", "x"]]}]}).to_string();
         let loki = with_rules(|rules| loki::decode_loki_json(push.as_bytes(), rules)).expect("valid");
         for decoded in [otlp, loki] {
-            let view = LogsView::of(&decoded.records).expect("canonical");
+            let rows = decoded.rows().expect("canonical");
+            let view = LogsView::of(&rows).expect("canonical");
             assert_eq!(view.service_name.iter().next().flatten(), expect);
         }
     };
@@ -775,6 +778,14 @@ fn bombs_are_refused_before_they_take_memory() {
     stopped("dropped attributes", otlp::decode_logs(&within(&[1, 2, 2], with_empty(with_empty(Vec::new(), 6), 6)), &rules));
     let span = Span { trace_id: vec![1; 16], span_id: vec![2; 8], ..Span::default() }.encode_to_vec();
     stopped("events", otlp::decode_traces(&within(&[1, 2, 2], with_empty(span, 11)), &rules));
+    // 1000 tags of two bytes in each of 40 logs, none of which is ever a row.
+    let tags: Vec<u8> = (0..1000).flat_map(|_| [0x12, 0]).collect();
+    let span = (0..40).flat_map(|_| within(&[9], tags.clone())).collect();
+    stopped("tags of Jaeger's logs", jaeger::decode_jaeger_proto(&within(&[1, 1], span), &rules));
+    let tags = [&[15, 0, 2, 12, 0, 0, 3, 232][..], &[0; 1000], &[0]].concat();
+    let span = [&[15, 0, 11, 12, 0, 0, 0, 40][..], &tags.repeat(40), &[0]].concat();
+    let batch = [&[15, 0, 2, 12, 0, 0, 0, 1][..], &span, &[0]].concat();
+    stopped("tags of Jaeger's logs in Thrift", jaeger::decode_jaeger_thrift(&batch, &rules));
 
     let mut request = logs();
     let tiny = |index: usize| attribute(&index.to_string(), Value::DoubleValue(5e-324));
@@ -790,6 +801,10 @@ fn bombs_are_refused_before_they_take_memory() {
     message(1, br#"{a="b"}"#, &mut stream);
     stopped("entries", loki::decode_loki(&within(&[1], with_empty(stream, 2)), &rules));
     let values = vec![r#"["1",""]"#; PARTS].join(",");
+    // A tag of 64 KiB, and parts of a line that never ends.
+    let part = [&b"\x92\x01\x82\xa3log\xa0\xaapartial_id\xa1x"[..]; 40].concat();
+    let forwarded = [&b"\x92\xda\xff\xff"[..], &[b't'; 0xffff], b"\xdc\x00\x28", &part].concat();
+    stopped("copies of a tag", fluent::decode_fluent(&forwarded, &rules).map(|forwarded| forwarded.decoded));
     stopped(
         "entries in JSON",
         loki::decode_loki_json(format!(r#"{{"streams":[{{"values":[{values}],"stream":{{"a":"b"}}}}]}}"#).as_bytes(), &rules),

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef};
 use async_trait::async_trait;
 use futures::StreamExt;
 use model::schema::column;
-use model::{AttributesView, Error, Filter, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test, TimeRange};
+use model::{AttributesView, Error, Filter, Order, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test, TimeRange, origin};
 use regex::Regex;
 
 /// Batches in memory as a [`Scan`]: no index, no pruning, every filter applied to every row. What a real scan answers
@@ -36,6 +36,7 @@ impl MemoryScan {
 
     /// Adds rows after those that are there.
     pub fn push(&self, table: Table, batch: RecordBatch) {
+        let batch = origin::unpacked(table, &batch).expect("a batch that is packed has all columns");
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).entry(table).or_default().push(batch);
     }
 

@@ -2,15 +2,17 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `import.rs` (`tyto import`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
 
 mod ask;
+mod check;
 mod demo;
 mod erase;
 mod http;
+mod import;
 mod options;
 mod patterns;
 mod serve;
@@ -52,6 +54,12 @@ enum Command {
     Logql(ask::AskOptions),
     /// Erase rows for good, by what they hold; prints the proof.
     Erase(erase::EraseOptions),
+    /// Whether catalogue files can be used, for CI: 0 when they can, 1 when they cannot, 2 when nobody can tell.
+    Check(check::CheckOptions),
+    /// The JSON Schema of a kind of catalogue file, for editors.
+    Schema(check::SchemaOptions),
+    /// Catalogue files of other programs as an `omd.yaml`.
+    Import(import::ImportOptions),
     /// Who calls whom, compared with what is declared.
     Topology(topology::TopologyOptions),
 }
@@ -72,6 +80,9 @@ fn main() -> ExitCode {
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
             Command::Erase(options) => erase::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
+            Command::Check(options) => return check::run(options).await,
+            Command::Schema(options) => check::schema(&options),
+            Command::Import(options) => import::run(&options),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

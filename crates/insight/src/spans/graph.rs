@@ -4,7 +4,9 @@
 
 use model::Result;
 
+use super::called::{self, Called};
 use super::minutes::{Minutes, Place};
+use super::nested::{Layer, Nested};
 use super::options::SpanOptions;
 use super::requests::{Connection, GraphMetrics};
 use super::span::Span;
@@ -16,29 +18,9 @@ const LINKS_MAX: usize = 128;
 /// The client of a root span of a server, where nothing says who that is.
 const USER: &str = "user";
 
-/// Where the map finds the name of a side that sends no spans.
-const ADDRESSES: [&str; 8] = [
-    "peer.service",
-    "service.peer.name",
-    "server.address",
-    "net.peer.name",
-    "http.host",
-    "network.peer.address",
-    "net.peer.ip",
-    "rpc.service",
-];
-const QUEUES: [&str; 7] = [
-    "messaging.destination.name",
-    "messaging.destination",
-    "messaging.rabbitmq.destination.routing_key",
-    "messaging.rabbitmq.routing_key",
-    "server.address",
-    "net.peer.name",
-    "messaging.system",
-];
-
 pub(crate) struct Graph {
     waiting: Waiting,
+    nested: Nested,
     pub(crate) metrics: GraphMetrics,
     peer_attributes: Vec<String>,
     database_name_attributes: Vec<String>,
@@ -50,6 +32,7 @@ impl Graph {
         let wait_ms = i64::try_from(options.wait.as_millis()).unwrap_or(i64::MAX);
         Self {
             waiting: Waiting::new(wait_ms, options.edges_waiting_max),
+            nested: Nested::new(wait_ms, options.edges_waiting_max),
             metrics: GraphMetrics::new(options),
             peer_attributes: options.peer_attributes.clone(),
             database_name_attributes: options.database_name_attributes.clone(),
@@ -79,24 +62,32 @@ impl Graph {
         open.client = Some(self.side(span));
         open.is_messaging |= is_producer;
         open.peer = self.peer(span);
-        if let Some(database) = self.database(span) {
-            minutes.edge(Place::Sender(span.sender), Place::Database(&database), span, span.seconds());
-            return self.complete(&open, (&span.sender.name, &database), Connection::Database, now_ms);
+        let called = Called::by(span, &self.database_name_attributes);
+        open.host = called::address(span).map(Into::into);
+        open.within = (!span.parent_id().is_empty()).then(|| EdgeKey::new(span.trace_id(), span.parent_id()));
+        if called != Called::Unknown {
+            let layer = Layer { sender: span.sender.clone(), host: open.host.clone() };
+            self.nested.call(key, layer, now_ms);
         }
-        if is_producer {
-            if let Some(queue) = first(span, &QUEUES) {
-                minutes.edge(Place::Sender(span.sender), Place::Queue(queue), span, span.seconds());
+        match (called, open.peer.as_deref()) {
+            (Called::Database(name), _) => minutes.edge(Place::Sender(span.sender), Place::Database(&name), span, span.seconds()),
+            (Called::Sends(queue), _) if is_producer => {
+                minutes.edge(Place::Sender(span.sender), Place::Queue(&queue), span, span.seconds())
             }
-        } else {
-            open.address = first(span, &ADDRESSES).map(Into::into);
+            (Called::Receives(queue, true), _) => minutes.edge(Place::Queue(&queue), Place::Sender(span.sender), span, span.seconds()),
+            (Called::Unknown, Some(peer)) if !is_producer => open.called = Called::External(peer.into()),
+            (waits, _) => open.called = waits,
+        }
+        if let Some(database) = self.database(span) {
+            return self.complete(&open, (&span.sender.name, &database), Connection::Database, now_ms);
         }
         self.pair_or_wait(key, open, minutes, now_ms);
     }
 
     fn take_server(&mut self, span: Span<'_>, is_late: bool, minutes: &mut Minutes, now_ms: i64) -> Result<()> {
         let is_consumer = span.kind() == "consumer";
-        if let (true, Some(queue)) = (is_consumer, first(span, &QUEUES)) {
-            minutes.edge(Place::Queue(queue), Place::Sender(span.sender), span, span.seconds());
+        if is_consumer {
+            self.take_messages(span, minutes, now_ms);
         }
         let mut keys = Vec::new();
         if !span.parent_id().is_empty() {
@@ -124,6 +115,17 @@ impl Graph {
             self.pair_or_wait(key, open, minutes, now_ms);
         }
         Ok(())
+    }
+
+    fn take_messages(&mut self, span: Span<'_>, minutes: &mut Minutes, now_ms: i64) {
+        if let Called::Receives(queue, true) = Called::by_consumer(span) {
+            minutes.edge(Place::Queue(&queue), Place::Sender(span.sender), span, span.seconds());
+        }
+        // What lies below other consumers is what they do with a message.
+        if called::is_receive(span) && called::aws_service(span).is_some() {
+            let layer = Layer { sender: span.sender.clone(), host: None };
+            self.nested.call(EdgeKey::new(span.trace_id(), span.span_id()), layer, now_ms);
+        }
     }
 
     /// Nobody who sends spans has called: a person with a browser, a scheduler, another company.
@@ -172,8 +174,13 @@ impl Graph {
 
     fn pair_or_wait(&mut self, key: EdgeKey, open: Open, minutes: &mut Minutes, now_ms: i64) {
         if let (Some(client), Some(server)) = (&open.client, &open.server) {
-            if !open.is_messaging {
+            if let Called::Sends(queue) = &open.called {
+                minutes.paired(&open, client, Place::Queue(queue));
+            } else if !open.is_messaging {
                 minutes.paired(&open, client, Place::Sender(&server.sender));
+                if let Some(within) = open.within {
+                    self.nested.arrived(within, open.layer(client), now_ms);
+                }
             }
             let connection = if open.is_messaging { Connection::Messaging } else { Connection::Direct };
             return self.complete(&open, (&client.sender.name, &server.sender.name), connection, now_ms);
@@ -193,9 +200,12 @@ impl Graph {
     /// Ends the waiting of all whose time is over.
     pub(crate) fn expire(&mut self, minutes: &mut Minutes, now_ms: i64) {
         while let Some(open) = self.waiting.expired(now_ms) {
-            let client = open.client.as_ref().filter(|_| !open.is_messaging);
-            if let (Some(client), Some(address)) = (client, open.address.as_deref().or(open.peer.as_deref())) {
-                minutes.paired(&open, client, Place::External(address));
+            if let (Some(client), Some(place)) = (&open.client, open.called.place()) {
+                let layer = open.layer(client);
+                let is_inner = open.within.is_some_and(|within| self.nested.is_inner(within, &layer));
+                if !is_inner && !self.nested.is_outer(EdgeKey::new(&open.trace_id, &open.span_id), &layer) {
+                    minutes.paired(&open, client, place);
+                }
             }
             match (&open.client, open.peer.as_deref()) {
                 (Some(client), Some(peer)) => {
@@ -207,8 +217,4 @@ impl Graph {
             }
         }
     }
-}
-
-fn first<'a>(span: Span<'a>, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| span.own(key))
 }

@@ -7,6 +7,7 @@
 use hashbrown::HashMap;
 use model::{Identity, NativeHistogram};
 
+use super::called::is_receive;
 use super::registry::{Key, KeyRef};
 use super::rows::{Example, SampleRows, Series};
 use super::span::{Sender, Span};
@@ -148,7 +149,7 @@ impl Minutes {
         let values = [span.sender.name.as_str()];
         let key = KeyRef { owner: &span.sender.identity, values: &values };
         let minute = minute_in(&mut self.components, &mut self.held, key, span.end_ns());
-        if matches!(span.kind(), "server" | "consumer") {
+        if span.kind() == "server" || (span.kind() == "consumer" && !is_receive(span)) {
             let seconds = span.seconds();
             minute.add((seconds, span.failed()), || span.example(seconds));
         }

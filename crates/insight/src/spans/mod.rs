@@ -1,12 +1,14 @@
 //! What do spans say beyond themselves? How many there are of a kind and how long they take (`calls.rs`), who calls whom
-//! (`graph.rs`, over `waiting.rs` and `requests.rs`), and what of that the map keeps (`minutes.rs`).
+//! (`graph.rs`, over `called.rs`, `nested.rs`, `waiting.rs` and `requests.rs`), and what of that the map keeps (`minutes.rs`).
 //!
 //! `watch.rs` is all of it as one state: batches go in, samples come out. `registry.rs` holds label sets and their limit, `rows.rs` writes samples.
 
+mod called;
 mod calls;
 mod graph;
 mod latency;
 mod minutes;
+mod nested;
 mod options;
 mod registry;
 mod requests;

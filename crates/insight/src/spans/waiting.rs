@@ -3,6 +3,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::called::Called;
+use super::nested::Layer;
 use super::span::Sender;
 
 /// The span that a call leaves by: of which trace, and its id.
@@ -52,8 +54,18 @@ pub(crate) struct Open {
     pub(crate) is_late: bool,
     /// Who the other side is by Tempo's rules, where it sends no spans.
     pub(crate) peer: Option<Box<str>>,
-    /// The same for the map, which asks more attributes.
-    pub(crate) address: Option<Box<str>>,
+    /// The same for the map.
+    pub(crate) called: Called,
+    /// The host that the client's span names.
+    pub(crate) host: Option<Box<str>>,
+    /// The span that the client's lies in.
+    pub(crate) within: Option<EdgeKey>,
+}
+
+impl Open {
+    pub(crate) fn layer(&self, client: &Side) -> Layer {
+        Layer { sender: client.sender.clone(), host: self.host.clone() }
+    }
 }
 
 /// Edges that wait for their other side, the oldest first; bounded.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use model::{Decoded, Result};
+use model::{Decoded, Result, Table, origin};
 
 use super::calls::SpanMetrics;
 use super::graph::Graph;
@@ -35,6 +35,7 @@ impl SpanWatch {
 
     /// Looks at a batch of spans that are identified and durable.
     pub fn take(&mut self, spans: &RecordBatch, now_ms: i64) -> Result<()> {
+        let spans = &origin::unpacked(Table::Spans, spans)?;
         self.graph.expire(&mut self.minutes, now_ms);
         let mut late = 0;
         Span::each(spans, |span, bytes| {

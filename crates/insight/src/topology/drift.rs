@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use catalog::Catalog;
+use catalog::{BusinessService, Catalog, Component, Service};
 use model::{DriftEdge, DriftReport, EdgeKind, EntityKind, Unseen, WrongOwner};
 
 use super::map::{Edge, Fine, Node, unix_seconds};
@@ -52,12 +52,12 @@ pub(super) fn report(fine: &Fine, seen: &Seen, catalog: &Catalog, present: &Pres
     report
 }
 
-/// Every declared component with its business service.
-fn components(catalog: &Catalog) -> impl Iterator<Item = (Node, &catalog::BusinessService, &catalog::Component)> {
+/// Every declared component with what it is a part of.
+fn components(catalog: &Catalog) -> impl Iterator<Item = (Node, &BusinessService, &Service, &Component)> {
     catalog.business_services.iter().flat_map(|business| {
         business.services.iter().flat_map(move |service| {
             let node = |name: &str| Node::component(&business.name, &service.name, name);
-            service.components.iter().map(move |component| (node(&component.name), business, component))
+            service.components.iter().map(move |component| (node(&component.name), business, service, component))
         })
     })
 }
@@ -90,8 +90,9 @@ fn never_seen(fine: &Fine, present: &Present, start_ms: i64) -> Vec<Unseen> {
 fn wrong_owners(seen: &Seen, catalog: &Catalog, fine: &Fine, start_ms: i64) -> Vec<WrongOwner> {
     let mut owners: BTreeMap<Node, Vec<String>> = BTreeMap::new();
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (node, business, component) in components(catalog) {
-        let teams = component.owners.iter().chain(&business.owners).map(|owner| owner.team.clone());
+    for (node, business, service, component) in components(catalog) {
+        let profiles = [&component.profile, &service.profile, &business.profile];
+        let teams = profiles.into_iter().flat_map(|profile| &profile.owners).map(|owner| owner.team.clone());
         places.entry(&component.name).or_default().push(node.path());
         owners.insert(node, teams.collect::<BTreeSet<_>>().into_iter().collect());
     }

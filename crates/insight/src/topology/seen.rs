@@ -174,7 +174,7 @@ impl Asker<'_> {
     ) -> Result<(HashMap<Vec<String>, Facts>, Vec<String>)> {
         let newest = Window { start_ms: window.start_ms.max(window.end_ms - EXAMPLES_MS), end_ms: window.end_ms };
         let (times, durations, counts, examples, failed) = futures::try_join!(
-            self.times(seconds, labels),
+            self.times(window, seconds, labels),
             self.sums(window, seconds, labels),
             self.sums(window, errors, labels),
             self.examples(&newest, seconds, labels),
@@ -237,14 +237,14 @@ impl Asker<'_> {
         filter
     }
 
-    async fn times(&self, metric: &str, labels: &[&str]) -> Result<HashMap<Vec<String>, Facts>> {
+    async fn times(&self, window: &Window, metric: &str, labels: &[&str]) -> Result<HashMap<Vec<String>, Facts>> {
         let columns = columns(labels);
         let (names, places): (Vec<String>, Vec<String>) =
             columns.iter().enumerate().map(|(at, column)| (format!("{column} AS c{at}"), format!("{}", at + 1))).unzip();
         let sql = format!(
             "SELECT {}, min(min_time_unix_nano) AS first, max(max_time_unix_nano) AS last FROM samples WHERE {} GROUP BY {}",
             names.join(", "),
-            self.filter(metric, self.request.end_ms.saturating_sub(REMEMBERED_MS)),
+            self.filter(metric, &Window { start_ms: window.end_ms.saturating_sub(REMEMBERED_MS), ..*window }),
             places.join(", ")
         );
         let mut known = HashMap::new();
@@ -265,7 +265,7 @@ impl Asker<'_> {
     /// The newest trace of each that a sample names.
     async fn examples(&self, window: &Window, metric: &str, labels: &[&str]) -> Result<HashMap<Vec<String>, String>> {
         let names: Vec<String> = columns(labels).iter().enumerate().map(|(at, column)| format!("{column} AS c{at}")).collect();
-        let sql = format!("SELECT {}, exemplars FROM samples WHERE {}", names.join(", "), self.filter(metric, window.start_ms));
+        let sql = format!("SELECT {}, exemplars FROM samples WHERE {}", names.join(", "), self.filter(metric, window));
         let mut found: HashMap<Vec<String>, (i64, String)> = HashMap::new();
         for batch in self.rows(sql).await? {
             let values = texts(&batch, labels.len())?;
@@ -284,9 +284,8 @@ impl Asker<'_> {
         Ok(found.into_iter().map(|(key, (_, trace_id))| (key, trace_id)).collect())
     }
 
-    fn filter(&self, metric: &str, since_ms: i64) -> String {
-        let since = Window { start_ms: since_ms, end_ms: self.request.end_ms };
-        format!("name = '{metric}' AND {}", self.within(&since, "min_time_unix_nano", "max_time_unix_nano"))
+    fn filter(&self, metric: &str, window: &Window) -> String {
+        format!("name = '{metric}' AND {}", self.within(window, "min_time_unix_nano", "max_time_unix_nano"))
     }
 
     pub(super) async fn rows(&self, sql: String) -> Result<Vec<RecordBatch>> {

@@ -2,9 +2,7 @@
 
 pub use model::MatchOp;
 
-/// A byte offset in the query's text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pos(pub u32);
+use crate::error::Pos;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {

@@ -4,8 +4,8 @@ use regex::Regex;
 
 use super::Pattern;
 use super::ast::*;
-use super::error::ParseError;
-use super::parse::Parsed;
+use crate::error::{ParseError, Pos};
+use crate::parser::Parsed;
 
 fn fail<T>(text: &str, pos: Pos, what: impl Into<String>) -> Parsed<T> {
     Err(ParseError::at(text, pos, what))

@@ -1,8 +1,7 @@
 //! Text to tokens. Words are not sorted into keywords here: `rate` may be a function or a label, only the parser knows.
 
-use super::Pos;
-use super::error::ParseError;
-use super::units::{parse_bytes, parse_duration, parse_number};
+use super::units::{leading_bytes, leading_duration, parse_number};
+use crate::error::{ParseError, Pos};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -116,19 +115,15 @@ impl Lexer<'_> {
             }
             return self.plain_number(end);
         }
-        // The longest run that can be a duration, then the longest that can be a size; what is neither is a number.
-        let run = |member: fn(char) -> bool| rest.find(|c| !member(c)).unwrap_or(rest.len());
-        let duration = run(|c| c.is_ascii_digit() || ".nuµμmshdwy".contains(c));
-        if let Some(nanos) = parse_duration(&rest[..duration]) {
-            self.at += duration;
+        if let Some((nanos, length)) = leading_duration(rest) {
+            self.at += length;
             return Ok(Token::DurationNs(nanos));
         }
-        let size = run(|c| c.is_ascii_digit() || ".BikKMGTPE".contains(c));
-        if let Some(value) = parse_bytes(&rest[..size]) {
-            self.at += size;
+        if let Some((value, length)) = leading_bytes(rest) {
+            self.at += length;
             return Ok(Token::Bytes(value));
         }
-        let mut end = run(|c| c.is_ascii_digit() || c == '.' || c == '_');
+        let mut end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(rest.len());
         if matches!(bytes.get(end), Some(b'e' | b'E')) {
             let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
             let digits = bytes[end + 1 + sign..].iter().take_while(|b| b.is_ascii_digit()).count();

@@ -8,7 +8,6 @@
 
 mod ast;
 mod check;
-mod error;
 mod ip;
 mod lex;
 mod parse;
@@ -19,8 +18,8 @@ mod print;
 mod stages;
 pub(crate) mod units;
 
+pub use crate::error::{ParseError, Pos};
 pub use ast::*;
-pub use error::ParseError;
 pub use ip::IpPattern;
 pub(crate) use lex::escape;
 pub use parse::parse;

@@ -1,20 +1,15 @@
-//! The grammar of expressions that answer numbers, and the parser's frame.
+//! The grammar of expressions that answer numbers.
 
 use super::ast::*;
 use super::check;
-use super::error::ParseError;
 use super::lex::{Token, lex};
-use crate::{OPERATORS_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
-
-/// Expressions inside expressions; deeper ones are refused before they use up the stack.
-const DEPTH_MAX: usize = 128;
+use crate::REGEXES_MAX;
+use crate::error::{ParseError, Pos};
+use crate::parser::{self, Lexed, Parsed};
 
 /// Reads a query, or says why it is none and where.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    if text.len() > QUERY_BYTES_MAX {
-        return Err(ParseError::at(text, Pos(0), format!("the query is longer than {QUERY_BYTES_MAX} bytes")));
-    }
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, operators: 0, regexes: 0 };
+    let mut parser = Parser::new(text, lex)?;
     let expr = match parser.peek_call("variants") {
         true => Expr::Variants(parser.variants()?),
         false => parser.expr(0)?,
@@ -27,16 +22,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     Ok(expr)
 }
 
-pub(super) struct Parser<'a> {
-    pub(super) text: &'a str,
-    tokens: Vec<(Token, Pos)>,
-    at: usize,
-    depth: usize,
-    operators: usize,
-    regexes: usize,
-}
-
-pub(super) type Parsed<T> = Result<T, ParseError>;
+pub(super) type Parser<'a> = parser::Parser<'a, Token>;
 
 const RANGE_OPS: [(&str, RangeOp); 15] = [
     ("count_over_time", RangeOp::CountOverTime),
@@ -87,76 +73,33 @@ impl VectorOp {
 const RESERVED: [&str; 12] =
     ["or", "and", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "unwrap"];
 
+impl Lexed for Token {
+    fn as_symbol(&self) -> Option<&str> {
+        if let Self::Symbol(symbol) = self { Some(symbol) } else { None }
+    }
+
+    fn as_word(&self) -> Option<&str> {
+        if let Self::Word(word) = self { Some(word) } else { None }
+    }
+
+    fn named(&self) -> String {
+        match self {
+            Self::Word(word) if RESERVED.contains(&word.as_str()) || word == "ip" => word.clone(),
+            Self::Word(_) => "IDENTIFIER".to_owned(),
+            Self::Text(_) => "STRING".to_owned(),
+            Self::Number(_) => "NUMBER".to_owned(),
+            Self::DurationNs(_) => "DURATION".to_owned(),
+            Self::Bytes(_) => "BYTES".to_owned(),
+            Self::Flag(flag) => format!("--{flag}"),
+            Self::Symbol(symbol) => (*symbol).to_owned(),
+            Self::End => "$end".to_owned(),
+        }
+    }
+}
+
 impl Parser<'_> {
-    pub(super) fn peek(&self) -> &Token {
-        &self.tokens[self.at].0
-    }
-
-    pub(super) fn peek_second(&self) -> &Token {
-        &self.tokens[(self.at + 1).min(self.tokens.len() - 1)].0
-    }
-
-    pub(super) fn pos(&self) -> Pos {
-        self.tokens[self.at].1
-    }
-
-    pub(super) fn next(&mut self) -> Token {
-        let token = self.tokens[self.at].0.clone();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
-        token
-    }
-
-    pub(super) fn is(&self, symbol: &str) -> bool {
-        matches!(self.peek(), Token::Symbol(found) if *found == symbol)
-    }
-
-    pub(super) fn is_word(&self, word: &str) -> bool {
-        matches!(self.peek(), Token::Word(found) if found == word)
-    }
-
     fn peek_call(&self, name: &str) -> bool {
         self.is_word(name) && *self.peek_second() == Token::Symbol("(")
-    }
-
-    pub(super) fn accept(&mut self, symbol: &str) -> bool {
-        let found = self.is(symbol);
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    pub(super) fn accept_word(&mut self, word: &str) -> bool {
-        let found = self.is_word(word);
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    pub(super) fn expect(&mut self, symbol: &str) -> Parsed<()> {
-        if self.accept(symbol) { Ok(()) } else { Err(self.unexpected(symbol)) }
-    }
-
-    pub(super) fn error<T>(&self, pos: Pos, what: impl Into<String>) -> Parsed<T> {
-        Err(ParseError::at(self.text, pos, what))
-    }
-
-    /// The error that names the next token, and what could have stood there unless that is empty.
-    pub(super) fn unexpected(&self, expecting: &str) -> ParseError {
-        let found = match self.peek() {
-            Token::Word(word) if RESERVED.contains(&word.as_str()) || word == "ip" => word.clone(),
-            Token::Word(_) => "IDENTIFIER".to_owned(),
-            Token::Text(_) => "STRING".to_owned(),
-            Token::Number(_) => "NUMBER".to_owned(),
-            Token::DurationNs(_) => "DURATION".to_owned(),
-            Token::Bytes(_) => "BYTES".to_owned(),
-            Token::Flag(flag) => format!("--{flag}"),
-            Token::Symbol(symbol) => (*symbol).to_owned(),
-            Token::End => "$end".to_owned(),
-        };
-        let comma = if expecting.is_empty() { "" } else { ", expecting " };
-        ParseError::at(self.text, self.pos(), format!("syntax error: unexpected {found}{comma}{expecting}"))
     }
 
     pub(super) fn name(&mut self) -> Parsed<String> {
@@ -178,26 +121,6 @@ impl Parser<'_> {
                 Ok(text)
             }
             _ => Err(self.unexpected("STRING")),
-        }
-    }
-
-    /// Runs a rule one level deeper.
-    pub(super) fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth >= DEPTH_MAX {
-            return self.error(self.pos(), format!("the query is nested deeper than {DEPTH_MAX} levels: take it apart"));
-        }
-        self.depth += 1;
-        let result = rule(self);
-        self.depth -= 1;
-        result
-    }
-
-    /// Counts a stage, or a node that stands around another whatever the depth of the text.
-    pub(super) fn operator(&mut self) -> Parsed<()> {
-        self.operators += 1;
-        match self.operators > OPERATORS_MAX {
-            true => self.error(self.pos(), format!("the query has more than {OPERATORS_MAX} operators and stages: take it apart")),
-            false => Ok(()),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::ast::*;
 use super::check;
-use super::error::ParseError;
 use super::ip::IpPattern;
 use super::lex::Token;
-use super::parse::{Parsed, Parser};
+use super::parse::Parser;
+use crate::error::ParseError;
+use crate::parser::Parsed;
 
 /// A selector with what follows it inside a range aggregation, as far as it is read.
 struct Ranged {

@@ -102,6 +102,7 @@ fn errors_say_where_and_what() {
     refuse(&format!("{{a=\"b\"}}{}", "|json".repeat(5_000)), "more than 250 operators");
     refuse(&format!("{{a=\"b\"}}{}", "|~\"x\"".repeat(200)), "more than 128 regular expressions");
     refuse(&format!("{{a=\"{}\"}}", "b".repeat(200_000)), "longer than");
+    refuse(&"1.5d".repeat(30_000), "unexpected IDENTIFIER");
 }
 
 /// Queries cut, doubled and mixed at random: whatever comes out, the parser answers, and what it takes it prints so that it

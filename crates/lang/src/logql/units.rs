@@ -14,6 +14,25 @@ const DURATION_UNITS: [(&str, i64); 11] = [
     ("ns", 1),
 ];
 
+/// The duration that a text begins with, and its length: the longest run of characters that durations have is one, or there is none.
+pub(crate) fn leading_duration(text: &str) -> Option<(i64, usize)> {
+    leading(text, |c| c.is_ascii_digit() || ".nuµμmshdwy".contains(c), parse_duration)
+}
+
+/// The same of a size.
+pub(super) fn leading_bytes(text: &str) -> Option<(u64, usize)> {
+    leading(text, |c| c.is_ascii_digit() || ".BikKMGTPE".contains(c), parse_bytes)
+}
+
+fn leading<T>(text: &str, member: impl Fn(char) -> bool, read: impl Fn(&str) -> Option<T>) -> Option<(T, usize)> {
+    /// Nobody writes a longer one. Of `1.1.1.1` every token would look at all of the rest.
+    const BYTES_MAX: usize = 64;
+    let head = &text[..text.floor_char_boundary(BYTES_MAX)];
+    let run = head.find(|c| !member(c)).unwrap_or(head.len());
+    let whole = run < head.len() || head.len() == text.len();
+    read(&head[..run]).filter(|_| whole).map(|value| (value, run))
+}
+
 /// `1h30m`, `1.5s`, `2w`. Years, weeks and days take whole numbers only and stand in falling order, as in Prometheus.
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     let mut rest = text;
@@ -118,6 +137,17 @@ mod tests {
         assert_eq!(print_duration(5_400_000_000_000), "1h30m");
         assert_eq!(print_duration(-1_500_000_000), "-1s500ms");
         assert_eq!(print_duration(0), "0s");
+    }
+
+    #[test]
+    fn a_run_without_end_is_not_walked_from_each_of_its_tokens() {
+        assert_eq!(leading_duration("1h30m)"), Some((5_400_000_000_000, 5)));
+        assert_eq!(leading_bytes("2.5KiB"), Some((2560, 6)));
+        assert_eq!(leading_duration(&"1s".repeat(30)), Some((30_000_000_000, 60)));
+        for long in ["1s".repeat(40), "1µs".repeat(40), "1s".repeat(40) + ")"] {
+            assert_eq!(leading_duration(&long), None, "{long}");
+        }
+        assert_eq!(leading_duration("1.1"), None);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::ast::*;
-use super::error::ParseError;
 use super::value::Value;
 use crate::REGEXES_MAX;
+use crate::error::ParseError;
 
 /// Why a query is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]

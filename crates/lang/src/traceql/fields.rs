@@ -2,11 +2,12 @@
 
 use super::ast::*;
 use super::lex::Token;
-use super::parse::{OPERATORS, PRODUCT, Parsed, Parser, binds};
+use super::parse::{OPERATORS, PRODUCT, Parser, binds};
 use super::value::{Kind, Status, Value};
+use crate::parser::Parsed;
 
 /// Values of one `IN [...]`.
-const VALUES_MAX: usize = 1000;
+pub(super) const VALUES_MAX: usize = 1000;
 
 impl Parser<'_> {
     pub(super) fn field(&mut self, level: u8) -> Parsed<FieldExpr> {

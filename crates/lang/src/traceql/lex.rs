@@ -2,9 +2,9 @@
 //! scope are one token, since no blank may stand inside them.
 
 use super::ast::{Attribute, Intrinsic, Scope};
-use super::error::{ParseError, Pos};
 use super::value::Value;
-use crate::logql::units::parse_duration;
+use crate::error::{ParseError, Pos};
+use crate::logql::units::leading_duration;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -180,9 +180,8 @@ impl Lexer<'_> {
     fn number(&mut self) -> Result<Token, ParseError> {
         let rest = self.rest();
         let bytes = rest.as_bytes();
-        let run = rest.find(|c: char| !(c.is_ascii_digit() || ".nuµμmshdwy".contains(c))).unwrap_or(rest.len());
-        if let Some(nanos) = parse_duration(&rest[..run]) {
-            self.at += run;
+        if let Some((nanos, length)) = leading_duration(rest) {
+            self.at += length;
             return Ok(Token::Static(Value::Duration(nanos)));
         }
         let digits = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();

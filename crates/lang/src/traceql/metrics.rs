@@ -1,10 +1,11 @@
 //! Functions that make series of spans, and arithmetic over series.
 
 use super::ast::*;
-use super::error::Pos;
 use super::lex::Token;
-use super::parse::{Node, OPERATORS, Parsed, Parser};
+use super::parse::{Node, OPERATORS, Parser};
 use super::value::{Value, number};
+use crate::error::Pos;
+use crate::parser::Parsed;
 
 impl Parser<'_> {
     /// A function that makes series, when its name is next.

@@ -10,7 +10,6 @@
 
 mod ast;
 mod check;
-mod error;
 mod fields;
 mod lex;
 mod metrics;
@@ -19,9 +18,9 @@ mod print;
 mod rewrite;
 mod value;
 
+pub use crate::error::ParseError;
 pub use ast::*;
 pub use check::{CheckError, check};
-pub use error::ParseError;
 pub use parse::{parse, read, read_attribute};
 pub use value::{Kind, Status, Value};
 

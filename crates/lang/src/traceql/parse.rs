@@ -1,21 +1,15 @@
-//! The grammar of pipelines, sets of spans and their aggregates, and the parser's frame.
+//! The grammar of pipelines, sets of spans and their aggregates.
 
 use super::ast::*;
-use super::error::{ParseError, Pos};
 use super::lex::{Token, lex};
 use super::value::Value;
 use super::{CheckError, check, rewrite};
-use crate::{OPERATORS_MAX, QUERY_BYTES_MAX};
-
-/// Expressions inside expressions; deeper ones are refused before they use up the stack.
-const DEPTH_MAX: usize = 128;
+use crate::error::{ParseError, Pos};
+use crate::parser::{self, Lexed, Parsed};
 
 /// Reads a query, or says why it is none and where.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
-    if text.len() > QUERY_BYTES_MAX {
-        return Err(ParseError::at(text, Pos(0), format!("the query is longer than {QUERY_BYTES_MAX} bytes")));
-    }
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, operators: 0 };
+    let mut parser = Parser::new(text, lex)?;
     let pos = parser.pos();
     let root = match parser.pipeline()? {
         Piped::Spans(pipeline) => Root::Spans(pipeline),
@@ -40,7 +34,7 @@ pub fn read(text: &str) -> Result<Query, CheckError> {
 
 /// Reads the name of an attribute or intrinsic alone: `span.a`, `.a`, `duration`.
 pub fn read_attribute(text: &str) -> Result<Attribute, ParseError> {
-    let mut parser = Parser { text, tokens: lex(text)?, at: 0, depth: 0, operators: 0 };
+    let mut parser = Parser::new(text, lex)?;
     let attribute = parser.attribute()?;
     match parser.peek() {
         Token::End => Ok(attribute),
@@ -48,15 +42,7 @@ pub fn read_attribute(text: &str) -> Result<Attribute, ParseError> {
     }
 }
 
-pub(super) struct Parser<'a> {
-    pub(super) text: &'a str,
-    tokens: Vec<(Token, Pos)>,
-    at: usize,
-    depth: usize,
-    operators: usize,
-}
-
-pub(super) type Parsed<T> = Result<T, ParseError>;
+pub(super) type Parser<'a> = parser::Parser<'a, Token>;
 
 /// What a piece of a query comes to, which decides what may be done with it.
 pub(super) enum Node {
@@ -135,85 +121,27 @@ pub(super) fn binds(symbol: &str) -> Option<u8> {
 /// A sign before an operand takes as much as a product.
 pub(super) const PRODUCT: u8 = 4;
 
+impl Lexed for Token {
+    fn as_symbol(&self) -> Option<&str> {
+        if let Self::Symbol(symbol) = self { Some(symbol) } else { None }
+    }
+
+    fn as_word(&self) -> Option<&str> {
+        if let Self::Word(word) = self { Some(word) } else { None }
+    }
+
+    fn named(&self) -> String {
+        match self {
+            Self::Word(word) => word.clone(),
+            Self::Static(value) => value.to_string(),
+            Self::Attribute(attribute) => attribute.to_string(),
+            Self::Symbol(symbol) => (*symbol).to_owned(),
+            Self::End => "end".to_owned(),
+        }
+    }
+}
+
 impl Parser<'_> {
-    pub(super) fn peek(&self) -> &Token {
-        &self.tokens[self.at].0
-    }
-
-    pub(super) fn pos(&self) -> Pos {
-        self.tokens[self.at].1
-    }
-
-    pub(super) fn next(&mut self) -> Token {
-        let token = self.tokens[self.at].0.clone();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
-        token
-    }
-
-    pub(super) fn is(&self, symbol: &str) -> bool {
-        matches!(self.peek(), Token::Symbol(found) if *found == symbol)
-    }
-
-    pub(super) fn accept(&mut self, symbol: &str) -> bool {
-        let found = self.is(symbol);
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    pub(super) fn is_word(&self, word: &str) -> bool {
-        matches!(self.peek(), Token::Word(found) if found == word)
-    }
-
-    pub(super) fn accept_word(&mut self, word: &str) -> bool {
-        let found = self.is_word(word);
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    pub(super) fn expect(&mut self, symbol: &str) -> Parsed<()> {
-        if self.accept(symbol) { Ok(()) } else { Err(self.unexpected(symbol)) }
-    }
-
-    pub(super) fn error<T>(&self, pos: Pos, what: impl Into<String>) -> Parsed<T> {
-        Err(ParseError::at(self.text, pos, what))
-    }
-
-    /// The error that names the next token, and what could have stood there unless that is empty.
-    pub(super) fn unexpected(&self, expecting: &str) -> ParseError {
-        let found = match self.peek() {
-            Token::Word(word) => word.clone(),
-            Token::Static(value) => value.to_string(),
-            Token::Attribute(attribute) => attribute.to_string(),
-            Token::Symbol(symbol) => (*symbol).to_owned(),
-            Token::End => "end".to_owned(),
-        };
-        let expecting = if expecting.is_empty() { String::new() } else { format!(", expecting {expecting}") };
-        ParseError::at(self.text, self.pos(), format!("syntax error: unexpected {found}{expecting}"))
-    }
-
-    /// Runs `read` one level deeper.
-    pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth == DEPTH_MAX {
-            return self.error(self.pos(), format!("the query is nested deeper than {DEPTH_MAX}"));
-        }
-        self.depth += 1;
-        let read = read(self);
-        self.depth -= 1;
-        read
-    }
-
-    pub(super) fn operator(&mut self) -> Parsed<()> {
-        self.operators += 1;
-        match self.operators > OPERATORS_MAX {
-            true => self.error(self.pos(), format!("the query has more than {OPERATORS_MAX} operators")),
-            false => Ok(()),
-        }
-    }
-
     fn pipeline(&mut self) -> Parsed<Piped> {
         let mut stages = Vec::new();
         loop {

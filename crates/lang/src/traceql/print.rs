@@ -277,6 +277,10 @@ impl Display for Escaped<'_> {
 
 /// The shortest text, with an exponent below 1e-4 and from 1e6, as Go's `%g` has it.
 pub(super) fn float(value: f64) -> String {
+    // `-0` would be read as the whole number, which has no sign.
+    if value == 0.0 && value.is_sign_negative() {
+        return "-0.0".to_owned();
+    }
     if value == 0.0 || !value.is_finite() || (1e-4..1e6).contains(&value.abs()) {
         return value.to_string();
     }

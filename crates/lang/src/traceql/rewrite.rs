@@ -2,6 +2,7 @@
 //! attribute become one.
 
 use super::ast::*;
+use super::fields::VALUES_MAX;
 use super::value::Value;
 
 pub(super) fn rewritten(query: Query) -> Query {
@@ -154,7 +155,9 @@ fn any_of(op: FieldOp, left: &FieldExpr, right: &FieldExpr) -> Option<FieldExpr>
     let kind = std::mem::discriminant(&left.values[0]);
     let alike = left.values.iter().chain(right.values).all(|value| std::mem::discriminant(value) == kind);
     let told = matches!(left.values[0], Value::Text(_) | Value::Int(_) | Value::Float(_));
-    (same && joins && alike && told).then(|| FieldExpr::AnyOf {
+    // Else what is printed would not be read again.
+    let few = left.values.len() + right.values.len() <= VALUES_MAX;
+    (same && joins && alike && told && few).then(|| FieldExpr::AnyOf {
         regex: left.regex,
         negated: left.negated,
         of: Box::new(FieldExpr::Attribute(left.attribute.clone())),

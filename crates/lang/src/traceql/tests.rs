@@ -30,6 +30,7 @@ fn queries_print_in_one_form() {
         ("{} | quantile_over_time(duration, .5, 0.123456)", "{ true } | quantile_over_time(duration,0.50000,0.123456)"),
         ("{} | compare({status=error}, 5, 1, 2) with (a=1, b=\"x\")", "{ true } | compare({ status = error },5,1,2) with(a=1,b=`x`)"),
         ("({} | rate()) * 1 / 2 - -3 > 10s", "((({ true } | rate()) * 1) / 2) - -3 > 10"),
+        ("({} | rate()) = -.0", "{ true } | rate() = -0.0"),
         ("{ .a // a comment\n = minInt /* another */ }", "{ .a = -9223372036854775808 }"),
     ] {
         prints(text, expect);
@@ -65,6 +66,10 @@ fn what_is_too_much_is_refused() {
     assert!(parse(&deep).unwrap_err().what.contains("nested deeper"));
     let long = format!("{{ .a{} }}", " + .a".repeat(300));
     assert!(parse(&long).unwrap_err().what.contains("operators"));
+    let many = |values: usize| format!("(.a IN [{}])", vec!["1"; values].join(", "));
+    prints(&format!("{{ {} || {} }}", many(500), many(500)), &format!("{{ {} }}", &many(1000)[1..many(1000).len() - 1]));
+    prints(&format!("{{ {} || {} }}", many(501), many(500)), &format!("{{ {} || {} }}", many(501), many(500)));
+    parse(&"1.".repeat(60_000)).expect_err("no query, and told so at once");
     let regexes = format!("{{ {} }}", vec![".a =~ .b || .c =~ `x`"; 60].join(" || "));
     assert!(read(&regexes).is_ok());
     let regexes = format!("{{ .a MATCH ANY [{}] }}", vec!["`x`"; 200].join(","));

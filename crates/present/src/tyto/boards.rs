@@ -54,7 +54,7 @@ pub(super) async fn one(
 
 fn summary(catalog: &Catalog, board: &Board) -> Value {
     let business = catalog.business_services.iter().find(|business| business.name == board.business_service);
-    let owner = business.and_then(|business| business.owners.first());
+    let owner = business.and_then(|business| business.profile.owners.first());
     json!({
         "name": board.name,
         "title": board.title,

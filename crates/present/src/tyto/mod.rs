@@ -27,6 +27,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/sql", post(sql::sql))
         .route("/overview", get(overview::overview))
         .route("/catalog", get(catalog))
+        .route("/schemas/omd.json", get(async || schema("omd")))
+        .route("/schemas/board.json", get(async || schema("board")))
+        .route("/schemas/contract.json", get(async || schema("contract")))
         .route("/boards", get(boards::all))
         .route("/boards/{name}", get(boards::one))
         .route("/topology", get(topology::map))
@@ -44,6 +47,12 @@ pub(crate) fn routes() -> Router<Shared> {
 async fn catalog(State(state): State<Shared>) -> Result<Response, Failure> {
     let body = serde_json::to_vec(&*state.catalog.get()).map_err(|error| Error::internal("cannot write the catalogue").because(error))?;
     Ok(respond::json(StatusCode::OK, body))
+}
+
+/// Of a kind of file in the catalogue, for editors.
+fn schema(kind: &str) -> Response {
+    let schema = catalog::schema(kind).expect("the routes name kinds that there are");
+    respond::json(StatusCode::OK, schema.to_string())
 }
 
 async fn shards(State(state): State<Shared>) -> Response {

@@ -151,7 +151,8 @@ impl Messages<'_> {
     }
 
     fn entry(&mut self, tag: &str, time: Reader<'_>, mut record: Reader<'_>) -> Read<()> {
-        self.rows.outcome.spend(ITEM_BYTES)?;
+        // Each entry has a copy of the tag, also one that is joined to another and no row.
+        self.rows.outcome.spend(ITEM_BYTES + tag.len())?;
         let depth_max = self.rows.rules.limits.depth_max;
         let Stamp { time_unix_nano, metadata } = match stamp(time, depth_max, &mut self.rows.outcome)? {
             Some(stamp) => stamp,

@@ -33,10 +33,15 @@ impl<'r> Origin<'r> {
         let mut origin = Self::default();
         let (mut family, mut container) = (String::new(), String::new());
         let (mut parts, mut cluster) = ([None, None, None], None);
+        // The record is read again for it, so only once.
+        let mut kubernetes = false;
         fields.retain(|field| {
             let text = field.value.as_text().unwrap_or_default();
             match &*field.name {
-                "kubernetes" if matches!(field.value, Value::Encoded(AttributeType::Map, _)) => return !origin.kubernetes(record, limits),
+                "kubernetes" if !kubernetes && matches!(field.value, Value::Encoded(AttributeType::Map, _)) => {
+                    kubernetes = true;
+                    return !origin.kubernetes(record, limits);
+                }
                 _ if text.is_empty() => return true,
                 "ecs_cluster" => cluster = Some(text.to_owned()),
                 "ecs_task_arn" => origin.task(text),

@@ -8,6 +8,7 @@ use model::ReceiveLimits;
 use super::span::{JaegerSpan, Log, Process, Reference, binary};
 use super::thrift::{Reader, Structures, Value};
 use crate::lines::{self, Field};
+use crate::outcome::Outcome;
 use crate::protobuf::Read;
 use crate::spans::{CHILDREN_MAX, add};
 
@@ -36,10 +37,10 @@ fn read_process<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<Process<'a>
             _ => {}
         }
     }
-    Ok(process)
+    Ok(process.renamed())
 }
 
-pub(super) fn read_span<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<JaegerSpan<'a>> {
+pub(super) fn read_span<'a>(bytes: &'a [u8], limits: &ReceiveLimits, outcome: &mut Outcome) -> Read<JaegerSpan<'a>> {
     let mut span = JaegerSpan::default();
     let (mut low, mut high) = (0, 0);
     let mut reader = Reader::new(bytes);
@@ -63,7 +64,7 @@ pub(super) fn read_span<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<Jae
             11 => {
                 let mut logs = value.structures()?;
                 while let Some(bytes) = logs.next()? {
-                    add(&mut span.logs, read_log(bytes, limits)?, CHILDREN_MAX, &mut span.dropped[1]);
+                    add(&mut span.logs, read_log(bytes, limits, outcome)?, CHILDREN_MAX, &mut span.dropped[1]);
                 }
             }
             _ => {}
@@ -98,16 +99,18 @@ fn read_reference(bytes: &[u8]) -> Read<Reference> {
     Ok(reference)
 }
 
-fn read_log<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<Log<'a>> {
+fn read_log<'a>(bytes: &'a [u8], limits: &ReceiveLimits, outcome: &mut Outcome) -> Read<Log<'a>> {
     let (mut log, mut dropped) = (Log::default(), 0);
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
-            1 => log.time = nanos(value.i64()?),
+            // As in protobuf, one before 1970 is 1970: an event's time refuses nothing.
+            1 => log.time = nanos(value.i64()?.max(0)),
             2 => read_tags(value, limits.attributes_max + 1, &mut log.fields, &mut dropped)?,
             _ => {}
         }
     }
+    outcome.spend(log.bytes())?;
     Ok(log)
 }
 

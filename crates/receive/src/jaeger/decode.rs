@@ -15,7 +15,8 @@ pub fn decode_jaeger_thrift(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
         let (mut rows, mut index) = (SpanRows::new(rules), 0);
         if let Some(mut spans) = spans {
             while let Some(bytes) = spans.next()? {
-                push(&mut rows, batch::read_span(bytes, rules.limits)?, &process, index, ["traceIdLow", "spanId", "startTime"])?;
+                let span = batch::read_span(bytes, rules.limits, &mut rows.outcome)?;
+                push(&mut rows, span, &process, index, ["traceIdLow", "spanId", "startTime"])?;
                 index += 1;
             }
         }
@@ -44,7 +45,7 @@ pub fn decode_jaeger_proto(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
             reader = Reader::new(batch);
             while let Some((number, value)) = reader.next()? {
                 if number == 1 {
-                    let span = proto::read_span(value.bytes()?, rules.limits)?;
+                    let span = proto::read_span(value.bytes()?, rules.limits, &mut rows.outcome)?;
                     push(&mut rows, span, &process, index, ["traceId", "spanId", "startTime"])?;
                     index += 1;
                 }
@@ -55,6 +56,6 @@ pub fn decode_jaeger_proto(body: &[u8], rules: &Rules<'_>) -> Result<Decoded> {
     decode().map_err(|malformed| unreadable("Jaeger's spans", malformed))
 }
 
-fn push<'a>(rows: &mut SpanRows<'_>, span: JaegerSpan<'a>, process: &Process<'a>, index: usize, fields: [&str; 3]) -> Read<()> {
+fn push<'a>(rows: &mut SpanRows<'_>, span: JaegerSpan<'a>, process: &'a Process<'a>, index: usize, fields: [&str; 3]) -> Read<()> {
     rows.push(&span.into_span(process), fields, &|| format!("spans[{index}]"))
 }

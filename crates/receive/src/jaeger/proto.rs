@@ -7,8 +7,9 @@ use model::ReceiveLimits;
 
 use super::span::{JaegerSpan, Log, Process, Reference, binary};
 use crate::lines::{Field, Value};
+use crate::outcome::Outcome;
 use crate::protobuf::{Read, Reader};
-use crate::spans::{CHILDREN_MAX, add};
+use crate::spans::{CHILDREN_MAX, add, id_of};
 
 pub(super) fn read_process<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<Process<'a>> {
     let (mut process, mut dropped) = (Process::default(), 0);
@@ -20,33 +21,28 @@ pub(super) fn read_process<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<
             _ => {}
         }
     }
-    Ok(process)
+    Ok(process.renamed())
 }
 
-pub(super) fn read_span<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<JaegerSpan<'a>> {
+pub(super) fn read_span<'a>(bytes: &'a [u8], limits: &ReceiveLimits, outcome: &mut Outcome) -> Read<JaegerSpan<'a>> {
     let mut span = JaegerSpan::default();
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
-            1 => span.trace_id = big_endian(value.bytes()?, 16),
-            2 => span.span_id = big_endian(value.bytes()?, 8) as u64,
+            1 => span.trace_id = id_of(value.bytes()?, 16),
+            2 => span.span_id = id_of(value.bytes()?, 8) as u64,
             3 => span.operation = String::from_utf8_lossy(value.bytes()?),
             4 => add(&mut span.references, read_reference(value.bytes()?)?, CHILDREN_MAX, &mut span.dropped[2]),
             5 => span.flags = value.varint()?,
             6 => span.start = u64::try_from(read_time(value.bytes()?)?).unwrap_or(u64::MAX),
             7 => span.duration = read_time(value.bytes()?)?,
             8 => add(&mut span.tags, read_tag(value.bytes()?)?, limits.attributes_max + 1, &mut span.dropped[0]),
-            9 => add(&mut span.logs, read_log(value.bytes()?, limits)?, CHILDREN_MAX, &mut span.dropped[1]),
+            9 => add(&mut span.logs, read_log(value.bytes()?, limits, outcome)?, CHILDREN_MAX, &mut span.dropped[1]),
             10 => span.process = Some(read_process(value.bytes()?, limits)?),
             _ => {}
         }
     }
     Ok(span)
-}
-
-/// 0, which is no id, when it has more bytes.
-fn big_endian(bytes: &[u8], bytes_max: usize) -> u128 {
-    if bytes.len() > bytes_max { 0 } else { bytes.iter().fold(0, |id, byte| id << 8 | u128::from(*byte)) }
 }
 
 /// A `Timestamp` or `Duration` in nanoseconds.
@@ -68,8 +64,8 @@ fn read_reference(bytes: &[u8]) -> Read<Reference> {
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
-            1 => reference.trace_id = big_endian(value.bytes()?, 16),
-            2 => reference.span_id = big_endian(value.bytes()?, 8) as u64,
+            1 => reference.trace_id = id_of(value.bytes()?, 16),
+            2 => reference.span_id = id_of(value.bytes()?, 8) as u64,
             3 => reference.follows = value.varint()? == 1,
             _ => {}
         }
@@ -77,7 +73,7 @@ fn read_reference(bytes: &[u8]) -> Read<Reference> {
     Ok(reference)
 }
 
-fn read_log<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<Log<'a>> {
+fn read_log<'a>(bytes: &'a [u8], limits: &ReceiveLimits, outcome: &mut Outcome) -> Read<Log<'a>> {
     let (mut log, mut dropped) = (Log::default(), 0);
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
@@ -87,6 +83,7 @@ fn read_log<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<Log<'a>> {
             _ => {}
         }
     }
+    outcome.spend(log.bytes())?;
     Ok(log)
 }
 

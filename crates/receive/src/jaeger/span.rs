@@ -10,10 +10,22 @@ use model::AttributeType;
 use crate::lines::{Field, Value};
 use crate::spans::{CHILDREN_MAX, Event, Link, Span, Status, add};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Process<'a> {
     pub(super) service: Cow<'a, str>,
     pub(super) tags: Vec<Field<'a>>,
+}
+
+impl Process<'_> {
+    /// With the host by OpenTelemetry's name.
+    pub(super) fn renamed(mut self) -> Self {
+        if !self.tags.iter().any(|tag| tag.name == "host.name")
+            && let Some(host) = self.tags.iter_mut().find(|tag| tag.name == "hostname")
+        {
+            host.name = "host.name".into();
+        }
+        self
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,15 +62,25 @@ pub(super) struct Log<'a> {
     pub(super) fields: Vec<Field<'a>>,
 }
 
+impl Log<'_> {
+    /// What its fields take until they are a row's: each far more than the byte or two that it may come as.
+    pub(super) fn bytes(&self) -> usize {
+        self.fields.len() * size_of::<Field<'_>>()
+    }
+}
+
 /// A binary tag's value.
 pub(super) fn binary(bytes: &[u8]) -> Value<'static> {
     Value::Encoded(AttributeType::Bytes, STANDARD.encode(bytes))
 }
 
 impl<'a> JaegerSpan<'a> {
-    pub(super) fn into_span(self, process: &Process<'a>) -> Span<'a> {
+    pub(super) fn into_span(self, process: &'a Process<'a>) -> Span<'a> {
         let parent = self.parent();
-        let process = self.process.unwrap_or_else(|| process.clone());
+        let (service, resource) = match self.process {
+            Some(own) => (own.service, own.tags.into()),
+            None => (Cow::Borrowed(&*process.service), Cow::Borrowed(&process.tags[..])),
+        };
         let mut span = Span {
             trace_id: self.trace_id,
             span_id: self.span_id,
@@ -67,16 +89,11 @@ impl<'a> JaegerSpan<'a> {
             name: self.operation,
             start: self.start,
             duration: self.duration,
-            service: process.service,
-            resource: process.tags,
+            service,
+            resource,
             dropped: self.dropped,
             ..Span::default()
         };
-        if !span.resource.iter().any(|field| field.name == "host.name")
-            && let Some(host) = span.resource.iter_mut().find(|field| field.name == "hostname")
-        {
-            host.name = "host.name".into();
-        }
         // The parent is told by its column; that a span only follows from it is told beside it.
         let is_parent = |reference: &Reference| {
             parent.is_some_and(|parent| reference.trace_id == parent.trace_id && reference.span_id == parent.span_id && !reference.follows)

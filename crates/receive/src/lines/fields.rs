@@ -109,7 +109,9 @@ impl<'a> FieldsReader<'a, '_> {
         let depth_left = deeper(depth_left)?;
         each_entry(json, |name, raw| {
             let before = path.len();
-            let dotted = self.nesting == Nesting::Dotted && raw.starts_with('{') && !is_empty_object(raw);
+            // Each of its fields would have a copy of a name that is no name; as a map it is dropped, and told, with its name.
+            let named = before + name.len() <= self.limits.label_name_bytes_max;
+            let dotted = self.nesting == Nesting::Dotted && named && raw.starts_with('{') && !is_empty_object(raw);
             if dotted || before > 0 {
                 push_name(path, &name);
             }
@@ -154,6 +156,10 @@ impl<'a> FieldsReader<'a, '_> {
     /// Only two levels are looked at: nobody names a trace deeper, and what is looked at is read twice.
     fn look_within(&mut self, json: &'a str, path: &mut String, depth_left: usize) -> Result<(), Fault> {
         let depth_left = deeper(depth_left)?;
+        // Else it would be walked once for each field below it.
+        if path.len() > known::NAME_BYTES_MAX {
+            return Ok(());
+        }
         each_entry(json, |name, raw| {
             let before = path.len();
             push_name(path, &name);
@@ -236,6 +242,9 @@ impl Encoder {
         self.out.push('[');
         let mut comma = "";
         each_element(raw, |raw| {
+            if self.is_over() {
+                return Ok(());
+            }
             self.out.push_str(comma);
             comma = ",";
             self.any(raw, depth_left)
@@ -250,6 +259,9 @@ impl Encoder {
         self.out.push('[');
         let mut comma = "";
         each_entry(raw, |name, raw| {
+            if self.is_over() {
+                return Ok(());
+            }
             self.out.push_str(comma);
             comma = ",";
             self.out.push_str("{\"key\":");
@@ -263,10 +275,11 @@ impl Encoder {
         Ok(())
     }
 
+    fn is_over(&self) -> bool {
+        self.out.len() > self.bytes_max
+    }
+
     fn any(&mut self, raw: &str, depth_left: usize) -> Result<(), Fault> {
-        if self.out.len() > self.bytes_max {
-            return Ok(());
-        }
         match raw.as_bytes().first() {
             Some(b'[') => {
                 self.out.push_str("{\"arrayValue\":{\"values\":");
@@ -423,6 +436,36 @@ mod tests {
         let kept = r#"log:m=[{"key":"level","value":{"stringValue":"warn"}},{"key":"file","value":{"kvlistValue":{"values":[{"key":"path","value":{"stringValue":"/a"}}]}}}] x.y:m=[{"key":"z","value":{"kvlistValue":{"values":[]}}}] (log.level:s=warn)"#;
         assert_eq!(printed(json, Nesting::Kept), kept);
         assert_eq!(printed(json, Nesting::Dotted), "log.level:s=warn log.file.path:s=/a x.y.z:m=[]");
+    }
+
+    #[test]
+    fn a_name_that_is_no_name_is_not_copied_onto_each_field_below_it() {
+        let limits = ReceiveLimits::default();
+        let read_under = |name: usize| {
+            let json = format!("{{\"{}\": {{\"b\": 1, \"c\": {{\"d\": 2}}}}}}", "a".repeat(name));
+            let fields = read(&json, Nesting::Dotted, &limits).expect("an object").own;
+            fields.iter().map(|field| field.name.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(read_under(limits.label_name_bytes_max - 2), [limits.label_name_bytes_max, limits.label_name_bytes_max + 2]);
+        assert_eq!(read_under(limits.label_name_bytes_max + 1), [limits.label_name_bytes_max + 1]);
+    }
+
+    /// It would take minutes.
+    #[test]
+    fn a_long_name_is_not_walked_for_each_field_below_it() {
+        let json = format!("{{\"{}\": {{{}}}}}", "a".repeat(8 << 20), vec!["\"b\":{}"; 200_000].join(","));
+        let fields = read(&json, Nesting::Kept, &ReceiveLimits::default()).expect("an object");
+        assert_eq!((fields.own.len(), fields.within), (1, Vec::new()));
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_not_written_on() {
+        let limits = ReceiveLimits { value_bytes_max: 100, ..ReceiveLimits::default() };
+        for json in [format!("{{\"a\": {{{}}}}}", vec!["\"\":1"; 1000].join(",")), format!("{{\"a\": [{}]}}", vec!["[]"; 1000].join(","))] {
+            let fields = read(&json, Nesting::Kept, &limits).expect("an object").own;
+            let len = fields[0].value.as_text().map_or(0, str::len);
+            assert!((101..200).contains(&len), "{len}");
+        }
     }
 
     #[test]

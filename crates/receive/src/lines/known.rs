@@ -17,7 +17,8 @@ pub(crate) enum Role {
     Service(u8),
 }
 
-const NAME_BYTES_MAX: usize = 64;
+/// No name that anybody looks for is longer.
+pub(super) const NAME_BYTES_MAX: usize = 64;
 
 impl Role {
     /// Of a field's name, in any case; with points between the names of objects.

@@ -53,7 +53,7 @@ impl<'r> Rows<'r> {
     }
 
     pub(crate) fn finish(mut self) -> Decoded {
-        self.outcome.finish(self.rules, Table::Logs, Naming::Attributes, self.builder.finish())
+        self.outcome.finish(self.rules, Table::Logs, Naming::Attributes, self.builder.finish_packed())
     }
 
     /// Adds a log that is a line, or several that belong together: its body, byte for byte. A JSON line is looked into for

@@ -52,7 +52,7 @@ impl<'r> Push<'r> {
     }
 
     pub(super) fn finish(mut self) -> Decoded {
-        self.outcome.finish(self.rules, Table::Logs, Naming::Labels, self.builder.finish())
+        self.outcome.finish(self.rules, Table::Logs, Naming::Labels, self.builder.finish_packed())
     }
 
     /// Begins the next stream, none of whose labels is empty; when its labels are refused, so are its entries.

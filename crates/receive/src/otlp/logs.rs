@@ -11,7 +11,7 @@ use crate::protobuf::{Read, Reader};
 pub(super) fn decode(body: &[u8], rules: &Rules<'_>) -> Read<Decoded> {
     let mut logs = Logs { rules, builder: LogsBuilder::default(), outcome: Outcome::new(rules.limits), encoder: Encoder::default() };
     walk(body, rules, &mut logs)?;
-    Ok(logs.outcome.finish(rules, Table::Logs, Naming::Attributes, logs.builder.finish()))
+    Ok(logs.outcome.finish(rules, Table::Logs, Naming::Attributes, logs.builder.finish_packed()))
 }
 
 struct Logs<'r> {

@@ -17,7 +17,7 @@ const LINK_BYTES: usize = 96;
 pub(super) fn decode(body: &[u8], rules: &Rules<'_>) -> Read<Decoded> {
     let mut spans = Spans { rules, builder: SpansBuilder::default(), outcome: Outcome::new(rules.limits), encoder: Encoder::default() };
     walk(body, rules, &mut spans)?;
-    Ok(spans.outcome.finish(rules, Table::Spans, Naming::Attributes, spans.builder.finish()))
+    Ok(spans.outcome.finish(rules, Table::Spans, Naming::Attributes, spans.builder.finish_packed()))
 }
 
 struct Spans<'r> {

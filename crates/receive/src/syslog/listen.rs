@@ -270,8 +270,9 @@ mod tests {
                 *busy -= 1;
                 return Err(Error::new(Code::Overloaded { retry_after_seconds: 1 }, "cannot accept more"));
             }
-            let view = LogsView::of(&batch.records).expect("canonical");
-            self.batches.lock().push((0..batch.records.num_rows()).map(|row| view.body.value(row).to_owned()).collect());
+            let rows = batch.rows().expect("canonical");
+            let view = LogsView::of(&rows).expect("canonical");
+            self.batches.lock().push((0..rows.num_rows()).map(|row| view.body.value(row).to_owned()).collect());
             Ok(Ack::default())
         }
     }

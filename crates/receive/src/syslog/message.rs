@@ -228,7 +228,8 @@ fn is_program(name: &str) -> bool {
 fn elements(text: &str) -> Option<(Vec<Element<'_>>, &str)> {
     let (mut elements, mut rest) = (Vec::new(), text);
     while let Some(inner) = rest.strip_prefix('[') {
-        let end = inner.find([' ', ']', '"', '='])?;
+        // It stands in the name of each parameter's attribute: a long one would be copied as often as there are parameters.
+        let end = inner.find([' ', ']', '"', '=']).filter(|end| (1..=NAME_BYTES_MAX).contains(end))?;
         let mut element = Element { id: &inner[..end], parameters: Vec::new() };
         rest = &inner[end..];
         loop {
@@ -244,9 +245,6 @@ fn elements(text: &str) -> Option<(Vec<Element<'_>>, &str)> {
             let value;
             (value, rest) = quoted(behind)?;
             element.parameters.push((name, value));
-        }
-        if element.id.is_empty() {
-            return None;
         }
         elements.push(element);
     }
@@ -332,6 +330,15 @@ mod tests {
             let found = Message::read(&text, NOW);
             assert!(found.elements.is_empty() && text.ends_with(found.body) && found.body.starts_with('['), "{found:?}");
         }
+    }
+
+    #[test]
+    fn an_element_that_nobody_can_have_named_so_is_text() {
+        let text = |bytes: usize| format!("<14>1 - h a - - [{} a=\"\"]", "e".repeat(bytes));
+        assert_eq!(Message::read(&text(NAME_BYTES_MAX), NOW).elements.len(), 1);
+        let long = text(NAME_BYTES_MAX + 1);
+        let found = Message::read(&long, NOW);
+        assert!(found.elements.is_empty() && found.body.starts_with("[eee"), "{found:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use model::ReceiveLimits;
 
 use super::span::{Endpoint, ZipkinSpan};
 use crate::protobuf::{Read, Reader};
-use crate::spans::{CHILDREN_MAX, add};
+use crate::spans::{CHILDREN_MAX, add, id_of};
 
 const KINDS: [&str; 5] = ["", "client", "server", "producer", "consumer"];
 
@@ -17,9 +17,9 @@ pub(super) fn read<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<ZipkinSp
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
         match number {
-            1 => span.trace_id = big_endian(value.bytes()?, 16),
-            2 => span.parent_id = big_endian(value.bytes()?, 8) as u64,
-            3 => span.id = big_endian(value.bytes()?, 8) as u64,
+            1 => span.trace_id = id_of(value.bytes()?, 16),
+            2 => span.parent_id = id_of(value.bytes()?, 8) as u64,
+            3 => span.id = id_of(value.bytes()?, 8) as u64,
             4 => span.kind = usize::try_from(value.varint()?).ok().and_then(|kind| KINDS.get(kind)).copied().unwrap_or_default(),
             5 => span.name = String::from_utf8_lossy(value.bytes()?),
             6 => span.timestamp = value.fixed64()?,
@@ -33,11 +33,6 @@ pub(super) fn read<'a>(bytes: &'a [u8], limits: &ReceiveLimits) -> Read<ZipkinSp
         }
     }
     Ok(span)
-}
-
-/// 0, which is no id, when it has more bytes.
-fn big_endian(bytes: &[u8], bytes_max: usize) -> u128 {
-    if bytes.len() > bytes_max { 0 } else { bytes.iter().fold(0, |id, byte| id << 8 | u128::from(*byte)) }
 }
 
 fn endpoint(bytes: &[u8]) -> Read<Endpoint<'_>> {

@@ -114,7 +114,7 @@ fn take_tags<'a>(tags: Vec<(Cow<'a, str>, Cow<'a, str>)>, span: &mut Span<'a>) {
                     span.attributes.push(Field { name: key, value: Value::Text(value) });
                 }
             }
-            _ if is_resource(&key) => span.resource.push(Field { name: key, value: Value::Text(value) }),
+            _ if is_resource(&key) => span.resource.to_mut().push(Field { name: key, value: Value::Text(value) }),
             _ => span.attributes.push(Field { name: key, value: Value::Text(value) }),
         }
     }

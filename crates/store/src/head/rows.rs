@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, Int64Array, RecordBatch};
-use arrow::compute::{concat_batches, max, min};
+use arrow::compute::{max, min};
 use model::schema::column;
-use model::{Result, Table};
+use model::{Result, Table, origin};
 
 /// Rows from which on a batch stays as it came: its headers are a hundredth of it, and joining it would cost more than all
 /// else that the head does.
@@ -13,7 +13,7 @@ const BLOCK_BYTES_MIN: usize = 256 << 10;
 /// Small batches that may wait to be joined: a scan looks at each.
 const TAIL_BATCHES_MAX: usize = 64;
 
-/// Rows that do not change any more, and their first and last instants.
+/// Rows that do not change any more, packed, and their first and last instants.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) records: RecordBatch,
@@ -44,14 +44,15 @@ impl RowsHead {
         if records.num_rows() == 0 {
             return Ok(());
         }
-        let block = Arc::new(Block::new(self.table, records.clone())?);
-        self.rows += records.num_rows() as u64;
+        let records = origin::packed(self.table, records)?;
+        let block = Arc::new(Block::new(self.table, records)?);
+        self.rows += block.records.num_rows() as u64;
         self.bytes += block.bytes;
         if block.is_large() {
             self.blocks.push(block);
             return Ok(());
         }
-        self.tail_rows += records.num_rows();
+        self.tail_rows += block.records.num_rows();
         self.tail_bytes += block.bytes;
         self.tail.push(block);
         if self.tail_rows >= BLOCK_ROWS_MIN || self.tail_bytes >= BLOCK_BYTES_MIN || self.tail.len() >= TAIL_BATCHES_MAX {
@@ -73,8 +74,8 @@ impl RowsHead {
         }
         let tail = std::mem::take(&mut self.tail);
         (self.tail_rows, self.tail_bytes) = (0, 0);
-        let joined = concat_batches(tail[0].records.schema_ref(), tail.iter().map(|block| &block.records)).map_err(model::Error::from);
-        match joined.and_then(|records| Block::new(self.table, records)) {
+        let records: Vec<RecordBatch> = tail.iter().map(|block| block.records.clone()).collect();
+        match origin::joined(&records).and_then(|records| Block::new(self.table, records)) {
             Ok(joined) => {
                 let before: usize = tail.iter().map(|block| block.bytes).sum();
                 self.bytes = self.bytes - before + joined.bytes;

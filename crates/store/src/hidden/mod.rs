@@ -235,6 +235,7 @@ impl Hidden {
         if self.is_empty() || records.num_rows() == 0 {
             return Ok((records, Gone::default()));
         }
+        let records = model::origin::unpacked(self.table, &records)?;
         let kept = self.kept(&records)?;
         let mut gone = Gone::default();
         let records = match kept.true_count() == kept.len() {

@@ -11,6 +11,7 @@ use model::{DeclaredFields, Result, Table, TimeRange};
 
 use super::compact::{read, written_seq};
 use super::files::LakeFile;
+use super::order;
 use super::window::windows;
 use super::write::{self, FileWriter};
 use crate::ShardOptions;
@@ -213,7 +214,7 @@ impl<'a> Input<'a> {
     fn new(table: Table, file: &'a LakeFile, survey: &Survey, counts: bool) -> Result<Self> {
         let batches: Box<dyn Iterator<Item = Result<RecordBatch>> + 'a> = match survey.in_order {
             true => Box::new(read(file, None)?),
-            false => Box::new(write::sorted(table, &read(file, None)?.collect::<Result<Vec<_>>>()?)?),
+            false => Box::new(order::sorted(table, &read(file, None)?.collect::<Result<Vec<_>>>()?)?),
         };
         let times = survey.times.unwrap_or_default();
         Ok(Self { file, batches, times, counts, ready: RecordBatch::new_empty(table.schema()) })
@@ -243,7 +244,7 @@ impl Rows<'_> {
         }
         match taken.len() {
             1 => Ok(Some(taken)),
-            _ => write::sorted(self.table, &taken)?.collect::<Result<_>>().map(Some),
+            _ => order::sorted(self.table, &taken)?.collect::<Result<_>>().map(Some),
         }
     }
 

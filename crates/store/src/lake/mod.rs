@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod lease;
 pub(crate) mod merge;
 pub(crate) mod object;
+pub(crate) mod order;
 pub(crate) mod place;
 pub(crate) mod remote;
 pub(crate) mod retain;

@@ -1,11 +1,9 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int64Array, MapArray, RecordBatch, StringArray};
-use arrow::compute::interleave_record_batch;
+use arrow::array::{Array, AsArray, MapArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::error::ArrowError;
-use hashbrown::HashMap;
+use model::origin::{self, Origins};
 use model::samples::{EXEMPLARS, START_TIMESTAMPS};
 use model::schema::column;
 use model::{AttributesView, DeclaredFields, Error, FieldType, FieldValue, Result, Table};
@@ -21,16 +19,17 @@ use super::fields::{FieldsWriter, value_at};
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts, paged_texts};
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::folder::Folder;
+use super::order;
 use super::sums::SumWriter;
 use super::template::{self, TemplateWriter};
 use super::values::{self, DELTAS, VALUES};
 use crate::head::{Frozen, Head, Parts, Remembered, bytes_of};
 use crate::{DiskFile, ShardOptions};
 
-/// Rows that are put in order and encoded at once.
-const SLICE_ROWS: usize = 8192;
 /// Encoded bytes of a row group of samples, whose rows differ a thousandfold in length.
 const SAMPLES_GROUP_BYTES: usize = 8 << 20;
+/// Of a file's first rows: whether attributes repeat is tried on them.
+const TRIED_ROWS: usize = 8192;
 /// A page of sample values, 64 Ki of them: whoever wants one series decodes as many. Pages of half a MiB take 3 % more on disk than
 /// those of one MiB, pages of a quarter 9 %.
 const VALUES_PAGE_BYTES: usize = 512 << 10;
@@ -60,7 +59,7 @@ impl FileWriter<'_> {
         match &**head {
             Head::Rows(rows) => {
                 let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-                self.write_batches(sorted(self.table, &batches)?)
+                self.write_batches(order::sorted(self.table, &batches)?)
             }
             Head::Series(series) => {
                 let slice = series.sorted();
@@ -112,19 +111,26 @@ impl FileWriter<'_> {
         let Self { options, table, declared, .. } = *self;
         let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
         let schema = schema_with(table, declared);
-        let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first.clone())?)?;
+        let first = origin::unpacked(table, &first.slice(0, first.num_rows().min(TRIED_ROWS)))?;
+        let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first)?)?;
         let mut writer = ArrowWriter::try_new(SumWriter::new(file), schema, Some(properties)).map_err(failed)?;
         let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
         let mut filter = FilterWriter::new(table, options.row_group_rows);
         let mut templates = TemplateWriter::new(table, options.row_group_rows);
         let mut fields = FieldsWriter::new(declared);
         for batch in batches {
-            let batch = batch?;
-            stats.add(table, &batch)?;
-            let packed = templates.pack(&batch)?;
-            filter.add(&batch, packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()))?;
-            memory_bytes += bytes_of(&batch) as u64;
-            writer.write(&fields.pack(packed)?).map_err(failed)?;
+            for piece in order::pieces(batch?)? {
+                let rows = origin::unpacked(table, &piece)?;
+                stats.add(table, &rows)?;
+                let packed = templates.pack(&rows)?;
+                filter.add(
+                    &rows,
+                    Origins::of(&piece),
+                    packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()),
+                )?;
+                memory_bytes += bytes_of(&rows) as u64;
+                writer.write(&fields.pack(packed)?).map_err(failed)?;
+            }
         }
         let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
         let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
@@ -162,69 +168,6 @@ pub(crate) fn discard(files: &[LakeFile]) {
         if let Err(error) = file.remove() {
             tracing::warn!(path = file.address(), %error, "cannot remove an unfinished lake file; the next open will");
         }
-    }
-}
-
-/// The rows of all batches in the table's order, in slices, gathered slice by slice.
-pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-    let order = order(table, batches)?;
-    let slices: Vec<Vec<(usize, usize)>> = order.chunks(SLICE_ROWS).map(<[_]>::to_vec).collect();
-    let batches: Vec<RecordBatch> = batches.to_vec();
-    Ok(slices.into_iter().flat_map(move |slice| {
-        let batches: Vec<&RecordBatch> = batches.iter().collect();
-        match gather(&slice, &|rows| interleave_record_batch(&batches, rows)) {
-            Ok(gathered) => gathered.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
-        }
-    }))
-}
-
-/// Batch and row of all rows in the table's order: by texts, nulls first, then by time. Of equal rows the first stays first.
-///
-/// There are few texts and many rows, so the texts are ranked and rows are compared as numbers. Refused: Arrow's sort by
-/// several columns, which compares texts for each pair of rows and took a fifth of all that it costs to ingest logs.
-fn order(table: Table, batches: &[RecordBatch]) -> Result<Vec<(usize, usize)>> {
-    let (time, texts) = table.sort_columns().split_last().expect("every table is sorted");
-    let mut numbers: HashMap<Vec<Option<&str>>, u32> = HashMap::new();
-    let mut keys = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
-    for (index, batch) in batches.iter().enumerate() {
-        let times: &Int64Array = column(batch, time)?;
-        let columns = texts.iter().map(|name| column::<StringArray>(batch, name)).collect::<Result<Vec<_>>>()?;
-        let (mut last, mut number) = (Vec::new(), 0);
-        for row in 0..batch.num_rows() {
-            let texts = columns.iter().map(|column| column.is_valid(row).then(|| column.value(row)));
-            if row == 0 || !texts.clone().eq(last.iter().copied()) {
-                last.clear();
-                last.extend(texts);
-                let next = u32::try_from(numbers.len()).map_err(|_| Error::internal("cannot sort: over 2^32 texts"))?;
-                number = *numbers.entry_ref(&last[..]).or_insert(next);
-            }
-            keys.push((number, times.value(row), index, row));
-        }
-    }
-    let mut by_text: Vec<_> = numbers.into_iter().collect();
-    by_text.sort_unstable();
-    let mut ranks = vec![0; by_text.len()];
-    for (rank, (_, number)) in by_text.into_iter().enumerate() {
-        ranks[number as usize] = rank;
-    }
-    keys.sort_unstable_by_key(|&(number, time, index, row)| (ranks[number as usize], time, index, row));
-    Ok(keys.into_iter().map(|(_, _, index, row)| (index, row)).collect())
-}
-
-/// Copies rows together; those whose texts are more than the 2 GiB that one column may hold become several batches.
-pub(crate) fn gather(
-    rows: &[(usize, usize)],
-    pick: &impl Fn(&[(usize, usize)]) -> Result<RecordBatch, ArrowError>,
-) -> Result<Vec<RecordBatch>> {
-    match pick(rows) {
-        Err(ArrowError::OffsetOverflowError(_)) if rows.len() > 1 => {
-            let (first, second) = rows.split_at(rows.len() / 2);
-            let mut gathered = gather(first, pick)?;
-            gathered.extend(gather(second, pick)?);
-            Ok(gathered)
-        }
-        picked => Ok(vec![picked?]),
     }
 }
 
@@ -369,7 +312,8 @@ fn hardly_repeats(first: &RecordBatch) -> Result<bool> {
 
 /// Checked once here instead of at every call: the batches of a table have its schema.
 pub(crate) fn same_schema(table: Table, records: &RecordBatch) -> Result<()> {
-    match records.schema_ref() == &table.schema() || **records.schema_ref() == *table.schema() {
+    let schema = records.schema_ref();
+    match [table.packed_schema(), table.schema()].iter().any(|own| Arc::ptr_eq(schema, own) || schema == own) {
         true => Ok(()),
         false => Err(Error::internal(format!("cannot store a batch of {}: its schema is not the table's", table.name()))),
     }
@@ -377,25 +321,3 @@ pub(crate) fn same_schema(table: Table, records: &RecordBatch) -> Result<()> {
 
 /// Held so that the type of files shows where they come from.
 pub(crate) type Files = Arc<Vec<Arc<LakeFile>>>;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_that_overflow_one_batch_become_several() {
-        let records = RecordBatch::new_empty(Table::Logs.schema());
-        let rows: Vec<(usize, usize)> = (0..9).map(|row| (0, row)).collect();
-        let picked = std::cell::RefCell::new(Vec::new());
-        let pick = |rows: &[(usize, usize)]| match rows.len() {
-            0..=3 => {
-                picked.borrow_mut().extend(rows.iter().map(|place| place.1));
-                Ok(records.clone())
-            }
-            more => Err(ArrowError::OffsetOverflowError(more)),
-        };
-        assert_eq!(gather(&rows, &pick).unwrap().len(), 4);
-        assert_eq!(picked.into_inner(), (0..9).collect::<Vec<_>>());
-        assert!(gather(&[(0, 0)], &|_| Err(ArrowError::OffsetOverflowError(1))).is_err());
-    }
-}

@@ -7,7 +7,7 @@ use model::{Code, Error, Result};
 
 use super::Plan;
 use crate::head::bytes_of;
-use crate::lake::write::gather;
+use crate::lake::order::gather;
 
 /// A row's place in the answer: smaller comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

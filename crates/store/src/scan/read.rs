@@ -4,8 +4,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, Int64Array, RecordBatch, new_null_array};
+use arrow::array::{BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use model::origin::{self, Origins};
 use model::schema::column;
 use model::{Order, Result, Subject, Table};
 use parquet::arrow::ProjectionMask;
@@ -19,7 +20,7 @@ use super::filter::{CompiledFilter, time_mask};
 use super::merge::Key;
 use super::template::TemplateTest;
 use super::{Plan, prune};
-use crate::lake::columns::{file_columns, widened};
+use crate::lake::columns::{file_columns, wide_schema, widened};
 use crate::lake::files::LakeFile;
 use crate::lake::handle::Handle;
 use crate::lake::template::{BODY, TEMPLATE, VARIABLES, letters_of};
@@ -311,13 +312,25 @@ pub(crate) fn filter_batch(plan: &Plan, records: &RecordBatch) -> Result<RecordB
         if mask.true_count() == 0 {
             break;
         }
-        mask = arrow::compute::and(&mask, &filter.mask(records)?)?;
+        mask = arrow::compute::and(&mask, &mask_of(filter, records)?)?;
     }
-    let wanted = project(plan, records)?;
     match mask.true_count() == mask.len() {
-        true => Ok(wanted),
-        false => Ok(arrow::compute::filter_record_batch(&wanted, &mask)?),
+        true => project(plan, records),
+        // What is packed is unpacked for the rows that are left.
+        false if Origins::of(records).is_some() => project(plan, &arrow::compute::filter_record_batch(records, &mask)?),
+        false => Ok(arrow::compute::filter_record_batch(&project(plan, records)?, &mask)?),
     }
+}
+
+/// Which rows a filter keeps: what it asks of an origin is asked of each once.
+fn mask_of(filter: &CompiledFilter, records: &RecordBatch) -> Result<BooleanArray> {
+    let Some(origins) = Origins::of(records) else { return filter.mask(records) };
+    let names = filter.columns();
+    if names.iter().all(|name| origin::COLUMNS.contains(name)) {
+        return Ok(origins.spread(&filter.mask(&origins.rows())?));
+    }
+    let columns = names.iter().map(|name| Ok((*name, origin::flat_column(records, name)?, true))).collect::<Result<Vec<_>>>()?;
+    filter.mask(&RecordBatch::try_from_iter_with_nullable(columns)?)
 }
 
 /// The rows of a batch that meet the time range, with the plan's columns.
@@ -327,8 +340,16 @@ pub(crate) fn in_time(plan: &Plan, records: &RecordBatch) -> Result<RecordBatch>
 
 /// The plan's columns of a canonical batch.
 pub(crate) fn project(plan: &Plan, records: &RecordBatch) -> Result<RecordBatch> {
-    let indices = plan.read_columns.iter().map(|name| records.schema_ref().index_of(name)).collect::<Result<Vec<_>, _>>()?;
-    Ok(records.project(&indices)?)
+    if Origins::of(records).is_none() {
+        let indices = plan.read_columns.iter().map(|name| records.schema_ref().index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        return Ok(records.project(&indices)?);
+    }
+    let (own, wide) = (records.schema_ref(), wide_schema(plan.table, &plan.declared));
+    let field = |name: &String| own.field_with_name(name).or_else(|_| wide.field_with_name(name)).cloned();
+    let fields = plan.read_columns.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    let columns = plan.read_columns.iter().map(|name| origin::flat_column(records, name)).collect::<Result<Vec<_>>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(records.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)?)
 }
 
 impl Key {

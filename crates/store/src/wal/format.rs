@@ -6,6 +6,7 @@ use std::io::Cursor;
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
+use model::origin::Origins;
 use model::{Code, Error, Result, Table};
 use zstd::bulk::Compressor;
 
@@ -28,6 +29,8 @@ const CLAIM: &str = "TYTOCLAIM";
 const CODEC_ZSTD: u8 = 1;
 /// Known points (`points.rs`), as zstd.
 const CODEC_POINTS: u8 = 2;
+/// As [`CODEC_ZSTD`], of packed rows (`model::origin`).
+const CODEC_PACKED: u8 = 3;
 /// Below 1 zstd trades bytes for time, as LZ4 does.
 const ZSTD_LEVEL: i32 = -5;
 
@@ -163,7 +166,8 @@ impl Tools {
         if bytes.len() > PAYLOAD_BYTES_MAX || stream_bytes > PAYLOAD_BYTES_MAX {
             return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
         }
-        Ok(Payload { codec: CODEC_ZSTD, bytes })
+        let codec = if Origins::of(records).is_some() { CODEC_PACKED } else { CODEC_ZSTD };
+        Ok(Payload { codec, bytes })
     }
 }
 
@@ -201,7 +205,7 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], usize)> {
 /// What a frame that [`read_frame`] gave holds.
 pub(crate) fn decode(frame: &[u8]) -> Result<Logged> {
     let corrupt = || Error::new(Code::Corrupt, "cannot decode a log frame whose checksum holds");
-    if !matches!(frame[25], CODEC_ZSTD | CODEC_POINTS) {
+    if !matches!(frame[25], CODEC_ZSTD | CODEC_POINTS | CODEC_PACKED) {
         return Err(corrupt().because(format!("unknown codec {}: was the log written by a newer version?", frame[25])));
     }
     let stream = zstd::stream::decode_all(&frame[FRAME_HEADER_BYTES..]).map_err(|error| corrupt().because(error))?;

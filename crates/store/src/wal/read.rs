@@ -262,4 +262,30 @@ mod tests {
         assert_eq!(bodies, ["7 line 7", "8 line 8", "9 line 9"]);
         assert_eq!((found.frames, found.torn_bytes), (3, 0));
     }
+
+    /// The same of packed rows.
+    #[test]
+    fn the_golden_packed_rows_read() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wal-v1-packed");
+        let mut builder = LogsBuilder::default();
+        for (body, pod) in [("first", "a"), ("second", "a"), ("third", "b")] {
+            let mut resource = Attributes::default();
+            resource.set("pod", model::AttributeValue::Text(pod));
+            builder.push(&LogRow { time_unix_nano: 1, body, service_name: "web", ..LogRow::default() }, &resource, &Attributes::default());
+        }
+        let rows = builder.finish_packed();
+        if std::env::var_os("UPDATE").is_some() {
+            let mut bytes = segment_header().to_vec();
+            push_frame(&mut bytes, FrameHeader::new(1, 1, Table::Logs), &Payload::encode(&rows).unwrap());
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join(segment_name(1)), bytes).unwrap();
+        }
+        let mut found = Vec::new();
+        let read = |_, _, logged| {
+            found.extend(if let Logged::Batch(records) = logged { Some(records) } else { None });
+            Ok(())
+        };
+        recover(&FileSegments::of(&dir), false, |_, _| true, read).unwrap();
+        assert_eq!(found, [rows]);
+    }
 }

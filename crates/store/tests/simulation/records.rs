@@ -60,7 +60,8 @@ pub fn encode(batch: &Batch, known: &Known) -> Encoded {
         Table::Spans => spans(&batch.records),
         Table::Samples => samples(batch, known, &mut points, &mut series),
     };
-    Encoded { records: identified(records), known: points, series }
+    let records = model::origin::packed(batch.table, &identified(records)).expect("all columns are there");
+    Encoded { records, known: points, series }
 }
 
 fn logs(records: &[Record]) -> RecordBatch {

@@ -133,6 +133,7 @@ pub(crate) fn add(table: Table, records: &RecordBatch, sums: &mut Sums) {
         }
         return;
     }
+    let records = &model::origin::unpacked(table, records).unwrap();
     let text = |name: &str| column::<StringArray>(records, name).unwrap();
     let scope = ["business_service", "service", "component"].map(text);
     let service_name = text("service_name");

@@ -46,12 +46,48 @@ const NAMED_BY = [
   'net.peer.name',
   'http.host',
   'network.peer.address',
+  'net.peer.ip',
   'db.namespace',
   'db.name',
   'db.system',
   'db.system.name',
   'rpc.service',
 ];
+const DATABASE_BY = ['db.system.name', 'db.system', 'db.namespace', 'db.name'];
+const AWS = '.amazonaws.com';
+
+const attribute = (key: string) => `c.attributes[${text(key)}]`;
+const anyOf = (keys: string[]) => `coalesce(${keys.map(attribute).join(', ')})`;
+
+/** What a caller's span says that makes it one of a call of this name. */
+function naming(name: string): string {
+  const quoted = text(name);
+  const said = NAMED_BY.map((key) => `${attribute(key)} = ${quoted}`);
+  said.push(`concat(${attribute('network.peer.address')}, ':', ${attribute('network.peer.port')}) = ${quoted}`);
+  const authority = `split_part(split_part(${anyOf(['url.full', 'http.url'])}, '://', 2), '/', 1)`;
+  said.push(`split_part(${authority}, ':', 1) = ${quoted}`);
+  if (name.endsWith(AWS)) {
+    const service = `coalesce(${attribute('rpc.service')}, split_part(${attribute('rpc.method')}, '/', 1))`;
+    const letters = `lower(regexp_replace(${service}, '[^A-Za-z0-9]', '', 'g'))`;
+    said.push(
+      `(${anyOf(['rpc.system', 'rpc.system.name'])} = 'aws-api' AND ${letters} = ${text(name.slice(0, -AWS.length))})`,
+    );
+  }
+  return `(${said.join(' OR ')})`;
+}
+
+const OPERATION = anyOf(['messaging.operation.type', 'messaging.operation', 'messaging.operation.name', 'rpc.method']);
+
+/** Spans that send to a queue, and those that take from it: most are a producer's or a consumer's, some SDKs say they are a client's. */
+function exchange(queue: Entity, kind: 'producer' | 'consumer', inTime: string): string {
+  const destination = `${anyOf(['messaging.destination.name', 'messaging.destination'])} = ${text(queue.name)}`;
+  const verbs = kind === 'producer' ? '^(send|publish)' : '^(receive|poll)';
+  // Below a producer's span the client's only carries its message.
+  const alone = `NOT EXISTS (SELECT 1 FROM spans p WHERE ${inTime} AND p.trace_id = c.trace_id AND p.span_id = c.parent_span_id AND p.kind = 'producer')`;
+  const client = `c.kind = 'client' AND regexp_like(lower(${OPERATION}), '${verbs}') AND ${alone}`;
+  const some = `coalesce(${attribute('messaging.batch.message_count')}, '1') <> '0'`;
+  return `(c.kind = '${kind}' OR ${client}) AND ${destination} AND ${some}`;
+}
 
 /**
  * The spans behind a line, as its caller saw them: `c` is the caller's span, or the only one. Undefined where a line has none,
@@ -61,14 +97,11 @@ export function spansBetween(from: Entity, to: Entity, startNs: string, endNs: s
   const within = (table: string) =>
     `${table}.start_time_unix_nano >= ${startNs} AND ${table}.start_time_unix_nano < ${endNs}`;
   const alone = (where: string) => `spans c WHERE ${within('c')} AND ${where}`;
-  const destination = (queue: Entity) => `c.attributes['messaging.destination.name'] = ${text(queue.name)}`;
-  if (to.kind === 'queue') return alone(`c.kind = 'producer' AND ${ownedBy(from, 'c')} AND ${destination(to)}`);
-  if (from.kind === 'queue') return alone(`c.kind = 'consumer' AND ${ownedBy(to, 'c')} AND ${destination(from)}`);
+  if (to.kind === 'queue') return alone(`${ownedBy(from, 'c')} AND ${exchange(to, 'producer', within('p'))}`);
+  if (from.kind === 'queue') return alone(`${ownedBy(to, 'c')} AND ${exchange(from, 'consumer', within('p'))}`);
   if (to.kind === 'database' || to.kind === 'external') {
-    const name = text(to.name);
-    const named = NAMED_BY.map((key) => `c.attributes[${text(key)}] = ${name}`);
-    const address = `concat(c.attributes['network.peer.address'], ':', c.attributes['network.peer.port']) = ${name}`;
-    return alone(`c.kind = 'client' AND ${ownedBy(from, 'c')} AND (${[...named, address].join(' OR ')})`);
+    const isDatabase = `${anyOf(DATABASE_BY)} IS ${to.kind === 'database' ? 'NOT ' : ''}NULL`;
+    return alone(`c.kind = 'client' AND ${ownedBy(from, 'c')} AND ${isDatabase} AND ${naming(to.name)}`);
   }
   if (from.kind === 'user') {
     const root = `(c.parent_span_id IS NULL OR c.parent_span_id = '')`;
@@ -100,8 +133,7 @@ export async function fetchOperations(spans: string, signal: AbortSignal): Promi
 
 /** The newest that failed; the slowest where none did. */
 export async function fetchCalls(spans: string, failed: boolean, signal: AbortSignal): Promise<Call[]> {
-  const attribute = (key: string) => `c.attributes['${key}']`;
-  const status = `coalesce(${attribute('http.response.status_code')}, ${attribute('http.status_code')}, ${attribute('rpc.grpc.status_code')})`;
+  const status = anyOf(['http.response.status_code', 'http.status_code', 'rpc.grpc.status_code']);
   const { rows } = await runSql(
     `SELECT c.trace_id, c.span_id, ${NAME} AS name, c.start_time_unix_nano, c.duration_nano, ${FAILED} AS failed,
        ${status} AS status, ${attribute('error.type')} AS error, c.status_message

@@ -1,11 +1,8 @@
-import {
-  IconAlertOctagonFilled,
-  IconClockExclamation,
-  IconPlayerTrackNext,
-} from '@tabler/icons-react';
+import { IconAlertOctagonFilled, IconClockExclamation, IconPlayerTrackNext } from '@tabler/icons-react';
 import { memo } from 'react';
 import { formatDuration } from '../../format/units';
 import { inWindow, stripes, type Window } from './bars';
+import { httpStatus } from './cause';
 import { disagreement, type CriticalPath, type Disagreement } from './critical';
 import classes from './Trace.module.css';
 import { ownTime, type Node } from './tree';
@@ -40,6 +37,7 @@ interface Props {
 export const SpanRow = memo(function SpanRow({ node, look, color, top, selected, cursor, folded, found }: Props) {
   const { span } = node;
   const failed = span.status === 'error';
+  const status = httpStatus(span);
   const odd = disagreement(node);
   const indent = Math.min(node.depth, INDENTS_MAX) * INDENT;
   return (
@@ -85,6 +83,11 @@ export const SpanRow = memo(function SpanRow({ node, look, color, top, selected,
         title={`${span.service}: ${span.name}`}
       >
         <Marks node={node} odd={odd} hiddenError={folded && !failed && node.errorBelow} />
+        {Number(status) >= 400 && (
+          <span className={classes.status} title="The HTTP status">
+            {status}
+          </span>
+        )}
         <b>{span.service}</b> {span.name}
         {node.orphan && <em title="The span's parent is not in the trace"> parent missing</em>}
         {folded && <em> +{node.below}</em>}
@@ -165,6 +168,7 @@ function labelOf({ span, start, end, orphan }: Node, odd: Disagreement | undefin
     `${span.service}: ${span.name}`,
     formatDuration(end - start),
     span.status === 'error' && 'failed',
+    Number(httpStatus(span)) >= 400 && `HTTP status ${httpStatus(span)}`,
     orphan && 'its parent is missing',
     odd && disagreementWords(odd),
   ]

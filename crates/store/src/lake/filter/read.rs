@@ -195,7 +195,7 @@ mod tests {
             let (body, trace_id) = (format!("request {at} Done"), format!("{at:032x}"));
             let row = LogRow { body: &body, trace_id: &trace_id, ..LogRow::default() };
             builder.push(&row, &Attributes::default(), &Attributes::default());
-            writer.add(&builder.finish(), None).unwrap();
+            writer.add(&builder.finish(), None, None).unwrap();
         }
         writer.finish(0).unwrap().0
     }

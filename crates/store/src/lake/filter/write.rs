@@ -1,5 +1,6 @@
 use arrow::array::{Array, MapArray, RecordBatch, StringArray};
 use hashbrown::HashSet;
+use model::origin::{self, Origins};
 use model::schema::column;
 use model::{AttributeType, AttributesView, Error, Result, Table};
 use parquet::file::metadata::KeyValue;
@@ -58,13 +59,16 @@ impl FilterWriter {
         }
     }
 
-    /// Takes in the next rows of the file. Where the templates of their bodies are at hand, the literals of each are looked at once.
-    pub(crate) fn add(&mut self, records: &RecordBatch, templates: Option<&StringArray>) -> Result<()> {
+    /// Takes in the next rows of the file. Where the templates of their bodies are at hand, the literals of each are looked at once, and where
+    /// their origins are, each of those.
+    pub(crate) fn add(&mut self, records: &RecordBatch, origins: Option<Origins<'_>>, templates: Option<&StringArray>) -> Result<()> {
         let mut from = 0;
         while from < records.num_rows() {
             let room = (BLOCK_ROWS - self.rows_in_block).min(self.group_rows - self.rows_in_group);
             let rows = room.min(records.num_rows() - from);
-            self.add_rows(&records.slice(from, rows), templates.map(|templates| templates.slice(from, rows)))?;
+            let keys = origins.map(|origins| origins.keys.slice(from, rows));
+            let origins = origins.zip(keys.as_ref()).map(|(origins, keys)| Origins { keys, ..origins });
+            self.add_rows(&records.slice(from, rows), origins, templates.map(|templates| templates.slice(from, rows)))?;
             from += rows;
             self.rows_in_block += rows;
             self.rows_in_group += rows;
@@ -76,7 +80,7 @@ impl FilterWriter {
         Ok(())
     }
 
-    fn add_rows(&mut self, records: &RecordBatch, templates: Option<StringArray>) -> Result<()> {
+    fn add_rows(&mut self, records: &RecordBatch, origins: Option<Origins<'_>>, templates: Option<StringArray>) -> Result<()> {
         if let Some(name) = text_column(self.table) {
             self.add_texts(value_seed(name, None), column(records, name)?, templates.as_ref());
         }
@@ -85,7 +89,16 @@ impl FilterWriter {
             texts.iter().flatten().filter(|text| !text.is_empty()).for_each(|text| self.values.push(value(seed, text)));
         }
         for (index, (name, types)) in map_columns(self.table).iter().enumerate() {
-            self.add_map(index, name, column(records, name)?, column(records, types)?);
+            match origins.filter(|_| origin::COLUMNS.contains(name)) {
+                Some(origins) => {
+                    let mut places: Vec<i32> = origins.keys.values().to_vec();
+                    places.sort_unstable();
+                    places.dedup();
+                    let places = places.into_iter().map(|place| place as usize);
+                    self.add_map(index, name, origins.map(name)?, origins.texts(types)?, places);
+                }
+                None => self.add_map(index, name, column(records, name)?, column(records, types)?, 0..records.num_rows()),
+            }
         }
         Ok(())
     }
@@ -126,9 +139,9 @@ impl FilterWriter {
         }
     }
 
-    fn add_map(&mut self, index: usize, name: &str, map: &MapArray, types: &StringArray) {
+    fn add_map(&mut self, index: usize, name: &str, map: &MapArray, types: &StringArray, rows: impl Iterator<Item = usize>) {
         let view = AttributesView::of_map(map, Some(types));
-        for row in 0..map.len() {
+        for row in rows {
             for (key, kind, text) in view.iter_typed(row) {
                 // Nobody asks for a measured value by its digits, and hardly one comes twice.
                 let is_double = kind == AttributeType::Double;
@@ -210,11 +223,11 @@ impl Values {
 mod tests {
     use super::*;
     use crate::lake::template::{TEMPLATE, TemplateWriter};
-    use model::Attributes;
     use model::logs::{LogRow, LogsBuilder};
+    use model::{AttributeValue, Attributes};
 
     #[test]
-    fn templates_change_no_bit_of_a_filter() {
+    fn templates_and_origins_change_no_bit_of_a_filter() {
         let (mut with, mut without) = (FilterWriter::new(Table::Logs, 100), FilterWriter::new(Table::Logs, 100));
         for batch in 0..3 {
             let mut builder = LogsBuilder::default();
@@ -226,14 +239,17 @@ mod tests {
                     3 => "7".to_owned(),
                     _ => format!("batch {batch}a{at}"),
                 };
-                builder.push(&LogRow { body: &body, ..LogRow::default() }, &Attributes::default(), &Attributes::default());
+                let mut resource = Attributes::default();
+                resource.set("pod", AttributeValue::Int(at / 7 % 5));
+                builder.push(&LogRow { body: &body, ..LogRow::default() }, &resource, &Attributes::default());
             }
             let records = builder.finish();
             let packed = TemplateWriter::new(Table::Logs, 100).pack(&records).unwrap();
             let templates: &StringArray = column(&packed, TEMPLATE).unwrap();
             assert_eq!(templates.null_count(), 0);
-            with.add(&records, Some(templates)).unwrap();
-            without.add(&records, None).unwrap();
+            let origins = model::origin::packed(Table::Logs, &records).unwrap();
+            with.add(&records, Origins::of(&origins), Some(templates)).unwrap();
+            without.add(&records, None, None).unwrap();
         }
         assert!(with.finish(7).unwrap().0 == without.finish(7).unwrap().0);
     }

@@ -1,8 +1,10 @@
 use std::fmt;
 
-use super::Pos;
+/// A byte offset in the query's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pos(pub u32);
 
-/// Why a text is no LogQL, and where.
+/// Why a text is no LogQL or no TraceQL, and where. Prometheus prints its own otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// Counted from 1.
@@ -13,7 +15,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    pub(super) fn at(text: &str, pos: Pos, what: impl Into<String>) -> Self {
+    pub(crate) fn at(text: &str, pos: Pos, what: impl Into<String>) -> Self {
         let before = &text[..text.len().min(pos.0 as usize)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1, what: what.into() }
