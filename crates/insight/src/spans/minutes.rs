@@ -22,7 +22,7 @@ pub const COMPONENT_ERRORS: &str = "tyto_topology_component_errors";
 pub(crate) const MINUTE_MS: i64 = 60_000;
 
 /// Labels of an edge, sorted. Of a component they are its own name alone: its identity says the rest.
-const EDGE_LABELS: [&str; 9] = [
+pub(crate) const EDGE_LABELS: [&str; 9] = [
     "client",
     "client_business_service",
     "client_kind",

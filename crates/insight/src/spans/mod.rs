@@ -17,7 +17,7 @@ mod span;
 mod waiting;
 mod watch;
 
-pub(crate) use minutes::MINUTE_MS;
 pub use minutes::{COMPONENT_ERRORS, COMPONENT_SECONDS, EDGE_ERRORS, EDGE_SECONDS};
+pub(crate) use minutes::{EDGE_LABELS, MINUTE_MS};
 pub use options::SpanOptions;
 pub use watch::SpanWatch;

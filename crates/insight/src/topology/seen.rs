@@ -10,7 +10,7 @@ use model::{Answered, Ask, Error, Labels, MapRequest, Query, QueryLimits, Reques
 
 use super::durations::Durations;
 use super::map::Node;
-use crate::spans::MINUTE_MS;
+use crate::spans::{EDGE_LABELS, MINUTE_MS};
 use crate::{COMPONENT_ERRORS, COMPONENT_SECONDS, EDGE_ERRORS, EDGE_SECONDS};
 
 /// What is older is forgotten, if nothing of it came since.
@@ -19,17 +19,6 @@ pub const REMEMBERED_MS: i64 = 30 * 86_400_000;
 /// Before the end of a time: a minute of each edge has one, and a month of them nobody reads.
 const EXAMPLES_MS: i64 = 3_600_000;
 
-const EDGE: [&str; 9] = [
-    "client",
-    "client_business_service",
-    "client_kind",
-    "client_service",
-    "connection",
-    "server",
-    "server_business_service",
-    "server_kind",
-    "server_service",
-];
 const COMPONENT: [&str; 5] = ["business_service", "service", "component", "team", "service_name"];
 
 /// What is known of one edge or component.
@@ -131,7 +120,7 @@ impl Window {
 /// What spans say.
 pub(super) async fn seen(asker: &Asker<'_>, window: &Window, now_ms: i64) -> Result<Seen> {
     let (edges, components) = futures::try_join!(
-        asker.facts(window, EDGE_SECONDS, EDGE_ERRORS, &EDGE),
+        asker.facts(window, EDGE_SECONDS, EDGE_ERRORS, &EDGE_LABELS),
         asker.facts(window, COMPONENT_SECONDS, COMPONENT_ERRORS, &COMPONENT),
     )?;
     let edge = |(values, facts): (Vec<String>, Facts)| {

@@ -4,7 +4,7 @@ use super::value::{Encoder, Owner, OwnerKind, Place};
 use crate::outcome::{ITEM_BYTES, Outcome, Rules};
 use crate::protobuf::{Read, Reader};
 
-/// Where items come from, and what is copied onto each.
+/// Where items come from. Each counts it whole against the limit of a request: who reads an item gets it whole.
 pub(super) struct Origin {
     pub(super) resource: Owner,
     pub(super) scope: Owner,
@@ -12,7 +12,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// What each item costs for standing in this resource and scope.
+    /// What each item costs for standing in this resource and scope, once it is read.
     pub(super) fn copied_bytes(&self) -> usize {
         self.resource.bytes + self.scope.bytes
     }
