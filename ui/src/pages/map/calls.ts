@@ -113,7 +113,7 @@ export function spansBetween(from: Entity, to: Entity, startNs: string, endNs: s
 }
 
 /** A database call's name says what is done, not with what. */
-const NAME = `concat(c.name, coalesce(concat(' on ', c.attributes['db.collection.name']), ''))`;
+const NAME = `concat(c.name, coalesce(' on ' || coalesce(${attribute('db.collection.name')}, btrim(${attribute('aws.dynamodb.table_names')}, '[]"')), ''))`;
 const FAILED = `c.status_code = 'error'`;
 
 export async function fetchOperations(spans: string, signal: AbortSignal): Promise<Operation[]> {
