@@ -31,7 +31,12 @@ try {
     clicks += 1;
     await page.mouse.click(place.x, place.y);
     const panel = page.getByTestId('map-panel');
-    await textThat(panel, /DynamoDB\.GetItem[\s\S]*400[\s\S]*Requested resource not found/, 'what fails');
+    await textThat(
+      panel,
+      /DynamoDB\.GetItem on doctors-south[\s\S]*400[\s\S]*Requested resource not found/,
+      'what fails',
+    );
+    await panel.getByRole('heading').first().hover();
     await picture(page, 'app-edge');
 
     await click(panel.getByTestId('example').first());

@@ -112,8 +112,9 @@ export function spansBetween(from: Entity, to: Entity, startNs: string, endNs: s
     WHERE ${within('c')} AND s.start_time_unix_nano >= ${startNs} AND c.kind = 'client' AND ${ownedBy(from, 'c')} AND ${server}`;
 }
 
-/** A database call's name says what is done, not with what. */
-const NAME = `concat(c.name, coalesce(concat(' on ', c.attributes['db.collection.name']), ''))`;
+/** A database call's name says what is done, not with what. Of several tables, which come as a list in JSON, the first. */
+const TABLE = `coalesce(${attribute('db.collection.name')}, nullif(split_part(${attribute('aws.dynamodb.table_names')}, '"', 4), ''))`;
+const NAME = `concat(c.name, coalesce(' on ' || ${TABLE}, ''))`;
 const FAILED = `c.status_code = 'error'`;
 
 export async function fetchOperations(spans: string, signal: AbortSignal): Promise<Operation[]> {
