@@ -620,7 +620,7 @@ impl Targets for Scraped {
 
 pub(crate) const BOARD: &str = r#"
 title: The shop
-business_service: payments
+business_service: login
 range: 1h
 tiles:
   - {number: Orders, good: up, promql: "sum(increase(orders_total[$range]))"}
