@@ -18,7 +18,7 @@ type Alike = (Vec<String>, Rank);
 pub(super) fn conflicts(claims: &[Claim], is_elsewhere: impl Fn(&Origin) -> bool) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut first: HashMap<Match, &Claim> = HashMap::new();
-    let mut groups: HashMap<Alike, Vec<(&Claim, Match)>> = HashMap::new();
+    let mut groups: HashMap<Alike, Group<'_>> = HashMap::new();
     for claim in claims {
         // Attributes are compared as samples spell them: a rule for `service.name` looks at `service_name` as well.
         let mut rule = Match(claim.rule.0.iter().map(|(key, pattern)| (label_name(key), pattern.clone())).collect());
@@ -47,8 +47,11 @@ pub(super) fn conflicts(claims: &[Claim], is_elsewhere: impl Fn(&Origin) -> bool
 
 type Rank = (usize, usize, usize);
 
+/// Rules as samples spell their attributes.
+type Group<'c> = Vec<(&'c Claim, Match)>;
+
 /// Of rules for the same attributes and of the same rank.
-fn overlaps(mut group: Vec<(&Claim, Match)>, left: &mut usize, is_elsewhere: &impl Fn(&Origin) -> bool, into: &mut Vec<Diagnostic>) {
+fn overlaps(mut group: Group<'_>, left: &mut usize, is_elsewhere: &impl Fn(&Origin) -> bool, into: &mut Vec<Diagnostic>) {
     // Patterns whose literal beginnings differ have no value in common, and sorted by these the others stand side by side.
     let start = |rule: &Match| rule.0.first().map_or("", |(_, pattern)| literal_start(pattern)).to_owned();
     let sorted = |claim: &Claim| (claim.at.file.clone(), claim.at.line, claim.at.column);
