@@ -18,8 +18,9 @@ import chart
 import goals
 import questions
 import report
+import traces
 import work
-from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoUndeclared, VictoriaMetrics
+from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoUndeclared, TytoUnwatched, VictoriaMetrics
 
 # CPU seconds a question is asked for at least, and at most so often: the kernel counts in hundredths of a second.
 ASK_SECONDS, ASK_TIMES = 0.3, 400
@@ -168,28 +169,36 @@ def logs(figures, options):
 
 
 def spans(figures, options):
-    traces = work.spans(20_000 if options.quick else 200_000)
-    area = f"spans: {traces.traces:,} traces of 8"
-    asked = questions.span_questions(traces.rows[traces.count // 2][2])
+    work_spans = work.spans(20_000 if options.quick else 200_000)
+    area = f"spans: {work_spans.traces:,} traces of 8"
+    asked = traces.questions(work_spans.rows[work_spans.count // 2][2])
     answers = {}
-    with Tyto() as store:
-        bodies = list(traces.otlp_requests())
-        ingest(figures, area, "span", traces.count, store, store.name, lambda: store.otlp("traces", bodies), lambda: store.lake_bytes("spans"))
-        for name, text, _ in asked:
-            milliseconds, answers[name] = cost(store, lambda: questions.ask_tyto(store, ("sql", text)))
-            figures.add("trace queries, CPU ms", name, store.name, milliseconds)
-    with tempfile.TemporaryDirectory() as folder, ClickHouse("service, name, time") as store:
-        file = pathlib.Path(folder) / "spans.ndjson"
-        with file.open("w") as sink:
-            sink.writelines(line + "\n" for line in traces.json_lines())
-        store.table = "spans"
-        store.sql("""CREATE TABLE spans (time Int64 CODEC(Delta, ZSTD), end Int64 CODEC(Delta, ZSTD), trace_id String CODEC(ZSTD), span_id String CODEC(ZSTD), parent String CODEC(ZSTD),
-            service LowCardinality(String), name LowCardinality(String), kind UInt8, status UInt8, method LowCardinality(String), route LowCardinality(String),
-            path String CODEC(ZSTD), code UInt16, system LowCardinality(String), statement LowCardinality(String),
-            INDEX traces trace_id TYPE bloom_filter(0.01) GRANULARITY 1) ENGINE = MergeTree ORDER BY (service, name, time)""")
-        insert = f"INSERT INTO spans SELECT * FROM file('{file}', JSONEachRow)"
-        ingest(figures, area, "span", traces.count, store, store.name, lambda: store.sql(insert), store.table_bytes)
-        ask_sql(figures, "trace queries, CPU ms", store, asked, answers)
+    for kind in (Tyto, TytoUnwatched):
+        with kind() as store:
+            bodies = list(work_spans.otlp_requests())
+            ingest(figures, area, "span", work_spans.count, store, store.name, lambda: store.otlp("traces", bodies), lambda: store.lake_bytes("spans"))
+            for question in asked if kind is Tyto else ():
+                milliseconds, answer = cost(store, lambda: traces.ask_tyto(store, question.tyto))
+                figures.add("trace queries, CPU ms", question.name, store.name, milliseconds)
+                answers[question.name] = traces.rows_of_tyto(question.tyto, answer)
+    for table in traces.TABLES:
+        with tempfile.TemporaryDirectory() as folder, ClickHouse(table.order, table.name) as store:
+            file = pathlib.Path(folder) / "spans.ndjson"
+            with file.open("w") as sink:
+                sink.writelines(line + "\n" for line in table.lines(work_spans))
+            store.table = "spans"
+            store.sql(table.create)
+            insert = f"INSERT INTO spans SELECT * FROM file('{file}', JSONEachRow)"
+            ingest(figures, area, "span", work_spans.count, store, store.name, lambda: store.sql(insert), store.table_bytes)
+            for question in asked:
+                milliseconds, rows = cost(store, lambda: store.sql(question.sql(table)))
+                figures.add("trace queries, CPU ms", question.name, store.name, milliseconds)
+                found = traces.rows_of_sql(question.tyto, rows)
+                if not found:
+                    figures.differ(f"{question.name}: there is nothing to find")
+                difference = traces.differs(answers[question.name], found, question.near)
+                if difference:
+                    figures.differ(f"{question.name}: tyto and {store.name}: {difference}")
 
 
 AREAS = {"metrics": metrics, "series": series, "million": million, "logs": logs, "spans": spans}

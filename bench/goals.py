@@ -23,12 +23,14 @@ GOALS = [
     Goal("logs", "peak memory", "clickhouse by time", 0.40),
     Goal("log queries", "*", "best", 1.0),
     Goal("log queries", "mean", "best", 0.60),
-    Goal("spans", "with flush", "clickhouse by service", 0.60),
-    Goal("spans", "disk", "clickhouse by service", 0.60),
-    Goal("trace queries", "trace by id", "clickhouse by service", 0.10),
-    Goal("trace queries", "errors", "best", 1.0),
-    Goal("trace queries", "count", "clickhouse by service", 0.50),
-    Goal("trace queries", "longest", "clickhouse by service", 0.50),
+    Goal("spans", "with flush", "clickhouse otel_traces", 0.60),
+    Goal("spans", "disk", "clickhouse otel_traces", 0.60),
+    Goal("trace queries", "trace by id", "clickhouse otel_traces", 0.10),
+    Goal("trace queries", "search", "clickhouse otel_traces", 1.0),
+    Goal("trace queries", "metrics", "clickhouse otel_traces", 0.50),
+    Goal("trace queries", "SQL: errors", "clickhouse otel_traces", 1.0),
+    Goal("trace queries", "SQL: count", "clickhouse otel_traces", 0.50),
+    Goal("trace queries", "SQL: longest", "clickhouse otel_traces", 0.50),
 ]
 
 

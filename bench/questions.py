@@ -96,17 +96,6 @@ def plain(cell):
         return cell
 
 
-def span_questions(trace_id):
-    return [
-        ("trace by id", f"SELECT span_id FROM spans WHERE trace_id = '{trace_id}' ORDER BY span_id", f"SELECT span_id FROM spans WHERE trace_id = '{trace_id}' ORDER BY span_id"),
-        ("errors of a service, 20 newest", "SELECT trace_id FROM spans WHERE service_name = 'play-service' AND status_code = 'error' ORDER BY start_time_unix_nano DESC LIMIT 20",
-         "SELECT trace_id FROM spans WHERE service = 'play-service' AND status = 2 ORDER BY time DESC LIMIT 20"),
-        ("count by service and minute", "SELECT service_name, start_time_unix_nano / 60000000000 AS minute, count(*) FROM spans GROUP BY 1, 2 ORDER BY 1, 2",
-         "SELECT service, intDiv(time, 60000000000) AS minute, count() FROM spans GROUP BY 1, 2 ORDER BY 1, 2"),
-        ("longest by service", "SELECT service_name, max(duration_nano) FROM spans GROUP BY 1 ORDER BY 1", "SELECT service, max(end - time) FROM spans GROUP BY service ORDER BY service"),
-    ]
-
-
 def same(left, right):
     """Equal by value; floats to one part in a million."""
     if isinstance(left, dict):

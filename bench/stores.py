@@ -148,6 +148,9 @@ class Tyto(Store):
     def sql(self, text):
         return json.loads(self.request("POST", "/api/tyto/v1/sql", json.dumps({"sql": text}), {"content-type": "application/json"}))["rows"]
 
+    def tempo(self, path, **parameters):
+        return json.loads(self.request("GET", f"/tempo/api/{path}?{urllib.parse.urlencode(parameters)}"))
+
     def logql(self, path, **parameters):
         return json.loads(self.request("GET", f"/loki/api/v1/{path}?{urllib.parse.urlencode(parameters)}"))["data"]["result"]
 
@@ -157,6 +160,13 @@ class TytoUndeclared(Tyto):
 
     name = "tyto (no contract)"
     declares = {}
+
+
+class TytoUnwatched(Tyto):
+    """Makes no metrics and no map of spans."""
+
+    name = "tyto (no span metrics)"
+    flags = ("--span-metrics=false",)
 
 
 class TytoFromFiles(Tyto):
@@ -202,11 +212,11 @@ class VictoriaMetrics(Store):
 
 
 class ClickHouse(Store):
-    """chdb in a process of its own; `order` is the table's sorting key."""
+    """chdb in a process of its own; `order` is the table's sorting key, by which it is named if it has no name of its own."""
 
-    def __init__(self, order=None):
+    def __init__(self, order=None, name=None):
         self.order = order
-        self.name = "clickhouse" if order is None else f"clickhouse by {order.split(',')[0]}"
+        self.name = "clickhouse" if order is None else f"clickhouse {name or 'by ' + order.split(',')[0]}"
 
     def start(self):
         self.process = subprocess.Popen([sys.executable, HERE / "clickhouse.py", self.folder / "data"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
