@@ -297,9 +297,10 @@ fn check(filter: &Filter, schema: &Schema, declared: &DeclaredFields) -> Result<
         Test::Numbers(..) => FieldType::Number,
         _ => return check_texts(&filter.subject, schema, declared),
     };
+    let own = |name: &str| schema.field_with_name(name).ok().and_then(|field| FieldType::of(field.data_type()));
     match &filter.subject {
-        Subject::Column(name) if declared.of_column(name).is_some_and(|field| field.kind == wanted) => Ok(()),
-        other => Err(Error::invalid(format!("cannot compare {other:?}: it is no declared column of type {}", wanted.name()))),
+        Subject::Column(name) if declared.of_column(name).map(|field| field.kind).or_else(|| own(name)) == Some(wanted) => Ok(()),
+        other => Err(Error::invalid(format!("cannot compare {other:?}: it is no column of type {}", wanted.name()))),
     }
 }
 
