@@ -11,10 +11,12 @@ use model::{AttributeValue, Attributes, Filter, ScanRequest, Subject, Table, Tes
 use store::{Shard, ShardOptions};
 use support::*;
 
+type Keys = &'static [(&'static str, AttributeValue<'static>)];
+
 /// What a golden lake of version 2 got: values that fit their columns and such that do not.
 fn golden() -> RecordBatch {
     use AttributeValue::{Int, Text};
-    let rows: [(i64, i64, &[(&str, AttributeValue<'static>)]); 4] = [
+    let rows: [(i64, i64, Keys); 4] = [
         (10, 30, &[("http.response.status_code", Int(500)), ("rest", Text("a")), ("http.route", Text("/play/{id}"))]),
         (20, 20, &[("http.response.status_code", Text("404")), ("url.path", Text("/play/7"))]),
         (25, 27, &[("db.system.name", Text("postgresql")), ("http.response.status_code", Text("none"))]),
@@ -22,7 +24,7 @@ fn golden() -> RecordBatch {
     ];
     let mut builder = SpansBuilder::default();
     for (start_time_unix_nano, end_time_unix_nano, attributes) in rows {
-        attributes.iter().for_each(|(key, value)| builder.attributes.append(key, value.clone()));
+        attributes.iter().for_each(|(key, value)| builder.attributes.append(key, *value));
         let row = SpanRow { start_time_unix_nano, end_time_unix_nano, name: "GET", trace_id: "ab", ..SpanRow::default() };
         builder.push(&row, &Attributes::default(), &Attributes::default());
     }
