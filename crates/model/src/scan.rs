@@ -39,7 +39,7 @@ pub enum Test {
     /// Unanchored.
     Search(String),
     NotSearch(String),
-    /// The value of a declared column of integers lies between these, both included. Null does not.
+    /// The value of a column of integers, the table's or a declared one, lies between these, both included. Null does not.
     Integers(i64, i64),
     /// The same of a declared column of numbers.
     Numbers(Bound, Bound),

@@ -147,3 +147,26 @@ async fn cases() {
     }
     assert!(failed.is_empty(), "answers differ; UPDATE=1 rewrites them, read the difference then:\n{}", failed.join("\n"));
 }
+
+#[tokio::test]
+async fn a_search_over_its_memory_gives_the_newest_it_found() {
+    const TRACES: usize = 2000;
+    let mut loader = Loader::default();
+    (1..=TRACES).for_each(|trace| loader.load(&format!("{trace}/1 GET shop server ok {trace}s 1ms")));
+    let scan = MemoryScan::in_batches_of(100);
+    scan.push(Table::Spans, loader.spans());
+    let engine = TraceqlEngine::new(Arc::new(scan), Duration::from_secs(3600));
+    let search = async |memory_bytes_max| {
+        let ask = Ask::TraceSearch { query: "{ name = \"GET\" }".to_owned(), range: TimeRange::ALL, limit: 1000, spans_per_set: 3 };
+        engine.answer(ask, &QueryLimits { memory_bytes_max, ..QueryLimits::default() }).await
+    };
+    let whole = search(1 << 30).await.expect("it fits");
+    assert!(whole.warnings.is_empty() && matches!(&whole.data, Answered::Traces(found) if found.len() == 1000));
+    let part = search(100_000).await.expect("some of it fits");
+    let Answered::Traces(found) = part.data else { panic!("traces were asked for") };
+    let newest: Vec<_> = (0..found.len()).map(|at| format!("{:0>32}", TRACES - at)).collect();
+    assert!((1..1000).contains(&found.len()), "{}", found.len());
+    assert_eq!(found.into_iter().map(|found| found.trace_id).collect::<Vec<_>>(), newest);
+    assert!(matches!(&part.warnings[..], [warning] if warning.contains("query_memory_bytes_max")), "{:?}", part.warnings);
+    assert!(matches!(search(2_000).await, Err(error) if error.code == model::Code::LimitExceeded), "not even one chunk fits");
+}

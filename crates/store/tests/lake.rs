@@ -11,7 +11,6 @@ use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
 use model::samples::{NO_START, SamplesBuilder, SamplesView, SeriesRow};
 use model::{Filter, ScanRequest, Subject, Table, Test, TimeRange};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use store::{Shard, ShardOptions};
 use support::*;
 
@@ -109,16 +108,6 @@ fn exact_points(records: &RecordBatch) -> Vec<(String, i64, u64, i64)> {
     let mut points: Vec<_> = (0..records.num_rows()).flat_map(of_row).collect();
     points.sort();
     points
-}
-
-/// Rows of the newest file of a table that have something in this column.
-fn valid_rows(table: &Path, column: &str) -> usize {
-    let files = std::fs::read_dir(table).unwrap().map(|entry| entry.unwrap());
-    let files = files.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "parquet"));
-    let newest = files.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap()).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(newest.path()).unwrap()).unwrap().build().unwrap();
-    let valid = |records: RecordBatch| records.num_rows() - records.column_by_name(column).unwrap().null_count();
-    reader.map(|records| valid(records.unwrap())).sum()
 }
 
 /// `UPDATE=1` writes the golden lake of version 3 anew; do so only for a version that was never released.
@@ -272,5 +261,5 @@ async fn an_upgrade_is_done_once_and_again_after_it_failed() {
     }
     assert_eq!([3, 4, 5].map(|version| is_upgrade(dir.path(), version)), [true, false, false]);
     let spans = std::fs::read_dir(dir.path().join("lake/spans/_delta_log")).unwrap().count();
-    assert_eq!(spans, 2, "tables whose columns are as they were are left alone");
+    assert_eq!(spans, 3, "one commit brought the columns of spans up to date");
 }

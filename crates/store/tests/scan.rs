@@ -210,6 +210,27 @@ async fn newest_first_with_a_limit_reads_little() {
     assert_eq!(stats.lock().unwrap().rows_scanned, 100, "one row group of ten is enough");
 }
 
+/// Whoever wants rows until he has seen enough cannot say how many.
+#[tokio::test(flavor = "multi_thread")]
+async fn newest_first_without_a_limit_reads_little_until_more_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    let rows: Vec<_> = (0..200_000).map(|row| (row, if row % 100 == 0 { "b" } else { "a" }, "line")).collect();
+    put(&shard, Table::Logs, logs(&rows)).await.unwrap();
+    shard.flush().await.unwrap();
+    let filters = vec![Filter { subject: Subject::Column("service_name".to_owned()), test: Test::Equal("b".to_owned()) }];
+    let request = ScanRequest { order: Order::NewestFirst, filters, ..ScanRequest::new(Table::Logs, TimeRange::ALL) };
+    let stats = request.stats.clone();
+    let mut batches = model::Scan::scan(&*shard, request).await.unwrap();
+    let first = batches.try_next().await.unwrap().unwrap();
+    assert_eq!(times(&first, "time_unix_nano")[..3], [199_900, 199_800, 199_700]);
+    let looked = stats.lock().unwrap().rows_scanned;
+    assert!(looked <= 100_000, "{looked} of 200,000 rows for the first {}", first.num_rows());
+    let rest: Vec<RecordBatch> = batches.try_collect().await.unwrap();
+    let all: Vec<i64> = std::iter::once(&first).chain(&rest).flat_map(|batch| times(batch, "time_unix_nano")).collect();
+    assert_eq!(all, (0..2_000).rev().map(|row| row * 100).collect::<Vec<_>>());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn series_are_found_by_name_label_and_time_in_head_and_lake() {
     let dir = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ pub(super) async fn query_instant(State(state): State<Shared>, request: Request)
 }
 
 fn written(series: Vec<TraceSeries>, stats: &QueryStats, points: impl Fn(&mut String, &TraceSeries) + Send + 'static) -> Response {
-    let tail = format!("],\"metrics\":{}}}", metrics(stats, 0));
+    let tail = format!("],\"metrics\":{}}}", metrics(stats, 0, true));
     let write = move |out: &mut String, series: TraceSeries| {
         out.push_str("{\"labels\":");
         json::list(out, &series.labels, attribute);

@@ -44,12 +44,12 @@ impl TraceSearch {
 }
 
 impl PresentState {
-    /// The newest traces of which the query gives spans.
-    pub(crate) async fn search_traces(&self, search: TraceSearch) -> Result<(Vec<TraceSummary>, QueryStats)> {
+    /// The newest traces of which the query gives spans, and what is missing, where something is.
+    async fn search_traces(&self, search: TraceSearch) -> Result<(Vec<TraceSummary>, QueryStats, Option<String>)> {
         let TraceSearch { query, range, limit, spans_per_set } = search;
         let ask = Ask::TraceSearch { query, range, limit, spans_per_set };
         match self.ask(ask, None).await? {
-            Answer { data: Answered::Traces(traces), stats, .. } => Ok((traces, stats)),
+            Answer { data: Answered::Traces(traces), stats, warnings, .. } => Ok((traces, stats, warnings.into_iter().next())),
             _ => Err(mismatch("traces")),
         }
     }
@@ -67,18 +67,24 @@ pub(super) async fn search(State(state): State<Shared>, request: Request) -> Res
         }
     };
     let asked = TraceSearch::new(query, recent(&params)?, params.count("limit")?, params.count("spss")?)?;
-    let (traces, stats) = state.search_traces(asked).await?;
-    let tail = format!("],\"metrics\":{}}}", metrics(&stats, traces.len()));
+    let (traces, stats, partial) = state.search_traces(asked).await?;
+    let mut tail = format!("],\"metrics\":{}", metrics(&stats, traces.len(), partial.is_none()));
+    if let Some(message) = partial {
+        tail.push_str(",\"status\":\"PARTIAL\",\"message\":");
+        json::text(&mut tail, &message);
+    }
+    tail.push('}');
     Ok(respond::joined("{\"traces\":[".to_owned(), traces, |out, found| trace(out, &found), tail))
 }
 
-/// What an answer cost, as Tempo tells it.
-pub(super) fn metrics(stats: &QueryStats, traces: usize) -> String {
+/// What an answer cost, and whether it is whole, as Tempo tells it.
+pub(super) fn metrics(stats: &QueryStats, traces: usize, complete: bool) -> String {
     let scan = stats.scan;
     format!(
-        "{{\"inspectedTraces\":{traces},\"inspectedBytes\":\"{}\",\"inspectedSpans\":\"{}\",\"completedJobs\":1,\"totalJobs\":1}}",
+        "{{\"inspectedTraces\":{traces},\"inspectedBytes\":\"{}\",\"inspectedSpans\":\"{}\",\"completedJobs\":{},\"totalJobs\":1}}",
         scan.bytes_scanned,
-        scan.rows_scanned + scan.head_rows_scanned
+        scan.rows_scanned + scan.head_rows_scanned,
+        u8::from(complete)
     )
 }
 

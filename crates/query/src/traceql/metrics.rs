@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use lang::traceql::{Attribute, FieldExpr, FieldOp, MetricsExpr, MetricsFunction, MetricsOp, Pipeline, Query, SpansetExpr, Stage, Value};
-use model::{Answer, Answered, Code, Error, QueryLimits, Result, Scan, ScanRequest, Table, TimeRange, TraceSeries};
+use model::{Answer, Answered, Code, Error, Filter, QueryLimits, Result, Scan, ScanRequest, Table, TimeRange, TraceSeries};
 
 use super::compare::Comparison;
 use super::fields::{Field, Fields, Slots};
@@ -14,6 +14,7 @@ use super::pushdown::Narrowed;
 use super::search::{Plan, Trace, TraceReader};
 use super::series::{Accumulator, Example};
 use super::source::{ALL_ATTRIBUTES, Columns, Row, columns};
+use super::tally::Tally;
 use crate::guard::{Charge, Guard, blocking, fold};
 
 /// Traces read at once where a query needs them whole.
@@ -63,6 +64,17 @@ impl Steps {
     pub(crate) fn of(&self, at_ns: i64) -> Option<usize> {
         let since = at_ns.checked_sub(self.start_ns).filter(|since| *since > 0)?;
         usize::try_from((since - 1) / self.step_ns).ok().filter(|step| *step < self.count)
+    }
+
+    /// The step of an instant, and the first and last instant of which the same is true.
+    fn around(&self, at_ns: i64) -> (Option<usize>, i64, i64) {
+        match self.of(at_ns) {
+            None => (None, at_ns, at_ns),
+            Some(step) => {
+                let before = self.start_ns.saturating_add(self.step_ns.saturating_mul(step as i64));
+                (Some(step), before.saturating_add(1), before.saturating_add(self.step_ns))
+            }
+        }
     }
 
     /// Of the step's point.
@@ -156,7 +168,15 @@ impl Run<'_> {
         let narrowed = Narrowed::of(filter);
         let mut slots = counted.slots.clone();
         let rest = narrowed.rest.as_ref().map(|rest| Field::new(rest, &mut slots)).transpose()?;
-        let mut more = vec!["trace_id", "span_id", "start_time_unix_nano", "duration_nano"];
+        if rest.is_none()
+            && let Some(tally) = Tally::of(&counted.function, counted.wants_exemplars)
+        {
+            return self.by_columns(narrowed.filters, tally, counted).await;
+        }
+        let mut more = vec!["start_time_unix_nano", "duration_nano"];
+        if counted.wants_exemplars {
+            more.extend(["trace_id", "span_id"]);
+        }
         if counted.comparison.is_some() {
             more.extend(ALL_ATTRIBUTES);
         }
@@ -179,6 +199,21 @@ impl Run<'_> {
                 };
                 counted.add(&fields, seen, |told| columns.each(row, told))?;
             }
+            Ok(true)
+        })
+        .await?;
+        Ok(counted)
+    }
+
+    /// Where columns of few texts say all that is asked.
+    async fn by_columns(&self, filters: Vec<Filter>, tally: Tally, counted: Counted) -> Result<Counted> {
+        let mut request = ScanRequest::new(Table::Spans, self.steps.range());
+        request.filters = filters;
+        request.columns = Some(tally.columns());
+        request.dictionaries = tally.dictionaries();
+        let rows = self.scan.scan(request).await?;
+        let (counted, _) = fold(rows, (counted, tally), |(counted, tally), batch| {
+            tally.add(counted, batch)?;
             Ok(true)
         })
         .await?;
@@ -227,21 +262,23 @@ fn local_filter(pipeline: &Pipeline, function: &MetricsFunction) -> Option<Field
 
 /// A span that counts.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
-    start_ns: i64,
-    duration_ns: i64,
-    trace_id: &'a str,
-    span_id: &'a str,
+pub(super) struct Seen<'a> {
+    pub(super) start_ns: i64,
+    pub(super) duration_ns: i64,
+    pub(super) trace_id: &'a str,
+    pub(super) span_id: &'a str,
 }
 
 /// Series in the making.
-struct Counted {
+pub(super) struct Counted {
     function: MetricsFunction,
     steps: Steps,
     slots: Slots,
     of: Option<usize>,
     by: Vec<usize>,
-    groups: HashMap<String, (Vec<Value<'static>>, Accumulator)>,
+    /// Of each group by the text of its values.
+    places: HashMap<String, usize>,
+    groups: Vec<(Vec<Value<'static>>, Accumulator)>,
     comparison: Option<Comparison>,
     wants_exemplars: bool,
     series_max: usize,
@@ -266,7 +303,8 @@ impl Counted {
             slots,
             of,
             by,
-            groups: HashMap::new(),
+            places: HashMap::new(),
+            groups: Vec::new(),
             comparison,
             wants_exemplars: run.exemplars > 0,
             series_max: run.series_max,
@@ -306,46 +344,75 @@ impl Counted {
                 },
             },
         };
+        let by = std::mem::take(&mut self.by);
+        let group = self.group(|at| fields.value(by[at]));
+        self.by = by;
+        self.count(group?, step, value, || seen);
+        Ok(())
+    }
+
+    /// Called with how many spans are looked at.
+    pub(super) fn work(&self, spans: usize) -> Result<()> {
+        self.guard.work(64 * spans)
+    }
+
+    /// The step of an instant, and the first and last instant that are in the same one, or in none.
+    pub(super) fn step(&self, at_ns: i64) -> (Option<usize>, i64, i64) {
+        self.steps.around(at_ns)
+    }
+
+    /// The number of the group with these values, by their places in what is grouped by.
+    pub(super) fn group<'v>(&mut self, value: impl Fn(usize) -> Value<'v>) -> Result<usize> {
         use std::fmt::Write;
         self.key.clear();
-        for &slot in &self.by {
-            let value = fields.value(slot);
+        let count = self.function.by.len();
+        for at in 0..count {
+            let value = value(at);
             write!(self.key, "{}:{value}\u{0}", type_letter(&value)).expect("memory");
         }
-        if !self.groups.contains_key(self.key.as_str()) {
-            if self.groups.len() >= self.series_max {
-                let max = self.series_max;
-                let what = format!("cannot compute more than series_max = {max} series: group by fewer attributes, or filter more");
-                return Err(Error::new(Code::LimitExceeded, what));
-            }
-            let values = self.by.iter().map(|&slot| fields.value(slot).into_owned()).collect();
-            let accumulator = Accumulator::new(self.function.op, self.steps.count);
-            self.charge.grow(accumulator.bytes() + 2 * self.key.len() + 256);
-            self.guard.check()?;
-            self.groups.insert(self.key.clone(), (values, accumulator));
+        if let Some(&group) = self.places.get(self.key.as_str()) {
+            return Ok(group);
         }
-        let (_, accumulator) = self.groups.get_mut(self.key.as_str()).expect("it was made if it was not there");
-        self.charge.grow(accumulator.add(step, value));
+        if self.groups.len() >= self.series_max {
+            let max = self.series_max;
+            let what = format!("cannot compute more than series_max = {max} series: group by fewer attributes, or filter more");
+            return Err(Error::new(Code::LimitExceeded, what));
+        }
+        let values = (0..count).map(|at| value(at).into_owned()).collect();
+        let accumulator = Accumulator::new(self.function.op, self.steps.count);
+        self.charge.grow(accumulator.bytes() + 2 * self.key.len() + 256);
+        self.guard.check()?;
+        self.places.insert(self.key.clone(), self.groups.len());
+        self.groups.push((values, accumulator));
+        Ok(self.groups.len() - 1)
+    }
+
+    /// Counts a span of a group.
+    pub(super) fn count<'s>(&mut self, group: usize, step: usize, value: Option<f64>, seen: impl FnOnce() -> Seen<'s>) {
+        let (_, accumulator) = &mut self.groups[group];
+        let mut grown = accumulator.add(step, value);
         if self.wants_exemplars && accumulator.wants_example(step) {
+            let seen = seen();
             let example = Example {
                 at_ms: seen.start_ns / 1_000_000,
                 value: value.unwrap_or(seen.duration_ns as f64 / 1e9),
                 trace_id: seen.trace_id.to_owned(),
                 span_id: seen.span_id.to_owned(),
             };
-            self.charge.grow(size_of::<Example>() + 48);
+            grown += size_of::<Example>() + 48;
             accumulator.keep(step, example);
         }
-        Ok(())
+        if grown > 0 {
+            self.charge.grow(grown);
+        }
     }
 
     fn series(self, exemplars: usize) -> Vec<TraceSeries> {
         if let Some(comparison) = self.comparison {
             return comparison.series();
         }
-        let Self { function, steps, groups, .. } = self;
+        let Self { function, steps, mut groups, .. } = self;
         // A rate of nothing is one: without groups there always is a series.
-        let mut groups: Vec<_> = groups.into_values().collect();
         if groups.is_empty() && function.by.is_empty() && matches!(function.op, MetricsOp::Rate | MetricsOp::CountOverTime) {
             groups.push((Vec::new(), Accumulator::new(function.op, steps.count)));
         }

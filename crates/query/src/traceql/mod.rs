@@ -2,12 +2,13 @@
 //!
 //! `lang::traceql` reads the text. Then: [`pushdown`] (what the scan looks for itself) -> [`source`] (a row's values) with
 //! [`fields`] (what is asked of one span) -> [`search`] (newest traces, read whole) with [`tree`] (who called whom) and [`sets`] (the
-//! pipeline over a trace's spans); or [`metrics`] (spans counted into steps) -> [`series`] -> [`math`], and [`compare`]. [`tags`] tells
+//! pipeline over a trace's spans); or [`metrics`] (spans counted into steps, where it can be by [`tally`]) -> [`series`] with [`buckets`] -> [`math`], and [`compare`]. [`tags`] tells
 //! what attributes and values there are.
 //!
 //! When you add a function, also touch `lang::traceql` and `tests/cases/traceql/`. Nothing here knows where rows lie: they come
 //! through [`model::Scan`].
 
+mod buckets;
 mod compare;
 mod fields;
 mod math;
@@ -18,6 +19,7 @@ mod series;
 mod sets;
 mod source;
 mod tags;
+mod tally;
 mod tree;
 
 use std::sync::Arc;

@@ -80,9 +80,23 @@ fn candidate_of(spans: &SpansetExpr) -> FieldExpr {
         SpansetExpr::Operation { op: SpansetOp::Related(_, Join::Not), right, .. } => candidate_of(right),
         SpansetExpr::Operation { left, right, .. } => {
             let (left, right) = (candidate_of(left), candidate_of(right));
-            let narrows = |field: &FieldExpr| Narrowed::of(field).filters.len();
+            let narrows = |field: &FieldExpr| Narrowed::of(field).filters.iter().map(rarity).sum::<u32>();
             if narrows(&left) > narrows(&right) { left } else { right }
         }
+    }
+}
+
+/// How few spans a filter is likely to let through: of two sides that a trace must have, the spans of the rarer one are looked for.
+fn rarity(filter: &Filter) -> u32 {
+    match (&filter.subject, &filter.test) {
+        (_, Test::NotEqual(_) | Test::NotRegex(_) | Test::NotContains(_) | Test::NotSearch(_)) => 1,
+        (Subject::Column(name), _) => match name.as_str() {
+            "trace_id" | "span_id" | "parent_span_id" => 16,
+            "status_code" | "status_message" => 8,
+            "kind" => 1,
+            _ => 4,
+        },
+        _ => 4,
     }
 }
 
@@ -103,6 +117,9 @@ fn filter_of(field: &FieldExpr) -> (Option<Filter>, bool) {
         },
         _ => return (None, false),
     };
+    if let (Attribute::Intrinsic(Intrinsic::Duration), [value]) = (attribute, values) {
+        return of_duration(op, value);
+    }
     match column_of(attribute) {
         Some(column) => of_column(column, attribute, op, values),
         None => (of_entry(attribute, op, values), false),
@@ -178,6 +195,22 @@ fn of_column(column: &str, attribute: &Attribute, op: FieldOp, values: &[Value<'
         _ => return (None, false),
     };
     (Some(of(column, test)), true)
+}
+
+/// Durations are whole numbers of nanoseconds, so that all of the comparison is in the range of those that pass.
+fn of_duration(op: FieldOp, value: &Value<'_>) -> (Option<Filter>, bool) {
+    let (Value::Duration(nanos) | Value::Int(nanos)) = *value else { return (None, false) };
+    let range = match op {
+        FieldOp::Equal => Some((nanos, nanos)),
+        FieldOp::Greater => nanos.checked_add(1).map(|least| (least, i64::MAX)),
+        FieldOp::GreaterEqual => Some((nanos, i64::MAX)),
+        FieldOp::Less => nanos.checked_sub(1).map(|greatest| (i64::MIN, greatest)),
+        FieldOp::LessEqual => Some((i64::MIN, nanos)),
+        _ => None,
+    };
+    let filter = range.map(|(least, greatest)| of("duration_nano", Test::Integers(least, greatest)));
+    let is_exact = filter.is_some();
+    (filter, is_exact)
 }
 
 fn of(column: &str, test: Test) -> Filter {

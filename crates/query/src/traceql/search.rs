@@ -11,8 +11,8 @@ use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use lang::traceql::{Attribute, Intrinsic, Pipeline, Scope, Value};
 use model::{
-    Answer, Answered, FoundSpan, Order, QueryLimits, Result, Scan, ScanRequest, ScanStream, SpanSet, SpanValue, Table, Test, TimeRange,
-    TraceSummary,
+    Answer, Answered, Code, FoundSpan, Order, QueryLimits, Result, Scan, ScanRequest, ScanStream, SpanSet, SpanValue, Table, Test,
+    TimeRange, TraceSummary,
 };
 
 use super::fields::{Field, Slots};
@@ -33,7 +33,8 @@ pub(crate) struct Wanted {
     pub(crate) spans_per_set: usize,
 }
 
-/// The newest by their newest span that may match, then sorted by start.
+/// The newest by their newest span that may match, then sorted by start. Where a limit ends the search, those found until then and a warning:
+/// nothing newer was passed over.
 pub(crate) async fn newest(scan: &dyn Scan, pipeline: &Pipeline, wanted: &Wanted, reach: Duration, limits: &QueryLimits) -> Result<Answer> {
     let guard = Guard::new(limits);
     let _cancel = guard.cancel_on_drop();
@@ -42,17 +43,35 @@ pub(crate) async fn newest(scan: &dyn Scan, pipeline: &Pipeline, wanted: &Wanted
     let mut candidates = reader.candidates(scan, pipeline, wanted.range).await?;
     let mut found: Vec<TraceSummary> = Vec::new();
     let mut chunk_size = limit.clamp(1, FIRST_CHUNK);
+    let mut warnings = Vec::new();
     while found.len() < limit {
-        let Some(chunk) = candidates.next(chunk_size).await? else { break };
-        let (traces, plan, spans_per_set) = (reader.read(scan, &chunk).await?, reader.plan.clone(), wanted.spans_per_set);
-        found.extend(
-            blocking(move || Ok(traces.0.iter().filter_map(|trace| plan.summary(trace, spans_per_set)).collect::<Vec<_>>())).await?,
-        );
+        match next(scan, &reader, &mut candidates, chunk_size, wanted.spans_per_set).await {
+            Ok(Some(traces)) => found.extend(traces),
+            Ok(None) => break,
+            Err(error) if error.code == Code::LimitExceeded && !found.is_empty() => {
+                warnings.push(format!("older traces were not looked at: {}", error.chain()));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
         chunk_size = (2 * chunk_size).min(CHUNK_MAX);
     }
     found.truncate(limit);
     found.sort_by(|a, b| (b.start_ns, &a.trace_id).cmp(&(a.start_ns, &b.trace_id)));
-    Ok(Answer::new(Answered::Traces(found)))
+    Ok(Answer { warnings, ..Answer::new(Answered::Traces(found)) })
+}
+
+/// What the next candidates give; none when there are no more of them.
+async fn next(
+    scan: &dyn Scan,
+    reader: &TraceReader,
+    candidates: &mut Candidates,
+    size: usize,
+    spans_per_set: usize,
+) -> Result<Option<Vec<TraceSummary>>> {
+    let Some(chunk) = candidates.next(size).await? else { return Ok(None) };
+    let (traces, plan) = (reader.read(scan, &chunk).await?, reader.plan.clone());
+    blocking(move || Ok(Some(traces.0.iter().filter_map(|trace| plan.summary(trace, spans_per_set)).collect()))).await
 }
 
 /// A compiled query and the attributes it needs.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lang::traceql::{MetricsFunction, MetricsOp};
 use model::{SpanValue, TraceExemplar, TraceSeries};
 
+use super::buckets::{Buckets, bucket};
 use super::metrics::Steps;
 
 /// Buckets of one power of two by which quantiles are told: each is 4.4 % wide.
@@ -21,7 +22,7 @@ pub(super) struct Accumulator {
     op: MetricsOp,
     steps: Vec<Step>,
     /// Of histograms and quantiles.
-    buckets: Vec<BTreeMap<i32, u64>>,
+    buckets: Vec<Buckets>,
     examples: BTreeMap<usize, Example>,
 }
 
@@ -35,17 +36,14 @@ struct Step {
 
 const NOTHING: Step = Step { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
 
-/// The bucket of what is not above zero.
-const LOWEST: i32 = i32::MIN;
-
 impl Accumulator {
     pub(super) fn new(op: MetricsOp, steps: usize) -> Self {
         let buckets = if matches!(op, MetricsOp::QuantileOverTime | MetricsOp::HistogramOverTime) { steps } else { 0 };
-        Self { op, steps: vec![NOTHING; steps], buckets: vec![BTreeMap::new(); buckets], examples: BTreeMap::new() }
+        Self { op, steps: vec![NOTHING; steps], buckets: vec![Buckets::default(); buckets], examples: BTreeMap::new() }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.steps.len() * size_of::<Step>() + self.buckets.len() * size_of::<BTreeMap<i32, u64>>()
+        self.steps.len() * size_of::<Step>() + self.buckets.len() * size_of::<Buckets>()
     }
 
     /// Gives the bytes that are held more.
@@ -57,11 +55,7 @@ impl Accumulator {
         of_step.min = of_step.min.min(value);
         of_step.max = of_step.max.max(value);
         let Some(buckets) = self.buckets.get_mut(step) else { return 0 };
-        let per_doubling = if self.op == MetricsOp::HistogramOverTime { 1.0 } else { BUCKETS_PER_DOUBLING };
-        let bucket = if value > 0.0 { (value.log2() * per_doubling).ceil() as i32 } else { LOWEST };
-        let before = buckets.len();
-        *buckets.entry(bucket).or_default() += 1;
-        (buckets.len() - before) * 32
+        buckets.add(bucket(value, self.op == MetricsOp::HistogramOverTime))
     }
 
     pub(super) fn wants_example(&self, step: usize) -> bool {
@@ -131,12 +125,10 @@ impl Accumulator {
         let Step { count, min, max, .. } = self.steps[step];
         let rank = quantile * count as f64;
         let mut before = 0.0;
-        for (&bucket, &spans) in &self.buckets[step] {
+        for (bucket, spans) in self.buckets[step].iter() {
             let after = before + spans as f64;
             if after >= rank {
-                if bucket == LOWEST {
-                    return Some(min);
-                }
+                let Some(bucket) = bucket else { return Some(min) };
                 let part = ((rank - before) / spans as f64).clamp(0.0, 1.0);
                 let value = 2f64.powf((f64::from(bucket) - 1.0 + part) / BUCKETS_PER_DOUBLING);
                 return Some(value.clamp(min, max));
@@ -148,13 +140,13 @@ impl Accumulator {
 
     /// A series for each bucket, named by its upper end.
     fn histogram(&self, steps: Steps, labels: &[(String, SpanValue)]) -> Vec<TraceSeries> {
-        let mut all: BTreeMap<i32, Vec<(i64, f64)>> = BTreeMap::new();
+        let mut all: BTreeMap<Option<i32>, Vec<(i64, f64)>> = BTreeMap::new();
         for (step, buckets) in self.buckets.iter().enumerate() {
-            for (&bucket, &count) in buckets {
+            for (bucket, count) in buckets.iter() {
                 all.entry(bucket).or_default().push((steps.at_ms(step), count as f64));
             }
         }
-        let end = |bucket: i32| if bucket == LOWEST { 0.0 } else { 2f64.powi(bucket) };
+        let end = |bucket: Option<i32>| bucket.map_or(0.0, |bucket| 2f64.powi(bucket));
         all.into_iter().map(|(bucket, points)| labelled(labels, "__bucket", SpanValue::Double(end(bucket)), points)).collect()
     }
 }

@@ -54,6 +54,26 @@ pub(super) fn columns_of(attribute: &Attribute) -> Vec<&'static str> {
     columns
 }
 
+/// The column of few texts that alone says what an attribute is; [`of_text`] reads it.
+pub(super) fn repeating_column(attribute: &Attribute) -> Option<&'static str> {
+    match attribute {
+        Attribute::Intrinsic(Intrinsic::Name) => Some("name"),
+        Attribute::Intrinsic(Intrinsic::Kind) => Some("kind"),
+        Attribute::Intrinsic(Intrinsic::Status) => Some("status_code"),
+        attribute => is_service(attribute).then_some("service_name"),
+    }
+}
+
+pub(super) fn of_text<'a>(attribute: &Attribute, text: &'a str) -> Value<'a> {
+    match attribute {
+        Attribute::Intrinsic(Intrinsic::Kind) => Value::Kind(Kind::of_name(text)),
+        Attribute::Intrinsic(Intrinsic::Status) => Value::Status(Status::of_name(text)),
+        Attribute::Intrinsic(_) => Value::text(text),
+        _ if text.is_empty() => Value::Nil,
+        _ => Value::text(text),
+    }
+}
+
 pub(super) fn is_service(attribute: &Attribute) -> bool {
     matches!(attribute, Attribute::Key { scope: Scope::Resource, name, .. } if name == "service.name")
 }

@@ -5,19 +5,39 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use model::{DeclaredField, DeclaredFields, Result, Table};
+use model::{DeclaredField, DeclaredFields, FieldType, Result, Table};
 
-use super::{fields, template, values};
+use super::{ends, fields, template, values};
 
 /// What the files of a table hold beside declared attributes.
 pub(crate) fn file_schema(table: Table) -> SchemaRef {
     static LOGS: LazyLock<SchemaRef> = LazyLock::new(|| with(&Table::Logs.schema(), template::fields()));
+    static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(ends::schema_with(&Table::Spans.schema(), true)));
     static SAMPLES: LazyLock<SchemaRef> = LazyLock::new(|| with(&Table::Samples.schema(), values::fields()));
     match table {
         Table::Logs => LOGS.clone(),
-        Table::Spans => table.schema(),
+        Table::Spans => SPANS.clone(),
         Table::Samples => SAMPLES.clone(),
     }
+}
+
+/// Attributes that have columns without anybody's declaring them: those of OpenTelemetry's conventions by which spans are looked for
+/// and counted, and whose texts are most of a span's bytes.
+pub(crate) fn usual(table: Table) -> DeclaredFields {
+    const SPANS: [(&str, FieldType); 7] = [
+        ("http.request.method", FieldType::String),
+        ("http.route", FieldType::String),
+        ("url.path", FieldType::String),
+        ("http.response.status_code", FieldType::Integer),
+        ("server.address", FieldType::String),
+        ("db.system.name", FieldType::String),
+        ("db.query.text", FieldType::String),
+    ];
+    let mut fields = DeclaredFields::default();
+    if table == Table::Spans {
+        SPANS.into_iter().for_each(|(key, kind)| drop(fields.add(key, kind)));
+    }
+    fields
 }
 
 /// What the files of a table hold with columns for declared attributes.
@@ -46,6 +66,9 @@ pub(crate) fn file_columns<'a>(file: &'a Schema, columns: &[&'a str], declared: 
     let more = |of: &str, more: [&'static str; 2]| columns.contains(&of).then_some(more).into_iter().flatten();
     let mut all: Vec<&str> =
         columns.iter().copied().chain(more(template::BODY, template::COLUMNS)).chain(more(values::VALUES, values::COLUMNS)).collect();
+    if columns.contains(&ends::END) && file.field_with_name(ends::END).is_ok_and(Field::is_nullable) {
+        all.extend(ends::COLUMNS);
+    }
     let is_derived = |name: &str| declared.of_column(name).is_some() && file.field_with_name(name).is_err();
     if columns.iter().any(|name| [fields::MAP, fields::TYPES].contains(name) || is_derived(name)) {
         all.extend([fields::MAP, fields::TYPES, fields::ORDER]);
@@ -54,9 +77,14 @@ pub(crate) fn file_columns<'a>(file: &'a Schema, columns: &[&'a str], declared: 
     all
 }
 
+/// A batch of the table as a file holds it, but for what a file's writer keeps count of: bodies and declared attributes.
+pub(crate) fn pack(table: Table, records: &RecordBatch) -> Result<RecordBatch> {
+    ends::pack(table, values::pack(table, records)?)
+}
+
 /// A batch from a file, as the table has it; columns of declared attributes stay.
 pub(crate) fn unpack(records: RecordBatch) -> Result<RecordBatch> {
-    values::unpack(template::unpack(fields::unpack(records)?)?)
+    ends::unpack(values::unpack(template::unpack(fields::unpack(records)?)?)?)
 }
 
 /// Without the columns of declared attributes.

@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use model::{Code, DeclaredFields, Error, FieldType, Result, Table};
 use object_store::ObjectMeta;
 
-use super::columns::{file_schema, schema_with};
+use super::columns::{schema_with, usual};
 use super::compact::written_seq;
 use super::fields::KEY;
 use super::files::{FileStats, LakeFile};
@@ -102,10 +102,11 @@ impl LakeTable {
     /// Brings the columns of a table that an older Tyto made up to date, before files have them. From then on an older Tyto
     /// refuses the table: it would take packed values for none.
     async fn upgrade(&mut self) -> Result<()> {
-        let declared = self.fields()?;
+        let mut declared = self.fields()?;
         if self.found_format() == Some(format_version(self.table, &declared)) {
             return Ok(());
         }
+        usual(self.table).iter().for_each(|field| drop(declared.add(&field.key, field.kind)));
         self.bring_columns(&declared).await
     }
 
@@ -485,7 +486,7 @@ impl LakeTable {
 /// The version of `docs/formats/lake.md` that a table's files follow.
 fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
     match table {
-        Table::Spans => 1,
+        Table::Spans => 2,
         Table::Samples => 3,
         // Without declared attributes an older Tyto reads logs as well.
         Table::Logs => {
@@ -500,7 +501,7 @@ fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
 
 fn version_max(table: Table) -> u32 {
     match table {
-        Table::Spans => 1,
+        Table::Spans => 2,
         Table::Samples => 3,
         Table::Logs => 3,
     }
@@ -517,7 +518,7 @@ fn field_type(data_type: &DataType) -> Option<FieldType> {
 }
 
 async fn create(delta: &DeltaTable, table: Table) -> Result<DeltaTable, DeltaTableError> {
-    let schema: StructType = file_schema(table).as_ref().try_into_kernel()?;
+    let schema: StructType = schema_with(table, &usual(table)).as_ref().try_into_kernel()?;
     CreateBuilder::new()
         .with_log_store(delta.log_store())
         .with_table_name(table.name())

@@ -185,11 +185,11 @@ pub(crate) fn bounded_texts(table: Table) -> impl Iterator<Item = &'static str> 
     std::iter::once(own).chain(Identity::FIELDS)
 }
 
-/// Columns of few texts with page statistics in the files: where none of a block is an error, it need not be read for errors.
-pub(crate) fn paged_texts(table: Table) -> &'static [&'static str] {
+/// More columns with page statistics in the files: where none of a block is an error, or none took long, it need not be read for those.
+pub(crate) fn paged(table: Table) -> &'static [&'static str] {
     match table {
         Table::Logs => &["severity_text"],
-        Table::Spans => &["kind", "status_code"],
+        Table::Spans => &["kind", "status_code", "duration_nano"],
         Table::Samples => &[],
     }
 }

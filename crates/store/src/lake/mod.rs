@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod columns;
 pub(crate) mod commit;
 pub(crate) mod compact;
+pub(crate) mod ends;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod filter;

@@ -14,15 +14,15 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::schema::types::ColumnPath;
 use twox_hash::XxHash3_64;
 
-use super::columns::schema_with;
+use super::columns::{self, schema_with};
 use super::fields::{FieldsWriter, value_at};
-use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts, paged_texts};
+use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts, paged};
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::folder::Folder;
 use super::order;
 use super::sums::SumWriter;
 use super::template::{self, TemplateWriter};
-use super::values::{self, DELTAS, VALUES};
+use super::values::{DELTAS, VALUES};
 use crate::head::{Frozen, Head, Parts, Remembered, bytes_of};
 use crate::{DiskFile, ShardOptions};
 
@@ -85,7 +85,7 @@ impl FileWriter<'_> {
 
     /// Writes one file and syncs it; none when there is nothing to write. The caller syncs the directory.
     pub(crate) fn write_file(&self, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Option<LakeFile>> {
-        let mut batches = batches.map(|records| values::pack(self.table, &records?)).peekable();
+        let mut batches = batches.peekable();
         let first = match batches.peek() {
             None => return Ok(None),
             Some(Ok(first)) => first.clone(),
@@ -120,7 +120,7 @@ impl FileWriter<'_> {
         let mut fields = FieldsWriter::new(declared);
         for batch in batches {
             for piece in order::pieces(batch?)? {
-                let rows = origin::unpacked(table, &piece)?;
+                let rows = columns::pack(table, &origin::unpacked(table, &piece)?)?;
                 stats.add(table, &rows)?;
                 let packed = templates.pack(&rows)?;
                 filter.add(
@@ -195,7 +195,7 @@ fn properties(options: &ShardOptions, table: Table, declared: &DeclaredFields, f
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(options.row_group_rows))
         .set_statistics_enabled(EnabledStatistics::None);
-    for name in bounded_texts(table).chain(bounded_longs(table)).chain(paged_texts(table).iter().copied()) {
+    for name in bounded_texts(table).chain(bounded_longs(table)).chain(paged(table).iter().copied()) {
         builder = builder.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
     }
     for name in long_columns(&table.schema()) {

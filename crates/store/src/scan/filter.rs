@@ -13,6 +13,7 @@ use regex::Regex;
 
 use super::literals;
 use crate::head::{Families, SeriesKey};
+use crate::lake::ends;
 use crate::lake::fields::{texts_of, value_at};
 
 /// Bytes that a compiled expression may take: it comes from a user.
@@ -297,9 +298,12 @@ fn check(filter: &Filter, schema: &Schema, declared: &DeclaredFields) -> Result<
         Test::Numbers(..) => FieldType::Number,
         _ => return check_texts(&filter.subject, schema, declared),
     };
+    // Statistics say nothing of ends that files leave out.
+    let own =
+        |name: &str| schema.field_with_name(name).ok().filter(|_| name != ends::END).and_then(|field| FieldType::of(field.data_type()));
     match &filter.subject {
-        Subject::Column(name) if declared.of_column(name).is_some_and(|field| field.kind == wanted) => Ok(()),
-        other => Err(Error::invalid(format!("cannot compare {other:?}: it is no declared column of type {}", wanted.name()))),
+        Subject::Column(name) if declared.of_column(name).map(|field| field.kind).or_else(|| own(name)) == Some(wanted) => Ok(()),
+        other => Err(Error::invalid(format!("cannot compare {other:?}: it is no column of type {}", wanted.name()))),
     }
 }
 

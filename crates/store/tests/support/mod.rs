@@ -16,6 +16,7 @@ use model::schema::column;
 use model::spans::{SpanRow, SpansBuilder};
 use model::{AttributeValue, Attributes, Ingest, NativeHistogram, Placed, Scan, ScanRequest, Table, TimeRange};
 use parking_lot::Mutex;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use store::{Disk, DiskFile, LocalDisk, Shard, ShardOptions};
 
 /// One log record: time, service, body.
@@ -160,6 +161,16 @@ pub fn copied(from: &Path, to: &Path) {
 pub fn parquet_files(dir: &Path, table: &str) -> Vec<String> {
     let names = std::fs::read_dir(dir.join("lake").join(table)).unwrap().map(|entry| entry.unwrap().file_name());
     names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.ends_with(".parquet")).collect()
+}
+
+/// Rows of the newest file of a table that have something in this column.
+pub fn valid_rows(table: &Path, column: &str) -> usize {
+    let files = std::fs::read_dir(table).unwrap().map(|entry| entry.unwrap());
+    let files = files.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "parquet"));
+    let newest = files.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(newest.path()).unwrap()).unwrap().build().unwrap();
+    let valid = |records: RecordBatch| records.num_rows() - records.column_by_name(column).unwrap().null_count();
+    reader.map(|records| valid(records.unwrap())).sum()
 }
 
 pub fn faulty(dir: &Path) -> (ShardOptions, Arc<FaultyDisk>) {
