@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use insight::{COMPONENT_SECONDS, EDGE_SECONDS, SpanOptions, SpanWatch};
 use model::samples::SamplesView;
 use model::spans::{SpanRow, SpansBuilder};
-use model::{AttributeValue, Attributes};
+use model::{AttributeValue, Attributes, Table, origin};
 
 const NOW_MS: i64 = 1_700_000_000_000;
 
@@ -317,4 +317,25 @@ fn of_two_layers_of_a_call_the_one_that_finds_the_server_is_the_edge() {
     watch.take(&batch(&[outer, foreign]), NOW_MS).unwrap();
     let both = ["cart > external:bank.example", "web > external:shop.Cart"].map(|edge| (edge.to_owned(), 1.0));
     assert_eq!(edges(&emitted(&mut watch, NOW_MS + 60_000)), BTreeMap::from(both));
+}
+
+#[test]
+fn packed_rows_say_what_they_say_unpacked() {
+    let told = [
+        Told { id: "01", attributes: &[("server.address", "api.example.com"), ("other", "x")], ..SPAN },
+        Told { id: "02", attributes: &[("db.system.name", "postgresql"), ("server.address", "db.internal")], ..SPAN },
+        Told { service: "till", kind: "server", id: "03", parent: "01", ..SPAN },
+        Told { service: "till", kind: "consumer", id: "04", attributes: &[("messaging.destination.name", "orders")], link: "02", ..SPAN },
+        Told { id: "05", attributes: &[("peer.service", "bank")], ..SPAN },
+    ];
+    let flat = batch(&told);
+    let packed = origin::packed(Table::Spans, &flat).unwrap();
+    assert!(packed.num_columns() < flat.num_columns());
+    let [from_flat, from_packed] = [flat, packed].map(|records| {
+        let mut watch = SpanWatch::new(&SpanOptions::default(), 1);
+        watch.take(&records, NOW_MS).unwrap();
+        emitted(&mut watch, NOW_MS + 60_000)
+    });
+    assert!(from_flat.len() > 20, "{from_flat:?}");
+    assert_eq!(from_flat, from_packed);
 }

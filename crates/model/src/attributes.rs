@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayBuilder, ArrayRef, MapArray, RecordBatch, StringArray, StringBuilder, StructArray};
@@ -354,9 +355,27 @@ impl<'a> AttributesView<'a> {
     }
 
     pub fn get(&self, row: usize, key: &str) -> Option<&'a str> {
-        (self.offsets[row] as usize..self.offsets[row + 1] as usize)
-            .find(|&entry| self.keys.value(entry) == key)
-            .map(|entry| self.values.value(entry))
+        self.entries(row).find(|&entry| self.keys.value(entry) == key).map(|entry| self.values.value(entry))
+    }
+
+    /// The entries of a row, for [`Self::value`].
+    pub fn entries(&self, row: usize) -> Range<usize> {
+        self.offsets[row] as usize..self.offsets[row + 1] as usize
+    }
+
+    pub fn value(&self, entry: usize) -> &'a str {
+        self.values.value(entry)
+    }
+
+    /// The first entry of the first row: rows may be some of a longer column.
+    pub fn first_entry(&self) -> usize {
+        self.offsets[0] as usize
+    }
+
+    /// The keys of all rows, from [`Self::first_entry`] on.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let keys = self.keys;
+        (self.first_entry()..self.offsets[self.offsets.len() - 1] as usize).map(|entry| keys.value(entry))
     }
 
     /// The same where the row is sorted by key, as labels are.

@@ -5,16 +5,17 @@
 //! host that it asks, another none, and a third calls the table a namespace. Refused: the host, which would make one database three.
 //! Sources: <https://opentelemetry.io/docs/specs/semconv/db/dynamodb/>, <https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/>.
 
+use super::asked::{Key, key, keys};
 use super::minutes::Place;
 use super::span::Span;
 
 /// Where the name of a side is that sends no spans.
-const NAMES: [&str; 2] = ["peer.service", "service.peer.name"];
-const HOSTS: [&str; 3] = ["server.address", "net.peer.name", "http.host"];
-const URLS: [&str; 2] = ["url.full", "http.url"];
-const PEERS: [&str; 2] = ["network.peer.address", "net.peer.ip"];
+const NAMES: [Key; 2] = keys(["peer.service", "service.peer.name"]);
+const HOSTS: [Key; 3] = keys(["server.address", "net.peer.name", "http.host"]);
+const URLS: [Key; 2] = keys(["url.full", "http.url"]);
+const PEERS: [Key; 2] = keys(["network.peer.address", "net.peer.ip"]);
 
-const QUEUES: [&str; 7] = [
+const QUEUES: [Key; 7] = keys([
     "messaging.destination.name",
     "messaging.destination",
     "messaging.rabbitmq.destination.routing_key",
@@ -22,8 +23,15 @@ const QUEUES: [&str; 7] = [
     "server.address",
     "net.peer.name",
     "messaging.system",
-];
-const OPERATIONS: [&str; 3] = ["messaging.operation.type", "messaging.operation", "messaging.operation.name"];
+]);
+const OPERATIONS: [Key; 3] = keys(["messaging.operation.type", "messaging.operation", "messaging.operation.name"]);
+const MESSAGING_SYSTEM: Key = key("messaging.system");
+const MESSAGES: Key = key("messaging.batch.message_count");
+const RPC_SYSTEMS: [Key; 2] = keys(["rpc.system", "rpc.system.name"]);
+const RPC_SERVICE: Key = key("rpc.service");
+const RPC_METHOD: Key = key("rpc.method");
+const DATABASES: [Key; 2] = keys(["db.system.name", "db.system"]);
+const PORT: Key = key("network.peer.port");
 
 /// The other side of a span.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +50,7 @@ pub(crate) enum Called {
 
 impl Called {
     /// Of a span of a client or a producer. `databases` are the attributes that only calls of databases have.
-    pub(crate) fn by(span: Span<'_>, databases: &[String]) -> Self {
+    pub(crate) fn by(span: Span<'_>, databases: &[Key]) -> Self {
         if let Some(name) = database(span, databases) {
             return Self::Database(name);
         }
@@ -59,7 +67,7 @@ impl Called {
 
     /// Of a span that asks a queue for messages.
     fn receives(span: Span<'_>) -> Self {
-        let is_empty = span.own("messaging.batch.message_count") == Some("0");
+        let is_empty = span.own(MESSAGES) == Some("0");
         first(span, &QUEUES).map_or(Self::Manages, |queue| Self::Receives(queue.into(), !is_empty))
     }
 
@@ -91,11 +99,11 @@ enum Exchange {
 
 /// What is done with messages, if the span is about any.
 fn exchange(span: Span<'_>) -> Option<Exchange> {
-    let is_about_messages = span.own("messaging.system").is_some() || first(span, &QUEUES[..2]).is_some();
+    let is_about_messages = span.own(MESSAGING_SYSTEM).is_some() || first(span, &QUEUES[..2]).is_some();
     if !is_about_messages && aws_service(span).is_none_or(|service| service != "sqs") {
         return None;
     }
-    let method = span.own("rpc.method").map(|method| method.rsplit(['/', '.']).next().unwrap_or_default());
+    let method = span.own(RPC_METHOD).map(|method| method.rsplit(['/', '.']).next().unwrap_or_default());
     let Some(operation) = first(span, &OPERATIONS).or(method) else { return Some(Exchange::Sends) };
     let begins =
         |words: &[&str]| words.iter().any(|word| operation.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word)));
@@ -114,25 +122,25 @@ pub(crate) fn is_receive(span: Span<'_>) -> bool {
 
 /// The service of AWS that an SDK's span is about, as in its host name.
 pub(crate) fn aws_service(span: Span<'_>) -> Option<String> {
-    first(span, &["rpc.system", "rpc.system.name"]).filter(|system| *system == "aws-api")?;
-    let of_method = || span.own("rpc.method").and_then(|method| method.split_once(['/', '.'])).map(|(service, _)| service);
-    let service = span.own("rpc.service").or_else(of_method)?;
+    first(span, &RPC_SYSTEMS).filter(|system| *system == "aws-api")?;
+    let of_method = || span.own(RPC_METHOD).and_then(|method| method.split_once(['/', '.'])).map(|(service, _)| service);
+    let service = span.own(RPC_SERVICE).or_else(of_method)?;
     Some(service.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect())
 }
 
-fn database(span: Span<'_>, databases: &[String]) -> Option<Box<str>> {
-    let name = databases.iter().find_map(|key| span.any(key))?;
+fn database(span: Span<'_>, databases: &[Key]) -> Option<Box<str>> {
+    let name = databases.iter().find_map(|key| span.any(*key))?;
     let is_dynamodb = |system: &str| matches!(system, "dynamodb" | "aws.dynamodb");
     if let Some(name) = first(span, &NAMES) {
         return Some(name.into());
     }
-    if ["db.system.name", "db.system"].into_iter().any(|key| span.any(key).is_some_and(is_dynamodb)) {
+    if DATABASES.into_iter().any(|key| span.any(key).is_some_and(is_dynamodb)) {
         return Some("dynamodb.amazonaws.com".into());
     }
     if let Some(host) = first(span, &HOSTS[..2]) {
         return Some(host.into());
     }
-    Some(match (first(span, &PEERS), span.own("network.peer.port")) {
+    Some(match (first(span, &PEERS), span.own(PORT)) {
         (Some(address), Some(port)) => format!("{address}:{port}").into(),
         (Some(address), None) => address.into(),
         (None, _) => name.into(),
@@ -143,7 +151,7 @@ fn external(span: Span<'_>) -> Option<Box<str>> {
     first(span, &NAMES)
         .map(Into::into)
         .or_else(|| aws_service(span).map(|service| format!("{service}.amazonaws.com").into()))
-        .or_else(|| address(span).or_else(|| span.own("rpc.service")).map(Into::into))
+        .or_else(|| address(span).or_else(|| span.own(RPC_SERVICE)).map(Into::into))
 }
 
 /// The host that a span says it calls.
@@ -163,8 +171,8 @@ fn host_of(url: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
-fn first<'a>(span: Span<'a>, keys: &[&str]) -> Option<&'a str> {
-    keys.iter().find_map(|key| span.own(key))
+fn first<'a>(span: Span<'a>, keys: &[Key]) -> Option<&'a str> {
+    keys.iter().find_map(|key| span.own(*key))
 }
 
 #[cfg(test)]

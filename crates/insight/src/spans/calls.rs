@@ -44,8 +44,7 @@ impl SpanMetrics {
     }
 
     pub(crate) fn take(&mut self, span: Span<'_>, bytes: u64, now_ms: i64) {
-        let message = model::logs::text_or_empty(span.view.status_message, span.row);
-        let values = [&span.sender.name, span.name(), kind(span.kind()), status(span.status()), message];
+        let values = [&span.sender.name, span.name(), kind(span.kind()), status(span.status()), span.status_message()];
         let values = if self.status_message { &values[..] } else { &values[..4] };
         let calls = self.calls.touch(KeyRef { owner: &span.sender.identity, values }, now_ms);
         calls.count += 1;

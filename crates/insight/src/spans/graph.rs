@@ -4,6 +4,7 @@
 
 use model::Result;
 
+use super::asked::{Asked, Key, key};
 use super::called::{self, Called};
 use super::minutes::{Minutes, Place};
 use super::nested::{Layer, Nested};
@@ -18,25 +19,32 @@ const LINKS_MAX: usize = 128;
 /// The client of a root span of a server, where nothing says who that is.
 const USER: &str = "user";
 
+/// What says where a database is, by Tempo's rules.
+const PEER_SERVICE: Key = key("peer.service");
+const ADDRESS: Key = key("server.address");
+const PEER: Key = key("network.peer.address");
+const PORT: Key = key("network.peer.port");
+
 pub(crate) struct Graph {
     waiting: Waiting,
     nested: Nested,
     pub(crate) metrics: GraphMetrics,
-    peer_attributes: Vec<String>,
-    database_name_attributes: Vec<String>,
-    dimensions: Vec<String>,
+    peer_attributes: Vec<Key>,
+    database_name_attributes: Vec<Key>,
+    dimensions: Vec<Key>,
 }
 
 impl Graph {
-    pub(crate) fn new(options: &SpanOptions) -> Self {
+    /// The names that options ask for get their numbers from `asked`.
+    pub(crate) fn new(options: &SpanOptions, asked: &mut Asked) -> Self {
         let wait_ms = i64::try_from(options.wait.as_millis()).unwrap_or(i64::MAX);
         Self {
             waiting: Waiting::new(wait_ms, options.edges_waiting_max),
             nested: Nested::new(wait_ms, options.edges_waiting_max),
             metrics: GraphMetrics::new(options),
-            peer_attributes: options.peer_attributes.clone(),
-            database_name_attributes: options.database_name_attributes.clone(),
-            dimensions: options.dimensions.clone(),
+            peer_attributes: asked.ask(&options.peer_attributes),
+            database_name_attributes: asked.ask(&options.database_name_attributes),
+            dimensions: asked.ask(&options.dimensions),
         }
     }
 
@@ -94,7 +102,7 @@ impl Graph {
             keys.push(EdgeKey::new(span.trace_id(), span.parent_id()));
         }
         if is_consumer {
-            let links = span.view.links(span.row)?;
+            let links = span.links()?;
             let (traces, spans) = (links.text("trace_id")?, links.text("span_id")?);
             for index in links.range.clone().take(LINKS_MAX) {
                 let [trace, id] = [traces, spans].map(|column| model::logs::text_or_empty(column, index));
@@ -151,21 +159,21 @@ impl Graph {
     }
 
     fn side(&self, span: Span<'_>) -> Side {
-        let dimensions = self.dimensions.iter().map(|key| span.any(key).map(Into::into)).collect();
+        let dimensions = self.dimensions.iter().map(|key| span.any(*key).map(Into::into)).collect();
         Side { sender: span.sender.clone(), seconds: span.seconds(), start_ns: span.start_ns(), end_ns: span.end_ns(), dimensions }
     }
 
     fn peer(&self, span: Span<'_>) -> Option<Box<str>> {
-        self.peer_attributes.iter().find_map(|key| span.own(key)).map(Into::into)
+        self.peer_attributes.iter().find_map(|key| span.own(*key)).map(Into::into)
     }
 
     /// The name of the database that a client's span is about, if it is about one.
     fn database(&self, span: Span<'_>) -> Option<String> {
-        let name = self.database_name_attributes.iter().find_map(|key| span.any(key))?;
-        if let Some(name) = span.any("peer.service").or_else(|| span.any("server.address")) {
+        let name = self.database_name_attributes.iter().find_map(|key| span.any(*key))?;
+        if let Some(name) = span.any(PEER_SERVICE).or_else(|| span.any(ADDRESS)) {
             return Some(name.to_owned());
         }
-        Some(match (span.any("network.peer.address"), span.any("network.peer.port")) {
+        Some(match (span.any(PEER), span.any(PORT)) {
             (Some(address), Some(port)) => format!("{address}:{port}"),
             (Some(address), None) => address.to_owned(),
             (None, _) => name.to_owned(),

@@ -1,8 +1,9 @@
 //! What do spans say beyond themselves? How many there are of a kind and how long they take (`calls.rs`), who calls whom
 //! (`graph.rs`, over `called.rs`, `nested.rs`, `waiting.rs` and `requests.rs`), and what of that the map keeps (`minutes.rs`).
 //!
-//! `watch.rs` is all of it as one state: batches go in, samples come out. `registry.rs` holds label sets and their limit, `rows.rs` writes samples.
+//! `watch.rs` is all of it as one state: batches go in (`span.rs`, whose attributes `asked.rs` finds), samples come out. `registry.rs` holds label sets and their limit, `rows.rs` writes samples.
 
+mod asked;
 mod called;
 mod calls;
 mod graph;

@@ -1,18 +1,20 @@
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use model::{Decoded, Result, Table, origin};
+use model::{Decoded, Result};
 
+use super::asked::Asked;
 use super::calls::SpanMetrics;
 use super::graph::Graph;
 use super::minutes::Minutes;
 use super::options::SpanOptions;
 use super::rows::SampleRows;
-use super::span::Span;
+use super::span::Spans;
 
 /// Spans go in as they arrive, samples come out as often as somebody asks. Times are milliseconds since the Unix epoch, of one
 /// clock that is never set back.
 pub struct SpanWatch {
+    asked: Asked,
     calls: SpanMetrics,
     graph: Graph,
     minutes: Minutes,
@@ -24,21 +26,22 @@ impl SpanWatch {
     /// `turn` is any number that differs from start to start.
     pub fn new(options: &SpanOptions, turn: i64) -> Self {
         let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let mut asked = Asked::default();
         Self {
             calls: SpanMetrics::new(options),
-            graph: Graph::new(options),
+            graph: Graph::new(options, &mut asked),
             minutes: Minutes::new(options.minutes_max, turn),
             span_age_max_ms: millis(options.span_age_max),
             series_idle_max_ms: millis(options.series_idle_max),
+            asked,
         }
     }
 
     /// Looks at a batch of spans that are identified and durable.
     pub fn take(&mut self, spans: &RecordBatch, now_ms: i64) -> Result<()> {
-        let spans = &origin::unpacked(Table::Spans, spans)?;
         self.graph.expire(&mut self.minutes, now_ms);
-        let mut late = 0;
-        Span::each(spans, |span, bytes| {
+        let (mut late, mut nameless) = (0, 0);
+        for (span, bytes) in Spans::of(spans, &self.asked)?.each() {
             // What ended in the future comes from a clock that is wrong, and is as little of now.
             let is_late = now_ms.saturating_sub(span.end_ns() / 1_000_000).saturating_abs() > self.span_age_max_ms;
             if is_late {
@@ -47,14 +50,16 @@ impl SpanWatch {
                 self.calls.take(span, bytes, now_ms);
             }
             if span.sender.name.is_empty() {
-                metrics::counter!("tyto_insight_spans_skipped_total", "reason" => "no_service").increment(1);
-                return Ok(());
+                nameless += 1;
+                continue;
             }
             self.minutes.component(span);
-            self.graph.take(span, is_late, &mut self.minutes, now_ms)
-        })?;
+            self.graph.take(span, is_late, &mut self.minutes, now_ms)?;
+        }
         metrics::counter!("tyto_insight_spans_total").increment(spans.num_rows() as u64);
-        metrics::counter!("tyto_insight_spans_skipped_total", "reason" => "age").increment(late);
+        for (reason, count) in [("age", late), ("no_service", nameless)] {
+            metrics::counter!("tyto_insight_spans_skipped_total", "reason" => reason).increment(count);
+        }
         Ok(())
     }
 
