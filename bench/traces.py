@@ -90,8 +90,15 @@ def questions(trace_id):
     """Searches ask for so many traces, or name so few, that one answer alone is right: the newest of spans with different times, or all."""
     def search(name, query, where, limit):
         def newest(table):
-            return (f"SELECT {table.trace} FROM spans WHERE {where.format(t=table)} ORDER BY {table.start} DESC LIMIT 1 BY {table.trace} LIMIT {limit}")
+            ids = f"SELECT {table.trace} FROM spans WHERE {where.format(t=table)} ORDER BY {table.start} DESC LIMIT 1 BY {table.trace} LIMIT {limit}"
+            return told(table, ids)
         return Question(name, ("search", {"q": query, "limit": limit, **HOUR}), newest)
+
+    def told(table, ids):
+        """What a search's answer says of each trace: its root, where it begins, how long it takes, and how many spans it has."""
+        first = f"(toUInt8({table.parent} != ''), {table.at_ns})"
+        return (f"SELECT {table.trace}, argMin({table.service}, {first}), argMin({table.route}, {first}), min({table.at_ns}), "
+                f"max({table.at_ns} + {table.duration}) - min({table.at_ns}), count() FROM spans WHERE {table.trace} IN ({ids}) GROUP BY {table.trace}")
 
     def per_minute(name, query, value, where, near):
         def by_service(table):
@@ -109,9 +116,9 @@ def questions(trace_id):
         search("search: status code 500, all", "{ span.http.response.status_code = 500 }", "{t.is_500}", 1000),
         Question("search: failed above a database, all",
                  ("search", {"q": '{ status = error } > { span.db.system.name = "postgresql" }', "limit": 1000, **HOUR}),
-                 lambda t: f"SELECT DISTINCT calls.trace FROM (SELECT {t.trace} AS trace, {t.parent} AS above FROM spans WHERE {t.is_database}) AS calls "
+                 lambda t: told(t, f"SELECT DISTINCT calls.trace FROM (SELECT {t.trace} AS trace, {t.parent} AS above FROM spans WHERE {t.is_database}) AS calls "
                            f"JOIN (SELECT {t.trace} AS trace, {t.span} AS id FROM spans WHERE {t.is_error}) AS failed "
-                           "ON calls.trace = failed.trace AND calls.above = failed.id"),
+                           "ON calls.trace = failed.trace AND calls.above = failed.id")),
         per_minute("metrics: rate by service", "{ kind = server } | rate() by (resource.service.name)", "count() / 60", "{t.is_server}", 1e-6),
         # A minute of a service has fewer spans than ClickHouse's sample of them: its quantiles are exact.
         per_minute("metrics: p95 by service", "{ } | quantile_over_time(duration, .95) by (resource.service.name)",
@@ -147,10 +154,16 @@ def rows_of_tyto(asked, answer):
         scopes = [scope for resource in answer["trace"]["resourceSpans"] for scope in resource["scopeSpans"]]
         return sorted([span["spanId"]] for scope in scopes for span in scope["spans"])
     if kind == "search":
-        return sorted([found["traceID"]] for found in answer["traces"])
+        return sorted(summary(found) for found in answer["traces"])
     if kind == "metrics":
         return sorted(row for series in answer["series"] for row in points(series))
     return rows_of_sql(asked, answer)
+
+
+def summary(found):
+    """The duration is told in whole milliseconds."""
+    spans = sum(counts["spanCount"] for counts in found["serviceStats"].values())
+    return [found["traceID"], found["rootServiceName"], found["rootTraceName"], int(found["startTimeUnixNano"]), found.get("durationMs", 0), spans]
 
 
 def points(series):
@@ -164,6 +177,8 @@ def points(series):
 def rows_of_sql(asked, rows):
     if asked[0] == "trace":
         rows = [row[:1] for row in rows]
+    if asked[0] == "search":
+        return sorted([*row[:3], int(row[3]), int(row[4]) // 10**6, int(row[5])] for row in rows)
     return sorted([plain(cell) for cell in row] for row in rows)
 
 

@@ -103,7 +103,7 @@ impl ShardOptions {
             wal_segment_bytes_max: 64 << 20,
             wal_queue_bytes_max: 128 << 20,
             wal_queue_requests_max: 4096,
-            flush_rows_bytes: 32 << 20,
+            flush_rows_bytes: 64 << 20,
             flush_samples_bytes: 64 << 20,
             flush_interval: Duration::from_secs(120),
             head_bytes_max: 512 << 20,

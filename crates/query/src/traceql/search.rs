@@ -23,8 +23,7 @@ use super::tree::{Node, places};
 use crate::guard::{Charge, Guard, blocking};
 use crate::trace::trace_filter;
 
-/// Traces read by the first scan after the candidates, and at most by one.
-const FIRST_CHUNK: usize = 64;
+/// Traces read at once.
 const CHUNK_MAX: usize = 1024;
 
 pub(crate) struct Wanted {
@@ -42,36 +41,47 @@ pub(crate) async fn newest(scan: &dyn Scan, pipeline: &Pipeline, wanted: &Wanted
     let reader = TraceReader::new(pipeline, reach, false, guard.clone())?;
     let mut candidates = reader.candidates(scan, pipeline, wanted.range).await?;
     let mut found: Vec<TraceSummary> = Vec::new();
-    let mut chunk_size = limit.clamp(1, FIRST_CHUNK);
+    // Mostly all of them answer. Where they do not, more are asked at a time.
+    let mut chunk_size = limit.clamp(1, CHUNK_MAX);
     let mut warnings = Vec::new();
+    let mut waiting: Vec<Chunk> = Vec::new();
     while found.len() < limit {
-        match next(scan, &reader, &mut candidates, chunk_size, wanted.spans_per_set).await {
-            Ok(Some(traces)) => found.extend(traces),
+        let next = match waiting.pop() {
+            Some(chunk) => Ok(Some(chunk)),
+            None => candidates.next(chunk_size).await,
+        };
+        let read = match next {
             Ok(None) => break,
-            Err(error) if error.code == Code::LimitExceeded && !found.is_empty() => {
+            Ok(Some(chunk)) => summaries(scan, &reader, &chunk, wanted.spans_per_set).await.map_err(|error| (error, Some(chunk))),
+            Err(error) => Err((error, None)),
+        };
+        match read {
+            Ok(traces) => found.extend(traces),
+            Err((error, Some(chunk))) if error.code == Code::LimitExceeded && chunk.trace_ids.len() > 1 => {
+                // Fewer at a time may fit; the newer ones first.
+                chunk_size = chunk.trace_ids.len().div_ceil(2);
+                waiting.extend(chunk.halves());
+                continue;
+            }
+            Err((error, _)) if error.code == Code::LimitExceeded && !found.is_empty() => {
                 warnings.push(format!("older traces were not looked at: {}", error.chain()));
                 break;
             }
-            Err(error) => return Err(error),
+            Err((error, _)) => return Err(error),
         }
-        chunk_size = (2 * chunk_size).min(CHUNK_MAX);
+        if waiting.is_empty() {
+            chunk_size = (2 * chunk_size).min(CHUNK_MAX);
+        }
     }
     found.truncate(limit);
     found.sort_by(|a, b| (b.start_ns, &a.trace_id).cmp(&(a.start_ns, &b.trace_id)));
     Ok(Answer { warnings, ..Answer::new(Answered::Traces(found)) })
 }
 
-/// What the next candidates give; none when there are no more of them.
-async fn next(
-    scan: &dyn Scan,
-    reader: &TraceReader,
-    candidates: &mut Candidates,
-    size: usize,
-    spans_per_set: usize,
-) -> Result<Option<Vec<TraceSummary>>> {
-    let Some(chunk) = candidates.next(size).await? else { return Ok(None) };
-    let (traces, plan) = (reader.read(scan, &chunk).await?, reader.plan.clone());
-    blocking(move || Ok(Some(traces.0.iter().filter_map(|trace| plan.summary(trace, spans_per_set)).collect()))).await
+/// What these traces give.
+async fn summaries(scan: &dyn Scan, reader: &TraceReader, chunk: &Chunk, spans_per_set: usize) -> Result<Vec<TraceSummary>> {
+    let (traces, plan) = (reader.read(scan, chunk).await?, reader.plan.clone());
+    blocking(move || Ok(traces.0.iter().filter_map(|trace| plan.summary(trace, spans_per_set)).collect())).await
 }
 
 /// A compiled query and the attributes it needs.
@@ -119,7 +129,6 @@ impl TraceReader {
         let time = TimeRange::new(range.start_ns.saturating_sub(self.reach_ns), range.end_ns);
         let mut request = ScanRequest::new(Table::Spans, time);
         request.filters = narrowed.filters;
-        request.filters.push(trace_filter(Test::NotEqual(String::new())));
         request.columns = Some(columns(slots.attributes(), &["trace_id", "start_time_unix_nano", "end_time_unix_nano"]));
         request.order = Order::NewestFirst;
         let rows = scan.scan(request).await?;
@@ -198,6 +207,14 @@ pub(crate) struct Chunk {
     last_ns: i64,
 }
 
+impl Chunk {
+    /// The older half, and the newer one.
+    fn halves(mut self) -> [Self; 2] {
+        let older = self.trace_ids.split_off(self.trace_ids.len().div_ceil(2));
+        [Self { trace_ids: older, ..self }, self]
+    }
+}
+
 impl Candidates {
     pub(crate) async fn next(&mut self, size: usize) -> Result<Option<Chunk>> {
         let mut chunk = Chunk { trace_ids: Vec::new(), first_ns: i64::MAX, last_ns: i64::MIN };
@@ -213,7 +230,7 @@ impl Candidates {
                 let row = self.row;
                 self.row += 1;
                 let (id, start) = (columns.text("trace_id", row), Columns::long(columns.start, row));
-                if start < self.start_ns && Columns::long(columns.end, row) < self.start_ns || self.seen.contains(id) {
+                if id.is_empty() || start < self.start_ns && Columns::long(columns.end, row) < self.start_ns || self.seen.contains(id) {
                     continue;
                 }
                 let fields = Row { columns: &columns, attributes: self.slots.attributes(), row };

@@ -74,7 +74,7 @@ impl<'a> OpenFile<'a> {
             stats.blocks_total += keep.len() as u64;
             stats.blocks_skipped += (keep.len() - kept.len()) as u64;
         });
-        Ok(in_parts(self.plan.order, kept))
+        Ok(in_parts(self.plan.order, kept, self.plan.rows_scanned() / BLOCK_ROWS))
     }
 
     /// Drops the blocks of which no page of a column may have a row.
@@ -123,7 +123,8 @@ impl<'a> OpenFile<'a> {
         let grams = self.probes.want_grams().then(|| filter.grams(&self.handle, group)).transpose().map_err(corrupt)?;
         let bytes: usize = [&values, &grams].into_iter().flatten().map(|part| part.bytes()).sum();
         self.plan.count(|stats| stats.bytes_scanned += bytes as u64);
-        let mut looked = Looked { grams, values, unpacker: Unpacker::new().map_err(corrupt)? };
+        let grams = grams.map(|grams| Ok((grams, Unpacker::new()?))).transpose().map_err(corrupt)?;
+        let mut looked = Looked { grams, values };
         for (block, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
             *keep = self.probes.may_match(&mut looked, block).map_err(corrupt)?;
         }
@@ -154,20 +155,20 @@ fn known(index: &ColumnIndexMetaData, page: usize) -> Known<'_> {
     Known { range, has_nulls: index.null_count(page) != Some(0), exact: false }
 }
 
-/// With an order, parts of one block, one, two, four and so on from where the answer begins: what ends early has read little,
-/// and what goes on reads much at once.
-fn in_parts(order: Order, mut blocks: Vec<(Range<usize>, (i64, i64))>) -> Vec<Part> {
+/// With an order, parts from where the answer begins that double what the scan has looked at: what ends early has read little, and what
+/// goes on reads much at once.
+fn in_parts(order: Order, mut blocks: Vec<(Range<usize>, (i64, i64))>, looked: usize) -> Vec<Part> {
     if order != Order::Any {
         blocks.sort_by_key(|(rows, time)| (Key::of(order, if order == Order::NewestFirst { time.1 } else { time.0 }), rows.start));
     }
-    let (mut parts, mut at, mut length) = (Vec::new(), 0, if order == Order::Any { blocks.len() } else { 1 });
+    let (mut parts, mut at, mut length) = (Vec::new(), 0, if order == Order::Any { blocks.len() } else { looked.max(1) });
     while at < blocks.len() {
         let end = blocks.len().min(at + length);
         let time = blocks[at..end].iter().map(|block| block.1).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
         let mut rows: Vec<Range<usize>> = blocks[at..end].iter().map(|block| block.0.clone()).collect();
         rows.sort_by_key(|rows| rows.start);
         parts.push(Part { rows, time });
-        (at, length) = (end, end);
+        (at, length) = (end, looked + end);
     }
     parts
 }
@@ -190,11 +191,13 @@ mod tests {
     fn ordered_parts_begin_small_where_the_answer_begins() {
         let blocks: Vec<_> = (0..6).map(|at| (at * 10..at * 10 + 10, (at as i64, at as i64))).collect();
         let starts = |order| -> Vec<Vec<usize>> {
-            in_parts(order, blocks.clone()).iter().map(|part| part.rows.iter().map(|rows| rows.start).collect()).collect()
+            in_parts(order, blocks.clone(), 0).iter().map(|part| part.rows.iter().map(|rows| rows.start).collect()).collect()
         };
         assert_eq!(starts(Order::Any), [vec![0, 10, 20, 30, 40, 50]]);
         assert_eq!(starts(Order::NewestFirst), [vec![50], vec![40], vec![20, 30], vec![0, 10]]);
         assert_eq!(starts(Order::OldestFirst), [vec![0], vec![10], vec![20, 30], vec![40, 50]]);
-        assert_eq!(in_parts(Order::NewestFirst, blocks)[2].time, (2, 3));
+        assert_eq!(in_parts(Order::NewestFirst, blocks.clone(), 0)[2].time, (2, 3));
+        assert_eq!(in_parts(Order::NewestFirst, blocks.clone(), 3).len(), 2, "three and as many as were looked at by then");
+        assert_eq!(in_parts(Order::NewestFirst, blocks, 6).len(), 1);
     }
 }

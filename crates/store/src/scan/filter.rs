@@ -10,6 +10,7 @@ use model::{
     legal_name,
 };
 use regex::Regex;
+use twox_hash::XxHash3_64;
 
 use super::literals;
 use crate::head::{Families, SeriesKey};
@@ -28,6 +29,41 @@ pub(crate) struct CompiledFilter {
     pub(crate) negated: bool,
     /// Of each list one is in every text that the test finds.
     pub(crate) literals: Vec<Vec<Vec<u8>>>,
+    /// Where many texts are wanted: says "no" to most others at once.
+    sieve: Option<Arc<Sieve>>,
+}
+
+/// The bits of texts by their hashes.
+#[derive(Debug)]
+struct Sieve(Vec<u64>);
+
+impl Sieve {
+    /// Of so many the wanted one is found in a few steps anyway.
+    const TEXTS_MIN: usize = 8;
+    const BITS_PER_TEXT: usize = 32;
+
+    fn of(test: &CompiledTest) -> Option<Arc<Self>> {
+        let CompiledTest::OneOf(texts) = test else { return None };
+        if texts.len() < Self::TEXTS_MIN {
+            return None;
+        }
+        let mut sieve = Self(vec![0; (texts.len() * Self::BITS_PER_TEXT).next_power_of_two() / 64]);
+        for text in texts {
+            let (word, bit) = sieve.place(text);
+            sieve.0[word] |= bit;
+        }
+        Some(Arc::new(sieve))
+    }
+
+    fn may_hold(&self, text: &str) -> bool {
+        let (word, bit) = self.place(text);
+        self.0[word] & bit != 0
+    }
+
+    fn place(&self, text: &str) -> (usize, u64) {
+        let hash = XxHash3_64::oneshot(text.as_bytes());
+        ((hash >> 6) as usize & (self.0.len() - 1), 1 << (hash & 63))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +113,8 @@ impl CompiledFilter {
             Test::Integers(least, greatest) => (CompiledTest::Ints(*least, *greatest), false),
             Test::Numbers(least, greatest) => (CompiledTest::Doubles(least.0, greatest.0), false),
         };
-        Ok(Self { subject: filter.subject.clone(), test, negated, literals: required })
+        let sieve = Sieve::of(&test);
+        Ok(Self { subject: filter.subject.clone(), test, negated, literals: required, sieve })
     }
 
     /// The same test on another subject.
@@ -94,7 +131,10 @@ impl CompiledFilter {
         let found = match &self.test {
             CompiledTest::OneOf(texts) => match &texts[..] {
                 [one] => one == text,
-                texts => texts.binary_search_by(|other| other.as_str().cmp(text)).is_ok(),
+                texts => {
+                    let may = self.sieve.as_ref().is_none_or(|sieve| sieve.may_hold(text));
+                    may && texts.binary_search_by(|other| other.as_str().cmp(text)).is_ok()
+                }
             },
             CompiledTest::Contains(finder) => finder.find(text.as_bytes()).is_some(),
             CompiledTest::Whole(regex) => regex.is_match(text),

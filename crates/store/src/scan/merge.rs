@@ -13,8 +13,7 @@ use crate::lake::order::gather;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(pub(crate) i64);
 
-/// Rows given out at once: few at first, as whoever asks without a limit may soon have enough, then twice as many each time.
-const OUT_ROWS_FIRST: usize = 32;
+/// Rows given out at once. At first any at all, as whoever asks without a limit may soon have enough; then as many as were given before.
 const OUT_ROWS: usize = 8192;
 /// Batches held before it is asked whether their rows are better gathered into one: a hundred wanted rows must not hold a
 /// hundred blocks.
@@ -77,7 +76,7 @@ impl Merge {
     /// Sorted batches of the rows before `until`, all without one; waits for enough rows to be worth it unless all.
     pub(crate) fn take(&mut self, plan: &Plan, until: Option<Key>) -> Result<Vec<RecordBatch>> {
         let before = |row: &(Key, u32, u32)| until.is_none_or(|until| row.0 < until);
-        let worth = OUT_ROWS_FIRST.max(self.given).min(OUT_ROWS);
+        let worth = self.given.clamp(1, OUT_ROWS);
         if until.is_some() && self.rows.iter().filter(|row| before(row)).count() < worth {
             return Ok(Vec::new());
         }

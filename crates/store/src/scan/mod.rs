@@ -119,6 +119,12 @@ impl Plan {
         add(&mut self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 
+    /// Of files, so far.
+    pub(crate) fn rows_scanned(&self) -> usize {
+        let stats = self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        usize::try_from(stats.rows_scanned).unwrap_or(usize::MAX)
+    }
+
     /// Whether a row of the table is one instant, so that a block inside the range needs no look at its times.
     pub(crate) fn is_instant(&self) -> bool {
         let (first, last) = self.table.time_columns();

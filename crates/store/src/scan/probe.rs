@@ -24,9 +24,8 @@ pub(crate) struct Probes(Vec<Vec<Probe>>);
 
 /// The filters of some blocks, as far as probes look at them.
 pub(crate) struct Looked {
-    pub(crate) grams: Option<BlockFilter>,
+    pub(crate) grams: Option<(BlockFilter, Unpacker)>,
     pub(crate) values: Option<BlockFilter>,
-    pub(crate) unpacker: Unpacker,
 }
 
 impl Probes {
@@ -70,8 +69,8 @@ impl Probes {
         if !self.0.iter().all(|list| list.iter().any(values)) {
             return Ok(false);
         }
-        let Some(grams) = &looked.grams else { return Ok(true) };
-        let map = grams.map(block, &mut looked.unpacker)?;
+        let Some((grams, unpacker)) = &mut looked.grams else { return Ok(true) };
+        let map = grams.map(block, unpacker)?;
         let all = |probe: &Probe| values(probe) && probe.grams.iter().all(|&gram| has_gram(map, gram));
         Ok(self.0.iter().all(|list| list.iter().any(all)))
     }
