@@ -111,7 +111,12 @@ impl Receivers {
             return Ok(ack);
         }
         // Counted now and not while decoding: a request that is told to come back would count each time.
-        metrics::counter!("tyto_receive_records_total", "protocol" => protocol, "signal" => table.name()).increment(records);
+        let refused: u64 = ack.rejections.iter().map(|refused| refused.records).sum();
+        let taken = records.saturating_sub(refused);
+        metrics::counter!("tyto_receive_records_total", "protocol" => protocol, "signal" => table.name()).increment(taken);
+        if refused > 0 {
+            metrics::counter!("tyto_receive_rejected_records_total", "protocol" => protocol, "reason" => "contract_violation").increment(refused);
+        }
         let count = |name: &'static str, reason: &'static str, count: u64| {
             metrics::counter!(name, "protocol" => protocol, "reason" => reason).increment(count);
         };

@@ -385,7 +385,7 @@ impl OmdReader {
                 }
             }
         };
-        Keep { logs: time(Table::Logs), spans: time(Table::Spans), samples: time(Table::Samples) }
+        Keep { logs: time(Table::Logs), spans: time(Table::Spans), samples: time(Table::Samples), quarantine: time(Table::Quarantine) }
     }
 
     /// Those of one level, or all teams that there are.

@@ -15,7 +15,7 @@ pub(crate) fn file_schema(table: Table) -> SchemaRef {
     static SAMPLES: LazyLock<SchemaRef> = LazyLock::new(|| with(&Table::Samples.schema(), values::fields()));
     match table {
         Table::Logs => LOGS.clone(),
-        Table::Spans => table.schema(),
+        Table::Spans | Table::Quarantine => table.schema(),
         Table::Samples => SAMPLES.clone(),
     }
 }

@@ -485,7 +485,7 @@ impl LakeTable {
 /// The version of `docs/formats/lake.md` that a table's files follow.
 fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
     match table {
-        Table::Spans => 1,
+        Table::Spans | Table::Quarantine => 1,
         Table::Samples => 3,
         // Without declared attributes an older Tyto reads logs as well.
         Table::Logs => {
@@ -500,7 +500,7 @@ fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
 
 fn version_max(table: Table) -> u32 {
     match table {
-        Table::Spans => 1,
+        Table::Spans | Table::Quarantine => 1,
         Table::Samples => 3,
         Table::Logs => 3,
     }

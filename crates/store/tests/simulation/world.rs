@@ -198,7 +198,7 @@ impl World {
             }
             _ => records::encode(&batch, known),
         };
-        let place = |records, known| Placed { shard: "one".to_owned(), table, records, known };
+        let place = |records, known| Placed { shard: "one".to_owned(), table, records, known, aside: None };
         let requests = match self.plant {
             Some(Plant::RequestTornInTwo) if records.num_rows() > 1 => {
                 let rest = records.slice(1, records.num_rows() - 1);

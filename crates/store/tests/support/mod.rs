@@ -73,7 +73,7 @@ pub fn identify(records: RecordBatch) -> RecordBatch {
 
 pub async fn put(shard: &Shard, table: Table, records: RecordBatch) -> model::Result<u64> {
     shard
-        .ingest(Placed { shard: "one".to_owned(), table, records, known: model::KnownPoints::default() })
+        .ingest(Placed { shard: "one".to_owned(), table, records, known: model::KnownPoints::default(), aside: None })
         .await
         .map(|ack| ack.accepted_records)
 }
