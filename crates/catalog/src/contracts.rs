@@ -13,8 +13,8 @@ use crate::hints::{self, Hints, Mode};
 use crate::problem::{Diagnostic, Origin};
 use crate::references;
 use crate::schemas::{Document, Schemas};
-use crate::{json, keywords};
 use crate::yaml::{Node, Place, Value};
+use crate::{json, keywords};
 
 /// The two kinds of schema that say what happens to who breaks them.
 const CONTRACT: &str = "a contract";

@@ -92,9 +92,7 @@ pub fn within<'j>(keyword: &str, value: &'j Json) -> Vec<(String, &'j Json)> {
     match (references::holds(keyword), value) {
         (Some(Holds::Schema), schema) => vec![(String::new(), schema)],
         (Some(Holds::List), Json::Array(items)) => items.iter().enumerate().map(|(at, schema)| (format!("/{at}"), schema)).collect(),
-        (Some(Holds::Map), Json::Object(entries)) => {
-            entries.iter().map(|(key, schema)| (format!("/{}", escaped(key)), schema)).collect()
-        }
+        (Some(Holds::Map), Json::Object(entries)) => entries.iter().map(|(key, schema)| (format!("/{}", escaped(key)), schema)).collect(),
         _ => Vec::new(),
     }
 }

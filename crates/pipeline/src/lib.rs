@@ -88,7 +88,8 @@ impl Ingest<Decoded> for Pipeline {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
         let stages = self.stages(catalog_version, &catalog);
-        let Staged { placed, measured, rejections, refused, counted, .. } = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
+        let Staged { placed, measured, rejections, refused, counted, .. } = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX
+        {
             true => stages.pass(batch)?,
             false => {
                 let done = tokio::task::spawn_blocking(move || stages.pass(batch)).await;

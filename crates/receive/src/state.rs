@@ -115,7 +115,8 @@ impl Receivers {
         let taken = records.saturating_sub(refused);
         metrics::counter!("tyto_receive_records_total", "protocol" => protocol, "signal" => table.name()).increment(taken);
         if refused > 0 {
-            metrics::counter!("tyto_receive_rejected_records_total", "protocol" => protocol, "reason" => "contract_violation").increment(refused);
+            metrics::counter!("tyto_receive_rejected_records_total", "protocol" => protocol, "reason" => "contract_violation")
+                .increment(refused);
         }
         let count = |name: &'static str, reason: &'static str, count: u64| {
             metrics::counter!(name, "protocol" => protocol, "reason" => reason).increment(count);

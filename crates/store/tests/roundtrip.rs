@@ -14,6 +14,7 @@ fn everything() -> Vec<(Table, arrow::array::RecordBatch)> {
         (Table::Spans, spans(&[(10, "GetItem"), (3, "PutItem")])),
         (Table::Samples, floats("up", "x", &[(1000, 1.0), (2000, f64::from_bits(0x7ff0_0000_0000_0002))])),
         (Table::Samples, histogram("latency", 1500)),
+        (Table::Quarantine, set_aside(&logs(&[(7, "player", "odd"), (8, "login", "")]))),
     ]
 }
 
@@ -233,5 +234,42 @@ async fn checkpoints_count_commits_over_restarts_and_merged_samples_count_as_cha
         assert!(log.join("00000000000000000003.checkpoint.parquet").exists(), "{table}");
         let commit = std::fs::read_to_string(log.join("00000000000000000003.json")).unwrap();
         assert_eq!(commit.matches(&format!("\"dataChange\":{changed}")).count(), 3, "{table}: {commit}");
+    }
+}
+
+/// A request that is partly set aside is one frame: whatever is torn off the log, its rows are in both tables or in neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_two_tables_are_durable_together() {
+    use model::Ingest;
+    let send = async |shard: &Shard, round: i64| {
+        let [records, aside] = ["kept", "aside"].map(|body| logs(&[(round, "a", &format!("{body} {round}"))]));
+        let known = model::KnownPoints::default();
+        let batch = model::Placed { shard: "one".to_owned(), table: Table::Logs, records, known, aside: Some(set_aside(&aside)) };
+        shard.ingest(batch).await.unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let shard = Shard::open(options(dir.path())).await.unwrap();
+    assert_eq!(send(&shard, 1).await.accepted_records, 2);
+    shard.flush().await.unwrap();
+    send(&shard, 2).await;
+    let segment = std::fs::read_dir(dir.path().join("wal")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let end = std::fs::metadata(&segment).unwrap().len();
+    send(&shard, 3).await;
+    let check = async |shard: &Shard, rounds: i64, moment: &str| {
+        for (table, word) in [(Table::Logs, "kept"), (Table::Quarantine, "aside")] {
+            let expect: Vec<String> = (1..=rounds).map(|round| format!("{word} {round}")).collect();
+            assert_eq!(bodies(&all(shard, table).await), expect, "{} {moment}", table.name());
+        }
+    };
+    check(&shard, 3, "in the head").await;
+    drop(shard);
+    let whole = std::fs::metadata(&segment).unwrap().len();
+    for bytes in [whole, whole - 1, (end + whole) / 2, end + 1] {
+        let copy = tempfile::tempdir().unwrap();
+        copied(dir.path(), copy.path());
+        let log = copy.path().join("wal").join(segment.file_name().unwrap());
+        std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(bytes).unwrap();
+        let shard = Shard::open(options(copy.path())).await.unwrap();
+        check(&shard, if bytes == whole { 3 } else { 2 }, &format!("of {bytes} bytes of the log")).await;
     }
 }

@@ -13,17 +13,8 @@ use super::tree::{NodeId, Part};
 const RESOURCE: &str = "resource_attributes";
 const SCOPE: &str = "scope_attributes";
 /// Columns that each record has its own of; the other ones are shared by the records of an origin.
-pub(crate) const OWN_COLUMNS: [&str; 9] = [
-    "time_unix_nano",
-    "observed_time_unix_nano",
-    "severity_number",
-    "severity_text",
-    "body",
-    "trace_id",
-    "span_id",
-    "event_name",
-    "flags",
-];
+pub(crate) const OWN_COLUMNS: [&str; 9] =
+    ["time_unix_nano", "observed_time_unix_nano", "severity_number", "severity_text", "body", "trace_id", "span_id", "event_name", "flags"];
 
 /// How deep contracts may take over each other.
 const DEPTH_MAX: usize = 64;

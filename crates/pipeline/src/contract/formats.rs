@@ -52,7 +52,10 @@ impl Format {
             Self::Uri => text.split_once(':').is_some_and(|(scheme, rest)| {
                 let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
                     && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-                is_scheme && rest.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`'))
+                is_scheme
+                    && rest.bytes().all(|byte| {
+                        byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`')
+                    })
             }),
         }
     }

@@ -131,9 +131,7 @@ impl Members {
     fn hold(&self, value: &Value<'_>) -> bool {
         match value {
             Value::Text(text) => self.texts.iter().any(|member| member == text) || !self.set.is_empty() && self.set.contains(*text),
-            Value::Int(_) | Value::Double(_) => {
-                self.numbers.iter().any(|member| member.compare(value) == Some(std::cmp::Ordering::Equal))
-            }
+            Value::Int(_) | Value::Double(_) => self.numbers.iter().any(|member| member.compare(value) == Some(std::cmp::Ordering::Equal)),
             Value::Bool(value) => self.truths[usize::from(*value)],
             Value::Null => self.null,
             Value::Array | Value::Map => false,

@@ -1,6 +1,5 @@
 use arrow::array::StringArray;
 use model::logs::{LogRow, LogsBuilder};
-use model::schema::column;
 use model::{AttributeValue, Attributes, Decoded, Placed};
 use parking_lot::Mutex;
 
@@ -45,7 +44,9 @@ fn logs(records: &[&str]) -> Decoded {
         for (key, value) in record.iter().filter(|(key, _)| !key.starts_with('@')) {
             match value {
                 serde_json::Value::Bool(value) => builder.attributes.push(key, AttributeValue::Bool(*value)),
-                serde_json::Value::Number(value) if value.is_i64() => builder.attributes.push(key, AttributeValue::Int(value.as_i64().unwrap())),
+                serde_json::Value::Number(value) if value.is_i64() => {
+                    builder.attributes.push(key, AttributeValue::Int(value.as_i64().unwrap()))
+                }
                 serde_json::Value::Number(value) => builder.attributes.push(key, AttributeValue::Double(value.as_f64().unwrap())),
                 serde_json::Value::String(value) => builder.attributes.push(key, AttributeValue::Text(value)),
                 nested => {
@@ -117,7 +118,8 @@ fn a_record_keeps_its_contract_or_breaks_rules_of_it() {
     let contracts = [("contracts/core.json", CORE), ("contracts/pay.json", pay), ("contracts/cards.json", "{}")];
     let good = format!(r#"{{"@trace": "{trace}", "@severity": "INFO", "@host": "till-1", "amount": 1.5, "country": "DE", "other": [1]}}"#);
     check(&contracts, &good, &["team const nothing contracts/core.json:8 quarantine"][..0]);
-    let bad = format!(r#"{{"@trace": "{trace}", "@severity": "WARN", "@host": "a-long-name", "amount": "1.5", "country": "de", "name": "x"}}"#);
+    let bad =
+        format!(r#"{{"@trace": "{trace}", "@severity": "WARN", "@host": "a-long-name", "amount": "1.5", "country": "de", "name": "x"}}"#);
     check(
         &contracts,
         &bad,
@@ -156,7 +158,11 @@ fn what_is_beyond_one_value_is_asked_of_the_whole_record() {
       }
     }"##;
     let contracts = [("contracts/pay.json", pay), ("contracts/cards.json", "{}")];
-    check(&contracts, r#"{"method": "card", "card.brand": "x", "order.id": 1, "items": [5, 6], "address": {"zip": "1"}, "either": "none"}"#, &[]);
+    check(
+        &contracts,
+        r#"{"method": "card", "card.brand": "x", "order.id": 1, "items": [5, 6], "address": {"zip": "1"}, "either": "none"}"#,
+        &[],
+    );
     check(&contracts, r#"{"method": "cash", "refund.id": 1, "either": 7}"#, &[]);
     check(
         &contracts,
@@ -172,21 +178,24 @@ fn what_is_beyond_one_value_is_asked_of_the_whole_record() {
             "card.no type an integer contracts/pay.json:7 observe",
         ],
     );
-    check(&contracts, r#"{"card.brand": "x", "order.id": 1}"#, &[
-        " not an object contracts/pay.json:4 observe",
-        "items dependentRequired nothing contracts/pay.json:6 observe",
-    ]);
+    check(
+        &contracts,
+        r#"{"card.brand": "x", "order.id": 1}"#,
+        &[" not an object contracts/pay.json:4 observe", "items dependentRequired nothing contracts/pay.json:6 observe"],
+    );
 }
 
 #[test]
 fn nothing_but_what_is_named_is_there_where_a_contract_is_closed() {
     let closed = r##"{"allOf": [{"properties": {"a": true}}], "properties": {"b": true, "body": {"minLength": 1}}, "unevaluatedProperties": false}"##;
-    let contracts = [("contracts/pay.json", closed), ("contracts/cards.json", r#"{"properties": {"a": true}, "additionalProperties": false}"#)];
+    let contracts =
+        [("contracts/pay.json", closed), ("contracts/cards.json", r#"{"properties": {"a": true}, "additionalProperties": false}"#)];
     check(&contracts, r#"{"a": 1, "b": 2, "@body": "x"}"#, &[]);
-    check(&contracts, r#"{"a": 1, "c": 2}"#, &[
-        "body minLength an empty string contracts/pay.json:1 observe",
-        "c unevaluatedProperties an integer contracts/pay.json:1 observe",
-    ]);
+    check(
+        &contracts,
+        r#"{"a": 1, "c": 2}"#,
+        &["body minLength an empty string contracts/pay.json:1 observe", "c unevaluatedProperties an integer contracts/pay.json:1 observe"],
+    );
     check(&contracts, r#"{"@service": "cards", "a": 1}"#, &[]);
     check(&contracts, r#"{"@service": "cards", "b": 1}"#, &["b additionalProperties an integer contracts/cards.json:1 observe"]);
 }
@@ -226,8 +235,12 @@ fn texts(records: &arrow::array::RecordBatch, name: &str) -> Vec<String> {
 fn the_strongest_mode_that_is_broken_decides() {
     let contract = r#"{"x-tyto": {"mode": "quarantine", "version": "2.1"}, "properties": {
       "a": {"type": "integer"}, "b": {"type": "integer", "x-tyto": {"mode": "reject"}}, "c": {"type": "integer", "x-tyto": {"mode": "observe"}}}}"#;
-    let records =
-        [r#"{"@body": "good", "a": 1}"#, r#"{"@body": "set aside", "a": "secret"}"#, r#"{"@body": "refused", "a": "x", "b": "y"}"#, r#"{"@body": "seen", "c": "z"}"#];
+    let records = [
+        r#"{"@body": "good", "a": 1}"#,
+        r#"{"@body": "set aside", "a": "secret"}"#,
+        r#"{"@body": "refused", "a": "x", "b": "y"}"#,
+        r#"{"@body": "seen", "c": "z"}"#,
+    ];
     let (ack, placed) = send(contract, &records);
     assert_eq!(placed.len(), 1, "one frame");
     assert_eq!((placed[0].table, texts(&placed[0].records, "body")), (Table::Logs, vec!["good".to_owned(), "seen".to_owned()]));
@@ -237,11 +250,18 @@ fn the_strongest_mode_that_is_broken_decides() {
     assert_eq!((texts(aside, "state"), texts(aside, "contract_version")), (vec!["quarantined".to_owned()], vec!["2.1".to_owned()]));
     assert_eq!(texts(aside, "business_service"), ["pay"]);
     let told = &texts(aside, "violations")[0];
-    assert!(told.contains(r#""path":"a","rule":"type","expected":"integer","found":"a string of 1 to 8 bytes""#) && !told.contains("secret"), "{told}");
+    assert!(
+        told.contains(r#""path":"a","rule":"type","expected":"integer","found":"a string of 1 to 8 bytes""#) && !told.contains("secret"),
+        "{told}"
+    );
     assert_eq!(ack.refused.iter().map(|refused| refused.row).collect::<Vec<_>>(), [2]);
     let told: Vec<_> = ack.rejections.iter().map(|rejection| (rejection.records, rejection.field.as_str(), rejection.reason)).collect();
     assert_eq!(told, [(0, "a", "quarantined"), (1, "b", "contract_violation")]);
-    assert!(ack.rejections[1].why.contains("breaks contract pay 2.1 (type, contracts/pay.json:2): expected integer, found"), "{:?}", ack.rejections);
+    assert!(
+        ack.rejections[1].why.contains("breaks contract pay 2.1 (type, contracts/pay.json:2): expected integer, found"),
+        "{:?}",
+        ack.rejections
+    );
 
     let (_, placed) = send(contract, &[records[1]]);
     assert_eq!((placed[0].table, placed[0].records.num_rows(), placed[0].aside.is_none()), (Table::Quarantine, 1, true));
@@ -267,7 +287,8 @@ fn nothing_is_lost_on_the_way() {
         .collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let mut last = None;
-    for (mode, percent) in [("observe", 100), ("quarantine", 100), ("quarantine", 30), ("reject", 100), ("reject", 30), ("quarantine", 30)] {
+    for (mode, percent) in [("observe", 100), ("quarantine", 100), ("quarantine", 30), ("reject", 100), ("reject", 30), ("quarantine", 30)]
+    {
         let contract = format!(
             r#"{{"x-tyto": {{"mode": "{mode}", "percent": {percent}}}, "properties": {{"a": {{"type": "integer"}}, "b": {{"maximum": 8}}}}}}"#
         );

@@ -27,18 +27,34 @@ pub(crate) enum Part {
     Any(RuleId, Vec<NodeId>),
     One(RuleId, Vec<NodeId>),
     Not(RuleId, NodeId),
-    If { condition: NodeId, then: Option<NodeId>, otherwise: Option<NodeId> },
+    If {
+        condition: NodeId,
+        then: Option<NodeId>,
+        otherwise: Option<NodeId>,
+    },
     Properties(HashMap<String, NodeId>),
     Patterns(Vec<(Regex, NodeId)>),
-    Additional { names: HashSet<String>, patterns: Vec<Regex>, schema: NodeId },
+    Additional {
+        names: HashSet<String>,
+        patterns: Vec<Regex>,
+        schema: NodeId,
+    },
     Names(RuleId, NodeId),
     Required(RuleId, String),
     DependentRequired(RuleId, String, Vec<String>),
     DependentSchema(String, NodeId),
     PropertyCount(RuleId, u64, u64),
     Prefix(Vec<NodeId>),
-    Items { after: usize, schema: NodeId },
-    Contains { rule: RuleId, schema: NodeId, least: u64, most: u64 },
+    Items {
+        after: usize,
+        schema: NodeId,
+    },
+    Contains {
+        rule: RuleId,
+        schema: NodeId,
+        least: u64,
+        most: u64,
+    },
     ItemCount(RuleId, u64, u64),
     Unique(RuleId),
     UnevaluatedProperties(NodeId),
@@ -230,8 +246,7 @@ impl<'t> Walk<'t, '_> {
                 }
             }
             Part::Contains { rule, schema, least, most } => {
-                let fitting: Vec<usize> =
-                    (0..items.len()).filter(|at| self.quietly(*schema, &items[*at], &mut Seen::default())).collect();
+                let fitting: Vec<usize> = (0..items.len()).filter(|at| self.quietly(*schema, &items[*at], &mut Seen::default())).collect();
                 holds = self.tell(*rule, (*least..=*most).contains(&(fitting.len() as u64)), || Class::Array, None);
                 seen.items.extend(fitting);
             }

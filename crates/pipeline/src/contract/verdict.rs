@@ -116,7 +116,10 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
         kept[row] = false;
         let rule = plan.rule(violation.rule);
         *counted.records.entry((owner.clone(), rule.keyword, mode)).or_default() += 1;
-        match told.iter_mut().find(|told| told.mode == mode && told.violation.plan == violation.plan && told.violation.rule == violation.rule) {
+        match told
+            .iter_mut()
+            .find(|told| told.mode == mode && told.violation.plan == violation.plan && told.violation.rule == violation.rule)
+        {
             Some(told) => told.records += 1,
             None => told.push(Told { mode, plan, violation, records: 1 }),
         }

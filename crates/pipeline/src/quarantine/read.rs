@@ -42,8 +42,17 @@ fn filters(selector: &Selector) -> Vec<Filter> {
 
 /// What waits and is selected, the oldest first.
 pub(super) async fn open(scan: &dyn Scan, selector: &Selector) -> Result<Vec<Open>> {
-    const COLUMNS: [&str; 9] =
-        ["quarantine_id", "quarantined_at_unix_nano", "state", "violations", "contract", "business_service", "service", "component", "team"];
+    const COLUMNS: [&str; 9] = [
+        "quarantine_id",
+        "quarantined_at_unix_nano",
+        "state",
+        "violations",
+        "contract",
+        "business_service",
+        "service",
+        "component",
+        "team",
+    ];
     let mut request = ScanRequest::new(Table::Quarantine, selector.time());
     request.filters = filters(selector);
     request.columns = Some(COLUMNS.map(str::to_owned).to_vec());

@@ -107,7 +107,9 @@ impl Test {
         let name = test.field.as_str();
         let field = if let Some(key) = name.strip_prefix(ATTRIBUTES).filter(|key| !key.is_empty()) {
             Field::Attribute(key.to_owned(), label_name(key))
-        } else if let Some(path) = name.strip_prefix(BODY).filter(|path| !path.is_empty() && matches!(table, Table::Logs | Table::Quarantine)) {
+        } else if let Some(path) =
+            name.strip_prefix(BODY).filter(|path| !path.is_empty() && matches!(table, Table::Logs | Table::Quarantine))
+        {
             Field::Body(path.to_owned())
         } else if table.schema().field_with_name(name).is_ok_and(|field| *field.data_type() == DataType::Utf8) {
             Field::Column(name.to_owned())

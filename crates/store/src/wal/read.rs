@@ -179,7 +179,11 @@ mod tests {
         let mut bytes = segment_header().to_vec();
         let mut ends = vec![bytes.len()];
         for &(seq, group) in frames {
-            push_frame(&mut bytes, FrameHeader::new(seq, group, Table::Logs), &Payload::encode(&records(&format!("line {seq}")), None).unwrap());
+            push_frame(
+                &mut bytes,
+                FrameHeader::new(seq, group, Table::Logs),
+                &Payload::encode(&records(&format!("line {seq}")), None).unwrap(),
+            );
             ends.push(bytes.len());
         }
         (bytes, ends)

@@ -25,9 +25,10 @@ pub enum Part {
     Logs,
     Spans,
     Samples,
+    Quarantine,
 }
 
-pub const PARTS: [Part; 5] = [Part::Root, Part::Wal, Part::Logs, Part::Spans, Part::Samples];
+pub const PARTS: [Part; 6] = [Part::Root, Part::Wal, Part::Logs, Part::Spans, Part::Samples, Part::Quarantine];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -106,7 +107,7 @@ struct State {
     weather: Weather,
     /// Calls that each part has seen.
     calls: [u64; PARTS.len()],
-    /// The call of each part with which the process dies. The parts are independent of each other, so any such five moments
+    /// The call of each part with which the process dies. The parts are independent of each other, so any such six moments
     /// are one moment in some order of what they did.
     dies_at: [Option<u64>; PARTS.len()],
     failures: u64,
@@ -240,6 +241,7 @@ impl SimDisk {
             (Some("lake"), Some("logs")) => Part::Logs,
             (Some("lake"), Some("spans")) => Part::Spans,
             (Some("lake"), Some("samples")) => Part::Samples,
+            (Some("lake"), Some("quarantine")) => Part::Quarantine,
             _ => Part::Root,
         }
     }

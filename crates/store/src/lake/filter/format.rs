@@ -36,7 +36,9 @@ pub(crate) fn value_columns(table: Table) -> &'static [&'static str] {
 /// The map columns whose values are kept, each with its column of types.
 pub(crate) fn map_columns(table: Table) -> &'static [(&'static str, &'static str)] {
     match table {
-        Table::Logs | Table::Spans | Table::Quarantine => &[("attributes", "attribute_types"), ("resource_attributes", "resource_attribute_types")],
+        Table::Logs | Table::Spans | Table::Quarantine => {
+            &[("attributes", "attribute_types"), ("resource_attributes", "resource_attribute_types")]
+        }
         Table::Samples => &[],
     }
 }
