@@ -16,9 +16,6 @@ mod tree;
 mod value;
 mod verdict;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::Array;
