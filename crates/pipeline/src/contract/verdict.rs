@@ -11,7 +11,7 @@ use twox_hash::XxHash3_64;
 use super::Bench;
 use super::aside::{SetAside, set_aside};
 use super::judge::{Assigned, Violation};
-use super::plan::{Plan, Rule};
+use super::plan::{Enforced, Plan, Rule};
 
 /// Violations that a row of `quarantine` tells; a record of a thousand bad attributes is told by these.
 const TOLD_MAX: usize = 20;
@@ -93,7 +93,8 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
     let origins = Origins::of(&records).expect("a batch whose rows were judged is packed");
     let owners = owners(&origins, bench.catalog)?;
     let hashes = Hashes::of(&records)?;
-    let mut counted = Counted::default();
+    // By origin, contract and rule; told by their names once all are counted.
+    let (mut broken, mut decided) = (HashMap::new(), HashMap::new());
     let mut kept = vec![true; records.num_rows()];
     let (mut aside, mut said, mut refused) = (Vec::new(), SetAside::default(), Vec::new());
     let mut told: Vec<Told<'_>> = Vec::new();
@@ -101,21 +102,18 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
     for of_row in violations.chunk_by(|one, other| one.row == other.row) {
         let row = of_row[0].row as usize;
         let plan = &*assigned.plans[of_row[0].plan as usize];
-        let owner = &owners[origins.place(row)];
-        let hash = hashes.of_row(row);
+        let place = origins.place(row);
         let mut strongest: Option<(Mode, &Violation)> = None;
         for violation in of_row {
-            let rule = plan.rule(violation.rule);
-            let mode = rule.enforced.of_record(hash);
-            *counted.violations.entry((owner.clone(), plan.contract.clone(), rule.keyword, mode)).or_default() += 1;
+            let mode = hashes.mode(plan.rule(violation.rule), row);
+            *broken.entry((place, violation.plan, violation.rule, mode)).or_insert(0) += 1;
             if strongest.is_none_or(|(other, _)| mode > other) {
                 strongest = Some((mode, violation));
             }
         }
         let Some((mode, violation)) = strongest.filter(|(mode, _)| *mode != Mode::Observe) else { continue };
         kept[row] = false;
-        let rule = plan.rule(violation.rule);
-        *counted.records.entry((owner.clone(), rule.keyword, mode)).or_default() += 1;
+        *decided.entry((place, violation.plan, violation.rule, mode)).or_insert(0) += 1;
         match told
             .iter_mut()
             .find(|told| told.mode == mode && told.violation.plan == violation.plan && told.violation.rule == violation.rule)
@@ -130,11 +128,21 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
         aside.push(of_row[0].row);
         // The lowest bits are the row's: of one request no two are the same.
         said.ids.push(format!("{:032x}", base & !u128::from(u32::MAX) | row as u128));
-        said.violations.push(texts(plan, of_row, hash));
+        said.violations.push(texts(plan, of_row, |rule| hashes.mode(rule, row)));
         said.contracts.push(plan.contract.clone());
         said.versions.push(plan.version.clone());
     }
     let rejections = told.iter().map(rejection).collect();
+    let mut counted = Counted::default();
+    for ((place, plan, rule, mode), count) in broken {
+        let plan = &assigned.plans[plan as usize];
+        let labels = (owners[place].clone(), plan.contract.clone(), plan.rule(rule).keyword, mode);
+        *counted.violations.entry(labels).or_default() += count;
+    }
+    for ((place, plan, rule, mode), count) in decided {
+        let labels = (owners[place].clone(), assigned.plans[plan as usize].rule(rule).keyword, mode);
+        *counted.records.entry(labels).or_default() += count;
+    }
     if aside.is_empty() && refused.is_empty() {
         return Ok(Judged { counted, ..Judged::all(batch) });
     }
@@ -175,7 +183,7 @@ fn rejection(told: &Told<'_>) -> Rejection {
 }
 
 /// All that a record breaks, as the JSON text that stands in `violations`.
-fn texts(plan: &Plan, violations: &[Violation], hash: u64) -> String {
+fn texts(plan: &Plan, violations: &[Violation], mode: impl Fn(&Rule) -> Mode) -> String {
     let one = |violation: &Violation| {
         let rule = plan.rule(violation.rule);
         quarantine::Violation {
@@ -183,7 +191,7 @@ fn texts(plan: &Plan, violations: &[Violation], hash: u64) -> String {
             rule: rule.keyword.to_owned(),
             expected: rule.expected.clone(),
             found: violation.class.name().to_owned(),
-            mode: rule.enforced.of_record(hash).name().to_owned(),
+            mode: mode(rule).name().to_owned(),
             at: rule.at.clone(),
         }
     };
@@ -202,6 +210,14 @@ impl<'a> Hashes<'a> {
     fn of(records: &'a RecordBatch) -> Result<Self> {
         let (time, body) = (model::schema::column(records, "time_unix_nano")?, model::schema::column(records, "body")?);
         Ok(Self { time, body, attributes: model::AttributesView::of(records, "attributes", None)? })
+    }
+
+    /// What happens to a record by a rule that it breaks.
+    fn mode(&self, rule: &Rule, row: usize) -> Mode {
+        match rule.enforced {
+            Enforced { mode, percent: 100 } => mode,
+            enforced => enforced.of_record(self.of_row(row)),
+        }
     }
 
     fn of_row(&self, row: usize) -> u64 {
