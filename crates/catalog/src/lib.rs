@@ -8,7 +8,7 @@
 //! (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
 //! Beside that path: `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
-//! editors), `schemas.rs` (contracts for whoever compiles them), `backstage/` (Backstage's files to ours).
+//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
 //! `docs/check.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -21,6 +21,7 @@ pub mod backstage;
 mod boards;
 mod check;
 mod checks;
+mod compat;
 mod contracts;
 mod declared;
 mod fields;
@@ -45,6 +46,7 @@ use std::path::Path;
 pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile};
 pub use check::{Change, CheckOptions, Checked, Published, check};
 pub use checks::{Check, Level};
+pub use compat::{FieldChange, compare};
 pub use contracts::{CORE_FIELDS, Contract};
 pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service, Team};
 pub use files::{FILE_BYTES_MAX, texts};

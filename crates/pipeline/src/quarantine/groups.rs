@@ -23,12 +23,12 @@ pub(super) fn of(open: Vec<Open>) -> Waiting {
     let mut places = HashMap::new();
     for Open { id, at_ns, owner, contract, first } in open {
         let place = *places.entry((owner.clone(), contract.clone(), first.clone())).or_insert_with(|| {
-            let [business_service, service, component, team] = owner;
+            let [business_service, service, component] = owner;
             groups.push(Group {
                 business_service,
                 service,
                 component,
-                team,
+                team: String::new(),
                 contract,
                 rule: first.rule.clone(),
                 path: first.path.clone(),

@@ -12,7 +12,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
 use model::quarantine::{DISCARDED, Quarantine, RELEASED, Selector, SetAside, Settled, Waiting};
-use model::{Decoded, Error, Naming, Placed, Result, Scan, Table};
+use model::{Decoded, Error, Identity, Naming, Placed, Result, Scan, Table};
 
 use crate::contract::marks;
 use crate::{Pipeline, Staged};
@@ -112,7 +112,19 @@ enum How {
 #[async_trait]
 impl Quarantine for Quarantined {
     async fn waiting(&self, selector: &Selector) -> Result<Waiting> {
-        Ok(groups::of(read::open(&*self.scan, selector).await?))
+        let mut waiting = groups::of(read::open(&*self.scan, selector).await?);
+        let catalog = self.pipeline.catalog.get();
+        for group in &mut waiting.groups {
+            let identity = Identity {
+                business_service: group.business_service.clone(),
+                service: group.service.clone(),
+                component: group.component.clone(),
+                ..Identity::default()
+            };
+            // Who answers for it now, whoever did then.
+            group.team = catalog.declared(&identity).map(|declared| declared.team).unwrap_or_default();
+        }
+        Ok(waiting)
     }
 
     async fn one(&self, id: &str) -> Result<SetAside> {

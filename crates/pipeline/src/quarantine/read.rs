@@ -19,8 +19,8 @@ const ROWS_MAX: usize = 2_000_000;
 pub(super) struct Open {
     pub(super) id: String,
     pub(super) at_ns: i64,
-    /// Business service, service, component, team.
-    pub(super) owner: [String; 4],
+    /// Business service, service, component.
+    pub(super) owner: [String; 3],
     pub(super) contract: String,
     /// The violation that it tells first, of those that are asked for.
     pub(super) first: Arc<Violation>,
@@ -42,17 +42,8 @@ fn filters(selector: &Selector) -> Vec<Filter> {
 
 /// What waits and is selected, the oldest first.
 pub(super) async fn open(scan: &dyn Scan, selector: &Selector) -> Result<Vec<Open>> {
-    const COLUMNS: [&str; 9] = [
-        "quarantine_id",
-        "quarantined_at_unix_nano",
-        "state",
-        "violations",
-        "contract",
-        "business_service",
-        "service",
-        "component",
-        "team",
-    ];
+    const COLUMNS: [&str; 8] =
+        ["quarantine_id", "quarantined_at_unix_nano", "state", "violations", "contract", "business_service", "service", "component"];
     let mut request = ScanRequest::new(Table::Quarantine, selector.time());
     request.filters = filters(selector);
     request.columns = Some(COLUMNS.map(str::to_owned).to_vec());
@@ -67,7 +58,7 @@ pub(super) async fn open(scan: &dyn Scan, selector: &Selector) -> Result<Vec<Ope
         }
         let text = |name: &str| column::<StringArray>(&records, name);
         let (ids, states, violations, contracts) = (text("quarantine_id")?, text("state")?, text("violations")?, text("contract")?);
-        let owner = [text("business_service")?, text("service")?, text("component")?, text("team")?];
+        let owner = [text("business_service")?, text("service")?, text("component")?];
         let times: &Int64Array = column(&records, "quarantined_at_unix_nano")?;
         for row in 0..records.num_rows() {
             let id = text_or_empty(ids, row);

@@ -165,8 +165,17 @@ impl SimDisk {
 
     /// The process dies at a call soon: in each part after a number of its own.
     pub fn die_soon(&self, rng: &mut Rng, within: u64) {
+        self.die_soon_in(rng, within, &PARTS);
+    }
+
+    /// The same while other parts are at work, of whom nobody knows how far they are: those come to the end of it.
+    pub fn die_soon_in(&self, rng: &mut Rng, within: u64, parts: &[Part]) {
         let mut state = self.0.state.lock();
-        state.dies_at = state.calls.map(|calls| Some(calls + rng.below(within)));
+        let calls = state.calls;
+        for (at, part) in PARTS.iter().enumerate() {
+            let last = calls[at] + rng.below(within);
+            state.dies_at[at] = parts.contains(part).then_some(last);
+        }
     }
 
     /// It does not, after all.
