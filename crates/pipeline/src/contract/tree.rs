@@ -121,7 +121,7 @@ impl<'t> Walk<'t, '_> {
         Walk { tree: self.tree, rules: self.rules, path: Vec::new(), broken: None }.schema(node, json, seen)
     }
 
-    fn below<'j>(&mut self, step: impl ToString, node: NodeId, json: &'j Json) -> bool {
+    fn below(&mut self, step: impl ToString, node: NodeId, json: &Json) -> bool {
         if self.broken.is_none() {
             return self.schema(node, json, &mut Seen::default());
         }
@@ -144,7 +144,13 @@ impl<'t> Walk<'t, '_> {
         match part {
             Part::Test(rule) => self.tell(*rule, self.rules[*rule as usize].test.holds(&Value::of_json(json)), class, None),
             Part::Values(rule, values) => self.tell(*rule, values.iter().any(|value| same(value, json)), class, None),
-            Part::All(nodes) => nodes.iter().fold(true, |holds, node| self.schema(*node, json, seen) && holds),
+            Part::All(nodes) => {
+                let mut holds = true;
+                for node in nodes {
+                    holds &= self.schema(*node, json, seen);
+                }
+                holds
+            }
             Part::Any(rule, nodes) => {
                 let holding = nodes.iter().filter(|node| self.quietly(**node, json, seen)).count();
                 self.tell(*rule, holding > 0, class, None)

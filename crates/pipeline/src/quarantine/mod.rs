@@ -58,7 +58,7 @@ impl Quarantined {
         let stages = self.pipeline.stages(version, &catalog);
         let now_ns = stages.now_ns;
         let schema = Table::Logs.schema();
-        let columns = schema.fields().iter().map(|field| Ok(model::origin::flat_column(set_aside, field.name())?));
+        let columns = schema.fields().iter().map(|field| model::origin::flat_column(set_aside, field.name()));
         let records = RecordBatch::try_new(schema.clone(), columns.collect::<Result<Vec<_>>>()?)?;
         // Whose they are was decided when they came.
         let batch = Decoded { naming: Naming::Settled, ..Decoded::new(Table::Logs, records, "replay") };
