@@ -152,7 +152,8 @@ impl Stages {
     fn pass(&self, batch: Decoded) -> Result<Staged> {
         let Self { catalog, contracts, guard, patterns, now_ns } = self;
         let identified = guard.guard(identify::identify(batch, catalog)?)?;
-        // transform stands here; until it is built every record goes on as it is.
+        // transform stands here; until it is built every record goes on as it is. One that drops rows must see to it that `refused` and
+        // `kept` have the places of rows as they came.
         let judged = Bench { contracts, catalog, now_ns: *now_ns }.judge(identified)?;
         let Judged { admitted, rejections, refused, counted, kept } = judged;
         let batch = &admitted.batch;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use async_trait::async_trait;
+use futures::TryStreamExt;
 use model::quarantine::{DISCARDED, Quarantine, RELEASED, Selector, SetAside, Settled, Waiting};
 use model::{Decoded, Error, Identity, Naming, Placed, Result, Scan, Table};
 
@@ -41,7 +42,8 @@ impl Quarantined {
         let open = read::open(&*self.scan, selector).await?;
         let mut settled = Settled { selected: open.len() as u64, ..Settled::default() };
         for part in open.chunks(IDS_MAX) {
-            for records in read::records(&*self.scan, part).await? {
+            let mut rows = read::records(&*self.scan, part).await?;
+            while let Some(records) = rows.try_next().await? {
                 match how {
                     How::Replay => self.replay_part(&records, &mut settled).await?,
                     How::Discard => self.discard_part(&records, &mut settled).await?,

@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use model::logs::text_or_empty;
 use model::quarantine::{QUARANTINED, Selector, SetAside, Violation};
 use model::schema::column;
-use model::{AttributesView, Code, Error, Filter, Result, Scan, ScanRequest, Subject, Table, Test, TimeRange};
+use model::{AttributesView, Code, Error, Filter, Result, Scan, ScanRequest, ScanStream, Subject, Table, Test, TimeRange};
 
 use crate::contract::class_name;
 
@@ -102,14 +102,14 @@ impl Texts<'_> {
 }
 
 /// The records of these, in parts, as the table has them.
-pub(super) async fn records(scan: &dyn Scan, open: &[Open]) -> Result<Vec<RecordBatch>> {
+pub(super) async fn records(scan: &dyn Scan, open: &[Open]) -> Result<ScanStream> {
     let times = || open.iter().map(|open| open.at_ns);
-    let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(Vec::new()) };
+    let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(Box::pin(futures::stream::empty())) };
     let mut request = ScanRequest::new(Table::Quarantine, TimeRange::new(first, last.saturating_add(1)));
     let ids = open.iter().map(|open| open.id.clone()).collect();
     request.filters =
         vec![Filter { subject: Subject::Column("quarantine_id".to_owned()), test: Test::OneOf(ids) }, equal("state", QUARANTINED)];
-    scan.scan(request).await?.try_filter(|records| std::future::ready(records.num_rows() > 0)).try_collect().await
+    Ok(Box::pin(scan.scan(request).await?.try_filter(|records| std::future::ready(records.num_rows() > 0))))
 }
 
 /// One record, and what became of it.
