@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::checks::Check;
 use crate::fields::Reader;
 use crate::rules::REGEX_BYTES_MAX;
-use crate::schemas::{Document, within};
+use crate::schemas::{Document, escaped, within};
 
 /// What the value of a keyword must be.
 #[derive(Clone, Copy)]
@@ -86,6 +86,13 @@ fn walk(document: &Document, schema: &Json, pointer: String, reader: &mut Reader
         let at = format!("{pointer}/{keyword}");
         if let Some(what) = must(keyword).and_then(|must| must.wrong(keyword, value)) {
             reader.diagnostics.push(crate::Diagnostic::at(&document.origin(&at), Check::BadValue, what));
+        }
+        let patterns = value.as_object().filter(|_| keyword == "patternProperties");
+        for text in patterns.into_iter().flat_map(serde_json::Map::keys) {
+            if let Err(what) = pattern(text) {
+                let origin = document.origin(&format!("{at}/{}", escaped(text)));
+                reader.diagnostics.push(crate::Diagnostic::at(&origin, Check::BadValue, what));
+            }
         }
         for (end, schema) in within(keyword, value) {
             walk(document, schema, format!("{at}{end}"), reader);
