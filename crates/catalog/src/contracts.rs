@@ -1,6 +1,6 @@
-//! Contracts: JSON Schema 2020-12 files that say what a log record's attributes look like. Read of them today is which
-//! attributes there are and of which type, so that each gets a typed column; whatever else they say is checked to be JSON
-//! Schema, with references that lead somewhere, and enforced by nobody yet.
+//! Contracts: JSON Schema 2020-12 files that say what a log record looks like, and in `x-tyto` what happens to one that does not. Read
+//! here is which attributes there are and of which type, so that each gets a typed column; that all of it is JSON Schema, with
+//! references that lead somewhere, is checked. `pipeline/src/contract/` compiles and enforces it.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,10 +9,16 @@ use model::{DeclaredFields, FieldType, Undeclarable};
 
 use crate::checks::Check;
 use crate::fields::Reader;
-use crate::json;
+use crate::hints::{self, Hints, Mode};
 use crate::problem::{Diagnostic, Origin};
-use crate::references::{self, Document};
+use crate::references;
+use crate::schemas::{Document, Schemas};
 use crate::yaml::{Node, Place, Value};
+use crate::{json, keywords};
+
+/// The two kinds of schema that say what happens to who breaks them.
+const CONTRACT: &str = "a contract";
+const PROPERTY: &str = "a property";
 
 pub(crate) const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The types of JSON Schema that a column can have stand in [`FieldType`]. Attributes of these stay as they are.
@@ -88,14 +94,56 @@ pub struct Contract {
     pub name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
+    /// As its authors number it; empty where they do not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// None where it does not say, which is [`Mode::Observe`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Of a hundred records, for how many the mode holds; the others are observed.
+    #[serde(default = "all_of_them", skip_serializing_if = "is_all_of_them")]
+    pub percent: u8,
     pub declared_at: Origin,
 }
+
+fn all_of_them() -> u8 {
+    100
+}
+
+fn is_all_of_them(percent: &u8) -> bool {
+    *percent == all_of_them()
+}
+
+/// What a property of a contract speaks of when it is no attribute: the columns of `logs` that a record always may have.
+pub const CORE_FIELDS: [&str; 20] = [
+    "time_unix_nano",
+    "observed_time_unix_nano",
+    "severity_number",
+    "severity_text",
+    "body",
+    "trace_id",
+    "span_id",
+    "event_name",
+    "flags",
+    "business_service",
+    "service",
+    "component",
+    "region",
+    "environment",
+    "team",
+    "service_name",
+    "scope_name",
+    "scope_version",
+    "scope_attributes",
+    "resource_attributes",
+];
 
 #[derive(Default)]
 pub(crate) struct Read {
     pub(crate) fields: DeclaredFields,
     /// In the order of the files.
     pub(crate) contracts: Vec<Contract>,
+    pub(crate) schemas: Schemas,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -113,12 +161,16 @@ pub(crate) fn read(texts: &[(&str, &str)], elsewhere: &[String]) -> Read {
                 Node { place: Place { line: 1, column: 1 }, value: Value::Null }
             }
         };
-        let title = if matches!(root.value, Value::Null) { String::new() } else { contracts.contract(&root) };
-        contracts.called(&root, name.clone(), title);
-        documents.push(Document { file: (*file).to_owned(), name, root });
+        let said = if matches!(root.value, Value::Null) { Said::default() } else { contracts.contract(&root) };
+        contracts.called(&root, name.clone(), said);
+        let json = serde_json::from_str(text).unwrap_or_default();
+        let document = Document { file: (*file).to_owned(), name, root, json };
+        keywords::check(&document, &mut contracts.reader);
+        documents.push(document);
     }
     contracts.reader.diagnostics.extend(references::check(&documents, elsewhere));
-    Read { fields: contracts.fields, contracts: contracts.all, diagnostics: contracts.reader.diagnostics }
+    let schemas = Schemas::of(documents);
+    Read { fields: contracts.fields, contracts: contracts.all, schemas, diagnostics: contracts.reader.diagnostics }
 }
 
 fn name_of(file: &str) -> String {
@@ -134,10 +186,17 @@ struct Contracts {
     places: HashMap<String, Origin>,
 }
 
+/// What a contract says of itself.
+#[derive(Default)]
+struct Said {
+    title: String,
+    hints: Hints,
+}
+
 type Keywords<'n> = HashMap<&'n str, &'n Node>;
 
 impl Contracts {
-    fn called(&mut self, root: &Node, name: String, title: String) {
+    fn called(&mut self, root: &Node, name: String, Said { title, hints }: Said) {
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
             let what = format!("cannot call a contract {name:?}: its file's name has letters, digits, -, _ and . only");
             self.reader.problem(root.place, Check::BadName, what);
@@ -148,12 +207,12 @@ impl Contracts {
             return;
         }
         let declared_at = self.reader.origin(root.place);
-        self.all.push(Contract { name, title, declared_at });
+        let Hints { mode, percent, version } = hints;
+        self.all.push(Contract { name, title, version, mode, percent, declared_at });
     }
 
-    /// Gives its title.
-    fn contract(&mut self, root: &Node) -> String {
-        let Some(keywords) = self.schema(root, "a contract") else { return String::new() };
+    fn contract(&mut self, root: &Node) -> Said {
+        let Some(keywords) = self.schema(root, CONTRACT) else { return Said::default() };
         if let Some(node) = keywords.get("$schema")
             && !matches!(&node.value, Value::Text(dialect) if dialect.trim_end_matches('#') == DIALECT)
         {
@@ -177,13 +236,18 @@ impl Contracts {
                 }
             }
         }
-        match keywords.get("title").map(|node| &node.value) {
+        let title = match keywords.get("title").map(|node| &node.value) {
             Some(Value::Text(title)) => title.clone(),
             _ => String::new(),
-        }
+        };
+        Said { title, hints: keywords.get(hints::KEYWORD).map(|node| hints::of_contract(&mut self.reader, node)).unwrap_or_default() }
     }
 
     fn property(&mut self, place: Place, key: &str, node: &Node) {
+        // The record's own columns are there already.
+        if CORE_FIELDS.contains(&key) {
+            return;
+        }
         let Value::Map(entries) = &node.value else { return };
         let Some((.., kind)) = entries.iter().find(|(_, key, _)| key == "type") else { return };
         let Some(kind) = self.field_type(kind) else { return };
@@ -257,6 +321,14 @@ impl Contracts {
         if let Some(node) = keywords.get("type") {
             self.types(node);
         }
+        match keywords.get(hints::KEYWORD) {
+            Some(node) if what == PROPERTY => drop(hints::of_property(&mut self.reader, node)),
+            Some(node) if what != CONTRACT => {
+                let what = format!("cannot use {:?} in {what}: it stands in a contract, or in one of its properties", hints::KEYWORD);
+                self.reader.problem(node.place, Check::UnknownKey, what);
+            }
+            _ => {}
+        }
         for (_, key, value) in entries {
             self.within(key, value);
         }
@@ -265,7 +337,7 @@ impl Contracts {
 
     /// The schemas that a keyword holds.
     fn within(&mut self, keyword: &str, value: &Node) {
-        let what = if keyword == "properties" { "a property" } else { "a schema" };
+        let what = if keyword == "properties" { PROPERTY } else { "a schema" };
         let schemas: Vec<&Node> = match (references::holds(keyword), &value.value) {
             (Some(references::Holds::Schema), _) => vec![value],
             (Some(references::Holds::List), Value::List(items)) => items.iter().collect(),

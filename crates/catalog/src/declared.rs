@@ -147,6 +147,8 @@ pub struct Keep {
     pub spans: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<String>,
 }
 
 impl Keep {
@@ -159,6 +161,7 @@ impl Keep {
             Table::Logs => self.logs.as_deref(),
             Table::Spans => self.spans.as_deref(),
             Table::Samples => self.samples.as_deref(),
+            Table::Quarantine => self.quarantine.as_deref(),
         }
     }
 }

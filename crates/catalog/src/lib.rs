@@ -4,11 +4,11 @@
 //! by which attributes their telemetry is recognised, and how long it is kept; contracts, JSON Schema of what log records look
 //! like; and boards, what people watch who ask no queries. The users' pages are `docs/catalogue.md` and `docs/boards.md`.
 //!
-//! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `references.rs`, `boards.rs`
+//! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `hints.rs`, `keywords.rs` and `references.rs`, `boards.rs`
 //! (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
 //! Beside that path: `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
-//! editors), `backstage/` (Backstage's files to ours).
+//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
 //! `docs/check.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -21,11 +21,14 @@ pub mod backstage;
 mod boards;
 mod check;
 mod checks;
+mod compat;
 mod contracts;
 mod declared;
 mod fields;
 mod files;
+mod hints;
 mod json;
+mod keywords;
 mod live;
 mod omd;
 mod problem;
@@ -33,6 +36,7 @@ mod references;
 pub mod report;
 mod rules;
 mod schema;
+mod schemas;
 mod shape;
 pub mod yaml;
 
@@ -42,12 +46,15 @@ use std::path::Path;
 pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile};
 pub use check::{Change, CheckOptions, Checked, Published, check};
 pub use checks::{Check, Level};
-pub use contracts::Contract;
+pub use compat::{FieldChange, compare};
+pub use contracts::{CORE_FIELDS, Contract};
 pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service, Team};
 pub use files::{FILE_BYTES_MAX, texts};
+pub use hints::Mode;
 pub use live::Live;
 pub use problem::{Diagnostic, Instead, Origin, Problem, closest};
 pub use schema::{SCHEMAS, schema};
+pub use schemas::{Document, Schemas, escaped, within};
 
 use model::{DeclaredFields, Identity, Retention, Table, UNASSIGNED, parse_keep};
 use omd::{Declared, Known, OmdReader};
@@ -68,6 +75,9 @@ pub struct Catalog {
     /// Attributes of log records that contracts declare.
     #[serde(skip_serializing_if = "DeclaredFields::is_empty")]
     pub fields: DeclaredFields,
+    /// The contracts' texts, read.
+    #[serde(skip)]
+    pub schemas: Schemas,
     /// Sorted by title. They have an API of their own.
     #[serde(skip)]
     pub boards: Vec<Board>,
@@ -155,13 +165,13 @@ fn problems(diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
 fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
     let (contracts, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.ends_with(".json"));
     let (boards, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| boards::is_board(name));
-    let contracts = contracts::read(&contracts, &known.contracts);
+    let mut contracts = contracts::read(&contracts, &known.contracts);
     let boards = boards::read(&boards);
     let mut reader = OmdReader::knowing(known);
     files.iter().for_each(|(file, text)| reader.read(file, text));
     let names: Vec<String> = contracts.contracts.iter().map(|contract| contract.name.clone()).collect();
     let Declared { business_services, retention, teams, mut diagnostics } = omd::join(reader, known, &names, boards.references);
-    diagnostics.extend(contracts.diagnostics);
+    diagnostics.append(&mut contracts.diagnostics);
     diagnostics.extend(boards.diagnostics);
     let order: HashMap<&str, usize> = texts.iter().enumerate().map(|(number, (name, _))| (*name, number)).collect();
     let position = |file: &str| order.get(file).copied().unwrap_or(usize::MAX);
@@ -169,6 +179,6 @@ fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
     // What cannot be read is not in force, so its rules need not compile.
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() == Level::Warning);
     let rules = if sound { Rules::compile(&business_services) } else { Rules::default() };
-    let (fields, contracts, boards) = (contracts.fields, contracts.contracts, boards.boards);
-    (Catalog { retention, business_services, teams, contracts, fields, boards, rules }, diagnostics)
+    let contracts::Read { fields, contracts, schemas, .. } = contracts;
+    (Catalog { retention, business_services, teams, contracts, fields, schemas, boards: boards.boards, rules }, diagnostics)
 }

@@ -5,14 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::checks::Check;
 use crate::contracts::DIALECT;
 use crate::problem::{Diagnostic, Origin, closest};
+use crate::schemas::{Document, escaped};
 use crate::yaml::{Node, Value};
-
-/// A contract's file, read.
-pub(crate) struct Document {
-    pub(crate) file: String,
-    pub(crate) name: String,
-    pub(crate) root: Node,
-}
 
 /// What a keyword of JSON Schema holds, of those that hold schemas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +129,6 @@ impl Graph {
                     items.iter().enumerate().map(|(number, node)| (format!("/{number}"), node)).collect()
                 }
                 (Some(Holds::Map), Value::Map(entries)) => {
-                    let escaped = |key: &String| key.replace('~', "~0").replace('/', "~1");
                     entries.iter().map(|(_, key, node)| (format!("/{}", escaped(key)), node)).collect()
                 }
                 _ => continue,

@@ -149,7 +149,7 @@ impl Rule {
 }
 
 /// Bytes of one compiled expression.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
 
 pub(crate) fn anchored(regex: &str) -> Result<Regex, regex::Error> {
     regex::RegexBuilder::new(&format!("^(?s:{regex})$")).size_limit(REGEX_BYTES_MAX).build()

@@ -16,7 +16,12 @@ pub fn schema(kind: &str) -> Option<Value> {
         "contract" => json!({
             "$ref": DIALECT,
             "type": "object",
-            "properties": {"$schema": {"enum": [DIALECT, format!("{DIALECT}#")]}, "type": {"const": "object"}},
+            "properties": {
+                "$schema": {"enum": [DIALECT, format!("{DIALECT}#")]},
+                "type": {"const": "object"},
+                "x-tyto": of_shape(&shape::CONTRACT_HINTS),
+                "properties": {"additionalProperties": {"properties": {"x-tyto": of_shape(&shape::PROPERTY_HINTS)}}},
+            },
         }),
         _ => return None,
     };

@@ -190,16 +190,35 @@ pub(crate) static LINK: Shape =
     Shape::of("a link", &[must("title", Kind::Said, "What one finds there."), must("url", Kind::Url, "Begins with https:// or http://.")]);
 
 pub(crate) static RETENTION_TIMES: Shape = Shape {
-    any_of: &["logs", "spans", "samples"],
+    any_of: &["logs", "spans", "samples", "quarantine"],
     ..Shape::of(
         "retention",
         &[
             may("logs", Kind::Keep, "36h, 30d, 2w, 10y"),
             may("spans", Kind::Keep, "36h, 30d, 2w, 10y"),
             may("samples", Kind::Keep, "36h, 30d, 2w, 10y"),
+            may("quarantine", Kind::Keep, "36h, 30d, 2w, 10y, since they were set aside"),
         ],
     )
 };
+
+const MODES: Kind = Kind::Words(&["observe", "quarantine", "reject"]);
+
+/// `x-tyto` of a contract.
+pub(crate) static CONTRACT_HINTS: Shape = Shape::of(
+    "x-tyto of a contract",
+    &[
+        may("mode", MODES, "What happens to a record that breaks it: observe (the default), quarantine, reject."),
+        may("percent", Kind::Count(0, 100), "Of a hundred records, for how many the mode holds; the others are observed."),
+        may("version", Kind::Said, "As you number it: 1.2.0."),
+    ],
+);
+
+/// `x-tyto` of a property.
+pub(crate) static PROPERTY_HINTS: Shape = Shape::of(
+    "x-tyto of a property",
+    &[may("mode", MODES, "What happens to a record that breaks this property's rules; else what the contract says.")],
+);
 
 pub(crate) static DEPENDENCY: Shape = Shape {
     one_of: &["component", "database", "queue", "external"],

@@ -16,6 +16,14 @@ pub struct Rejection {
     pub reason: &'static str,
 }
 
+/// A row of a batch, by its place as its receiver gave it, that was refused while others were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    pub row: usize,
+    /// The rule it breaks, in a sentence.
+    pub why: String,
+}
+
 /// A series that the shard has met, so that its next points need no labels, no identity and no account looked up.
 /// Whoever ingests a batch gives one for each of its rows; nobody else reads anything out of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +128,11 @@ pub struct Identified(pub Decoded);
 
 /// Past the contract: nothing can be refused for its content any more.
 #[derive(Clone, Debug)]
-pub struct Admitted(pub Decoded);
+pub struct Admitted {
+    pub batch: Decoded,
+    /// Rows of `quarantine`: records of the same request that break their contract.
+    pub aside: Option<RecordBatch>,
+}
 
 /// Knows its shard.
 #[derive(Clone, Debug)]
@@ -129,6 +141,8 @@ pub struct Placed {
     pub table: Table,
     pub records: RecordBatch,
     pub known: KnownPoints,
+    /// Rows of `quarantine`, durable with those of `records` or not at all.
+    pub aside: Option<RecordBatch>,
 }
 
 /// Given when every accepted record is durable and queryable.
@@ -136,6 +150,8 @@ pub struct Placed {
 pub struct Ack {
     pub accepted_records: u64,
     pub rejections: Vec<Rejection>,
+    /// Every single row that was refused, for protocols that answer for each item; `rejections` has them, too.
+    pub refused: Vec<RefusedRow>,
     /// The series of each row of a batch of samples.
     pub series: Vec<KnownSeries>,
     /// By which catalogue they were identified.

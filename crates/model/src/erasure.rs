@@ -85,6 +85,12 @@ pub struct Erased {
     pub logs: u64,
     pub spans: u64,
     pub samples: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub quarantine: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Erased {
@@ -93,6 +99,7 @@ impl Erased {
             Table::Logs => &mut self.logs,
             Table::Spans => &mut self.spans,
             Table::Samples => &mut self.samples,
+            Table::Quarantine => &mut self.quarantine,
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod logs;
 mod matcher;
 pub mod origin;
 pub mod patterns;
+pub mod quarantine;
 mod query;
 mod retention;
 mod row_bytes;
@@ -45,7 +46,7 @@ pub mod variables;
 
 pub use anchored::AnchoredRegex;
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
-pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, Rejection, Tally};
+pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, RefusedRow, Rejection, Tally};
 pub use cardinality::{Cardinality, LabelCardinality};
 pub use declared::{DeclaredField, DeclaredFields, FILE_COLUMNS_OF_LOGS, FieldType, FieldValue, Undeclarable};
 pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};

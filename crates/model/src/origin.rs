@@ -112,7 +112,7 @@ impl OriginsBuilder {
             columns.extend([map, types]);
         }
         let origins = StructArray::new(fields().clone(), columns, None);
-        dictionary(std::mem::take(&mut self.keys), origins)
+        column_of(std::mem::take(&mut self.keys), origins)
     }
 }
 
@@ -125,16 +125,19 @@ fn fields() -> &'static Fields {
     &FIELDS
 }
 
-fn dictionary(keys: Vec<i32>, origins: StructArray) -> ArrayRef {
+/// The column of rows with these origins.
+pub fn column_of(keys: Vec<i32>, origins: StructArray) -> ArrayRef {
     Arc::new(DictionaryArray::new(Int32Array::from(keys), Arc::new(origins)))
 }
 
 /// The schema of a table's packed batches: of samples the table's own.
 pub(crate) fn packed_schema(table: Table) -> SchemaRef {
-    static EACH: LazyLock<[SchemaRef; 2]> = LazyLock::new(|| [Table::Logs, Table::Spans].map(|table| Arc::new(schema_of(&table.schema()))));
+    static EACH: LazyLock<[SchemaRef; 3]> =
+        LazyLock::new(|| [Table::Logs, Table::Spans, Table::Quarantine].map(|table| Arc::new(schema_of(&table.schema()))));
     match table {
         Table::Logs => EACH[0].clone(),
         Table::Spans => EACH[1].clone(),
+        Table::Quarantine => EACH[2].clone(),
         Table::Samples => table.schema(),
     }
 }
@@ -192,7 +195,7 @@ impl<'a> Origins<'a> {
 /// The rows with these origins in place of their own, if they have any.
 pub fn with_origins(records: &RecordBatch, keys: Vec<i32>, origins: StructArray) -> Result<RecordBatch, ArrowError> {
     let (schema, mut columns, _) = records.clone().into_parts();
-    let origin = dictionary(keys, origins);
+    let origin = column_of(keys, origins);
     match schema.column_with_name(ORIGIN) {
         Some((at, _)) => {
             columns[at] = origin;
@@ -248,7 +251,7 @@ pub fn packed(table: Table, records: &RecordBatch) -> Result<RecordBatch> {
     }
     let firsts = Int32Array::from(firsts);
     let origins = columns.iter().map(|column| take(column, &firsts, None)).collect::<Result<Vec<_>, _>>()?;
-    let origin = dictionary(keys, StructArray::new(fields().clone(), origins, None));
+    let origin = column_of(keys, StructArray::new(fields().clone(), origins, None));
     let own = (0..records.num_columns()).filter(|at| !COLUMNS.contains(&records.schema_ref().field(*at).name().as_str()));
     let columns = own.map(|at| records.column(at).clone()).chain([origin]).collect();
     Ok(RecordBatch::try_new(Arc::new(schema_of(records.schema_ref())), columns)?)
@@ -288,7 +291,7 @@ pub fn united(batches: &[RecordBatch]) -> Result<(StructArray, Vec<Vec<i32>>)> {
 pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch> {
     let (origins, keys) = united(batches)?;
     let schema = batches.first().map(RecordBatch::schema).ok_or_else(|| Error::internal("cannot join no batches"))?;
-    let origin = dictionary(keys.concat(), origins);
+    let origin = column_of(keys.concat(), origins);
     let own = |at: usize| {
         let each: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(at).as_ref()).collect();
         concat(&each)

@@ -17,23 +17,26 @@ pub enum Table {
     Logs,
     Spans,
     Samples,
+    /// Log records that break their contract, set aside.
+    Quarantine,
 }
 
 impl Table {
-    pub const ALL: [Self; 3] = [Self::Logs, Self::Spans, Self::Samples];
+    pub const ALL: [Self; 4] = [Self::Logs, Self::Spans, Self::Samples, Self::Quarantine];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Logs => "logs",
             Self::Spans => "spans",
             Self::Samples => "samples",
+            Self::Quarantine => "quarantine",
         }
     }
 
     /// What senders count in a batch of this table: log records, spans, points of samples.
     pub fn records_in(self, batch: &RecordBatch) -> Result<u64> {
         Ok(match self {
-            Self::Logs | Self::Spans => batch.num_rows() as u64,
+            Self::Logs | Self::Spans | Self::Quarantine => batch.num_rows() as u64,
             Self::Samples => {
                 let offsets = column::<ListArray>(batch, "timestamps")?.value_offsets();
                 (offsets[offsets.len() - 1] - offsets[0]) as u64
@@ -47,6 +50,8 @@ impl Table {
             Self::Logs => ("time_unix_nano", "time_unix_nano"),
             Self::Spans => ("start_time_unix_nano", "start_time_unix_nano"),
             Self::Samples => ("min_time_unix_nano", "max_time_unix_nano"),
+            // A record that comes late is not to be forgotten the sooner.
+            Self::Quarantine => ("quarantined_at_unix_nano", "quarantined_at_unix_nano"),
         }
     }
 
@@ -56,6 +61,7 @@ impl Table {
             Self::Logs => &["business_service", "time_unix_nano"],
             Self::Spans => &["business_service", "start_time_unix_nano"],
             Self::Samples => &["name", "series_id", "min_time_unix_nano"],
+            Self::Quarantine => &["business_service", "quarantined_at_unix_nano"],
         }
     }
 
@@ -66,10 +72,15 @@ impl Table {
         static SPANS: LazyLock<Vec<&str>> =
             LazyLock::new(|| with_identity(&["name", "kind", "status_code", "service_name", "scope_name", "scope_version"]));
         static SAMPLES: LazyLock<Vec<&str>> = LazyLock::new(|| with_identity(&["name", "type", "unit"]));
+        static QUARANTINE: LazyLock<Vec<&str>> = LazyLock::new(|| {
+            let own = ["violations", "contract", "contract_version", "protocol", "state"];
+            LOGS.iter().copied().chain(own).collect()
+        });
         match self {
             Self::Logs => &LOGS,
             Self::Spans => &SPANS,
             Self::Samples => &SAMPLES,
+            Self::Quarantine => &QUARANTINE,
         }
     }
 
@@ -82,10 +93,12 @@ impl Table {
         static LOGS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(logs())));
         static SPANS: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(spans())));
         static SAMPLES: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(samples())));
+        static QUARANTINE: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(quarantine())));
         match self {
             Self::Logs => LOGS.clone(),
             Self::Spans => SPANS.clone(),
             Self::Samples => SAMPLES.clone(),
+            Self::Quarantine => QUARANTINE.clone(),
         }
     }
 }
@@ -97,7 +110,7 @@ impl std::str::FromStr for Table {
         Self::ALL
             .into_iter()
             .find(|table| table.name() == name)
-            .ok_or_else(|| Error::invalid(format!("cannot find table {name:?}: tables are logs, spans, samples")))
+            .ok_or_else(|| Error::invalid(format!("cannot find table {name:?}: tables are logs, spans, samples, quarantine")))
     }
 }
 
@@ -179,6 +192,23 @@ fn logs() -> Vec<Field> {
     fields.extend([text("service_name"), text("trace_id"), text("span_id"), text("event_name"), long("flags")]);
     fields.extend(attributes());
     fields.push(long("dropped_attributes_count"));
+    fields
+}
+
+/// A log record as it came, why it was set aside, and what became of it. Of an id there is one row that has the record, and later
+/// perhaps one that has only its identity, its times and its new state.
+fn quarantine() -> Vec<Field> {
+    let mut fields = logs();
+    fields.extend([
+        text("quarantine_id"),
+        instant("quarantined_at_unix_nano"),
+        text("violations"),
+        text("contract"),
+        text("contract_version"),
+        text("protocol"),
+        text("state"),
+        long("state_unix_nano"),
+    ]);
     fields
 }
 

@@ -8,10 +8,12 @@
 //! | identify: whose is it? | `identify/` | `Identified` |
 //! | cardinality: does a label bring too many values? | `cardinality/` | `Identified` |
 //! | transform: parse, mask, sample | not built yet: its place is before the contract, which judges what is stored | `Identified` |
-//! | contract: does it keep its team's contract? | not built yet: everything is admitted | `Admitted` |
+//! | contract: does it keep its team's contract? | `contract/` | `Admitted`, and beside it what is set aside |
 //! | meter: how much did this identity send? | `meter.rs` | `Admitted` |
 //! | learn: what do log lines have in common? | `patterns.rs` | `Admitted` |
 //! | route: which shard takes it? | `route.rs` | `Placed` |
+//!
+//! What was set aside comes back by `quarantine/`: replayed records pass the same stages.
 //!
 //! After `Admitted` nothing can be refused for its content. Usage is measured before the shard takes the batch, and booked
 //! when it has: nobody pays for what was refused.
@@ -22,9 +24,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cardinality;
+mod contract;
 mod identify;
 mod meter;
 mod patterns;
+mod quarantine;
 mod route;
 
 use std::sync::Arc;
@@ -32,24 +36,29 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use catalog::{Catalog, Live};
 use model::patterns::Patterns;
-use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, Placed, Result, UsageMeter};
+use model::{Ack, Cardinality, Decoded, Error, Ingest, Placed, RefusedRow, Rejection, Result, Table, UsageMeter};
 
 use cardinality::Guard;
 pub use cardinality::{CardinalityLimits, NowMs, OVERFLOW_VALUE};
+use contract::{Bench, Contracts, Counted, InForce, Judged};
 use meter::Measured;
 pub use meter::{ACCOUNTS_MAX, Meter, OVERFLOW};
+pub use quarantine::Quarantined;
 
 pub struct Pipeline {
     catalog: Arc<Live>,
     meter: Arc<Meter>,
     guard: Arc<Guard>,
     patterns: Arc<Patterns>,
+    contracts: InForce,
+    now_ms: NowMs,
     shard: Arc<dyn Ingest<Placed>>,
 }
 
 impl Pipeline {
     pub fn new(catalog: Arc<Live>, cardinality: CardinalityLimits, now_ms: NowMs, shard: Arc<dyn Ingest<Placed>>) -> Self {
-        Self { catalog, meter: Arc::default(), guard: Arc::new(Guard::new(cardinality, now_ms)), patterns: Arc::default(), shard }
+        let guard = Arc::new(Guard::new(cardinality, now_ms.clone()));
+        Self { catalog, meter: Arc::default(), guard, patterns: Arc::default(), contracts: InForce::default(), now_ms, shard }
     }
 
     /// What is known of the patterns of log lines, and is to know what comes.
@@ -78,31 +87,83 @@ impl Ingest<Decoded> for Pipeline {
         if !batch.known.is_empty() && batch.known.catalog_version != catalog_version {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
-        let (placed, measured) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
-            true => stages(batch, &catalog, &self.guard, &self.patterns)?,
+        let stages = self.stages(catalog_version, &catalog);
+        let Staged { placed, measured, rejections, refused, counted, .. } = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX
+        {
+            true => stages.pass(batch)?,
             false => {
-                let (catalog, guard, patterns) = (catalog.clone(), self.guard.clone(), self.patterns.clone());
-                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog, &guard, &patterns)).await;
+                let done = tokio::task::spawn_blocking(move || stages.pass(batch)).await;
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
         let mut ack = self.shard.ingest(placed).await?;
         ack.catalog_version = catalog_version;
         if !ack.forgotten {
-            self.meter.book(measured, &catalog, &mut ack.series);
+            self.settle(measured, &catalog, &counted, &mut ack);
+            ack.rejections.extend(rejections);
+            ack.refused.extend(refused);
         }
         Ok(ack)
     }
 }
 
-/// All that happens to a batch before its shard takes it.
-fn stages(batch: Decoded, catalog: &Catalog, guard: &Guard, known: &Patterns) -> Result<(Placed, Measured)> {
-    let identified = guard.guard(identify::identify(batch, catalog)?)?;
-    // transform and contract stand here; until they are built every record is admitted as it is.
-    let admitted = Admitted(identified.0);
-    let measured = meter::measure(&admitted)?;
-    patterns::learn(&admitted, known)?;
-    Ok((route::place(admitted), measured))
+impl Pipeline {
+    fn stages(&self, version: u64, catalog: &Arc<Catalog>) -> Stages {
+        Stages {
+            catalog: catalog.clone(),
+            contracts: self.contracts.of(version, catalog),
+            guard: self.guard.clone(),
+            patterns: self.patterns.clone(),
+            now_ns: (self.now_ms)().saturating_mul(1_000_000),
+        }
+    }
+
+    /// Books and counts what the shard has taken.
+    fn settle(&self, measured: Vec<Measured>, catalog: &Catalog, counted: &Counted, ack: &mut Ack) {
+        for measured in measured {
+            self.meter.book(measured, catalog, &mut ack.series);
+        }
+        counted.count();
+    }
+}
+
+/// All that happens to a batch before its shard takes it, and what it happens by.
+struct Stages {
+    catalog: Arc<Catalog>,
+    contracts: Arc<Contracts>,
+    guard: Arc<Guard>,
+    patterns: Arc<Patterns>,
+    now_ns: i64,
+}
+
+/// A batch that has passed them.
+struct Staged {
+    placed: Placed,
+    /// Of the batch, and of what is set aside of it.
+    measured: Vec<Measured>,
+    rejections: Vec<Rejection>,
+    refused: Vec<RefusedRow>,
+    counted: Counted,
+    /// Of each row whether it was let in; empty when all were.
+    kept: Vec<bool>,
+}
+
+impl Stages {
+    fn pass(&self, batch: Decoded) -> Result<Staged> {
+        let Self { catalog, contracts, guard, patterns, now_ns } = self;
+        let identified = guard.guard(identify::identify(batch, catalog)?)?;
+        // transform stands here; until it is built every record goes on as it is. One that drops rows must see to it that `refused` and
+        // `kept` have the places of rows as they came.
+        let judged = Bench { contracts, catalog, now_ns: *now_ns }.judge(identified)?;
+        let Judged { admitted, rejections, refused, counted, kept } = judged;
+        let batch = &admitted.batch;
+        let mut measured = vec![meter::measure(batch.table, &batch.records, &batch.known)?];
+        if let Some(aside) = &admitted.aside {
+            measured.push(meter::measure(Table::Quarantine, aside, &model::KnownPoints::default())?);
+        }
+        patterns::learn(&admitted, patterns)?;
+        Ok(Staged { placed: route::place(admitted), measured, rejections, refused, counted, kept })
+    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use arrow::array::{Array, ListArray, StringArray};
+use arrow::array::{Array, ListArray, RecordBatch, StringArray};
 use catalog::Catalog;
 use metrics::Counter;
 use model::origin::Origins;
 use model::schema::column;
-use model::{Admitted, Identity, KnownPoints, KnownSeries, Result, Table, Usage, UsageMeter};
+use model::{Identity, KnownPoints, KnownSeries, Result, Table, Usage, UsageMeter};
 use parking_lot::Mutex;
 
 /// Accounts of what nobody has declared, one per identity and table. Past it, what an identity sends goes to the account
@@ -138,8 +138,7 @@ impl UsageMeter for Meter {
 }
 
 /// Counts a batch, run of rows by run of rows with one identity.
-pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
-    let records = &batch.records;
+pub(crate) fn measure(table: Table, records: &RecordBatch, known: &KnownPoints) -> Result<Measured> {
     let origins = Origins::of(records);
     let identity_column = |name: &str| origins.map_or_else(|| column(records, name), |origins| origins.texts(name));
     let columns: Vec<&StringArray> = Identity::FIELDS.iter().map(|name| identity_column(name)).collect::<Result<_>>()?;
@@ -151,9 +150,9 @@ pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
         a == b && origins.is_some() || columns.iter().all(agree)
     };
     let bytes = model::running_bytes(records)?;
-    let points = match batch.table {
+    let points = match table {
         Table::Samples => Some(column::<ListArray>(records, "timestamps")?.value_offsets()),
-        Table::Logs | Table::Spans => None,
+        Table::Logs | Table::Spans | Table::Quarantine => None,
     };
     let count = |rows: &Range<usize>| match points {
         Some(offsets) => (offsets[rows.end] - offsets[rows.start]) as u64,
@@ -181,8 +180,7 @@ pub(crate) fn measure(Admitted(batch): &Admitted) -> Result<Measured> {
         }
         start = end;
     }
-    let known = measure_known(&batch.known);
-    Ok(Measured { table: batch.table, usage, series, known })
+    Ok(Measured { table, usage, series, known: measure_known(known) })
 }
 
 /// Counts points of known series as their rows would be.

@@ -6,7 +6,7 @@ use model::schema::column;
 use model::{Admitted, Result, Table};
 
 pub(crate) fn learn(admitted: &Admitted, patterns: &Patterns) -> Result<()> {
-    let Admitted(batch) = admitted;
+    let Admitted { batch, .. } = admitted;
     if batch.table != Table::Logs {
         return Ok(());
     }

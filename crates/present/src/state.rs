@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use catalog::Live;
 use lang::promql::Features;
+use model::quarantine::Quarantine;
 use model::{
     Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, Topology, UsageMeter,
 };
@@ -54,6 +55,7 @@ pub struct PresentState {
     pub cardinality: Arc<dyn Cardinality>,
     pub targets: Arc<dyn Targets>,
     pub topology: Arc<dyn Topology>,
+    pub quarantine: Arc<dyn Quarantine>,
     pub tails: Tails,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,

@@ -39,6 +39,7 @@ pub(crate) async fn find(
         match table {
             Table::Samples => find_series(scan, selector, range, &mut found).await?,
             Table::Logs => find_streams(scan, selector, range, limits, &mut found).await?,
+            Table::Quarantine => return Err(Error::unsupported("cannot list series of quarantine: what is set aside is asked for in SQL")),
             Table::Spans => return Err(Error::unsupported("cannot list series of spans: they are neither series nor streams")),
         }
     }

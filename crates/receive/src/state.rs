@@ -111,7 +111,10 @@ impl Receivers {
             return Ok(ack);
         }
         // Counted now and not while decoding: a request that is told to come back would count each time.
-        metrics::counter!("tyto_receive_records_total", "protocol" => protocol, "signal" => table.name()).increment(records);
+        let refused = std::mem::take(&mut ack.rejections);
+        let taken = records.saturating_sub(refused.iter().map(|refused| refused.records).sum());
+        metrics::counter!("tyto_receive_records_total", "protocol" => protocol, "signal" => table.name()).increment(taken);
+        rejections.extend(refused);
         let count = |name: &'static str, reason: &'static str, count: u64| {
             metrics::counter!(name, "protocol" => protocol, "reason" => reason).increment(count);
         };
@@ -120,7 +123,6 @@ impl Receivers {
         });
         tally.dropped_parts.iter().for_each(|(reason, parts)| count("tyto_receive_dropped_parts_total", reason, *parts));
         tally.repaired_values.iter().for_each(|(reason, values)| count("tyto_receive_repaired_values_total", reason, *values));
-        rejections.extend(std::mem::take(&mut ack.rejections));
         Ok(Ack { rejections, ..ack })
     }
 }

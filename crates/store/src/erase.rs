@@ -93,8 +93,8 @@ impl Inner {
         blocking(move || ids.iter().try_for_each(|id| erasures.finish(id, now_ms))).await?;
         self.hide_orders();
         for erasure in self.erasures.all().into_iter().filter(|erasure| orders.iter().any(|open| open.id == erasure.id)) {
-            let Erased { logs, spans, samples } = erasure.erased;
-            tracing::info!(id = erasure.id, logs, spans, samples, files = erasure.files_rewritten, "erased for good");
+            let Erased { logs, spans, samples, quarantine } = erasure.erased;
+            tracing::info!(id = erasure.id, logs, spans, samples, quarantine, files = erasure.files_rewritten, "erased for good");
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ impl ShardOptions {
 
     pub(crate) fn flush_bytes(&self, table: Table) -> usize {
         match table {
-            Table::Logs | Table::Spans => self.flush_rows_bytes,
+            Table::Logs | Table::Spans | Table::Quarantine => self.flush_rows_bytes,
             Table::Samples => self.flush_samples_bytes,
         }
     }

@@ -346,21 +346,28 @@ impl Ingest<Placed> for Shard {
             return Err(Error::unsupported("cannot take a request: the shard is open for reading only"));
         };
         same_schema(batch.table, &batch.records)?;
-        let Placed { table, records, known, .. } = batch;
+        let Placed { table, records, known, aside, .. } = batch;
+        let aside = aside.filter(|aside| aside.num_rows() > 0);
+        aside.as_ref().map_or(Ok(()), |aside| same_schema(Table::Quarantine, aside))?;
+        // Rows that were set aside stand beside others of their request.
+        if aside.is_some() && records.num_rows() == 0 {
+            return Err(Error::internal("cannot take rows of quarantine beside none: they are a batch of their own"));
+        }
         if records.num_rows() == 0 && known.is_empty() {
             return Ok(Ack::default());
         }
         if let Some(lease) = self.inner.options.lake.lease() {
             lease.check()?;
         }
-        let held = self.inner.admit(table, &records, &known)?;
-        let accepted_records = table.records_in(&records)? + known.len() as u64;
+        let held = self.inner.admit(table, &records, &known, aside.as_ref())?;
+        let aside_records = aside.as_ref().map_or(0, |aside| aside.num_rows() as u64);
+        let accepted_records = table.records_in(&records)? + known.len() as u64 + aside_records;
         let records = match records.num_rows() {
             0 => None,
-            _ => Some(encoded(records).await?),
+            _ => Some(encoded(records, aside.clone()).await?),
         };
         let (done, answer) = oneshot::channel();
-        wal.submit(WriteRequest { table, records, known, held, done })?;
+        wal.submit(WriteRequest { table, records, aside, known, held, done })?;
         let Taken { series, forgotten } =
             answer.await.map_err(|_| Error::unavailable("cannot take a request: the log's thread has ended"))??;
         let accepted_records = if forgotten { 0 } else { accepted_records };
@@ -369,9 +376,10 @@ impl Ingest<Placed> for Shard {
 }
 
 /// Rows with their payload, made before they wait for the log: its thread only copies.
-async fn encoded(records: RecordBatch) -> Result<(RecordBatch, Payload)> {
-    let is_small = records.get_array_memory_size() <= ENCODE_INLINE_BYTES_MAX;
-    let encode = move || Payload::encode(&records).map(|payload| (records, payload));
+async fn encoded(records: RecordBatch, aside: Option<RecordBatch>) -> Result<(RecordBatch, Payload)> {
+    let bytes = records.get_array_memory_size() + aside.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+    let is_small = bytes <= ENCODE_INLINE_BYTES_MAX;
+    let encode = move || Payload::encode(&records, aside.as_ref()).map(|payload| (records, payload));
     match is_small {
         true => encode(),
         false => blocking(encode).await,
@@ -403,9 +411,9 @@ impl Inner {
 
     /// Counts a request in, or refuses it: what is admitted ends in a head, whatever else comes meanwhile. What is known of
     /// series counts against requests that bring further ones, and only those: no flush takes it from series that go on.
-    fn admit(&self, table: Table, records: &RecordBatch, known: &KnownPoints) -> Result<Held> {
+    fn admit(&self, table: Table, records: &RecordBatch, known: &KnownPoints, aside: Option<&RecordBatch>) -> Result<Held> {
         let max = self.options.head_bytes_max;
-        let bytes = bytes_of(records) + known.bytes();
+        let bytes = bytes_of(records) + known.bytes() + aside.map_or(0, bytes_of);
         let sum = |bytes: fn(&ShardTable) -> usize| self.tables.each.iter().map(|table| bytes(table)).sum::<usize>();
         let heads = sum(ShardTable::head_bytes);
         // Counted before it is looked at: of many at once each sees the others.
@@ -515,9 +523,12 @@ impl Sink for Heads {
         self.tables.of(Table::Samples).encode(known, writer)
     }
 
-    fn apply(&self, seq: u64, table: Table, records: &RecordBatch) -> Result<Vec<KnownSeries>> {
-        let table = self.tables.of(table);
-        self.applied(seq, table, table.apply(seq, records, self.options.clock.now_ms()))
+    fn apply(&self, seq: u64, table: Table, records: &RecordBatch, aside: Option<&RecordBatch>) -> Result<Vec<KnownSeries>> {
+        let (table, now_ms) = (self.tables.of(table), self.options.clock.now_ms());
+        // Before `applied` says that all tables have the frame: a flush in between would pass what it has not seen.
+        let beside = aside.map_or(Ok(()), |aside| self.tables.of(Table::Quarantine).apply(seq, aside, now_ms).map(drop));
+        let series = table.apply(seq, records, now_ms);
+        self.applied(seq, table, beside.and(series))
     }
 
     fn apply_known(&self, seq: u64, known: &KnownPoints) -> Result<()> {

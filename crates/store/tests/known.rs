@@ -14,7 +14,7 @@ type Point = (String, String, i64, f64);
 
 async fn tell(shard: &Shard, label: &str, time_ms: i64, value: f64) -> KnownSeries {
     let records = floats("up", label, &[(time_ms, value)]);
-    let batch = Placed { shard: "one".to_owned(), table: Table::Samples, records, known: KnownPoints::default() };
+    let batch = Placed { shard: "one".to_owned(), table: Table::Samples, records, known: KnownPoints::default(), aside: None };
     shard.ingest(batch).await.unwrap().series[0]
 }
 
@@ -27,7 +27,7 @@ async fn tell_known(shard: &Shard, points: &[(KnownSeries, i64, f64)]) -> Ack {
         known.ends.push(known.values.len() as u32);
     }
     let records = arrow::array::RecordBatch::new_empty(Table::Samples.schema());
-    shard.ingest(Placed { shard: "one".to_owned(), table: Table::Samples, records, known }).await.unwrap()
+    shard.ingest(Placed { shard: "one".to_owned(), table: Table::Samples, records, known, aside: None }).await.unwrap()
 }
 
 fn point(label: &str, time_ms: i64, value: f64) -> Point {
@@ -153,7 +153,7 @@ async fn a_definition_that_was_not_written_is_written_again() {
     disk.fail_when(|call, path| call == "append" && path.extension().is_some_and(|extension| extension == "wal"));
     let known = KnownPoints { series: vec![a], ends: vec![1], times_ms: vec![2], values: vec![2.0], ..KnownPoints::default() };
     let records = arrow::array::RecordBatch::new_empty(Table::Samples.schema());
-    let batch = Placed { shard: "one".to_owned(), table: Table::Samples, records, known };
+    let batch = Placed { shard: "one".to_owned(), table: Table::Samples, records, known, aside: None };
     shard.ingest(batch).await.unwrap_err();
     disk.heal();
     tell_known(&shard, &[(a, 3, 3.0)]).await;

@@ -52,7 +52,7 @@ impl Place {
     /// Everything goes to `cold` after two days, and logs to `frozen` after twenty.
     fn options(&self) -> ShardOptions {
         let tier = |table, days: u64, name| Tier { table, age: Duration::from_secs(days * 86_400), place: TierPlace::Dir(self.path(name)) };
-        let mut tiers: Vec<_> = Table::ALL.iter().map(|&table| tier(table, 2, "cold")).collect();
+        let mut tiers: Vec<_> = SIGNALS.iter().map(|&table| tier(table, 2, "cold")).collect();
         tiers.push(tier(Table::Logs, 20, "frozen"));
         // By the clock on this wall nothing is flushed or deleted by itself.
         let flush_interval = Duration::from_secs(1 << 40);
@@ -128,7 +128,7 @@ async fn old_files_go_down_as_they_are_and_stay_in_every_answer() {
     shard.tier().await.unwrap();
     assert_eq!(shown(&shard).await, expect);
     assert_eq!(place.counts(), [13, 7, 2], "what lay here waits for its readers");
-    assert_eq!(Table::ALL.map(|table| in_tiers(&shard, table)), [3, 3, 3], "the newest stays, and so does what has no time");
+    assert_eq!(SIGNALS.map(|table| in_tiers(&shard, table)), [3, 3, 3], "the newest stays, and so does what has no time");
     clean(&place, &shard, 30 * 24 + 1).await;
     assert_eq!((place.counts(), shown(&shard).await), ([4, 7, 2], expect.clone()));
     let all: BTreeSet<_> = ["data", "cold", "frozen"].into_iter().flat_map(|name| place.files(name).into_values()).collect();
@@ -160,10 +160,10 @@ async fn a_merge_and_retention_work_where_files_lie() {
     shard.tier().await.unwrap();
     fill(&shard, 52).await;
     shard.tier().await.unwrap();
-    assert_eq!(Table::ALL.map(|table| in_tiers(&shard, table)), [3, 3, 3]);
+    assert_eq!(SIGNALS.map(|table| in_tiers(&shard, table)), [3, 3, 3]);
     let expect = shown(&shard).await;
     shard.compact().await.unwrap();
-    assert_eq!(Table::ALL.map(|table| in_tiers(&shard, table)), [1, 1, 1]);
+    assert_eq!(SIGNALS.map(|table| in_tiers(&shard, table)), [1, 1, 1]);
     clean(&place, &shard, 24 * 24 + 2).await;
     assert_eq!((place.counts(), shown(&shard).await), ([0, 2, 1], expect));
 

@@ -21,7 +21,7 @@ pub(crate) struct EraseOptions {
     #[arg(long, value_name = "FIELD=TEXT")]
     contains: Vec<String>,
 
-    /// Only of this table: logs, spans or samples [default: every table that has the fields]
+    /// Only of this table: logs, spans, samples or quarantine [default: every table that has the fields]
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
 

@@ -2,19 +2,21 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `import.rs` (`tyto import`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
 
 mod ask;
 mod check;
+mod contract;
 mod demo;
 mod erase;
 mod http;
 mod import;
 mod options;
 mod patterns;
+mod quarantine;
 mod serve;
 mod stop;
 mod telemetry;
@@ -58,8 +60,12 @@ enum Command {
     Check(check::CheckOptions),
     /// The JSON Schema of a kind of catalogue file, for editors.
     Schema(check::SchemaOptions),
+    /// Two versions of a contract compared, for CI: 0 when the new one takes all that the old one took, 1 when not, 2 when nobody can tell.
+    Contract(contract::ContractOptions),
     /// Catalogue files of other programs as an `omd.yaml`.
     Import(import::ImportOptions),
+    /// Log records that broke their contract: what waits, and letting it in or throwing it away.
+    Quarantine(quarantine::QuarantineOptions),
     /// Who calls whom, compared with what is declared.
     Topology(topology::TopologyOptions),
 }
@@ -79,8 +85,10 @@ fn main() -> ExitCode {
             Command::Promql(options) => ask::run(ask::Language::Promql, options).await,
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
             Command::Erase(options) => erase::run(options).await,
+            Command::Quarantine(options) => quarantine::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
             Command::Check(options) => return check::run(options).await,
+            Command::Contract(options) => return contract::run(&options),
             Command::Schema(options) => check::schema(&options),
             Command::Import(options) => import::run(&options),
         };

@@ -187,6 +187,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_RETENTION_SAMPLES", value_name = "TIME")]
     pub(crate) retention_samples: Option<String>,
 
+    /// How long log records that were set aside are kept where the catalogue does not say [default: for ever]
+    #[arg(long, env = "TYTO_RETENTION_QUARANTINE", value_name = "TIME")]
+    pub(crate) retention_quarantine: Option<String>,
+
     /// Largest request body, as it comes over the wire [default: 67108864]
     #[arg(long, env = "TYTO_REQUEST_BODY_BYTES_MAX", value_name = "BYTES")]
     pub(crate) request_body_bytes_max: Option<usize>,
@@ -392,6 +396,7 @@ impl ServeOptions {
             (Table::Logs, self.retention_logs, file.retention_logs),
             (Table::Spans, self.retention_spans, file.retention_spans),
             (Table::Samples, self.retention_samples, file.retention_samples),
+            (Table::Quarantine, self.retention_quarantine, file.retention_quarantine),
         ] {
             if let Some(text) = given.or(of_file) {
                 let wrong = |why: String| Error::invalid(format!("cannot use retention_{}={text:?}", table.name())).because(why);

@@ -20,7 +20,7 @@ use insight::{Feed, NowMs, Overheard, SpanOptions};
 use lang::promql::{Features, format_duration};
 use model::patterns::Patterns;
 use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Retention, Scan, Table, Topology};
-use pipeline::{CardinalityLimits, Pipeline};
+use pipeline::{CardinalityLimits, Pipeline, Quarantined};
 use present::{Facts, Hosts, PresentState, Tails};
 use query::promql::PromqlOptions;
 use receive::Receivers;
@@ -80,7 +80,9 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
     let tails = Tails::new(settings.tails_max, settings.tail_duration_max, stopping);
     let admin = Arc::new(admin);
     let topology = topology(query.clone(), catalog.clone(), settings.query.clone());
+    let quarantine = Arc::new(Quarantined::new(pipeline.clone(), shard.clone()));
     let present = PresentState {
+        quarantine,
         query,
         topology,
         admin: admin.clone(),
@@ -240,6 +242,7 @@ pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metric
         query,
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
+        quarantine: Arc::new(Quarantined::new(pipeline, shard.clone())),
         targets: Arc::new(NoTargets),
         tails: Tails::new(0, Duration::ZERO, watch::channel(false).1),
         admin: Arc::new(Admin {

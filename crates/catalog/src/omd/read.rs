@@ -371,7 +371,7 @@ impl OmdReader {
         let Some(node) = fields.get("retention") else { return Keep::default() };
         let Some(fields) = self.fields(node, &shape::RETENTION_TIMES) else { return Keep::default() };
         if fields.is_empty() && matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
-            let what = "cannot use an empty retention: name logs, spans or samples, or leave it out";
+            let what = "cannot use an empty retention: name logs, spans, samples or quarantine, or leave it out";
             self.problem(node.place, Check::MissingKey, what);
         }
         let mut time = |table: Table| {
@@ -385,7 +385,7 @@ impl OmdReader {
                 }
             }
         };
-        Keep { logs: time(Table::Logs), spans: time(Table::Spans), samples: time(Table::Samples) }
+        Keep { logs: time(Table::Logs), spans: time(Table::Spans), samples: time(Table::Samples), quarantine: time(Table::Quarantine) }
     }
 
     /// Those of one level, or all teams that there are.

@@ -15,7 +15,7 @@ use model::{AttributesView, Decoded, Error, Identified, Identity, Naming, Result
 pub(crate) fn identify(mut batch: Decoded, catalog: &Catalog) -> Result<Identified> {
     batch.records = match batch.table {
         Table::Samples => series(&batch.records, catalog, batch.naming)?,
-        Table::Logs | Table::Spans => {
+        Table::Logs | Table::Spans | Table::Quarantine => {
             let records = origin::packed(batch.table, &batch.records)?;
             origins::identify(&records, catalog, batch.naming)?
         }

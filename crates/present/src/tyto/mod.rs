@@ -5,6 +5,7 @@ mod cardinality;
 mod erasures;
 mod overview;
 mod patterns;
+mod quarantine;
 mod sql;
 mod topology;
 mod usage;
@@ -40,6 +41,10 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))
         .route("/erasures/{id}", get(erasures::one))
+        .route("/quarantine", get(quarantine::waiting))
+        .route("/quarantine/{id}", get(quarantine::one))
+        .route("/quarantine/replay", post(quarantine::replay))
+        .route("/quarantine/discard", post(quarantine::discard))
         .route("/shards", get(shards))
         .route("/openapi.json", get(async || respond::json(StatusCode::OK, OPENAPI)))
 }

@@ -12,6 +12,7 @@ use axum::Router;
 use catalog::{Catalog, Live};
 use futures::{FutureExt, StreamExt};
 use lang::promql::Features;
+use model::quarantine::{Group, Quarantine, Selector, SetAside, Settled, Violation, Waiting};
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
@@ -642,6 +643,67 @@ pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
     stopping_router(fixture, stopping)
 }
 
+/// One record that was set aside.
+struct Aside;
+
+#[async_trait]
+impl Quarantine for Aside {
+    async fn waiting(&self, selector: &Selector) -> Result<Waiting> {
+        let group = Group {
+            business_service: "pay".to_owned(),
+            service: String::new(),
+            component: String::new(),
+            team: "till".to_owned(),
+            contract: "pay".to_owned(),
+            rule: selector.rule.clone().unwrap_or_else(|| "type".to_owned()),
+            path: "amount".to_owned(),
+            expected: "integer".to_owned(),
+            found: "a boolean".to_owned(),
+            at: "contracts/pay.json:7".to_owned(),
+            records: 1,
+            first_unix_nano: selector.start_unix_nano.unwrap_or(1),
+            last_unix_nano: 2,
+            trend: vec![1],
+            examples: vec!["7".to_owned()],
+        };
+        Ok(Waiting { records: 1, groups: vec![group] })
+    }
+
+    async fn one(&self, id: &str) -> Result<SetAside> {
+        if id != "7" {
+            return Err(Error::new(Code::NotFound, format!("cannot find {id:?} in quarantine")));
+        }
+        Ok(SetAside {
+            id: id.to_owned(),
+            state: "quarantined".to_owned(),
+            quarantined_at_unix_nano: 2,
+            time_unix_nano: 1,
+            business_service: "pay".to_owned(),
+            service: String::new(),
+            component: String::new(),
+            contract: "pay".to_owned(),
+            contract_version: "1".to_owned(),
+            protocol: "otlp_http".to_owned(),
+            violations: vec![Violation { path: "amount".to_owned(), rule: "type".to_owned(), ..Violation::default() }],
+            attributes: [("amount".to_owned(), "a boolean")].into(),
+        })
+    }
+
+    async fn replay(&self, selector: &Selector) -> Result<Settled> {
+        Ok(Settled {
+            selected: 2 + selector.ids.len() as u64,
+            released: 1,
+            kept: 1,
+            why: vec!["amount breaks".to_owned()],
+            ..Settled::default()
+        })
+    }
+
+    async fn discard(&self, _: &Selector) -> Result<Settled> {
+        Ok(Settled { selected: 1, discarded: 1, ..Settled::default() })
+    }
+}
+
 /// The same, until it is told to stop.
 pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) -> (Router, Arc<Fake>) {
     let fake = Arc::new(Fake { fixture: fixture.to_owned(), asked: Mutex::default(), dropped: Arc::default() });
@@ -657,6 +719,7 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
         cardinality: Arc::new(Spent),
         targets: Arc::new(Scraped),
         topology: Arc::new(Drawn),
+        quarantine: Arc::new(Aside),
         tails: Tails::new(2, Duration::from_millis(if fixture == "tail expires" { 300 } else { 60_000 }), stopping),
         // Short only where it is waited for.
         limits: QueryLimits {

@@ -53,7 +53,7 @@ impl Source {
     /// The column by whose order a scan can give rows. Chunks of samples overlap in time, so they have none.
     fn order_column(self) -> Option<&'static str> {
         match self {
-            Self::Rows(table @ (Table::Logs | Table::Spans)) => Some(table.time_columns().0),
+            Self::Rows(table @ (Table::Logs | Table::Spans | Table::Quarantine)) => Some(table.time_columns().0),
             Self::Rows(Table::Samples) | Self::Points => None,
         }
     }

@@ -250,7 +250,9 @@ fn time_range(expr: &Expr, source: Source) -> Option<(TimeRange, bool)> {
     };
     match source {
         Source::Points => (column == "time_unix_nano").then_some((range, true)),
-        Source::Rows(table @ (Table::Logs | Table::Spans)) => (column == table.time_columns().0).then_some((range, true)),
+        Source::Rows(table @ (Table::Logs | Table::Spans | Table::Quarantine)) => {
+            (column == table.time_columns().0).then_some((range, true))
+        }
         // Whatever either end of a chunk is said to be, the chunk overlaps the range that says it.
         Source::Rows(Table::Samples) => {
             let (first, last) = Table::Samples.time_columns();

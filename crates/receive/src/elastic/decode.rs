@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use model::{Code, Decoded, Error, Result};
+use model::{Code, Decoded, Error, RefusedRow, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -47,20 +47,42 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub struct Bulk {
     pub decoded: Decoded,
-    pub(super) items: Vec<Item>,
-    now_unix_nano: i64,
+    pub(super) answers: Answers,
 }
 
 impl Bulk {
-    /// Apart from the rows, the answer to a bulk request; `took_ms` milliseconds later.
+    /// Apart from the rows, the answer to a bulk request of which all rows are stored; `took_ms` milliseconds later.
     pub fn answer(self, took_ms: u64) -> (Decoded, String) {
-        (self.decoded, reply::bulk(&self.items, self.now_unix_nano, took_ms))
+        (self.decoded, self.answers.bulk(took_ms))
+    }
+}
+
+/// What became of each item.
+#[derive(Debug)]
+pub(super) struct Answers {
+    items: Vec<Item>,
+    now_unix_nano: i64,
+}
+
+impl Answers {
+    /// Takes note of rows that were refused after they were read. Rows are the items that were not refused before, in their order.
+    pub(super) fn refuse(&mut self, refused: &[RefusedRow]) {
+        let mut refused = refused.iter().peekable();
+        for (row, item) in self.items.iter_mut().filter(|item| item.done.is_ok()).enumerate() {
+            if let Some(RefusedRow { why, .. }) = refused.next_if(|refused| refused.row == row) {
+                item.done = Err(Fault::new("contract_violation", format!("failed to parse: {why}")));
+            }
+        }
+    }
+
+    pub(super) fn bulk(&self, took_ms: u64) -> String {
+        reply::bulk(&self.items, self.now_unix_nano, took_ms)
     }
 
     /// Status and answer to a request with one document.
-    pub(super) fn single(self) -> (Decoded, (http::StatusCode, String)) {
+    pub(super) fn single(&self) -> (http::StatusCode, String) {
         let item = self.items.first().expect("a single document is one item");
-        (self.decoded, reply::document(item, self.now_unix_nano))
+        reply::document(item, self.now_unix_nano)
     }
 }
 
@@ -191,7 +213,7 @@ impl<'r, 'p> Documents<'r, 'p> {
 
     fn finish(self) -> Bulk {
         let now_unix_nano = self.rows.rules.now_unix_nano;
-        Bulk { decoded: self.rows.finish(), items: self.items, now_unix_nano }
+        Bulk { decoded: self.rows.finish(), answers: Answers { items: self.items, now_unix_nano } }
     }
 
     fn add(&mut self, source: &[u8], wanted: Wanted<'_>) -> Read<()> {

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
-use model::{Decoded, Error, Result};
+use model::{Error, Result};
 
-use super::decode::{Bulk, decode_bulk, decode_document};
+use super::decode::{Answers, Bulk, decode_bulk, decode_document};
 use super::probes;
 use super::reply;
 use super::route::Call;
@@ -93,10 +93,11 @@ async fn take(receivers: &Receivers, call: Call, request: Request) -> (usize, Re
         let single = matches!(call, Call::Document { .. });
         let decode = move |body: &[u8], rules: &Rules<'_>, _: &_| read(&call, body, pipeline.as_deref(), rules);
         let (bulk, share) = receivers.decode(PROTOCOL, body, decode, |bulk| &bulk.decoded).await?;
-        let (decoded, answer) = told(bulk, single, began);
-        receivers.submit(decoded).await?;
+        let Bulk { decoded, mut answers } = bulk;
+        let ack = receivers.submit(decoded).await?;
         drop(share);
-        Ok(answer)
+        answers.refuse(&ack.refused);
+        Ok(told(&answers, single, began))
     });
     (bytes, stored.await)
 }
@@ -109,11 +110,10 @@ fn read(call: &Call, body: &[u8], pipeline: Option<&str>, rules: &Rules<'_>) -> 
     }
 }
 
-fn told(bulk: Bulk, single: bool, began: Instant) -> (Decoded, (StatusCode, String)) {
+fn told(answers: &Answers, single: bool, began: Instant) -> (StatusCode, String) {
     if single {
-        return bulk.single();
+        return answers.single();
     }
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (decoded, text) = bulk.answer(took_ms);
-    (decoded, (StatusCode::OK, text))
+    (StatusCode::OK, answers.bulk(took_ms))
 }

@@ -67,7 +67,9 @@ fn refused(_: &Fault) -> StatusCode {
 /// Elasticsearch's name for what is wrong.
 fn kind(fault: &Fault) -> &'static str {
     match fault.reason {
-        "invalid_json" | "invalid_utf8" | "too_deep" | "invalid_timestamp" | "too_old" => "document_parsing_exception",
+        "invalid_json" | "invalid_utf8" | "too_deep" | "invalid_timestamp" | "too_old" | "contract_violation" => {
+            "document_parsing_exception"
+        }
         "invalid_index_name" => "invalid_index_name_exception",
         _ => "illegal_argument_exception",
     }

@@ -35,7 +35,7 @@ pub(crate) enum Head {
 impl Head {
     pub(crate) fn new(table: Table) -> Self {
         match table {
-            Table::Logs | Table::Spans => Self::Rows(RowsHead::new(table)),
+            Table::Logs | Table::Spans | Table::Quarantine => Self::Rows(RowsHead::new(table)),
             Table::Samples => Self::Series(SeriesHead::default()),
         }
     }

@@ -107,7 +107,9 @@ impl Test {
         let name = test.field.as_str();
         let field = if let Some(key) = name.strip_prefix(ATTRIBUTES).filter(|key| !key.is_empty()) {
             Field::Attribute(key.to_owned(), label_name(key))
-        } else if let Some(path) = name.strip_prefix(BODY).filter(|path| !path.is_empty() && table == Table::Logs) {
+        } else if let Some(path) =
+            name.strip_prefix(BODY).filter(|path| !path.is_empty() && matches!(table, Table::Logs | Table::Quarantine))
+        {
             Field::Body(path.to_owned())
         } else if table.schema().field_with_name(name).is_ok_and(|field| *field.data_type() == DataType::Utf8) {
             Field::Column(name.to_owned())
@@ -128,7 +130,7 @@ impl Test {
         match &self.field {
             Field::Column(name) => vec![name],
             Field::Attribute(..) => match table {
-                Table::Logs => vec!["resource_attributes", "scope_attributes", "attributes"],
+                Table::Logs | Table::Quarantine => vec!["resource_attributes", "scope_attributes", "attributes"],
                 Table::Spans => vec!["resource_attributes", "scope_attributes", "attributes", "events", "links"],
                 Table::Samples => vec!["labels"],
             },
@@ -302,7 +304,7 @@ mod tests {
     fn an_order_says_what_is_wrong_with_it() {
         let tables = |order: &ErasureOrder| targets(order).unwrap().into_iter().map(|(table, _)| table).collect::<Vec<_>>();
         assert_eq!(tables(&order(&[], "business_service", "b")), Table::ALL);
-        assert_eq!(tables(&order(&[], "event_name", "b")), [Table::Logs], "who has the field");
+        assert_eq!(tables(&order(&[], "event_name", "b")), [Table::Logs, Table::Quarantine], "who has the field");
         assert_eq!(tables(&order(&[], "trace_id", "b")), Table::ALL, "exemplars have traces, too");
         let refused = |order: &ErasureOrder| targets(order).unwrap_err().what;
         assert!(refused(&order(&[Table::Spans], "event_name", "b")).contains("match[0].field \"event_name\" is none of spans"));

@@ -17,6 +17,7 @@ pub(crate) fn file_schema(table: Table) -> SchemaRef {
     match table {
         Table::Logs => LOGS.clone(),
         Table::Spans => SPANS.clone(),
+        Table::Quarantine => table.schema(),
         Table::Samples => SAMPLES.clone(),
     }
 }

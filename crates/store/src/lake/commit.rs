@@ -487,6 +487,7 @@ impl LakeTable {
 fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
     match table {
         Table::Spans => 2,
+        Table::Quarantine => 1,
         Table::Samples => 3,
         // Without declared attributes an older Tyto reads logs as well.
         Table::Logs => {
@@ -502,6 +503,7 @@ fn format_version(table: Table, declared: &DeclaredFields) -> u32 {
 fn version_max(table: Table) -> u32 {
     match table {
         Table::Spans => 2,
+        Table::Quarantine => 1,
         Table::Samples => 3,
         Table::Logs => 3,
     }

@@ -179,7 +179,7 @@ pub(crate) struct FileStats {
 /// that queries select by.
 pub(crate) fn bounded_texts(table: Table) -> impl Iterator<Item = &'static str> {
     let own = match table {
-        Table::Logs | Table::Spans => "service_name",
+        Table::Logs | Table::Spans | Table::Quarantine => "service_name",
         Table::Samples => "name",
     };
     std::iter::once(own).chain(Identity::FIELDS)
@@ -191,6 +191,7 @@ pub(crate) fn paged(table: Table) -> &'static [&'static str] {
         Table::Logs => &["severity_text"],
         Table::Spans => &["kind", "status_code", "duration_nano"],
         Table::Samples => &[],
+        Table::Quarantine => &["contract", "state"],
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn merge(
     let mut merged = Merged { files: Vec::new(), gone: vec![Gone::default(); hidden.len()] };
     let done = match table {
         Table::Samples => merge_series(options, files, hidden, &mut merged),
-        Table::Logs | Table::Spans => merge_rows(options, table, declared, files, hidden, &mut merged),
+        Table::Logs | Table::Spans | Table::Quarantine => merge_rows(options, table, declared, files, hidden, &mut merged),
     };
     match done {
         Ok(()) => Ok(merged),

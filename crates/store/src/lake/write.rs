@@ -202,7 +202,7 @@ fn properties(options: &ShardOptions, table: Table, declared: &DeclaredFields, f
         builder = packed(builder, path(&name));
     }
     match table {
-        Table::Logs | Table::Spans => {
+        Table::Logs | Table::Spans | Table::Quarantine => {
             builder = builder.set_data_page_row_count_limit(BLOCK_ROWS);
             // Without a dictionary, which of values that hardly repeat is built, found too large, and thrown away. Lengths apart
             // from the texts, which are then nothing but digits; of rows in order of time, neighbours share their trace.

@@ -31,6 +31,10 @@ const CODEC_ZSTD: u8 = 1;
 const CODEC_POINTS: u8 = 2;
 /// As [`CODEC_ZSTD`], of packed rows (`model::origin`).
 const CODEC_PACKED: u8 = 3;
+/// Rows of the frame's table and rows of `quarantine`: the length of the first stream in four bytes, and both, as zstd.
+const CODEC_ASIDE: u8 = 4;
+/// What stands in front of the first of two streams.
+const LENGTH_BYTES: usize = 4;
 /// Below 1 zstd trades bytes for time, as LZ4 does.
 const ZSTD_LEVEL: i32 = -5;
 
@@ -110,11 +114,12 @@ pub(crate) struct Payload {
 impl Payload {
     /// The batch as an Arrow IPC stream, compressed as a whole. Refused: Arrow's own compression, buffer by buffer: a
     /// request of a hundred records has a hundred tiny buffers and a schema of four kilobytes that it leaves alone.
-    pub(crate) fn encode(records: &RecordBatch) -> Result<Self> {
+    /// `aside` are rows of `quarantine` in the same frame.
+    pub(crate) fn encode(records: &RecordBatch, aside: Option<&RecordBatch>) -> Result<Self> {
         thread_local! {
             static TOOLS: RefCell<Tools> = const { RefCell::new(Tools { compressor: None, stream: Vec::new() }) };
         }
-        TOOLS.with_borrow_mut(|tools| tools.encode(records))
+        TOOLS.with_borrow_mut(|tools| tools.encode(records, aside))
     }
 
     /// Known points, encoded by `points.rs`.
@@ -147,12 +152,17 @@ struct Tools {
 const STREAM_KEPT_BYTES_MAX: usize = 4 << 20;
 
 impl Tools {
-    fn encode(&mut self, records: &RecordBatch) -> Result<Payload> {
+    fn encode(&mut self, records: &RecordBatch, aside: Option<&RecordBatch>) -> Result<Payload> {
         self.stream.clear();
-        let mut writer = StreamWriter::try_new(&mut self.stream, records.schema_ref())?;
-        writer.write(records)?;
-        writer.finish()?;
-        drop(writer);
+        if let Some(aside) = aside {
+            self.stream.extend_from_slice(&[0; LENGTH_BYTES]);
+            self.write(records)?;
+            let length = u32::try_from(self.stream.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
+            self.stream[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+            self.write(aside)?;
+        } else {
+            self.write(records)?;
+        }
         let compressor = match &mut self.compressor {
             Some(compressor) => compressor,
             none => none.insert(compressor()?),
@@ -166,8 +176,18 @@ impl Tools {
         if bytes.len() > PAYLOAD_BYTES_MAX || stream_bytes > PAYLOAD_BYTES_MAX {
             return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
         }
-        let codec = if Origins::of(records).is_some() { CODEC_PACKED } else { CODEC_ZSTD };
+        let codec = match aside {
+            Some(_) => CODEC_ASIDE,
+            None if Origins::of(records).is_some() => CODEC_PACKED,
+            None => CODEC_ZSTD,
+        };
         Ok(Payload { codec, bytes })
+    }
+
+    fn write(&mut self, records: &RecordBatch) -> Result<()> {
+        let mut writer = StreamWriter::try_new(&mut self.stream, records.schema_ref())?;
+        writer.write(records)?;
+        Ok(writer.finish()?)
     }
 }
 
@@ -202,19 +222,32 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], usize)> {
     Some((header, frame, end))
 }
 
-/// What a frame that [`read_frame`] gave holds.
-pub(crate) fn decode(frame: &[u8]) -> Result<Logged> {
+/// Whether a frame that [`read_frame`] gave holds rows of `quarantine` beside those of its table.
+pub(crate) fn has_aside(frame: &[u8]) -> bool {
+    frame[25] == CODEC_ASIDE
+}
+
+/// What a frame that [`read_frame`] gave holds, and the rows of `quarantine` beside it.
+pub(crate) fn decode(frame: &[u8]) -> Result<(Logged, Option<RecordBatch>)> {
     let corrupt = || Error::new(Code::Corrupt, "cannot decode a log frame whose checksum holds");
-    if !matches!(frame[25], CODEC_ZSTD | CODEC_POINTS | CODEC_PACKED) {
+    if !matches!(frame[25], CODEC_ZSTD | CODEC_POINTS | CODEC_PACKED | CODEC_ASIDE) {
         return Err(corrupt().because(format!("unknown codec {}: was the log written by a newer version?", frame[25])));
     }
     let stream = zstd::stream::decode_all(&frame[FRAME_HEADER_BYTES..]).map_err(|error| corrupt().because(error))?;
     if frame[25] == CODEC_POINTS {
-        return PointsFrame::decode(&stream).map(Logged::Points);
+        return PointsFrame::decode(&stream).map(|points| (Logged::Points(points), None));
     }
-    let mut reader = StreamReader::try_new(Cursor::new(stream), None).map_err(|error| corrupt().because(error))?;
-    let records = reader.next().ok_or_else(|| corrupt().because("it holds no batch"))?;
-    records.map(Logged::Batch).map_err(|error| corrupt().because(error))
+    let batch = |stream: &[u8]| {
+        let mut reader = StreamReader::try_new(Cursor::new(stream), None).map_err(|error| corrupt().because(error))?;
+        let records = reader.next().ok_or_else(|| corrupt().because("it holds no batch"))?;
+        records.map_err(|error| corrupt().because(error))
+    };
+    if !has_aside(frame) {
+        return Ok((Logged::Batch(batch(&stream)?), None));
+    }
+    let length = u32_at(&stream, 0).map(|length| length as usize + LENGTH_BYTES).filter(|end| *end <= stream.len());
+    let (first, second) = stream.split_at(length.ok_or_else(|| corrupt().because("its first stream is cut"))?);
+    Ok((Logged::Batch(batch(&first[LENGTH_BYTES..])?), Some(batch(second)?)))
 }
 
 /// Sequence number and group that the bytes would have if a frame began here; the cheap part of looking for one.
@@ -231,6 +264,7 @@ fn table_code(table: Table) -> u8 {
         Table::Logs => 0,
         Table::Spans => 1,
         Table::Samples => 2,
+        Table::Quarantine => 3,
     }
 }
 
@@ -249,14 +283,14 @@ mod tests {
     #[test]
     fn a_frame_comes_back_and_no_changed_byte_passes() {
         let records = RecordBatch::new_empty(Table::Spans.schema());
-        let payload = Payload::encode(&records).unwrap();
+        let payload = Payload::encode(&records, None).unwrap();
         let header = FrameHeader::new(7, 5, Table::Spans);
         let mut bytes = Vec::new();
         push_frame(&mut bytes, header, &payload);
         let (found, frame, end) = read_frame(&bytes).unwrap();
         assert_eq!((found, end, peek(&bytes)), (header, bytes.len(), Some((7, 5))));
         assert_eq!(header.table().unwrap(), Table::Spans);
-        assert!(matches!(decode(frame).unwrap(), Logged::Batch(found) if found == records));
+        assert!(matches!(decode(frame).unwrap(), (Logged::Batch(found), None) if found == records));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;
@@ -266,9 +300,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_two_tables_are_one_frame() {
+        let (logs, aside) = (RecordBatch::new_empty(Table::Logs.schema()), RecordBatch::new_empty(Table::Quarantine.packed_schema()));
+        let mut bytes = Vec::new();
+        push_frame(&mut bytes, FrameHeader::new(1, 1, Table::Logs), &Payload::encode(&logs, Some(&aside)).unwrap());
+        let (header, frame, _) = read_frame(&bytes).unwrap();
+        assert!(header.table().unwrap() == Table::Logs && has_aside(frame));
+        assert!(matches!(decode(frame).unwrap(), (Logged::Batch(found), Some(other)) if found == logs && other == aside));
+    }
+
+    #[test]
     fn a_table_of_a_later_version_is_no_torn_frame() {
         let mut bytes = Vec::new();
-        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema())).unwrap();
+        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema()), None).unwrap();
         push_frame(&mut bytes, FrameHeader { seq: 1, group: 1, table_code: 9 }, &payload);
         let error = read_frame(&bytes).unwrap().0.table().unwrap_err();
         assert!(error.code == Code::Corrupt && error.chain().contains("unknown table 9"), "{}", error.chain());
@@ -281,7 +325,7 @@ mod tests {
         assert!(is_claim(&claim) && !is_claim(&segment_header()));
         let mut segment = segment_header().to_vec();
         assert_eq!((last_seq(&claim), last_seq(&segment)), (0, 0));
-        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema())).unwrap();
+        let payload = Payload::encode(&RecordBatch::new_empty(Table::Spans.schema()), None).unwrap();
         [4, 5].into_iter().for_each(|seq| push_frame(&mut segment, FrameHeader::new(seq, 4, Table::Spans), &payload));
         assert_eq!(last_seq(&segment), 5);
     }

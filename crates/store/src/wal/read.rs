@@ -65,9 +65,17 @@ pub(crate) fn recover(
         let end = walk.frames(|header, frame| {
             recovered.frames += 1;
             let table = header.table().map_err(|error| at(&path, error))?;
-            match wanted(table, header.seq) {
-                true => apply(header.seq, table, format::decode(frame).map_err(|error| at(&path, error))?),
-                false => Ok(()),
+            let (own, beside) = (wanted(table, header.seq), format::has_aside(frame) && wanted(Table::Quarantine, header.seq));
+            if !own && !beside {
+                return Ok(());
+            }
+            let (logged, aside) = format::decode(frame).map_err(|error| at(&path, error))?;
+            if own {
+                apply(header.seq, table, logged)?;
+            }
+            match aside.filter(|_| beside) {
+                Some(aside) => apply(header.seq, Table::Quarantine, Logged::Batch(aside)),
+                None => Ok(()),
             }
         })?;
         recovered.last_seq = recovered.last_seq.max(walk.next_seq - 1);
@@ -171,7 +179,11 @@ mod tests {
         let mut bytes = segment_header().to_vec();
         let mut ends = vec![bytes.len()];
         for &(seq, group) in frames {
-            push_frame(&mut bytes, FrameHeader::new(seq, group, Table::Logs), &Payload::encode(&records(&format!("line {seq}"))).unwrap());
+            push_frame(
+                &mut bytes,
+                FrameHeader::new(seq, group, Table::Logs),
+                &Payload::encode(&records(&format!("line {seq}")), None).unwrap(),
+            );
             ends.push(bytes.len());
         }
         (bytes, ends)
@@ -276,7 +288,7 @@ mod tests {
         let rows = builder.finish_packed();
         if std::env::var_os("UPDATE").is_some() {
             let mut bytes = segment_header().to_vec();
-            push_frame(&mut bytes, FrameHeader::new(1, 1, Table::Logs), &Payload::encode(&rows).unwrap());
+            push_frame(&mut bytes, FrameHeader::new(1, 1, Table::Logs), &Payload::encode(&rows, None).unwrap());
             std::fs::create_dir_all(&dir).unwrap();
             std::fs::write(dir.join(segment_name(1)), bytes).unwrap();
         }

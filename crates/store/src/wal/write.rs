@@ -23,6 +23,8 @@ pub(crate) struct WriteRequest {
     pub(crate) table: Table,
     /// Rows, with what they are in the log.
     pub(crate) records: Option<(RecordBatch, Payload)>,
+    /// Rows of `quarantine` in the same frame.
+    pub(crate) aside: Option<RecordBatch>,
     pub(crate) known: KnownPoints,
     /// What the records take in memory, counted until they are in the head or refused.
     pub(crate) held: Held,
@@ -78,7 +80,8 @@ pub(crate) trait Sink: Send + Sync {
     fn encode(&self, known: &KnownPoints, writer: &mut PointsWriter) -> Result<Option<Payload>>;
     /// Puts a frame's rows where queries see them. Called in the order of sequence numbers, before the acknowledgement; an
     /// error is the request's answer.
-    fn apply(&self, seq: u64, table: Table, records: &RecordBatch) -> Result<Vec<KnownSeries>>;
+    /// `aside` are rows of `quarantine` of the same frame.
+    fn apply(&self, seq: u64, table: Table, records: &RecordBatch, aside: Option<&RecordBatch>) -> Result<Vec<KnownSeries>>;
     /// The same for a frame of known points.
     fn apply_known(&self, seq: u64, known: &KnownPoints) -> Result<()>;
 }
@@ -362,8 +365,9 @@ impl Writer {
         metrics::counter!("tyto_wal_bytes_total", "shard" => self.shard.clone()).increment(buffer.len() as u64);
         let mut answers = Vec::with_capacity(framed.len());
         for (first_seq, request) in framed {
-            let WriteRequest { table, records, known, held, done } = request;
-            let applied = apply(&*sink, first_seq, table, records.as_ref().map(|(records, _)| records), &known);
+            let WriteRequest { table, records, aside, known, held, done } = request;
+            let rows = records.as_ref().map(|(records, _)| (records, aside.as_ref()));
+            let applied = apply(&*sink, first_seq, table, rows, &known);
             // In the head from here on, and counted there.
             drop(held);
             answers.push((done, applied));
@@ -411,11 +415,17 @@ impl Writer {
 }
 
 /// Applies a request's frames: its rows, then its known points.
-fn apply(sink: &dyn Sink, first_seq: u64, table: Table, records: Option<&RecordBatch>, known: &KnownPoints) -> Result<Taken> {
-    let series = records.map_or(Ok(Vec::new()), |records| sink.apply(first_seq, table, records));
+fn apply(
+    sink: &dyn Sink,
+    first_seq: u64,
+    table: Table,
+    rows: Option<(&RecordBatch, Option<&RecordBatch>)>,
+    known: &KnownPoints,
+) -> Result<Taken> {
+    let series = rows.map_or(Ok(Vec::new()), |(records, aside)| sink.apply(first_seq, table, records, aside));
     let points = match known.is_empty() {
         true => Ok(()),
-        false => sink.apply_known(first_seq + u64::from(records.is_some()), known),
+        false => sink.apply_known(first_seq + u64::from(rows.is_some()), known),
     };
     points.and(series).map(|series| Taken { series, forgotten: false })
 }
@@ -438,7 +448,7 @@ mod tests {
             Ok(None)
         }
 
-        fn apply(&self, _: u64, _: Table, _: &RecordBatch) -> Result<Vec<KnownSeries>> {
+        fn apply(&self, _: u64, _: Table, _: &RecordBatch, _: Option<&RecordBatch>) -> Result<Vec<KnownSeries>> {
             (self.0)().map(|()| Vec::new())
         }
 
@@ -452,9 +462,9 @@ mod tests {
         builder.push(&LogRow::default(), &model::Attributes::default(), &model::Attributes::default());
         let records = builder.finish();
         let (done, answer) = oneshot::channel();
-        let payload = Payload::encode(&records).unwrap();
+        let payload = Payload::encode(&records, None).unwrap();
         let (records, known) = (Some((records, payload)), KnownPoints::default());
-        (WriteRequest { table: Table::Logs, records, known, held: Held::new(&Arc::default(), 1000), done }, answer)
+        (WriteRequest { table: Table::Logs, records, aside: None, known, held: Held::new(&Arc::default(), 1000), done }, answer)
     }
 
     fn wal(options: ShardOptions, apply: impl Fn() -> Result<()> + Send + Sync + 'static) -> Wal {

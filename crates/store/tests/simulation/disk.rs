@@ -25,9 +25,10 @@ pub enum Part {
     Logs,
     Spans,
     Samples,
+    Quarantine,
 }
 
-pub const PARTS: [Part; 5] = [Part::Root, Part::Wal, Part::Logs, Part::Spans, Part::Samples];
+pub const PARTS: [Part; 6] = [Part::Root, Part::Wal, Part::Logs, Part::Spans, Part::Samples, Part::Quarantine];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -106,7 +107,7 @@ struct State {
     weather: Weather,
     /// Calls that each part has seen.
     calls: [u64; PARTS.len()],
-    /// The call of each part with which the process dies. The parts are independent of each other, so any such five moments
+    /// The call of each part with which the process dies. The parts are independent of each other, so any such six moments
     /// are one moment in some order of what they did.
     dies_at: [Option<u64>; PARTS.len()],
     failures: u64,
@@ -164,8 +165,17 @@ impl SimDisk {
 
     /// The process dies at a call soon: in each part after a number of its own.
     pub fn die_soon(&self, rng: &mut Rng, within: u64) {
+        self.die_soon_in(rng, within, &PARTS);
+    }
+
+    /// The same while other parts are at work, of whom nobody knows how far they are: those come to the end of it.
+    pub fn die_soon_in(&self, rng: &mut Rng, within: u64, parts: &[Part]) {
         let mut state = self.0.state.lock();
-        state.dies_at = state.calls.map(|calls| Some(calls + rng.below(within)));
+        let calls = state.calls;
+        for (at, part) in PARTS.iter().enumerate() {
+            let last = calls[at] + rng.below(within);
+            state.dies_at[at] = parts.contains(part).then_some(last);
+        }
     }
 
     /// It does not, after all.
@@ -240,6 +250,7 @@ impl SimDisk {
             (Some("lake"), Some("logs")) => Part::Logs,
             (Some("lake"), Some("spans")) => Part::Spans,
             (Some("lake"), Some("samples")) => Part::Samples,
+            (Some("lake"), Some("quarantine")) => Part::Quarantine,
             _ => Part::Root,
         }
     }

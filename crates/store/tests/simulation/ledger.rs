@@ -52,6 +52,8 @@ pub enum Eyes {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub batches: Vec<Batch>,
+    /// Batches of two tables that were one request.
+    pub twins: Vec<(usize, usize)>,
     by_key: HashMap<String, usize>,
 }
 
@@ -112,6 +114,13 @@ impl Ledger {
                 _ => {}
             }
         }
+        for (one, other) in &self.twins {
+            let (one, other) = (&self.batches[*one], &self.batches[*other]);
+            if matches!((one.state, other.state), (State::Stored, State::Gone) | (State::Gone, State::Stored)) {
+                let (one, other) = ((one.table.name(), one.state), (other.table.name(), other.state));
+                return Err(format!("a request to two tables is in one of them: {one:?}, {other:?}"));
+            }
+        }
         self.check_contested(table, found, eyes)
     }
 
@@ -169,6 +178,20 @@ mod tests {
             let said = check(state, found, eyes).unwrap_err();
             assert!(said.contains(says), "{said}");
         }
+    }
+
+    #[test]
+    fn a_request_to_two_tables_is_in_both_or_in_neither() {
+        let refused = State::Refused { life: 3 };
+        let mut ledger = Ledger::default();
+        for (table, key) in [(Table::Logs, "a"), (Table::Quarantine, "b")] {
+            ledger.add(Batch { table, records: vec![record(key)], contested: Vec::new(), state: refused, step: 1 });
+        }
+        ledger.twins.push((0, 1));
+        let found = Found { records: vec![record("a")], contested: Vec::new() };
+        ledger.check(Table::Logs, &found, Eyes::Own { life: 4 }).unwrap();
+        let said = ledger.check(Table::Quarantine, &Found::default(), Eyes::Own { life: 4 }).unwrap_err();
+        assert!(said.contains("is in one of them"), "{said}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Batches that name every record in them, and what a scan gave as records again.
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use model::logs::{LogRow, LogsBuilder};
 use model::samples::{NO_START, SamplesBuilder, SamplesView, SeriesRow};
@@ -59,6 +59,7 @@ pub fn encode(batch: &Batch, known: &Known) -> Encoded {
         Table::Logs => logs(&batch.records),
         Table::Spans => spans(&batch.records),
         Table::Samples => samples(batch, known, &mut points, &mut series),
+        Table::Quarantine => quarantine(&batch.records),
     };
     let records = model::origin::packed(batch.table, &identified(records)).expect("all columns are there");
     Encoded { records, known: points, series }
@@ -72,6 +73,16 @@ fn logs(records: &[Record]) -> RecordBatch {
         builder.push(&row, &Attributes::default(), &Attributes::default());
     }
     builder.finish()
+}
+
+/// Rows of logs with what else rows that were set aside have.
+fn quarantine(records: &[Record]) -> RecordBatch {
+    let (logs, schema) = (logs(records), Table::Quarantine.schema());
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        "quarantined_at_unix_nano" => Arc::new(Int64Array::from_iter_values(1..=records.len() as i64)) as ArrayRef,
+        name => logs.column_by_name(name).cloned().unwrap_or_else(|| new_null_array(field.data_type(), records.len())),
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect()).unwrap()
 }
 
 fn spans(records: &[Record]) -> RecordBatch {
@@ -162,7 +173,7 @@ impl Follower {
 
 fn request(table: Table, order: Order) -> ScanRequest {
     let columns = match table {
-        Table::Logs => Some(["trace_id", "body"].map(str::to_owned).to_vec()),
+        Table::Logs | Table::Quarantine => Some(["trace_id", "body"].map(str::to_owned).to_vec()),
         Table::Spans => Some(["span_id", "name"].map(str::to_owned).to_vec()),
         Table::Samples => None,
     };

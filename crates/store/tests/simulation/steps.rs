@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Code, Order, Table};
 use store::Shard;
 
-use crate::disk::{Call, Weather};
+use crate::disk::{Call, Part, Weather};
 use crate::planted::Plant;
 use crate::records;
 use crate::world::{Outcome, World, part_of};
@@ -103,7 +103,7 @@ impl World {
             }
             if self.rng.in_100(30) {
                 self.note("it goes on, and dies");
-                self.disk.die_soon(&mut self.rng, 12);
+                self.disk.die_soon_in(&mut self.rng, 12, &[Part::Wal, part_of(table)]);
             }
         }
         self.disk.let_go();

@@ -55,6 +55,8 @@ impl Clock for SimClock {
 /// A batch on its way.
 struct Sent {
     at: usize,
+    /// Of another table in the same request.
+    beside: Option<usize>,
     requests: Vec<Placed>,
     series: Vec<String>,
 }
@@ -198,7 +200,13 @@ impl World {
             }
             _ => records::encode(&batch, known),
         };
-        let place = |records, known| Placed { shard: "one".to_owned(), table, records, known };
+        // Some of a request to logs is set aside.
+        let beside = match table == Table::Logs && self.tables.contains(&Table::Quarantine) && self.rng.in_100(50) {
+            true => Some(records::batch(&mut self.rng, Table::Quarantine, id + 1, self.steps.len())),
+            false => None,
+        };
+        let mut aside = beside.as_ref().map(|batch| records::encode(batch, &nothing).records);
+        let mut place = |records, known| Placed { shard: "one".to_owned(), table, records, known, aside: aside.take() };
         let requests = match self.plant {
             Some(Plant::RequestTornInTwo) if records.num_rows() > 1 => {
                 let rest = records.slice(1, records.num_rows() - 1);
@@ -206,10 +214,19 @@ impl World {
             }
             _ => vec![place(records, known)],
         };
-        Sent { at: self.ledger.add(batch), requests, series }
+        let at = self.ledger.add(batch);
+        let beside = beside.map(|batch| self.ledger.add(batch));
+        self.ledger.twins.extend(beside.map(|beside| (at, beside)));
+        Sent { at, beside, requests, series }
     }
 
-    fn answered(&mut self, at: usize, series: Vec<String>, failures: u64, answer: model::Result<Vec<Ack>>) -> Outcome {
+    fn answered(
+        &mut self,
+        (at, beside): (usize, Option<usize>),
+        series: Vec<String>,
+        failures: u64,
+        answer: model::Result<Vec<Ack>>,
+    ) -> Outcome {
         let overloaded = matches!(&answer, Err(error) if matches!(error.code, Code::Overloaded { .. }));
         if overloaded {
             let stats = self.shard().stats();
@@ -228,6 +245,9 @@ impl World {
             }
             Some(_) => State::Stored,
         };
+        if let Some(beside) = beside {
+            self.ledger.batches[beside].state = self.ledger.batches[at].state;
+        }
         let known = acks.into_iter().flatten().flat_map(|ack| ack.series);
         self.known.extend(series.into_iter().zip(known).filter(|(_, known)| *known != KnownSeries::NONE));
         Ok(())
@@ -235,10 +255,10 @@ impl World {
 
     pub async fn ingest(&mut self, table: Table) -> Outcome {
         let failures = self.disk.failures();
-        let Sent { at, requests, series } = self.send(table);
+        let Sent { at, beside, requests, series } = self.send(table);
         self.note(format!("batch {at} of {} to {}", self.ledger.batches[at].records.len(), table.name()));
         let answer = all(&self.shard(), requests).await;
-        self.answered(at, series, failures, answer)
+        self.answered((at, beside), series, failures, answer)
     }
 
     /// One request that is being written, and others that come meanwhile and share the next write.
@@ -254,8 +274,8 @@ impl World {
         self.note(format!("batches {} to {} at once", sent[0].at, sent[count - 1].at));
         let mut reached = Some(self.disk.hold(Part::Wal, None));
         let (mut numbers, mut answers) = (Vec::new(), Vec::new());
-        for Sent { at, requests, series } in sent {
-            numbers.push((at, series));
+        for Sent { at, beside, requests, series } in sent {
+            numbers.push(((at, beside), series));
             answers.push(Box::pin(futures::future::maybe_done(all(&shard, requests))));
         }
         for answer in &mut answers {

@@ -72,9 +72,23 @@ pub fn identify(records: RecordBatch) -> RecordBatch {
     RecordBatch::try_new(records.schema(), columns).unwrap()
 }
 
+/// The tables that senders fill themselves.
+pub const SIGNALS: [Table; 3] = [Table::Logs, Table::Spans, Table::Samples];
+
+/// Rows of logs as rows of `quarantine`.
+pub fn set_aside(logs: &RecordBatch) -> RecordBatch {
+    let schema = Table::Quarantine.schema();
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        "quarantined_at_unix_nano" => logs.column_by_name("time_unix_nano").unwrap().clone(),
+        "quarantine_id" | "state" => Arc::new(StringArray::from(vec!["quarantined"; logs.num_rows()])) as ArrayRef,
+        name => logs.column_by_name(name).cloned().unwrap_or_else(|| arrow::array::new_null_array(field.data_type(), logs.num_rows())),
+    });
+    RecordBatch::try_new(schema.clone(), columns.collect()).unwrap()
+}
+
 pub async fn put(shard: &Shard, table: Table, records: RecordBatch) -> model::Result<u64> {
     shard
-        .ingest(Placed { shard: "one".to_owned(), table, records, known: model::KnownPoints::default() })
+        .ingest(Placed { shard: "one".to_owned(), table, records, known: model::KnownPoints::default(), aside: None })
         .await
         .map(|ack| ack.accepted_records)
 }

@@ -175,6 +175,8 @@ impl System {
             Table::Logs => "logs WHERE time_unix_nano",
             Table::Spans => "spans WHERE start_time_unix_nano",
             Table::Samples => "points WHERE time_unix_nano",
+            // The company of this test has no contracts.
+            Table::Quarantine => return,
         };
         let sql = format!("SELECT count(*) AS n FROM {from} >= {}", hour * HOUR_NS);
         let answer = engine.query(model::Request { ask: Ask::Sql { sql }, limits: QueryLimits::default() }).await.unwrap();

@@ -28,7 +28,7 @@ pub(crate) fn text_column(table: Table) -> Option<&'static str> {
 /// The text columns whose whole values are kept.
 pub(crate) fn value_columns(table: Table) -> &'static [&'static str] {
     match table {
-        Table::Logs | Table::Spans => &["trace_id"],
+        Table::Logs | Table::Spans | Table::Quarantine => &["trace_id"],
         Table::Samples => &[],
     }
 }
@@ -36,7 +36,9 @@ pub(crate) fn value_columns(table: Table) -> &'static [&'static str] {
 /// The map columns whose values are kept, each with its column of types.
 pub(crate) fn map_columns(table: Table) -> &'static [(&'static str, &'static str)] {
     match table {
-        Table::Logs | Table::Spans => &[("attributes", "attribute_types"), ("resource_attributes", "resource_attribute_types")],
+        Table::Logs | Table::Spans | Table::Quarantine => {
+            &[("attributes", "attribute_types"), ("resource_attributes", "resource_attribute_types")]
+        }
         Table::Samples => &[],
     }
 }

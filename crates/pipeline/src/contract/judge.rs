@@ -1,0 +1,300 @@
+//! Which rules do the records of a batch break? What records share of resource, scope and owner is asked once for all of them; of a
+//! record that breaks nothing, nothing is written down.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use model::origin::Origins;
+use model::schema::column;
+use model::{AttributeType, AttributesView, Result};
+use serde_json::{Map, Value as Json};
+
+use super::compile::OWN_COLUMNS;
+use super::plan::{Fields, Plan, RuleId, Slot};
+use super::tree::Broken;
+use super::value::{Class, Value, json};
+
+/// A record that breaks a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    pub(crate) row: u32,
+    /// The place of its contract among those of the batch.
+    pub(crate) plan: u32,
+    pub(crate) rule: RuleId,
+    pub(crate) class: Class,
+    /// Of what is nested; else it is the rule's.
+    pub(crate) path: Option<String>,
+}
+
+/// The contracts of a batch, and which of them each origin has.
+pub(crate) struct Assigned {
+    pub(crate) plans: Vec<Arc<Plan>>,
+    pub(crate) of_origin: Vec<Option<u32>>,
+}
+
+/// All violations, in the order of the rows.
+pub(crate) fn judge(records: &RecordBatch, origins: &Origins<'_>, assigned: &Assigned) -> Result<Vec<Violation>> {
+    let columns = Columns::of(records)?;
+    let shared = Shared::of(origins)?;
+    let mut found = Found::default();
+    // Of each origin what its records break by it.
+    let mut by_origin: Vec<Vec<Violation>> = vec![Vec::new(); assigned.of_origin.len()];
+    for (place, plan) in assigned.of_origin.iter().enumerate() {
+        let Some(number) = *plan else { continue };
+        found.begin(0, number);
+        shared.judge(place, &assigned.plans[number as usize], &mut found);
+        by_origin[place] = std::mem::take(&mut found.violations);
+    }
+    let mut scratch: Vec<Scratch<'_>> = assigned.plans.iter().map(|plan| Scratch::of(plan)).collect();
+    for row in 0..records.num_rows() {
+        let place = origins.place(row);
+        let Some(number) = assigned.of_origin[place] else { continue };
+        let plan = &assigned.plans[number as usize];
+        found.begin(u32::try_from(row).expect("a request holds under 2^31 rows"), number);
+        columns.judge(row, plan, &mut scratch[number as usize], &mut found);
+        if !plan.whole.is_empty() {
+            let whole = columns.whole(row, place, plan, &shared);
+            plan.whole.iter().for_each(|node| found.of_tree(plan, *node, &whole, ""));
+        }
+        found.violations.extend(by_origin[place].iter().map(|shared| Violation { row: found.row, ..shared.clone() }));
+    }
+    Ok(found.violations)
+}
+
+#[derive(Default)]
+struct Found {
+    violations: Vec<Violation>,
+    row: u32,
+    plan: u32,
+    broken: Vec<Broken>,
+}
+
+impl Found {
+    fn begin(&mut self, row: u32, plan: u32) {
+        (self.row, self.plan) = (row, plan);
+    }
+
+    fn add(&mut self, rule: RuleId, class: Class) {
+        self.violations.push(Violation { row: self.row, plan: self.plan, rule, class, path: None });
+    }
+
+    fn of_tree(&mut self, plan: &Plan, node: usize, json: &Json, path: &str) {
+        plan.tree.holds(&plan.rules, node, json, path, &mut self.broken);
+        for Broken { rule, path, class } in self.broken.drain(..) {
+            self.violations.push(Violation { row: self.row, plan: self.plan, rule, class, path: Some(path) });
+        }
+    }
+
+    /// A value that is there.
+    #[inline]
+    fn of_slot(&mut self, plan: &Plan, slot: &Slot, value: Value<'_>) {
+        for rule in &slot.tests {
+            if !plan.rule(*rule).test.holds(&value) {
+                self.add(*rule, value.class());
+            }
+        }
+    }
+
+    fn missing(&mut self, slot: &Slot) {
+        slot.required.iter().for_each(|rule| self.add(*rule, Class::Missing));
+    }
+}
+
+/// What is kept from one record to the next of the same contract.
+struct Scratch<'a> {
+    /// By place of the attribute in the record before: its key, and its slot. Records of one sender mostly have the same keys in the same
+    /// order, and then nothing is looked up.
+    shape: Vec<(&'a str, Option<u32>)>,
+    /// A bit for each slot that the record has.
+    seen: Vec<u64>,
+}
+
+impl<'a> Scratch<'a> {
+    fn of(plan: &Plan) -> Self {
+        Self { shape: Vec::new(), seen: vec![0; plan.attributes.slots.len().div_ceil(64)] }
+    }
+
+    #[inline]
+    fn place(&mut self, at: usize, key: &'a str, fields: &Fields) -> Option<u32> {
+        match self.shape.get_mut(at) {
+            Some((known, place)) if *known == key => *place,
+            Some(other) => {
+                *other = (key, fields.place(key));
+                other.1
+            }
+            // Attributes come one after the other.
+            None => {
+                self.shape.push((key, fields.place(key)));
+                fields.place(key)
+            }
+        }
+    }
+}
+
+/// A column that each record has its own of.
+enum Own<'a> {
+    Long(&'a Int64Array),
+    Int(&'a Int32Array),
+    Text(&'a StringArray),
+    /// A body is of the type that stands beside it.
+    Typed(&'a StringArray, &'a StringArray),
+}
+
+impl<'a> Own<'a> {
+    fn of(records: &'a RecordBatch, name: &str) -> Result<Self> {
+        Ok(match name {
+            "severity_number" => Self::Int(column(records, name)?),
+            "time_unix_nano" | "observed_time_unix_nano" | "flags" => Self::Long(column(records, name)?),
+            "body" => Self::Typed(column(records, name)?, column(records, "body_type")?),
+            _ => Self::Text(column(records, name)?),
+        })
+    }
+
+    /// With its type and, of texts, its text; none where there is none.
+    fn get(&self, row: usize) -> Option<(AttributeType, Value<'a>, &'a str)> {
+        match self {
+            Self::Long(values) => values.is_valid(row).then(|| (AttributeType::Int, Value::Int(values.value(row)), "")),
+            Self::Int(values) => values.is_valid(row).then(|| (AttributeType::Int, Value::Int(values.value(row).into()), "")),
+            Self::Text(texts) => typed(texts, row, AttributeType::Text),
+            Self::Typed(texts, types) => {
+                let letter = if types.is_valid(row) { types.value(row).bytes().next() } else { None };
+                typed(texts, row, letter.map_or(AttributeType::Text, AttributeType::from_letter))
+            }
+        }
+    }
+
+    fn json(&self, row: usize) -> Option<Json> {
+        self.get(row).map(|(kind, value, text)| match value {
+            Value::Int(value) if text.is_empty() => value.into(),
+            _ => json(kind, text),
+        })
+    }
+}
+
+fn typed<'a>(texts: &'a StringArray, row: usize, kind: AttributeType) -> Option<(AttributeType, Value<'a>, &'a str)> {
+    let text = texts.is_valid(row).then(|| texts.value(row))?;
+    Some((kind, Value::of(kind, text), text))
+}
+
+struct Columns<'a> {
+    attributes: AttributesView<'a>,
+    own: Vec<(&'static str, Own<'a>)>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(records: &'a RecordBatch) -> Result<Self> {
+        let own = OWN_COLUMNS.into_iter().map(|name| Ok((name, Own::of(records, name)?))).collect::<Result<_>>()?;
+        Ok(Self { attributes: AttributesView::of(records, "attributes", Some("attribute_types"))?, own })
+    }
+
+    fn own(&self, name: &str) -> Option<&Own<'a>> {
+        self.own.iter().find(|(other, _)| *other == name).map(|(_, own)| own)
+    }
+
+    fn judge(&self, row: usize, plan: &Plan, scratch: &mut Scratch<'a>, found: &mut Found) {
+        if !plan.attributes.is_empty() {
+            scratch.seen.fill(0);
+            for (at, (key, kind, text)) in self.attributes.iter_typed(row).enumerate() {
+                let Some(place) = scratch.place(at, key, &plan.attributes) else { continue };
+                scratch.seen[place as usize / 64] |= 1 << (place % 64);
+                let slot = &plan.attributes.slots[place as usize];
+                found.of_slot(plan, slot, Value::of(kind, text));
+                slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(kind, text), key));
+            }
+            for place in &plan.attributes.required {
+                if scratch.seen[*place as usize / 64] & (1 << (place % 64)) == 0 {
+                    found.missing(&plan.attributes.slots[*place as usize]);
+                }
+            }
+        }
+        for (name, slot) in plan.columns.names.iter().zip(&plan.columns.slots) {
+            let own = self.own(name);
+            match own.and_then(|own| own.get(row)) {
+                Some((_, value, _)) => {
+                    found.of_slot(plan, slot, value);
+                    let json = || own.and_then(|own| own.json(row)).unwrap_or_default();
+                    slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(), name));
+                }
+                None => found.missing(slot),
+            }
+        }
+    }
+
+    /// The record as JSON: its attributes, and the columns that its contract speaks of.
+    fn whole(&self, row: usize, place: usize, plan: &Plan, shared: &Shared<'_>) -> Json {
+        let attributes = self.attributes.iter_typed(row).map(|(key, kind, text)| (key.to_owned(), json(kind, text)));
+        let mut whole: Map<String, Json> = attributes.collect();
+        for name in &plan.whole_columns {
+            let value = match self.own(name) {
+                Some(own) => own.json(row),
+                None => shared.json(place, name),
+            };
+            match value {
+                Some(value) => drop(whole.insert((*name).to_owned(), value)),
+                None => drop(whole.shift_remove(*name)),
+            }
+        }
+        Json::Object(whole)
+    }
+}
+
+/// What records of one origin share.
+struct Shared<'a> {
+    origins: Origins<'a>,
+    resource: AttributesView<'a>,
+    scope: AttributesView<'a>,
+}
+
+impl<'a> Shared<'a> {
+    fn of(origins: &Origins<'a>) -> Result<Self> {
+        let map = |name: &str, types: &str| -> Result<_> { Ok(AttributesView::of_map(origins.map(name)?, Some(origins.texts(types)?))) };
+        let resource = map("resource_attributes", "resource_attribute_types")?;
+        Ok(Self { origins: *origins, resource, scope: map("scope_attributes", "scope_attribute_types")? })
+    }
+
+    fn maps(&self) -> [(&'static str, &AttributesView<'a>); 2] {
+        [("resource_attributes", &self.resource), ("scope_attributes", &self.scope)]
+    }
+
+    fn text(&self, place: usize, name: &str) -> Option<&'a str> {
+        let texts = self.origins.texts(name).ok()?;
+        texts.is_valid(place).then(|| texts.value(place))
+    }
+
+    fn json(&self, place: usize, name: &str) -> Option<Json> {
+        match self.maps().into_iter().find(|(other, _)| *other == name) {
+            Some((_, map)) => {
+                let entries = map.iter_typed(place).map(|(key, kind, text)| (key.to_owned(), json(kind, text)));
+                Some(Json::Object(entries.collect()))
+            }
+            None => self.text(place, name).map(Json::from),
+        }
+    }
+
+    fn judge(&self, place: usize, plan: &Plan, found: &mut Found) {
+        for (name, slot) in plan.origin.names.iter().zip(&plan.origin.slots) {
+            let is_map = self.maps().iter().any(|(other, _)| other == name);
+            let value = if is_map { Some(Value::Map) } else { self.text(place, name).map(Value::Text) };
+            match value {
+                Some(value) => {
+                    found.of_slot(plan, slot, value);
+                    let json = || self.json(place, name).unwrap_or_default();
+                    slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(), name));
+                }
+                None => found.missing(slot),
+            }
+        }
+        for ((column, map), fields) in self.maps().into_iter().zip([&plan.resource, &plan.scope]) {
+            for (name, slot) in fields.names.iter().zip(&fields.slots) {
+                match map.iter_typed(place).find(|(key, ..)| key == name) {
+                    Some((_, kind, text)) => {
+                        found.of_slot(plan, slot, Value::of(kind, text));
+                        let path = format!("{column}/{name}");
+                        slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(kind, text), &path));
+                    }
+                    None => found.missing(slot),
+                }
+            }
+        }
+    }
+}
