@@ -7,7 +7,7 @@
 //! | (read by a receiver) | | `Decoded` |
 //! | identify: whose is it? | `identify/` | `Identified` |
 //! | cardinality: does a label bring too many values? | `cardinality/` | `Identified` |
-//! | transform: parse, mask, sample | not built yet: its place is before the contract, which judges what is stored | `Identified` |
+//! | transform: what its pipelines do to it, so that the contract judges what is stored | `transform/` | `Identified` |
 //! | contract: does it keep its team's contract? | not built yet: everything is admitted | `Admitted` |
 //! | meter: how much did this identity send? | `meter.rs` | `Admitted` |
 //! | learn: what do log lines have in common? | `patterns.rs` | `Admitted` |
@@ -26,35 +26,54 @@ mod identify;
 mod meter;
 mod patterns;
 mod route;
+mod transform;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use catalog::{Catalog, Live};
 use model::patterns::Patterns;
-use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, Placed, Result, UsageMeter};
+use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, Result, Trial, UsageMeter};
 
 use cardinality::Guard;
 pub use cardinality::{CardinalityLimits, NowMs, OVERFLOW_VALUE};
 use meter::Measured;
 pub use meter::{ACCOUNTS_MAX, Meter, OVERFLOW};
+use transform::{Outcome, Transform};
+pub use transform::{PseudonymKey, TOLD_EVERY, try_draft};
 
 pub struct Pipeline {
     catalog: Arc<Live>,
     meter: Arc<Meter>,
     guard: Arc<Guard>,
     patterns: Arc<Patterns>,
+    transform: Arc<Transform>,
+    now_ms: NowMs,
     shard: Arc<dyn Ingest<Placed>>,
 }
 
 impl Pipeline {
     pub fn new(catalog: Arc<Live>, cardinality: CardinalityLimits, now_ms: NowMs, shard: Arc<dyn Ingest<Placed>>) -> Self {
-        Self { catalog, meter: Arc::default(), guard: Arc::new(Guard::new(cardinality, now_ms)), patterns: Arc::default(), shard }
+        let guard = Arc::new(Guard::new(cardinality, now_ms.clone()));
+        Self { catalog, meter: Arc::default(), guard, patterns: Arc::default(), transform: Arc::default(), now_ms, shard }
     }
 
     /// What is known of the patterns of log lines, and is to know what comes.
     pub fn with_patterns(self, patterns: Arc<Patterns>) -> Self {
         Self { patterns, ..self }
+    }
+
+    /// By which key values become pseudonyms; without one they are hidden.
+    pub fn with_pseudonyms(self, key: Option<PseudonymKey>) -> Self {
+        Self { transform: Arc::new(Transform::default().with_key(key)), ..self }
+    }
+
+    /// Stores a point of every metric that pipelines count from log records: to be called every [`TOLD_EVERY`].
+    pub async fn tell_metrics(&self) -> Result<()> {
+        for batch in self.transform.told((self.now_ms)())? {
+            self.ingest(batch).await?;
+        }
+        Ok(())
     }
 
     /// How many values each label brings.
@@ -78,31 +97,72 @@ impl Ingest<Decoded> for Pipeline {
         if !batch.known.is_empty() && batch.known.catalog_version != catalog_version {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
-        let (placed, measured) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
-            true => stages(batch, &catalog, &self.guard, &self.patterns)?,
+        let stages = Stages {
+            catalog: (catalog_version, catalog.clone()),
+            guard: self.guard.clone(),
+            patterns: self.patterns.clone(),
+            transform: self.transform.clone(),
+            now_ms: (self.now_ms)(),
+        };
+        let (placed, measured, outcome) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
+            true => stages.run(batch)?,
             false => {
-                let (catalog, guard, patterns) = (catalog.clone(), self.guard.clone(), self.patterns.clone());
-                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog, &guard, &patterns)).await;
+                let done = tokio::task::spawn_blocking(move || stages.run(batch)).await;
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
-        let mut ack = self.shard.ingest(placed).await?;
+        // Of a batch whose records are all dropped by rule nothing is left to store.
+        let mut ack = match outcome.dropped > 0 && placed.records.num_rows() == 0 {
+            true => Ack::default(),
+            false => self.shard.ingest(placed).await?,
+        };
         ack.catalog_version = catalog_version;
         if !ack.forgotten {
             self.meter.book(measured, &catalog, &mut ack.series);
+            ack.accepted_records += outcome.dropped;
+            self.transform.book(outcome, (self.now_ms)());
         }
         Ok(ack)
     }
 }
 
-/// All that happens to a batch before its shard takes it.
-fn stages(batch: Decoded, catalog: &Catalog, guard: &Guard, known: &Patterns) -> Result<(Placed, Measured)> {
-    let identified = guard.guard(identify::identify(batch, catalog)?)?;
-    // transform and contract stand here; until they are built every record is admitted as it is.
-    let admitted = Admitted(identified.0);
-    let measured = meter::measure(&admitted)?;
-    patterns::learn(&admitted, known)?;
-    Ok((route::place(admitted), measured))
+/// What stages know of each other's batches.
+struct Stages {
+    catalog: (u64, Arc<Catalog>),
+    guard: Arc<Guard>,
+    patterns: Arc<Patterns>,
+    transform: Arc<Transform>,
+    now_ms: i64,
+}
+
+impl Stages {
+    /// All that happens to a batch before its shard takes it.
+    fn run(&self, batch: Decoded) -> Result<(Placed, Measured, Outcome)> {
+        let (version, catalog) = &self.catalog;
+        let identified = self.guard.guard(identify::identify(batch, catalog)?)?;
+        let (transformed, outcome) = self.transform.transform(identified, (*version, catalog), self.now_ms)?;
+        // contract stands here; until it is built every record is admitted as it is.
+        let admitted = Admitted(transformed.0);
+        let measured = meter::measure(&admitted)?;
+        patterns::learn(&admitted, &self.patterns)?;
+        Ok((route::place(admitted), measured, outcome))
+    }
+}
+
+#[async_trait]
+impl Pipelines for Pipeline {
+    fn counts(&self) -> Vec<PipelineCount> {
+        self.transform.counts()
+    }
+
+    async fn try_draft(&self, file: String, text: String, tables: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
+        let (key, now_ms) = (self.transform.key(), (self.now_ms)());
+        let tried = move || {
+            let tables: Vec<(&str, &str)> = tables.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            try_draft(&file, &text, &tables, &records, key, now_ms)
+        };
+        tokio::task::spawn_blocking(tried).await.map_err(|source| Error::internal("cannot finish the trial").because(source))?
+    }
 }
 
 #[cfg(test)]
