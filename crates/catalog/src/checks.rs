@@ -113,7 +113,13 @@ impl Check {
                 const { &error("bad-match", "A rule that recognises nothing, or everything.", "Name an attribute and what it must be.") }
             }
             Self::BadProgram => {
-                const { &error("bad-program", "A program that does not compile.", "Correct it where it says; docs/pipelines.md has what programs may call.") }
+                const {
+                    &error(
+                        "bad-program",
+                        "A program that does not compile.",
+                        "Correct it where it says; docs/pipelines.md has what programs may call.",
+                    )
+                }
             }
             Self::DuplicateName => {
                 const {

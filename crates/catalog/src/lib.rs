@@ -50,8 +50,8 @@ pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Ow
 pub use files::{FILE_BYTES_MAX, texts};
 pub use live::Live;
 pub use pipelines::{
-    Dedupe, Does, Enrich, Extract, ExtractKind, Hidden, Kept, Mask, MaskKind, NamedPattern, Parse, ParseFormat, Pipeline, Places, SampleBy, Selector,
-    Stage, Table as LookUp, draft,
+    Dedupe, Does, Enrich, Extract, ExtractKind, Hidden, Kept, Mask, MaskKind, NamedPattern, Parse, ParseFormat, Pipeline, Places, SampleBy,
+    Selector, Stage, Table as LookUp, draft,
 };
 pub use problem::{Diagnostic, Instead, Origin, Problem, closest};
 pub use schema::{SCHEMAS, schema};

@@ -306,7 +306,11 @@ pub(crate) static PIPELINE: Shape = Shape::of(
         must("name", Kind::Said, "What counters and pages call it."),
         may("about", Kind::Text, "What it is for."),
         must("match", Kind::Map(&PIPELINE_MATCH), "Whose records go through it."),
-        must("stages", Kind::List(&Kind::Map(&STAGE), Some((1, crate::pipelines::STAGES_MAX as u64))), "What is done to them, in this order."),
+        must(
+            "stages",
+            Kind::List(&Kind::Map(&STAGE), Some((1, crate::pipelines::STAGES_MAX as u64))),
+            "What is done to them, in this order.",
+        ),
     ],
 );
 
@@ -388,13 +392,8 @@ pub(crate) static MASK_PATTERN: Shape = Shape::of(
     ],
 );
 
-pub(crate) static DROP: Shape = Shape::of(
-    "drop",
-    &[
-        must("when", Kind::Said, "The condition in VRL."),
-        may("reason", Kind::Said, "What the counter says."),
-    ],
-);
+pub(crate) static DROP: Shape =
+    Shape::of("drop", &[must("when", Kind::Said, "The condition in VRL."), may("reason", Kind::Said, "What the counter says.")]);
 
 pub(crate) static SAMPLE: Shape = Shape::of(
     "sample",

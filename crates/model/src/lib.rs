@@ -57,7 +57,7 @@ pub use identity::{Identity, UNASSIGNED};
 pub use labels::{Labels, LabelsBuilder, series_id};
 pub use limits::{QueryLimits, ReceiveLimits};
 pub use matcher::{MatchOp, Matcher};
-pub use pipelines::{PipelineCount, Pipelines, Trial, Tried, TriedStage};
+pub use pipelines::{PipelineCount, Pipelines, Trial, Tried, TriedStage, records_of, records_sql};
 pub use query::{
     Answer, Answered, Ask, Dependency, DetectedField, DetectedFields, Direction, FieldKind, FoundSpan, InstantSample, LogArrival, LogEntry,
     LogPattern, LogPatterns, LogStream, LogTail, MetricFamily, PatternChange, Query, QueryStats, RangeSeries, Request, SampleStats,

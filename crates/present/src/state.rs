@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use catalog::Live;
 use lang::promql::Features;
 use model::{
-    Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, Topology, UsageMeter,
+    Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Pipelines, Query, QueryLimits, Request, Result, Targets, Topology,
+    UsageMeter,
 };
 
 use crate::tails::Tails;
@@ -54,6 +55,7 @@ pub struct PresentState {
     pub cardinality: Arc<dyn Cardinality>,
     pub targets: Arc<dyn Targets>,
     pub topology: Arc<dyn Topology>,
+    pub pipelines: Arc<dyn Pipelines>,
     pub tails: Tails,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,

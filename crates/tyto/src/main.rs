@@ -2,7 +2,7 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `import.rs` (`tyto import`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `import.rs` (`tyto import`), `pipeline_try.rs` (`tyto pipeline try`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
@@ -15,6 +15,7 @@ mod http;
 mod import;
 mod options;
 mod patterns;
+mod pipeline_try;
 mod serve;
 mod stop;
 mod telemetry;
@@ -60,6 +61,8 @@ enum Command {
     Schema(check::SchemaOptions),
     /// Catalogue files of other programs as an `omd.yaml`.
     Import(import::ImportOptions),
+    /// What a pipeline does to log records, before it is in force.
+    Pipeline(pipeline_try::PipelineOptions),
     /// Who calls whom, compared with what is declared.
     Topology(topology::TopologyOptions),
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
             Command::Promql(options) => ask::run(ask::Language::Promql, options).await,
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
             Command::Erase(options) => erase::run(options).await,
+            Command::Pipeline(options) => return pipeline_try::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
             Command::Check(options) => return check::run(options).await,
             Command::Schema(options) => check::schema(&options),

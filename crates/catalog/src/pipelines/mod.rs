@@ -144,9 +144,11 @@ impl PipelineReader<'_> {
             self.reader.problem(node.place, Check::MissingKey, what);
         }
         let mut selector = Selector::default();
-        for (key, field) in
-            [("business_service", &mut selector.business_service), ("service", &mut selector.service), ("component", &mut selector.component)]
-        {
+        for (key, field) in [
+            ("business_service", &mut selector.business_service),
+            ("service", &mut selector.service),
+            ("component", &mut selector.component),
+        ] {
             *field = fields.get(key).and_then(|node| said(&mut self.reader, node, key)).unwrap_or_default();
         }
         if let Some(node) = fields.get("business_service").filter(|_| !selector.business_service.is_empty()) {

@@ -66,7 +66,8 @@ impl<'t> Tables<'t> {
                 }
             },
             None => {
-                let beside: Vec<&str> = self.texts.iter().filter_map(|(name, _)| Path::new(name).strip_prefix(&folder).ok()?.to_str()).collect();
+                let beside: Vec<&str> =
+                    self.texts.iter().filter_map(|(name, _)| Path::new(name).strip_prefix(&folder).ok()?.to_str()).collect();
                 let otherwise = match beside.is_empty() {
                     true => format!("there is no table in {}", folder.display()),
                     false => format!("there are {}", beside.join(", ")),

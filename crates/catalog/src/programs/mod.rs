@@ -150,16 +150,15 @@ fn record_kind() -> Kind {
         RecordField::Timestamp => Kind::timestamp(),
         RecordField::ObservedTimestamp => Kind::timestamp().or_null(),
         RecordField::SeverityNumber => Kind::integer(),
-        RecordField::SeverityText
-        | RecordField::Body
-        | RecordField::TraceId
-        | RecordField::SpanId
-        | RecordField::EventName => Kind::bytes(),
+        RecordField::SeverityText | RecordField::Body | RecordField::TraceId | RecordField::SpanId | RecordField::EventName => {
+            Kind::bytes()
+        }
         RecordField::Attributes | RecordField::Resource | RecordField::Scope => Kind::object(Collection::any()),
         RecordField::Identity => Kind::object(Collection::from_unknown(Kind::bytes().or_undefined())),
     };
     let known = FIELDS.into_iter().map(|(name, field, _)| (name.into(), kind(field)));
-    Kind::object(Collection::from(known.collect::<std::collections::BTreeMap<_, _>>()))
+    // What is unknown may be anything, so that whoever looks at it is told its name and nothing of its kind.
+    Kind::object(Collection::from_parts(known.collect(), Kind::any()))
 }
 
 /// The first place that a diagnostic points at, and its words on one line.
@@ -213,7 +212,9 @@ fn looked_at<'a>(source: &str, paths: impl Iterator<Item = &'a OwnedTargetPath>)
 /// Where a point stands alone.
 fn whole(source: &str) -> usize {
     let bytes = source.as_bytes();
-    let alone = |at: &usize| bytes[*at] == b'.' && bytes.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric() && !matches!(next, b'"' | b'_' | b'@'));
+    let alone = |at: &usize| {
+        bytes[*at] == b'.' && bytes.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric() && !matches!(next, b'"' | b'_' | b'@'))
+    };
     (0..bytes.len()).find(alone).unwrap_or(0)
 }
 

@@ -14,7 +14,8 @@ fn programs_say_what_they_look_at() {
     assert!(!program.fields.has(RecordField::Resource) && program.changes);
     let deletes = Program::compile("del(.attributes.b)", Purpose::Change).unwrap();
     assert!(deletes.fields.has(RecordField::Attributes));
-    let condition = Program::compile(r#"contains(.body, "x") && .severity_number < 9 && .identity.team == "pay""#, Purpose::Condition).unwrap();
+    let condition =
+        Program::compile(r#"contains(.body, "x") && .severity_number < 9 && .identity.team == "pay""#, Purpose::Condition).unwrap();
     assert!(condition.fields.has(RecordField::SeverityNumber) && !condition.changes);
     Program::compile(r#"exists(.attributes."http.route") && match(.body, r'^GET')"#, Purpose::Condition).unwrap();
 }
@@ -23,7 +24,8 @@ fn programs_say_what_they_look_at() {
 fn what_cannot_work_is_refused_with_its_place() {
     refused(".atributes.x = 1", Purpose::Change, "0: a record has no field .atributes: did you mean .attributes?");
     refused("\n.user = 1", Purpose::Change, "1: a record has no field .user: what a sender says of its own is .attributes.user");
-    refused(". = {}", Purpose::Change, "0: a program uses fields, not the record as a whole");
+    refused(". = {}", Purpose::Change, "0: mutation of read-only value");
+    refused(".attributes.all = .", Purpose::Change, "18: a program uses fields, not the record as a whole");
     refused(".resource.x = 1", Purpose::Change, "read-only");
     refused("del(.identity.team)", Purpose::Change, "read-only");
     refused(".body = \"x\"\ntrue", Purpose::Condition, "read-only");
@@ -41,7 +43,7 @@ fn what_could_take_more_than_its_share_is_refused_unread() {
     refused(&format!("x = {}1{}", "(".repeat(5000), ")".repeat(5000)), Purpose::Change, "operators_max, 512");
     refused(&format!("x = {}true", "!".repeat(5000)), Purpose::Change, "operators_max");
     refused(&format!("x = 1{}", " + 1".repeat(3000)), Purpose::Change, "operators_max");
-    refused(r#".body = "a" * 1000000000"#, Purpose::Change, "11: one side of * is a number with a decimal point");
+    refused(r#".body = "a" * 1000000000"#, Purpose::Change, "12: one side of * is a number with a decimal point");
     Program::compile("# 2 * 3\n.attributes.ms = 2.0 * 1000; .attributes.star = \"2 * 3\"", Purpose::Change).unwrap();
     let deep = format!(".attributes.x = {}1{}", "(".repeat(250), ")".repeat(250));
     Program::compile(&deep, Purpose::Change).unwrap();

@@ -58,11 +58,6 @@ impl Counts {
         *self.all.entry((cause, owner)).or_insert(0) += count;
     }
 
-    #[cfg(test)]
-    pub(super) fn of(&self, what: What) -> u64 {
-        self.all.iter().filter(|((cause, _), _)| cause.what == what).map(|(_, count)| count).sum()
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Cause, u64)> {
         self.all.iter().map(|((cause, _), count)| (cause, *count))
     }

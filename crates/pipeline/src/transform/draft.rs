@@ -8,14 +8,21 @@ use model::{AttributeValue, Attributes, Decoded, Error, Identified, Identity, Re
 use serde_json::{Map, Value as Json, json};
 
 use super::record::{Columns, Record};
-use super::{Edit, Fate, Plan, PseudonymKey, Transform, Walk, owners, rebuild, values, What};
+use super::{Edit, Fate, Plan, PseudonymKey, Transform, Walk, What, owners, rebuild, values};
 use model::origin::Origins;
 
 /// Of one trial.
 const RECORDS_MAX: usize = 1000;
 
 /// Runs the text of a pipeline's file over records. What it matches by identity is left to whoever chose the records; its condition counts.
-pub fn try_draft(file: &str, text: &str, tables: &[(&str, &str)], records: &[Json], key: Option<PseudonymKey>, now_ms: i64) -> Result<Trial> {
+pub fn try_draft(
+    file: &str,
+    text: &str,
+    tables: &[(&str, &str)],
+    records: &[Json],
+    key: Option<PseudonymKey>,
+    now_ms: i64,
+) -> Result<Trial> {
     let pipeline = match catalog::draft(file, text, tables) {
         Ok(pipeline) => pipeline,
         Err(problems) => return Ok(Trial { problems: problems.iter().map(ToString::to_string).collect(), ..Trial::default() }),
@@ -94,7 +101,8 @@ fn shown(record: &Record<'_>) -> Json {
     record.each_attribute(|key, kind, text| drop(attributes.insert(key.to_owned(), as_json(&values::of_attribute(kind, text)))));
     let place = record.columns.origins.place(record.row);
     let resource = record.columns.resource.iter_typed(place);
-    let resource: Map<String, Json> = resource.map(|(key, kind, text)| (key.to_owned(), as_json(&values::of_attribute(kind, text)))).collect();
+    let resource: Map<String, Json> =
+        resource.map(|(key, kind, text)| (key.to_owned(), as_json(&values::of_attribute(kind, text)))).collect();
     for (name, map) in [("attributes", attributes), ("resource", resource)] {
         if !map.is_empty() {
             fields.insert(name.to_owned(), Json::Object(map));
@@ -151,14 +159,14 @@ fn batch(records: &[Json], now_ms: i64) -> Result<RecordBatch> {
     Ok(builder.finish_packed())
 }
 
-/// The attribute that a JSON value is; a letter says what a text was before it became one.
-fn with_attribute(value: &Json, letter: Option<u8>, then: impl FnOnce(AttributeValue<'_>)) {
+/// The attribute that a JSON value is; a letter says what a text was before it became one. Gives whether it was taken.
+fn with_attribute(value: &Json, letter: Option<u8>, then: impl FnOnce(AttributeValue<'_>) -> bool) -> bool {
     match (value, letter) {
         (Json::String(text), Some(letter)) => then(AttributeValue::Encoded(model::AttributeType::from_letter(letter), text)),
         (Json::String(text), None) => then(AttributeValue::Text(text)),
         (other, _) => {
             let (kind, text) = values::as_attribute(&catalog::programs::of_json(other));
-            then(AttributeValue::Encoded(kind, &text));
+            then(AttributeValue::Encoded(kind, &text))
         }
     }
 }

@@ -40,8 +40,8 @@ use parking_lot::Mutex;
 
 use counts::{Counts, Ledger, What};
 use dedupe::{News, Seen};
-use mask::Masker;
 pub use draft::try_draft;
+use mask::Masker;
 pub use mask::PseudonymKey;
 pub use metric::TOLD_EVERY;
 use metric::{Counted, Extracted, Uncounted};
@@ -77,7 +77,8 @@ impl Plan {
             Does::Metric(extract) => Step::Metric(Arc::new(extract.clone())),
             _ => Step::Plain,
         };
-        let planned = |pipeline: &catalog::Pipeline| Planned { steps: pipeline.stages.iter().map(step).collect(), pipeline: pipeline.clone() };
+        let planned =
+            |pipeline: &catalog::Pipeline| Planned { steps: pipeline.stages.iter().map(step).collect(), pipeline: pipeline.clone() };
         Self { pipelines: pipelines.iter().map(planned).collect() }
     }
 }
@@ -119,7 +120,12 @@ impl Transform {
     }
 
     /// Log records after all pipelines of whoever they are of.
-    pub(crate) fn transform(&self, Identified(batch): Identified, (version, catalog): (u64, &Catalog), now_ms: i64) -> Result<(Identified, Outcome)> {
+    pub(crate) fn transform(
+        &self,
+        Identified(batch): Identified,
+        (version, catalog): (u64, &Catalog),
+        now_ms: i64,
+    ) -> Result<(Identified, Outcome)> {
         if batch.table != Table::Logs || catalog.pipelines.is_empty() {
             return Ok((Identified(batch), Outcome::default()));
         }

@@ -9,7 +9,12 @@ use model::{AttributeValue, AttributesBuilder, Error, Result};
 use super::record::{Columns, Edit};
 
 /// An edit for each row that has one, in their order; `kept` is none when all rows are.
-pub(super) fn rebuilt(records: &RecordBatch, columns: &Columns<'_>, edits: &[(usize, Edit)], kept: Option<Vec<bool>>) -> Result<RecordBatch> {
+pub(super) fn rebuilt(
+    records: &RecordBatch,
+    columns: &Columns<'_>,
+    edits: &[(usize, Edit)],
+    kept: Option<Vec<bool>>,
+) -> Result<RecordBatch> {
     let schema = records.schema();
     let mut all = records.columns().to_vec();
     let mut put = |name: &str, column: Option<ArrayRef>| -> Result<()> {

@@ -17,8 +17,8 @@ pub(super) fn keeps(stage: Kept, record: &Record<'_>) -> bool {
         SampleBy::Record => hash(record) >> (64 - RANDOM_BITS),
     };
     // As OpenTelemetry's samplers do (OTEP 235): what is at least the threshold is kept.
-    let threshold = (1.0 - stage.ratio) * (1u64 << RANDOM_BITS) as f64;
-    random as f64 >= threshold
+    let threshold = ((1.0 - stage.ratio) * (1u64 << RANDOM_BITS) as f64) as u64;
+    random >= threshold
 }
 
 /// The last seven bytes.

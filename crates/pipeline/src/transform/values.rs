@@ -30,7 +30,8 @@ fn array(list: &Json, depth: usize) -> Value {
 
 fn map(list: &Json, depth: usize) -> Value {
     let entries = list.as_array().into_iter().flatten();
-    let pairs = entries.filter_map(|entry| Some((entry.get("key")?.as_str()?.into(), any(entry.get("value").unwrap_or(&Json::Null), depth + 1))));
+    let pairs =
+        entries.filter_map(|entry| Some((entry.get("key")?.as_str()?.into(), any(entry.get("value").unwrap_or(&Json::Null), depth + 1))));
     Value::Object(pairs.collect::<ObjectMap>())
 }
 

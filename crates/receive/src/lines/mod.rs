@@ -23,6 +23,6 @@ pub(crate) mod rows;
 pub(crate) mod text;
 
 pub(crate) use fields::{Field, Nesting, Value};
-pub(crate) use rows::{Rows, Said, Taker};
 pub(crate) use model::said::severity::{self, Level};
 pub(crate) use model::said::time;
+pub(crate) use rows::{Rows, Said, Taker};

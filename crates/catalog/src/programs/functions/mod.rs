@@ -16,8 +16,8 @@ use std::borrow::Cow;
 use vrl::compiler::function::Example;
 use vrl::compiler::prelude::{ArgumentList, Compiled, FunctionCompileContext, Parameter, kind};
 use vrl::compiler::{Context, Expression, Function, FunctionExpression, Resolved, TypeDef, TypeState};
-use vrl::value::{Kind, Value};
 use vrl::value::kind::Collection;
+use vrl::value::{Kind, Value};
 
 /// No function gives a longer text.
 pub(super) const TEXT_BYTES_MAX: usize = 4 << 20;
@@ -199,5 +199,9 @@ fn flag(arguments: &Arguments<'_>, at: usize, otherwise: bool) -> bool {
 
 /// A text under the limit.
 fn short(text: String) -> Given {
-    if text.len() > TEXT_BYTES_MAX { Err(format!("{} bytes are over text_bytes_max, {TEXT_BYTES_MAX}", text.len())) } else { Ok(text.into()) }
+    if text.len() > TEXT_BYTES_MAX {
+        Err(format!("{} bytes are over text_bytes_max, {TEXT_BYTES_MAX}", text.len()))
+    } else {
+        Ok(text.into())
+    }
 }

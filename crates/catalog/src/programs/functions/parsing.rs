@@ -72,6 +72,8 @@ pub fn of_json(json: &serde_json::Value) -> Value {
             number.as_i64().map_or_else(|| Value::from_f64_or_zero(number.as_f64().unwrap_or_default()), Value::Integer)
         }
         serde_json::Value::Array(items) => Value::Array(items.iter().map(of_json).collect()),
-        serde_json::Value::Object(fields) => Value::Object(fields.iter().map(|(key, value)| (key.as_str().into(), of_json(value))).collect()),
+        serde_json::Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, value)| (key.as_str().into(), of_json(value))).collect())
+        }
     }
 }

@@ -36,7 +36,8 @@ pub(super) fn around_at(text: &str, at: usize, email: bool, secrets: bool, found
     // Quotes and what begins a value are none of the address.
     let start = start + bytes[start..at].iter().take_while(|byte| !byte.is_ascii_alphanumeric() && byte.is_ascii()).count();
     // `to=ann@example.com`
-    let start = bytes[start..at].iter().rposition(|byte| matches!(byte, b'=' | b'/' | b'{' | b'|' | b'\'')).map_or(start, |last| start + last + 1);
+    let start =
+        bytes[start..at].iter().rposition(|byte| matches!(byte, b'=' | b'/' | b'{' | b'|' | b'\'')).map_or(start, |last| start + last + 1);
     let domain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-') || !byte.is_ascii();
     let mut end = at + 1 + bytes[at + 1..].iter().take_while(|byte| domain(byte)).count();
     while end > at + 1 && matches!(bytes[end - 1], b'.' | b'-') {
@@ -52,7 +53,9 @@ pub(super) fn around_at(text: &str, at: usize, email: bool, secrets: bool, found
 /// `scheme://user:password@host`.
 fn password_of_url(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
     let before = &text[..at];
-    let start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<')).map_or(0, |blank| blank + before[blank..].chars().next().map_or(1, char::len_utf8));
+    let start = before
+        .rfind(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<'))
+        .map_or(0, |blank| blank + before[blank..].chars().next().map_or(1, char::len_utf8));
     let user = start + before[start..].find("://")? + 3;
     let colon = user + before[user..].find(':')?;
     (colon + 1 < at && !before[user..colon].contains('/')).then_some(colon + 1..at)

@@ -77,14 +77,21 @@ fn what_only_looks_like_it_stays() {
 fn partial_and_pseudonyms() {
     let kinds = MaskKind::ALL.map(|(_, kind)| kind);
     let part = masker(&kinds, &[], Hidden::Partial);
-    check(&part, "4111 1111 1111 1111 ann@x.org password=hunter2", "[masked:card:****1111] [masked:email:a*** at x.org] password=[masked:secret]");
+    check(
+        &part,
+        "4111 1111 1111 1111 ann@x.org password=hunter2",
+        "[masked:card:****1111] [masked:email:a*** at x.org] password=[masked:secret]",
+    );
     let pseudonym = masker(&kinds, &[], Hidden::Pseudonym);
     check(&pseudonym, "4111111111111111", "[masked:card]");
     let key = PseudonymKey::new(b"0123456789abcdef\n").unwrap();
     let of = |text: &str| pseudonym.hide(text, Some(&key)).unwrap().0;
     assert_eq!(of("4111 1111 1111 1111"), of("4111111111111111"), "one card, however it is written");
     assert_ne!(of("4111111111111111"), of("5555555555554444"));
-    assert_ne!(of("4111111111111111"), pseudonym.hide("4111111111111111", Some(&PseudonymKey::new(b"another key of 16").unwrap())).unwrap().0);
+    assert_ne!(
+        of("4111111111111111"),
+        pseudonym.hide("4111111111111111", Some(&PseudonymKey::new(b"another key of 16").unwrap())).unwrap().0
+    );
     assert_eq!(of("4111111111111111").len(), "[masked:card:0123456789abcdef]".len());
     assert!(PseudonymKey::new(b"short \n\n\n\n\n\n\n\n\n\n\n\n\n").unwrap_err().what.contains("5 bytes"));
 }

@@ -10,9 +10,45 @@ use super::{FIELD, Found, SECRET};
 /// Parts of what a line with a secret holds, without the letters that are capitals in some spellings only. Few enough for the vector
 /// instructions that look for all of them at once.
 const HINTS: &[&str] = &[
-    "assw", "ASSW", "assphrase", "ASSPHRASE", "ecret", "ECRET", "oken", "OKEN", "redential", "REDENTIAL", "pi_key", "pi-key", "pi key", "piKey",
-    "pikey", "PI_KEY", "PI-KEY", "ccess_key", "ccess-key", "ccessKey", "CCESS_KEY", "rivate_key", "rivateKey", "RIVATE", "earer ", "EARER ",
-    "uthoriz", "UTHORIZ", "pwd", "PWD", "AKIA", "ASIA", "eyJ", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox",
+    "assw",
+    "ASSW",
+    "assphrase",
+    "ASSPHRASE",
+    "ecret",
+    "ECRET",
+    "oken",
+    "OKEN",
+    "redential",
+    "REDENTIAL",
+    "pi_key",
+    "pi-key",
+    "pi key",
+    "piKey",
+    "pikey",
+    "PI_KEY",
+    "PI-KEY",
+    "ccess_key",
+    "ccess-key",
+    "ccessKey",
+    "CCESS_KEY",
+    "rivate_key",
+    "rivateKey",
+    "RIVATE",
+    "earer ",
+    "EARER ",
+    "uthoriz",
+    "UTHORIZ",
+    "pwd",
+    "PWD",
+    "AKIA",
+    "ASIA",
+    "eyJ",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "xox",
 ];
 
 #[derive(Debug)]
@@ -63,7 +99,8 @@ fn value(groups: &regex::Captures<'_>) -> Option<std::ops::Range<usize>> {
     (!text.is_empty() && !matches!(text, "null" | "true" | "false" | "none" | "nil")).then_some(at)
 }
 
-const CALLED: &str = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_ -]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-]?(?:key|value))?";
+const CALLED: &str =
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_ -]?key|access[_-]?key|private[_-]?key|credentials?)(?:[_-]?(?:key|value))?";
 
 /// Whether what has this name is a secret whatever it looks like.
 pub(super) fn is_secret(name: &str) -> bool {
@@ -78,7 +115,9 @@ fn compiled(pattern: &str) -> Regex {
 fn secrets(text: &str, found: &mut Vec<Found<'_>>) {
     static NAMED: LazyLock<Regex> = LazyLock::new(|| compiled(&format!(r#"(?i)[a-z0-9_.-]*{CALLED}["']?\s*[:=]\s*{VALUE}"#)));
     static AUTHORIZATION: LazyLock<Regex> = LazyLock::new(|| {
-        compiled(r#"(?i)(?:\bbearer\s+([a-z0-9._~+/=-]{16,})|\bauthorization["']?\s*[:=]\s*["']?(?:basic|digest|token|bearer)\s+([^\s"',]+))"#)
+        compiled(
+            r#"(?i)(?:\bbearer\s+([a-z0-9._~+/=-]{16,})|\bauthorization["']?\s*[:=]\s*["']?(?:basic|digest|token|bearer)\s+([^\s"',]+))"#,
+        )
     });
     static ALONE: LazyLock<Regex> = LazyLock::new(|| {
         compiled(concat!(
