@@ -102,7 +102,7 @@ pub(super) async fn trial(State(state): State<Shared>, request: Request) -> Resu
                 let last =
                     i64::try_from(draft.last_seconds.unwrap_or(LAST_SECONDS_DEFAULT)).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
                 let owner = [draft.business_service.as_str(), &draft.service, &draft.component];
-                records_of(&sql::answered(&state, records_sql(owner, now_ns().saturating_sub(last), limit)).await?)
+                records_of(&sql::answered(&state, records_sql(owner, now_ns().saturating_sub(last).max(0), limit)).await?)
             }
         };
         let tables = draft.tables.into_iter().map(|(name, text)| (format!("pipelines/tables/{name}"), text)).collect();
