@@ -33,7 +33,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use catalog::{Catalog, Live};
 use model::patterns::Patterns;
-use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, Result, Trial, UsageMeter};
+use model::{Ack, Admitted, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, Result, Table, Trial, UsageMeter};
 
 use cardinality::Guard;
 pub use cardinality::{CardinalityLimits, NowMs, OVERFLOW_VALUE};
@@ -97,17 +97,15 @@ impl Ingest<Decoded> for Pipeline {
         if !batch.known.is_empty() && batch.known.catalog_version != catalog_version {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
-        let stages = Stages {
-            catalog: (catalog_version, catalog.clone()),
-            guard: self.guard.clone(),
-            patterns: self.patterns.clone(),
-            transform: self.transform.clone(),
-            now_ms: (self.now_ms)(),
-        };
-        let (placed, measured, outcome) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX {
-            true => stages.run(batch)?,
+        let at = Moment { catalog_version, now_ms: (self.now_ms)() };
+        // Programs of pipelines may take their time, too.
+        let has_programs = batch.table == Table::Logs && !catalog.pipelines.is_empty();
+        let (placed, measured, outcome) = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX && !has_programs {
+            true => stages(batch, &catalog, &self.guard, &self.patterns, (&self.transform, at))?,
             false => {
-                let done = tokio::task::spawn_blocking(move || stages.run(batch)).await;
+                let (catalog, guard, patterns) = (catalog.clone(), self.guard.clone(), self.patterns.clone());
+                let transform = self.transform.clone();
+                let done = tokio::task::spawn_blocking(move || stages(batch, &catalog, &guard, &patterns, (&transform, at))).await;
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
@@ -126,27 +124,28 @@ impl Ingest<Decoded> for Pipeline {
     }
 }
 
-/// What stages know of each other's batches.
-struct Stages {
-    catalog: (u64, Arc<Catalog>),
-    guard: Arc<Guard>,
-    patterns: Arc<Patterns>,
-    transform: Arc<Transform>,
+/// When a batch came, and by which catalogue it goes.
+#[derive(Clone, Copy)]
+struct Moment {
+    catalog_version: u64,
     now_ms: i64,
 }
 
-impl Stages {
-    /// All that happens to a batch before its shard takes it.
-    fn run(&self, batch: Decoded) -> Result<(Placed, Measured, Outcome)> {
-        let (version, catalog) = &self.catalog;
-        let identified = self.guard.guard(identify::identify(batch, catalog)?)?;
-        let (transformed, outcome) = self.transform.transform(identified, (*version, catalog), self.now_ms)?;
-        // contract stands here; until it is built every record is admitted as it is.
-        let admitted = Admitted(transformed.0);
-        let measured = meter::measure(&admitted)?;
-        patterns::learn(&admitted, &self.patterns)?;
-        Ok((route::place(admitted), measured, outcome))
-    }
+/// All that happens to a batch before its shard takes it.
+fn stages(
+    batch: Decoded,
+    catalog: &Catalog,
+    guard: &Guard,
+    known: &Patterns,
+    (transform, at): (&Transform, Moment),
+) -> Result<(Placed, Measured, Outcome)> {
+    let identified = guard.guard(identify::identify(batch, catalog)?)?;
+    let (transformed, outcome) = transform.transform(identified, (at.catalog_version, catalog), at.now_ms)?;
+    // contract stands here; until it is built every record is admitted as it is.
+    let admitted = Admitted(transformed.0);
+    let measured = meter::measure(&admitted)?;
+    patterns::learn(&admitted, known)?;
+    Ok((route::place(admitted), measured, outcome))
 }
 
 #[async_trait]

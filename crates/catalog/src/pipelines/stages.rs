@@ -185,6 +185,9 @@ const KINDS: [(&str, &Shape); 10] = [
 const BOUNDS_DEFAULT: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const BOUNDS_MAX: usize = 40;
 const LABELS_MAX: usize = 8;
+const FIELDS_MAX: usize = 100;
+const FIELD_BYTES_MAX: usize = 100;
+const PATTERNS_MAX: usize = 20;
 const REGEX_BYTES_MAX: usize = 2000;
 /// Of a compiled pattern.
 const REGEX_SIZE_MAX: usize = 1 << 20;
@@ -345,6 +348,14 @@ impl PipelineReader<'_> {
                 (Some(name), Some(regex)) => mask.patterns.push(NamedPattern { name, regex }),
                 _ => sound = false,
             }
+        }
+        let long = mask.fields.iter().any(|name| name.len() > FIELD_BYTES_MAX);
+        if mask.fields.len() > FIELDS_MAX || mask.patterns.len() > PATTERNS_MAX || long {
+            let what = format!(
+                "cannot mask so much in one stage: fields_max is {FIELDS_MAX} of {FIELD_BYTES_MAX} bytes, patterns_max {PATTERNS_MAX}"
+            );
+            self.reader.problem(node.place, Check::BadValue, what);
+            return None;
         }
         if mask.kinds.is_empty() && mask.fields.is_empty() && mask.patterns.is_empty() && sound {
             self.reader.problem(node.place, Check::MissingKey, "cannot tell what to mask: there is one of kinds, fields, patterns");

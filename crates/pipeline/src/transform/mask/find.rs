@@ -104,9 +104,11 @@ pub(super) fn cards(text: &str, found: &mut Vec<Found<'_>>) {
 fn is_card(text: &str, start: usize, end: usize) -> bool {
     let alone = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
     let bytes = text.as_bytes();
-    // A decimal fraction is no card.
+    // A decimal fraction is no card, nor is a number below zero.
     let fraction = start >= 2 && bytes[start - 1] == b'.' && bytes[start - 2].is_ascii_digit();
-    if !alone(start.checked_sub(1).map(|before| &bytes[before])) || !alone(bytes.get(end)) || fraction {
+    let has_fraction = bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+    let negative = start >= 2 && bytes[start - 1] == b'-' && matches!(bytes[start - 2], b':' | b',' | b'[' | b' ');
+    if !alone(start.checked_sub(1).map(|before| &bytes[before])) || !alone(bytes.get(end)) || fraction || has_fraction || negative {
         return false;
     }
     let digits: Vec<u32> = bytes[start..end].iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')).collect();

@@ -37,6 +37,11 @@ pub(super) fn is_hidden(part: &str) -> bool {
     part.trim_matches(['"', '\'']).starts_with("[masked:")
 }
 
+/// Whether what follows this text is a part of such: a pseudonym's digits may look like anything.
+pub(super) fn is_within_hidden(before: &str) -> bool {
+    before.rfind("[masked:").is_some_and(|open| !before[open..].contains(']'))
+}
+
 /// Secrets are never shown in part; without a key there are no pseudonyms.
 pub(super) fn instead(name: &str, part: &str, hidden: Hidden, key: Option<&PseudonymKey>) -> String {
     match (hidden, key) {

@@ -107,7 +107,7 @@ impl Masker {
         }
         let whole = match () {
             () if self.fields.iter().any(|field| field == name) => Some(FIELD),
-            () if self.kinds.secrets && words::is_secret(name) => Some(SECRET),
+            () if self.words.as_ref().is_some_and(|words| words.is_secret(name)) => Some(SECRET),
             () => None,
         };
         if let Some(called) = whole {
@@ -140,7 +140,7 @@ impl Masker {
         let (mut end, mut parts) = (0, 0);
         for Found { at, name } in joined {
             let part = &text[at.clone()];
-            if hide::is_hidden(part) {
+            if hide::is_hidden(part) || hide::is_within_hidden(&text[..at.start]) {
                 continue;
             }
             out.push_str(&text[end..at.start]);

@@ -43,6 +43,10 @@ fn what_is_hidden_and_what_takes_its_place() {
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- ok", "[masked:secret] ok"),
         (r#"{"patient.name":"Ann Lee","age":7}"#, r#"{"patient.name":"[masked:field]","age":7}"#),
         ("diagnosis=flu ward=3", "diagnosis=[masked:field] ward=3"),
+        (r#"{"diagnosis":{"code":"J11","of":["flu]","x"]},"n":1}"#, r#"{"diagnosis":"[masked:field]","n":1}"#),
+        (r#"{"said":"{\"password\":\"x y\",\"a\":1}"}"#, r#"{"said":"{\"password\":\"[masked:secret]\",\"a\":1}"}"#),
+        (r"password=a\b\c end", "password=[masked:secret] end"),
+        ("accessKey: abc, PRIVATE-KEY=def", "accessKey: [masked:secret], PRIVATE-KEY=[masked:secret]"),
         (r#"{"diagnosis":17}"#, r#"{"diagnosis":"[masked:field]"}"#),
     ] {
         check(&all, text, expected);
@@ -59,7 +63,8 @@ fn what_only_looks_like_it_stays() {
         "order 1700000000000000000 at 1700000000000",
         "trace 4bf92f3577b34da6a3ce929d0e0e4736 span 00f067aa0ba902b7",
         "x4111111111111111 is a word",
-        "0.4111111111111111 is a fraction",
+        "0.4111111111111111 is a fraction, and so is 4111111111111111.5",
+        r#"{"balance":-4111111111111111}"#,
         "4444444444444444 is one digit",
         "npm install react@18.2.0 @types/node user@host",
         "2024-01-31 12:00:00 192.168.100.200:8080 10-20-2024",
