@@ -12,9 +12,10 @@ pub(super) const IBAN_DIGITS_MIN: usize = 10;
 const CARD_DIGITS_MAX: usize = 19;
 const PHONE_DIGITS_MAX: usize = 15;
 
-/// How many there are; eight bytes at a time and more, as the compiler sees fit.
+/// How many there are; in parts that a byte can count, so that the compiler counts many at once.
 pub(super) fn digits(text: &str) -> usize {
-    text.as_bytes().iter().map(|byte| usize::from(byte.is_ascii_digit())).sum()
+    let count = |part: &[u8]| usize::from(part.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>());
+    text.as_bytes().chunks(usize::from(u8::MAX)).map(count).sum()
 }
 
 fn compiled(pattern: &str) -> Regex {
@@ -61,23 +62,22 @@ fn password_of_url(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
     (colon + 1 < at && !before[user..colon].contains('/')).then_some(colon + 1..at)
 }
 
-/// Runs of digits, each with where it begins; between two of them there is at most one blank or hyphen where they belong together.
-fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at + bytes[at..].iter().position(u8::is_ascii_digit)?;
-        let end = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        at = end;
-        Some((start, end))
-    })
+/// Where a run of digits begins and ends.
+pub(super) type Run = (usize, usize);
+
+pub(super) fn runs(text: &str) -> Vec<Run> {
+    let (bytes, mut all, mut at) = (text.as_bytes(), Vec::new(), 0);
+    while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|first| at + first) {
+        at = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        all.push((start, at));
+    }
+    all
 }
 
 /// Payment cards: 13 to 19 digits of a known issuer that Luhn's check holds for, in one run or grouped as cards are printed.
-pub(super) fn cards(text: &str, found: &mut Vec<Found<'_>>) {
+pub(super) fn cards(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     const GROUPED: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3]];
     let bytes = text.as_bytes();
-    let runs: Vec<(usize, usize)> = runs(text).collect();
     let mut next = 0;
     while next < runs.len() {
         let (start, end) = runs[next];
@@ -124,30 +124,37 @@ fn luhn(digits: &[u32]) -> bool {
 }
 
 /// Telephone numbers as people write them: with `+` and the country, or as in North America. Other runs of digits may be anything.
-pub(super) fn phones(text: &str, found: &mut Vec<Found<'_>>) {
+pub(super) fn phones(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     static INTERNATIONAL: LazyLock<Regex> = LazyLock::new(|| compiled(r"\+[0-9](?:[ ./()-]{0,2}[0-9]){6,14}\b"));
     static AMERICAN: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ -])[0-9]{3}-[0-9]{4}\b"));
     let bytes = text.as_bytes();
     let alone = |start: usize| start == 0 || !bytes[start - 1].is_ascii_alphanumeric() && !matches!(bytes[start - 1], b'-' | b'.');
-    if memchr::memchr(b'+', bytes).is_some() {
+    // Only what has their form is worth an expression.
+    if runs.iter().any(|(start, _)| *start > 0 && bytes[start - 1] == b'+') {
         for part in INTERNATIONAL.find_iter(text) {
             if alone(part.start()) && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits(part.as_str())) {
                 found.push(Found { at: part.range(), name: "phone" });
             }
         }
     }
-    if memchr::memchr(b'-', bytes).is_some() {
+    let long = |run: &Run| run.1 - run.0;
+    if runs.windows(3).any(|three| three.iter().map(long).eq([3, 3, 4]) && three[2].0 == three[1].1 + 1 && bytes[three[1].1] == b'-') {
         found.extend(AMERICAN.find_iter(text).filter(|part| alone(part.start())).map(|part| Found { at: part.range(), name: "phone" }));
     }
 }
 
 /// International bank account numbers, whose two check digits hold.
-pub(super) fn ibans(text: &str, found: &mut Vec<Found<'_>>) {
+pub(super) fn ibans(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     static IBAN: LazyLock<Regex> = LazyLock::new(|| compiled(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"));
+    let bytes = text.as_bytes();
+    let begins = |(start, end): &Run| *start >= 2 && end - start >= 2 && bytes[start - 2..*start].iter().all(u8::is_ascii_uppercase);
+    if !runs.iter().any(begins) {
+        return;
+    }
     for part in IBAN.find_iter(text) {
         // The number may be followed by a word in capitals: it ends where its check holds.
         let ends = part.as_str().char_indices().rev().map(|(at, c)| part.start() + at + c.len_utf8());
-        let end = ends.filter(|end| text.as_bytes().get(*end).is_none_or(|next| !next.is_ascii_alphanumeric()));
+        let end = ends.filter(|end| bytes.get(*end).is_none_or(|next| !next.is_ascii_alphanumeric()));
         if let Some(end) = end.into_iter().find(|end| is_iban(&text[part.start()..*end])) {
             found.push(Found { at: part.start()..end, name: "iban" });
         }

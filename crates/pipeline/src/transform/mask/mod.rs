@@ -164,14 +164,17 @@ impl Masker {
         }
         if card || phone || iban {
             let digits = find::digits(text);
-            if card && digits >= find::CARD_DIGITS_MIN {
-                find::cards(text, found);
-            }
-            if iban && digits >= find::IBAN_DIGITS_MIN {
-                find::ibans(text, found);
-            }
-            if phone && digits >= find::PHONE_DIGITS_MIN {
-                find::phones(text, found);
+            if digits >= find::PHONE_DIGITS_MIN {
+                let runs = find::runs(text);
+                if card && digits >= find::CARD_DIGITS_MIN {
+                    find::cards(text, &runs, found);
+                }
+                if iban && digits >= find::IBAN_DIGITS_MIN {
+                    find::ibans(text, &runs, found);
+                }
+                if phone {
+                    find::phones(text, &runs, found);
+                }
             }
         }
         for (name, pattern) in &self.patterns {

@@ -25,7 +25,7 @@ pub(super) struct Words {
 /// In quotes, in quotes of a text within a text, or alone.
 const VALUE: &str = r#"("(?:[^"\\]|\\.)*"|'[^']*'|\\+"[^"\\]*|(?:[^\s,;&"'}\])\\]|\\[^"\s])+)"#;
 /// Behind a name: a quote of whatever depth, and what stands between name and value.
-const IS: &str = r#"\\*["']?\s*[:=]\s*"#;
+const IS: &str = r#"\\*["']?[ \t]*[:=]\s*"#;
 
 impl Words {
     /// None when there is nothing to look for.
@@ -104,7 +104,8 @@ fn compiled(pattern: &str) -> Regex {
 }
 
 fn secrets(text: &str, found: &mut Vec<Found<'_>>) {
-    static NAMED: LazyLock<Regex> = LazyLock::new(|| compiled(&format!(r#"(?i)[a-z0-9_.-]*{CALLED}{IS}{VALUE}"#)));
+    // Names are ASCII: Unicode knows more than two forms of k and s.
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| compiled(&format!(r#"(?i-u:{CALLED}){IS}{VALUE}"#)));
     static AUTHORIZATION: LazyLock<Regex> = LazyLock::new(|| {
         compiled(
             r#"(?i)(?:\bbearer\s+([a-z0-9._~+/=-]{16,})|\bauthorization["']?\s*[:=]\s*["']?(?:basic|digest|token|bearer)\s+([^\s"',]+))"#,
