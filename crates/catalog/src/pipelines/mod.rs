@@ -211,10 +211,10 @@ fn place_within(file: &str, scalar: Place, source: &str, at: usize) -> Place {
         return Place { line: first + row, column: indent + column + 1 };
     }
     let quote = usize::from(head.starts_with(['"', '\'']));
-    match row {
-        0 => Place { line: scalar.line, column: scalar.column + quote + column },
-        _ => scalar,
-    }
+    let column = scalar.column + quote + column;
+    // What was folded out of several lines is longer than the one that it begins in.
+    let is_there = row == 0 && column <= line(scalar.line).chars().count() + 1;
+    if is_there { Place { line: scalar.line, column } } else { scalar }
 }
 
 /// A text that says something.

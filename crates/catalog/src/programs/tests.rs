@@ -30,9 +30,9 @@ fn what_cannot_work_is_refused_with_its_place() {
     refused("del(.identity.team)", Purpose::Change, "read-only");
     refused(".body = \"x\"\ntrue", Purpose::Condition, "read-only");
     refused(".body", Purpose::Condition, "0: a condition is true or false; this is string");
-    refused("parse_json(.body).a == 1", Purpose::Condition, "can fail");
-    refused("upcas(.body)", Purpose::Change, "upcas");
-    refused(".body = get_env_var!(\"HOME\")", Purpose::Change, "get_env_var");
+    refused("parse_json(.body).a == 1", Purpose::Condition, "unhandled error");
+    refused("upcas(.body)", Purpose::Change, "did you mean \"upcase\"?");
+    refused(".body = get_env_var!(\"HOME\")", Purpose::Change, "call to undefined function");
     refused(".attributes.x = (", Purpose::Change, "");
     refused("%x = 1", Purpose::Change, "0: a record has no metadata");
 }
