@@ -39,7 +39,7 @@ def keys(schema):
 
 
 def test_editors_find_nothing_wrong_with_the_examples():
-    for kind, pattern in [("omd", "*/*/omd.yaml"), ("board", "*/*/boards/*.yaml"), ("contract", "*/*/contracts/*.json")]:
+    for kind, pattern in [("omd", "*/*/omd.yaml"), ("board", "*/*/boards/*.yaml"), ("pipeline", "*/*/pipelines/*.yaml"), ("contract", "*/*/contracts/*.json")]:
         check, files = validator(kind), sorted(EXAMPLES.glob(pattern))
         assert len(files) >= 4, pattern
         for file in files:
@@ -48,7 +48,7 @@ def test_editors_find_nothing_wrong_with_the_examples():
 
 
 def test_editors_refuse_what_the_check_refuses_for_its_form():
-    omd, board, told = validator("omd"), validator("board"), 0
+    omd, board, pipeline, told = validator("omd"), validator("board"), validator("pipeline"), 0
     for path in sorted(CASES.glob("*refused*.test")):
         if path.name.startswith("contracts"):
             continue
@@ -58,7 +58,7 @@ def test_editors_refuse_what_the_check_refuses_for_its_form():
             checks = {line.split(":", 1)[0] for line in said.strip().splitlines()} - {"no-contact", "no-owner"}
             if "\n---- file" in files or not checks or not checks <= OF_FORM or name in BEYOND_SCHEMAS:
                 continue
-            schema = board if path.name.startswith("boards") else omd
+            schema = next((known for name, known in [("boards", board), ("pipelines", pipeline)] if path.name.startswith(name)), omd)
             assert not schema.is_valid(yaml.safe_load(files)), name
             told += 1
     assert told >= 50, told

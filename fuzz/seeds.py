@@ -158,6 +158,13 @@ OMD = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/omd.yaml"))]
 CONTRACTS = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/contracts/*.json"))]
 BOARDS = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/boards/*.yaml"))]
 plant("catalog_check", [b"\0".join(files) for files in zip(OMD, OMD[1:], CONTRACTS, BOARDS)])
+PIPELINES = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/pipelines/*.yaml"))]
+TABLES = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/pipelines/tables/*.csv"))]
+plant("pipeline_file", [b"\0".join([file, *TABLES, b'[{"code": "card", "kind": 1}]']) for file in PIPELINES])
+PROGRAMS = (HERE.parent / "tests" / "cases" / "pipeline" / "stages.test").read_text().split("- vrl: |\n")[1:]
+plant("pipeline_program", [program.split("\n----")[0].encode() for program in PROGRAMS])
+LINES = (HERE.parent / "crates" / "pipeline" / "src" / "transform" / "mask" / "tests.rs").read_text().split('"')[1::2]
+plant("pipeline_mask", [line.encode() for line in LINES])
 plant("backstage", [(HERE.parent / "tests" / "cases" / "catalog" / "backstage" / "catalog-info.yaml").read_bytes()])
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")

@@ -21,6 +21,7 @@ pub enum Check {
     BadName,
     BadValue,
     BadMatch,
+    BadProgram,
     DuplicateName,
     DuplicateClaim,
     OverlappingClaims,
@@ -50,7 +51,7 @@ const fn warning(name: &'static str, about: &'static str, fix: &'static str) -> 
 }
 
 impl Check {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnreadableFile,
         Self::Syntax,
         Self::WrongType,
@@ -60,6 +61,7 @@ impl Check {
         Self::BadName,
         Self::BadValue,
         Self::BadMatch,
+        Self::BadProgram,
         Self::DuplicateName,
         Self::DuplicateClaim,
         Self::OverlappingClaims,
@@ -109,6 +111,15 @@ impl Check {
             Self::BadValue => const { &error("bad-value", "A value that its key cannot have.", "Write what the message says.") },
             Self::BadMatch => {
                 const { &error("bad-match", "A rule that recognises nothing, or everything.", "Name an attribute and what it must be.") }
+            }
+            Self::BadProgram => {
+                const {
+                    &error(
+                        "bad-program",
+                        "A program that does not compile.",
+                        "Correct it where it says; docs/pipelines.md has what programs may call.",
+                    )
+                }
             }
             Self::DuplicateName => {
                 const {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::boards;
+use crate::pipelines;
 use crate::problem::Diagnostic;
 
 /// Of one file.
@@ -69,7 +70,7 @@ fn files_of(path: &Path) -> Found<Vec<PathBuf>> {
     beside(path, &mut files)?;
     files.dedup();
     if files.is_empty() {
-        let what = "cannot find a catalogue: the directory holds no .yaml, no .yml, no contracts/*.json and no boards/*.yaml file";
+        let what = "cannot find a catalogue: the directory holds no .yaml, no .yml, no contracts/*.json, no boards/*.yaml and no pipelines/*.yaml file";
         return fail(path, what.to_owned());
     }
     Ok(files)
@@ -107,9 +108,12 @@ fn checkout(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Found<()> 
     Ok(())
 }
 
-/// Contracts and boards.
+/// Contracts, boards, and pipelines with their look-up tables.
 fn beside(folder: &Path, files: &mut Vec<PathBuf>) -> Found<()> {
-    for (name, extensions) in [(CONTRACTS, &["json"][..]), (boards::FOLDER, &["yaml", "yml"])] {
+    let tables = Path::new(pipelines::FOLDER).join(pipelines::TABLES);
+    let yaml = &["yaml", "yml"][..];
+    let folders = [(Path::new(CONTRACTS), &["json"][..]), (Path::new(boards::FOLDER), yaml), (Path::new(pipelines::FOLDER), yaml)];
+    for (name, extensions) in folders.into_iter().chain([(tables.as_path(), &["csv", "json"][..])]) {
         let folder = folder.join(name);
         if folder.is_dir() {
             files.extend(listed(&folder, extensions)?);

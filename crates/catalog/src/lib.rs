@@ -1,11 +1,12 @@
 //! What have the teams declared about their systems?
 //!
-//! Three kinds of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
+//! Four kinds of file: `omd.yaml`, which says what business services there are, what they consist of, who owns them,
 //! by which attributes their telemetry is recognised, and how long it is kept; contracts, JSON Schema of what log records look
-//! like; and boards, what people watch who ask no queries. The users' pages are `docs/catalogue.md` and `docs/boards.md`.
+//! like; boards, what people watch who ask no queries; and pipelines, what is done to log records before they are stored. The users' pages are
+//! `docs/catalogue.md`, `docs/boards.md` and `docs/pipelines.md`.
 //!
-//! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `hints.rs`, `keywords.rs` and `references.rs`, `boards.rs`
-//! (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
+//! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `hints.rs`, `keywords.rs` and `references.rs`,
+//! `boards.rs`, `pipelines/` over `programs/` (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
 //! Beside that path: `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
 //! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours).
@@ -31,7 +32,9 @@ mod json;
 mod keywords;
 mod live;
 mod omd;
+mod pipelines;
 mod problem;
+pub mod programs;
 mod references;
 pub mod report;
 mod rules;
@@ -52,6 +55,10 @@ pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Ow
 pub use files::{FILE_BYTES_MAX, texts};
 pub use hints::Mode;
 pub use live::Live;
+pub use pipelines::{
+    Dedupe, Does, Enrich, Extract, ExtractKind, Hidden, Kept, Mask, MaskKind, NamedPattern, Parse, ParseFormat, Pipeline, Places, SampleBy,
+    Selector, Stage, Table as LookUp, draft,
+};
 pub use problem::{Diagnostic, Instead, Origin, Problem, closest};
 pub use schema::{SCHEMAS, schema};
 pub use schemas::{Document, Schemas, escaped, within};
@@ -81,6 +88,9 @@ pub struct Catalog {
     /// Sorted by title. They have an API of their own.
     #[serde(skip)]
     pub boards: Vec<Board>,
+    /// In the order in which a record goes through them. They have an API of their own.
+    #[serde(skip)]
+    pub pipelines: Vec<Pipeline>,
     #[serde(skip)]
     rules: Rules,
 }
@@ -94,7 +104,7 @@ impl Catalog {
     }
 
     /// The same from texts, each with the name that its problems carry. One whose name ends in `.json` is a contract, one in a folder
-    /// `boards` a board.
+    /// `boards` a board, one in a folder `pipelines` a pipeline, one in `pipelines/tables` a look-up table.
     pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
         let (catalog, diagnostics) = read(texts, &Known::default());
         let errors: Vec<_> = diagnostics.into_iter().filter(|diagnostic| diagnostic.check.level() == Level::Error).collect();
@@ -163,16 +173,21 @@ fn problems(diagnostics: Vec<Diagnostic>) -> Vec<Problem> {
 
 /// What the texts declare, as far as they can be read, and everything that is wrong with them, in the order of the texts.
 fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
-    let (contracts, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.ends_with(".json"));
+    let (tables, files): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| pipelines::is_table(name));
+    let (contracts, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| name.ends_with(".json"));
     let (boards, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| boards::is_board(name));
+    let (pipelines, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| pipelines::is_pipeline(name));
     let mut contracts = contracts::read(&contracts, &known.contracts);
     let boards = boards::read(&boards);
+    let pipelines = pipelines::read(&pipelines, &tables);
     let mut reader = OmdReader::knowing(known);
     files.iter().for_each(|(file, text)| reader.read(file, text));
     let names: Vec<String> = contracts.contracts.iter().map(|contract| contract.name.clone()).collect();
-    let Declared { business_services, retention, teams, mut diagnostics } = omd::join(reader, known, &names, boards.references);
+    let references = boards.references.into_iter().chain(pipelines.references).collect();
+    let Declared { business_services, retention, teams, mut diagnostics } = omd::join(reader, known, &names, references);
     diagnostics.append(&mut contracts.diagnostics);
     diagnostics.extend(boards.diagnostics);
+    diagnostics.extend(pipelines.diagnostics);
     let order: HashMap<&str, usize> = texts.iter().enumerate().map(|(number, (name, _))| (*name, number)).collect();
     let position = |file: &str| order.get(file).copied().unwrap_or(usize::MAX);
     diagnostics.sort_by_key(|Diagnostic { problem, .. }| (position(&problem.file), problem.line, problem.column));
@@ -180,5 +195,6 @@ fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
     let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() == Level::Warning);
     let rules = if sound { Rules::compile(&business_services) } else { Rules::default() };
     let contracts::Read { fields, contracts, schemas, .. } = contracts;
-    (Catalog { retention, business_services, teams, contracts, fields, schemas, boards: boards.boards, rules }, diagnostics)
+    let (boards, pipelines) = (boards.boards, pipelines.pipelines);
+    (Catalog { retention, business_services, teams, contracts, fields, schemas, boards, pipelines, rules }, diagnostics)
 }

@@ -6,13 +6,14 @@ use crate::contracts::DIALECT;
 use crate::shape::{self, Field, Kind, Shape};
 
 /// Kinds of file that there is a schema of.
-pub const SCHEMAS: [&str; 3] = ["omd", "board", "contract"];
+pub const SCHEMAS: [&str; 4] = ["omd", "board", "pipeline", "contract"];
 
 /// The schema of a kind of file; none of what is no kind.
 pub fn schema(kind: &str) -> Option<Value> {
     let schema = match kind {
         "omd" => of_shape(&shape::OMD),
         "board" => of_shape(&shape::BOARD),
+        "pipeline" => of_shape(&shape::PIPELINE),
         "contract" => json!({
             "$ref": DIALECT,
             "type": "object",
@@ -90,6 +91,7 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Map(shape) => of_shape(shape),
         Kind::OneOf(shapes) => json!({"oneOf": shapes.iter().map(of_shape).collect::<Vec<_>>()}),
         Kind::TextOr(shape) => json!({"anyOf": [scalar(), of_shape(shape)]}),
+        Kind::Texts => json!({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": r"\S"}}),
         Kind::Rule => json!({
             "type": "object",
             "minProperties": 1,

@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     TextOr(&'static Shape),
     /// Attributes and what each must be.
     Rule,
+    /// Names and a text for each.
+    Texts,
 }
 
 impl Shape {
@@ -315,3 +317,139 @@ pub(crate) static TILES: [Shape; 4] = [
 
 pub(crate) static STEP: Shape =
     Shape { one_of: QUESTION, ..Shape::of("a step", &[must("name", Kind::Said, "What happened."), PROMQL, LOGQL, SQL]) };
+
+/// `pipelines/*.yaml`.
+pub(crate) static PIPELINE: Shape = Shape::of(
+    "a pipeline",
+    &[
+        must("name", Kind::Said, "What counters and pages call it."),
+        may("about", Kind::Text, "What it is for."),
+        must("match", Kind::Map(&PIPELINE_MATCH), "Whose records go through it."),
+        must(
+            "stages",
+            Kind::List(&Kind::Map(&STAGE), Some((1, crate::pipelines::STAGES_MAX as u64))),
+            "What is done to them, in this order.",
+        ),
+    ],
+);
+
+pub(crate) static PIPELINE_MATCH: Shape = Shape {
+    any_of: &["business_service", "service", "component", "when"],
+    ..Shape::of(
+        "match",
+        &[
+            may("business_service", Kind::Name, "Records of this business service."),
+            may("service", Kind::Name, "Records of services called so."),
+            may("component", Kind::Name, "Records of components called so."),
+            may("when", Kind::Said, "And a condition in VRL that they fulfil."),
+        ],
+    )
+};
+
+/// Of each stage, what it does, and its parts.
+pub(crate) static STAGE: Shape = Shape {
+    one_of: &["parse", "vrl", "mask", "drop", "sample", "dedupe", "metric", "event", "enrich", "route"],
+    ..Shape::of(
+        "a stage",
+        &[
+            may("parse", Kind::TextOr(&PARSE), "Attributes, time and level of what a text says."),
+            may("vrl", Kind::TextOr(&VRL), "A program in VRL that changes the record."),
+            may("mask", Kind::TextOr(&MASK), "Hides what nobody is to read."),
+            may("drop", Kind::TextOr(&DROP), "Records that are not stored; as a text, the condition."),
+            may("sample", Kind::TextOr(&SAMPLE), "A share of the records is stored."),
+            may("dedupe", Kind::TextOr(&DEDUPE), "Of the same record again and again the first is stored."),
+            may("metric", Kind::TextOr(&METRIC), "A metric is counted from the records."),
+            may("event", Kind::TextOr(&EVENT), "The record is an event of this name."),
+            may("enrich", Kind::Map(&ENRICH), "Attributes from a look-up table."),
+            may("route", Kind::TextOr(&ROUTE), "A hint where the record is to go."),
+        ],
+    )
+};
+
+const WHEN: Field = may("when", Kind::Said, "A condition in VRL: of other records nothing is done.");
+
+// The first field of each is what a text in place of the map says.
+pub(crate) static PARSE: Shape = Shape::of(
+    "parse",
+    &[
+        must("format", Kind::Words(&["json", "logfmt", "regexp", "timestamp", "severity"]), "What the text is."),
+        may("from", Kind::Said, "The attribute that has the text; else the body."),
+        may("pattern", Kind::Said, "Of regexp: its named groups become attributes."),
+        may("prefix", Kind::Text, "Before the names of the attributes."),
+        may("time", Kind::Said, "The key that says the record's time."),
+        may("severity", Kind::Said, "The key that says its level."),
+        may("message", Kind::Said, "The key that becomes the body."),
+        may("trace_id", Kind::Said, "The key that says its trace."),
+        WHEN,
+    ],
+);
+
+pub(crate) static VRL: Shape = Shape::of("vrl", &[must("program", Kind::Said, "The program."), WHEN]);
+
+static A_MASK_PATTERN: Kind = Kind::Map(&MASK_PATTERN);
+
+pub(crate) static MASK: Shape = Shape {
+    any_of: &["kinds", "fields", "patterns"],
+    ..Shape::of(
+        "mask",
+        &[
+            may("kinds", Kind::List(&Kind::Words(&["secrets", "card", "email", "phone", "iban"]), None), "What is found by how it looks."),
+            may("fields", Kind::List(&Kind::Said, None), "Names of fields whose whole value is hidden."),
+            may("patterns", Kind::List(&A_MASK_PATTERN, None), "What only you know how to recognise."),
+            may("with", Kind::Words(&["redact", "partial", "pseudonym"]), "What stands in its place."),
+            may("in", Kind::List(&Kind::Said, None), "body, attributes, or names of attributes; else everywhere."),
+            WHEN,
+        ],
+    )
+};
+
+pub(crate) static MASK_PATTERN: Shape = Shape::of(
+    "a pattern to mask",
+    &[
+        must("name", Kind::Said, "What stands in its place is called so."),
+        must("regex", Kind::Said, "A regular expression; of one with a group `value` only that is hidden."),
+    ],
+);
+
+pub(crate) static DROP: Shape =
+    Shape::of("drop", &[must("when", Kind::Said, "The condition in VRL."), may("reason", Kind::Said, "What the counter says.")]);
+
+pub(crate) static SAMPLE: Shape = Shape::of(
+    "sample",
+    &[
+        must("keep", Kind::Said, "The share that is stored, from 0 to 1."),
+        may("by", Kind::Words(&["record", "trace"]), "Whether records of a trace stay together."),
+        WHEN,
+    ],
+);
+
+pub(crate) static DEDUPE: Shape =
+    Shape::of("dedupe", &[must("window", Kind::Said, "For how long a record counts as repeated: 10s, 5m."), WHEN]);
+
+pub(crate) static METRIC: Shape = Shape::of(
+    "metric",
+    &[
+        must("name", Kind::Said, "What the metric is called; a counter's ends in _total."),
+        may("kind", Kind::Words(&["counter", "histogram"]), "What is made of the values."),
+        may("value", Kind::Said, "The attribute that is added up or observed; without it, each record counts one."),
+        may("labels", Kind::Texts, "Labels, and the attribute of each."),
+        may("buckets", Kind::List(&Kind::Said, None), "Upper bounds of a histogram."),
+        may("help", Kind::Text, "What it means."),
+        WHEN,
+    ],
+);
+
+pub(crate) static EVENT: Shape = Shape::of("event", &[must("name", Kind::Said, "The event's name."), WHEN]);
+
+pub(crate) static ENRICH: Shape = Shape::of(
+    "enrich",
+    &[
+        must("table", Kind::Said, "A file in the folder tables beside the pipeline: .csv or .json."),
+        must("key", Kind::Said, "The column that is looked up."),
+        must("from", Kind::Said, "The attribute that has what is looked up."),
+        may("prefix", Kind::Text, "Before the names of the attributes."),
+        WHEN,
+    ],
+);
+
+pub(crate) static ROUTE: Shape = Shape::of("route", &[must("hint", Kind::Said, "The place's name."), WHEN]);

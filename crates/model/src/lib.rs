@@ -30,10 +30,12 @@ pub mod logs;
 mod matcher;
 pub mod origin;
 pub mod patterns;
+mod pipelines;
 pub mod quarantine;
 mod query;
 mod retention;
 mod row_bytes;
+pub mod said;
 pub mod samples;
 mod scan;
 pub mod schema;
@@ -56,6 +58,7 @@ pub use identity::{Identity, UNASSIGNED};
 pub use labels::{Labels, LabelsBuilder, series_id};
 pub use limits::{QueryLimits, ReceiveLimits};
 pub use matcher::{MatchOp, Matcher};
+pub use pipelines::{PipelineCount, Pipelines, Trial, Tried, TriedStage, records_of, records_sql};
 pub use query::{
     Answer, Answered, Ask, Dependency, DetectedField, DetectedFields, Direction, FieldKind, FoundSpan, InstantSample, LogArrival, LogEntry,
     LogPattern, LogPatterns, LogStream, LogTail, MetricFamily, PatternChange, Query, QueryStats, RangeSeries, Request, SampleStats,

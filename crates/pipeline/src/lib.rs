@@ -7,7 +7,7 @@
 //! | (read by a receiver) | | `Decoded` |
 //! | identify: whose is it? | `identify/` | `Identified` |
 //! | cardinality: does a label bring too many values? | `cardinality/` | `Identified` |
-//! | transform: parse, mask, sample | not built yet: its place is before the contract, which judges what is stored | `Identified` |
+//! | transform: what its pipelines do to it, so that the contract judges what is stored | `transform/` | `Identified` |
 //! | contract: does it keep its team's contract? | `contract/` | `Admitted`, and beside it what is set aside |
 //! | meter: how much did this identity send? | `meter.rs` | `Admitted` |
 //! | learn: what do log lines have in common? | `patterns.rs` | `Admitted` |
@@ -30,13 +30,16 @@ mod meter;
 mod patterns;
 mod quarantine;
 mod route;
+mod transform;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use catalog::{Catalog, Live};
 use model::patterns::Patterns;
-use model::{Ack, Cardinality, Decoded, Error, Ingest, Placed, RefusedRow, Rejection, Result, Table, UsageMeter};
+use model::{
+    Ack, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, RefusedRow, Rejection, Result, Table, Trial, UsageMeter,
+};
 
 use cardinality::Guard;
 pub use cardinality::{CardinalityLimits, NowMs, OVERFLOW_VALUE};
@@ -44,12 +47,15 @@ use contract::{Bench, Contracts, Counted, InForce, Judged};
 use meter::Measured;
 pub use meter::{ACCOUNTS_MAX, Meter, OVERFLOW};
 pub use quarantine::Quarantined;
+use transform::{Outcome, Transform};
+pub use transform::{PseudonymKey, TOLD_EVERY, try_draft};
 
 pub struct Pipeline {
     catalog: Arc<Live>,
     meter: Arc<Meter>,
     guard: Arc<Guard>,
     patterns: Arc<Patterns>,
+    transform: Arc<Transform>,
     contracts: InForce,
     now_ms: NowMs,
     shard: Arc<dyn Ingest<Placed>>,
@@ -58,12 +64,34 @@ pub struct Pipeline {
 impl Pipeline {
     pub fn new(catalog: Arc<Live>, cardinality: CardinalityLimits, now_ms: NowMs, shard: Arc<dyn Ingest<Placed>>) -> Self {
         let guard = Arc::new(Guard::new(cardinality, now_ms.clone()));
-        Self { catalog, meter: Arc::default(), guard, patterns: Arc::default(), contracts: InForce::default(), now_ms, shard }
+        Self {
+            catalog,
+            meter: Arc::default(),
+            guard,
+            patterns: Arc::default(),
+            transform: Arc::default(),
+            contracts: InForce::default(),
+            now_ms,
+            shard,
+        }
     }
 
     /// What is known of the patterns of log lines, and is to know what comes.
     pub fn with_patterns(self, patterns: Arc<Patterns>) -> Self {
         Self { patterns, ..self }
+    }
+
+    /// By which key values become pseudonyms; without one they are hidden.
+    pub fn with_pseudonyms(self, key: Option<PseudonymKey>) -> Self {
+        Self { transform: Arc::new(Transform::default().with_key(key)), ..self }
+    }
+
+    /// Stores a point of every metric that pipelines count from log records: to be called every [`TOLD_EVERY`].
+    pub async fn tell_metrics(&self) -> Result<()> {
+        for batch in self.transform.told((self.now_ms)())? {
+            self.ingest(batch).await?;
+        }
+        Ok(())
     }
 
     /// How many values each label brings.
@@ -88,20 +116,29 @@ impl Ingest<Decoded> for Pipeline {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
         let stages = self.stages(catalog_version, &catalog);
-        let Staged { placed, measured, rejections, refused, counted, .. } = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX
-        {
-            true => stages.pass(batch)?,
+        // Programs of pipelines may take their time, too.
+        let has_programs = batch.table == Table::Logs && !catalog.pipelines.is_empty();
+        let staged = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX && !has_programs {
+            true => stages.pass(batch, Coming::New)?,
             false => {
-                let done = tokio::task::spawn_blocking(move || stages.pass(batch)).await;
+                let done = tokio::task::spawn_blocking(move || stages.pass(batch, Coming::New)).await;
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
-        let mut ack = self.shard.ingest(placed).await?;
+        let Staged { placed, measured, rejections, refused, counted, outcome, .. } = staged;
+        // Of a batch whose records are all dropped by rule nothing is left to store.
+        let is_empty = placed.records.num_rows() == 0 && placed.aside.is_none();
+        let mut ack = match outcome.dropped() > 0 && is_empty {
+            true => Ack::default(),
+            false => self.shard.ingest(placed).await?,
+        };
         ack.catalog_version = catalog_version;
         if !ack.forgotten {
             self.settle(measured, &catalog, &counted, &mut ack);
+            ack.accepted_records += outcome.dropped();
             ack.rejections.extend(rejections);
             ack.refused.extend(refused);
+            self.transform.book(outcome, (self.now_ms)());
         }
         Ok(ack)
     }
@@ -110,11 +147,13 @@ impl Ingest<Decoded> for Pipeline {
 impl Pipeline {
     fn stages(&self, version: u64, catalog: &Arc<Catalog>) -> Stages {
         Stages {
+            version,
             catalog: catalog.clone(),
+            transform: self.transform.clone(),
             contracts: self.contracts.of(version, catalog),
             guard: self.guard.clone(),
             patterns: self.patterns.clone(),
-            now_ns: (self.now_ms)().saturating_mul(1_000_000),
+            now_ms: (self.now_ms)(),
         }
     }
 
@@ -129,11 +168,20 @@ impl Pipeline {
 
 /// All that happens to a batch before its shard takes it, and what it happens by.
 struct Stages {
+    version: u64,
     catalog: Arc<Catalog>,
+    transform: Arc<Transform>,
     contracts: Arc<Contracts>,
     guard: Arc<Guard>,
     patterns: Arc<Patterns>,
-    now_ns: i64,
+    now_ms: i64,
+}
+
+/// Whether records come for the first time, or from quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coming {
+    New,
+    Again,
 }
 
 /// A batch that has passed them.
@@ -144,25 +192,42 @@ struct Staged {
     rejections: Vec<Rejection>,
     refused: Vec<RefusedRow>,
     counted: Counted,
-    /// Of each row whether it was let in; empty when all were.
+    outcome: Outcome,
+    /// Of each row as it came whether it was let in, or dropped by rule; empty when all were.
     kept: Vec<bool>,
 }
 
 impl Stages {
-    fn pass(&self, batch: Decoded) -> Result<Staged> {
-        let Self { catalog, contracts, guard, patterns, now_ns } = self;
+    fn pass(&self, batch: Decoded, coming: Coming) -> Result<Staged> {
+        let Self { version, catalog, transform, contracts, guard, patterns, now_ms } = self;
         let identified = guard.guard(identify::identify(batch, catalog)?)?;
-        // transform stands here; until it is built every record goes on as it is. One that drops rows must see to it that `refused` and
-        // `kept` have the places of rows as they came.
-        let judged = Bench { contracts, catalog, now_ns: *now_ns }.judge(identified)?;
+        let (transformed, outcome) = transform.transform(identified, (*version, catalog), *now_ms, coming)?;
+        let judged = Bench { contracts, catalog, now_ns: now_ms.saturating_mul(1_000_000) }.judge(transformed)?;
         let Judged { admitted, rejections, refused, counted, kept } = judged;
+        let (refused, kept) = outcome.as_they_came(refused, kept);
         let batch = &admitted.batch;
         let mut measured = vec![meter::measure(batch.table, &batch.records, &batch.known)?];
         if let Some(aside) = &admitted.aside {
             measured.push(meter::measure(Table::Quarantine, aside, &model::KnownPoints::default())?);
         }
         patterns::learn(&admitted, patterns)?;
-        Ok(Staged { placed: route::place(admitted), measured, rejections, refused, counted, kept })
+        Ok(Staged { placed: route::place(admitted), measured, rejections, refused, counted, outcome, kept })
+    }
+}
+
+#[async_trait]
+impl Pipelines for Pipeline {
+    fn counts(&self) -> Vec<PipelineCount> {
+        self.transform.counts()
+    }
+
+    async fn try_draft(&self, file: String, text: String, tables: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
+        let (key, now_ms) = (self.transform.key(), (self.now_ms)());
+        let tried = move || {
+            let tables: Vec<(&str, &str)> = tables.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            try_draft(&file, &text, &tables, &records, key, now_ms)
+        };
+        tokio::task::spawn_blocking(tried).await.map_err(|source| Error::internal("cannot finish the trial").because(source))?
     }
 }
 

@@ -232,3 +232,25 @@ async fn a_large_batch_is_worked_on_elsewhere() {
     pipeline.ingest(logs("otlp_grpc", &["service.name=marker-1"; 20_000])).await.unwrap();
     assert!(identities(&shard.placed.lock()[0].records).iter().all(|identity| identity.starts_with("video/")));
 }
+
+#[tokio::test]
+async fn what_a_rule_drops_is_taken_and_counts_once_the_rest_is_stored() {
+    let shard = Arc::new(Shard::default());
+    let dropping = "name: one\nmatch: {component: marker-api}\nstages: [{drop: '.attributes.probe == \"1\"'}]";
+    let catalog = Live::of(Catalog::parse(&[("omd.yaml", OMD), ("pipelines/one.yaml", dropping)]).unwrap());
+    let pipeline = Pipeline::new(Arc::new(catalog), CardinalityLimits::default(), Arc::new(|| 0), shard.clone());
+    let dropped = || pipeline.counts().iter().filter(|count| count.what == "dropped").map(|count| count.count).sum::<u64>();
+    let batch = || logs("otlp_grpc", &["service.name=marker-1|probe=1", "service.name=marker-1", "a=b|probe=1"]);
+
+    shard.broken.store(true, Ordering::SeqCst);
+    pipeline.ingest(batch()).await.unwrap_err();
+    assert_eq!(dropped(), 0, "the sender comes again with it");
+    shard.broken.store(false, Ordering::SeqCst);
+    assert_eq!(pipeline.ingest(batch()).await.unwrap().accepted_records, 3);
+    assert_eq!((dropped(), shard.placed.lock()[0].records.num_rows()), (1, 2));
+    let usage = pipeline.usage().usage();
+    assert_eq!(usage.iter().map(|(.., usage)| usage.records).sum::<u64>(), 2, "nobody pays for what is dropped");
+
+    let ack = pipeline.ingest(logs("otlp_grpc", &["service.name=marker-1|probe=1"])).await.unwrap();
+    assert_eq!((ack.accepted_records, dropped(), shard.placed.lock().len()), (1, 2, 1));
+}

@@ -6,7 +6,8 @@ use catalog::Live;
 use lang::promql::Features;
 use model::quarantine::Quarantine;
 use model::{
-    Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Query, QueryLimits, Request, Result, Targets, Topology, UsageMeter,
+    Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Pipelines, Query, QueryLimits, Request, Result, Targets, Topology,
+    UsageMeter,
 };
 
 use crate::tails::Tails;
@@ -56,6 +57,7 @@ pub struct PresentState {
     pub targets: Arc<dyn Targets>,
     pub topology: Arc<dyn Topology>,
     pub quarantine: Arc<dyn Quarantine>,
+    pub pipelines: Arc<dyn Pipelines>,
     pub tails: Tails,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,

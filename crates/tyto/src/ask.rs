@@ -186,6 +186,11 @@ pub(crate) async fn ask_server(server: &str, path: &'static str, parameters: Vec
     call_server(server, &Call { path, parameters, body: None }).await
 }
 
+/// What a server answers to a question in SQL.
+pub(crate) async fn ask_sql(server: &str, sql: String) -> Result<Value> {
+    call_server(server, &Call { path: "/api/tyto/v1/sql", parameters: Vec::new(), body: Some(json!({ "sql": sql })) }).await
+}
+
 async fn call_server(server: &str, call: &Call) -> Result<Value> {
     let url = format!("{server}{}", call.path_and_query());
     let client = reqwest::Client::new();
@@ -328,7 +333,7 @@ fn text(value: &Value) -> String {
 }
 
 /// On one line, and without what a terminal would obey: a log line may hold anything.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {

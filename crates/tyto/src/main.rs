@@ -2,7 +2,7 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `pipeline_try.rs` (`tyto pipeline try`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
@@ -16,6 +16,7 @@ mod http;
 mod import;
 mod options;
 mod patterns;
+mod pipeline_try;
 mod quarantine;
 mod serve;
 mod stop;
@@ -66,6 +67,8 @@ enum Command {
     Import(import::ImportOptions),
     /// Log records that broke their contract: what waits, and letting it in or throwing it away.
     Quarantine(quarantine::QuarantineOptions),
+    /// What a pipeline does to log records, before it is in force.
+    Pipeline(pipeline_try::PipelineOptions),
     /// Who calls whom, compared with what is declared.
     Topology(topology::TopologyOptions),
 }
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
             Command::Erase(options) => erase::run(options).await,
             Command::Quarantine(options) => quarantine::run(options).await,
+            Command::Pipeline(options) => return pipeline_try::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
             Command::Check(options) => return check::run(options).await,
             Command::Contract(options) => return contract::run(&options),

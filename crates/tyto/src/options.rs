@@ -8,6 +8,7 @@ use std::time::Duration;
 use insight::SpanOptions;
 use lang::promql::Features;
 use model::{Error, Result, Retention, Table};
+use pipeline::PseudonymKey;
 use receive::{FluentSecurity, TlsFiles};
 use serde::Deserialize;
 use store::{LakePlace, Remote, RemoteOptions, ShardOptions, Tier, TierPlace, WalPlace};
@@ -150,6 +151,10 @@ pub(crate) struct ServeOptions {
     /// Catalogue of business services, services and components: `omd.yaml` files or folders of them
     #[arg(long, env = "TYTO_CATALOG", value_name = "PATH", value_delimiter = ',')]
     pub(crate) catalog: Vec<PathBuf>,
+
+    /// The key that values become pseudonyms by where a pipeline hides them so: a file of 16 bytes or more, read once at the start
+    #[arg(long, env = "TYTO_PSEUDONYM_KEY", value_name = "FILE")]
+    pub(crate) pseudonym_key: Option<PathBuf>,
 
     /// Scrape what this Prometheus configuration file says; its other sections are not used
     #[arg(long, env = "TYTO_SCRAPE_CONFIG", value_name = "FILE")]
@@ -349,6 +354,7 @@ pub(crate) struct Settings {
     pub(crate) wire: WireSettings,
     pub(crate) host_names: Vec<String>,
     pub(crate) catalog: Vec<PathBuf>,
+    pub(crate) pseudonym_key: Option<PseudonymKey>,
     pub(crate) scrape_config: Option<PathBuf>,
     pub(crate) cloudwatch_config: Option<PathBuf>,
     pub(crate) cloudwatch_interval: Duration,
@@ -437,6 +443,7 @@ impl ServeOptions {
             },
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
             catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
+            pseudonym_key: pseudonym_key(self.pseudonym_key.or(file.pseudonym_key))?,
             scrape_config: self.scrape_config.or(file.scrape_config),
             cloudwatch_config: self.cloudwatch_config.or(file.cloudwatch_config),
             cloudwatch_interval: Duration::from_secs(
@@ -517,6 +524,13 @@ fn spans(given: &ServeOptions, file: &ServeOptions) -> Result<Option<SpanOptions
     let of = if given.service_graph_dimensions.is_empty() { file } else { given };
     spans.dimensions.clone_from(&of.service_graph_dimensions);
     Ok(given.span_metrics.or(file.span_metrics).unwrap_or(true).then_some(spans))
+}
+
+fn pseudonym_key(path: Option<PathBuf>) -> Result<Option<PseudonymKey>> {
+    let Some(path) = path else { return Ok(None) };
+    let cannot = || Error::invalid(format!("cannot use pseudonym_key={}", path.display()));
+    let bytes = std::fs::read(&path).map_err(|error| cannot().because(error))?;
+    Ok(Some(PseudonymKey::new(&bytes).map_err(|error| cannot().because(error))?))
 }
 
 fn promql_features(list: &str) -> Result<Features> {

@@ -141,6 +141,7 @@ impl Server {
         if let Some((feed, options)) = wired.feed {
             tasks.spawn(feed.run(options, wiring::now_ms(), wired.pipeline.clone(), stopping.clone()));
         }
+        tasks.spawn(tell_metrics(wired.pipeline.clone(), stopping.clone()));
         if settings.self_telemetry {
             tasks.spawn(telemetry::store_own_metrics(metrics, wired.pipeline, stopping));
         }
@@ -231,6 +232,23 @@ pub(crate) fn cannot_listen(option: &str, address: SocketAddr, error: std::io::E
 
 pub(crate) fn local(socket: &TcpSocket) -> Result<SocketAddr> {
     socket.local_addr().map_err(|error| Error::internal("cannot tell the address of a socket").because(error))
+}
+
+/// Metrics that pipelines count from log records, until the end and once more.
+async fn tell_metrics(pipeline: Arc<pipeline::Pipeline>, stopping: watch::Receiver<bool>) -> Result<()> {
+    let mut stop = pin!(stopped(stopping));
+    loop {
+        let ends = tokio::select! {
+            () = tokio::time::sleep(pipeline::TOLD_EVERY) => false,
+            () = &mut stop => true,
+        };
+        if let Err(error) = pipeline.tell_metrics().await {
+            tracing::warn!("cannot store metrics of log records, they are told with the next: {}", error.chain());
+        }
+        if ends {
+            return Ok(());
+        }
+    }
 }
 
 async fn serve_http(listener: TcpListener, port: &'static str, router: axum::Router, stopping: watch::Receiver<bool>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The flow, on one page.
 //!
 //! ```text
-//! write: socket, a scraped target or CloudWatch -> receive -> pipeline (identify > contract > meter > route) -> shard (WAL, head, lake)
+//! write: socket, a scraped target or CloudWatch -> receive -> pipeline (identify > transform > meter > route) -> shard (WAL, head, lake)
 //!        acknowledged spans -> insight (span metrics, service graph, the map's samples) -> pipeline
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //!        socket -> present -> insight (maps) -> query
@@ -20,7 +20,7 @@ use insight::{Feed, NowMs, Overheard, SpanOptions};
 use lang::promql::{Features, format_duration};
 use model::patterns::Patterns;
 use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Retention, Scan, Table, Topology};
-use pipeline::{CardinalityLimits, Pipeline, Quarantined};
+use pipeline::{CardinalityLimits, Pipeline, PseudonymKey, Quarantined};
 use present::{Facts, Hosts, PresentState, Tails};
 use query::promql::PromqlOptions;
 use receive::Receivers;
@@ -60,7 +60,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
     let Declared { catalog, scrape, cloudwatch } = declared;
     let patterns = patterns::load(&settings.data_dir);
     let (store, feed) = overheard(shard.clone(), settings.spans.clone());
-    let pipeline = write_path(catalog.clone(), settings.cardinality, patterns.clone(), store);
+    let pipeline = write_path(catalog.clone(), settings.cardinality, patterns.clone(), settings.pseudonym_key.clone(), store);
     let query = read_path(shard.clone(), settings.promql_features, patterns.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
     let scraper = scrape.map(|(path, config)| Scraper::start(&path, config, receivers.clone()));
@@ -85,6 +85,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         quarantine,
         query,
         topology,
+        pipelines: pipeline.clone(),
         admin: admin.clone(),
         catalog,
         usage: pipeline.usage(),
@@ -173,9 +174,10 @@ fn write_path(
     catalog: Arc<Live>,
     cardinality: CardinalityLimits,
     patterns: Arc<Patterns>,
+    pseudonyms: Option<PseudonymKey>,
     shard: Arc<dyn Ingest<Placed>>,
 ) -> Arc<Pipeline> {
-    Arc::new(Pipeline::new(catalog, cardinality, now_ms(), shard).with_patterns(patterns))
+    Arc::new(Pipeline::new(catalog, cardinality, now_ms(), shard).with_patterns(patterns).with_pseudonyms(pseudonyms))
 }
 
 /// The shard, and behind it the spans that it acknowledges, where something is to be computed from them.
@@ -235,14 +237,15 @@ fn receivers(pipeline: Arc<Pipeline>, limits: ReceiveLimits) -> Receivers {
 pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metrics) -> Router {
     let catalog = Arc::new(Live::default());
     let patterns = patterns::load(data_dir);
-    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), patterns.clone(), shard.clone());
+    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), patterns.clone(), None, shard.clone());
     let query = read_path(shard.clone(), Features::default(), patterns);
     present::router(PresentState {
         topology: topology(query.clone(), catalog.clone(), model::QueryLimits::default()),
         query,
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
-        quarantine: Arc::new(Quarantined::new(pipeline, shard.clone())),
+        quarantine: Arc::new(Quarantined::new(pipeline.clone(), shard.clone())),
+        pipelines: pipeline,
         targets: Arc::new(NoTargets),
         tails: Tails::new(0, Duration::ZERO, watch::channel(false).1),
         admin: Arc::new(Admin {

@@ -16,7 +16,7 @@ use model::quarantine::{DISCARDED, Quarantine, RELEASED, Selector, SetAside, Set
 use model::{Decoded, Error, Identity, Naming, Placed, Result, Scan, Table};
 
 use crate::contract::marks;
-use crate::{Pipeline, Staged};
+use crate::{Coming, Pipeline, Staged};
 
 /// Ids that one scan looks for.
 const IDS_MAX: usize = 1000;
@@ -58,14 +58,14 @@ impl Quarantined {
     async fn replay_part(&self, set_aside: &RecordBatch, settled: &mut Settled) -> Result<()> {
         let (version, catalog) = self.pipeline.catalog.versioned();
         let stages = self.pipeline.stages(version, &catalog);
-        let now_ns = stages.now_ns;
+        let now_ns = stages.now_ms.saturating_mul(1_000_000);
         let schema = Table::Logs.schema();
         let columns = schema.fields().iter().map(|field| model::origin::flat_column(set_aside, field.name()));
         let records = RecordBatch::try_new(schema.clone(), columns.collect::<Result<Vec<_>>>()?)?;
         // Whose they are was decided when they came.
         let batch = Decoded { naming: Naming::Settled, ..Decoded::new(Table::Logs, records, "replay") };
-        let staged = tokio::task::spawn_blocking(move || stages.pass(batch)).await;
-        let Staged { placed, measured, rejections, kept, .. } =
+        let staged = tokio::task::spawn_blocking(move || stages.pass(batch, Coming::Again)).await;
+        let Staged { placed, measured, rejections, outcome, kept, .. } =
             staged.map_err(|source| Error::internal("cannot finish replaying").because(source))??;
         let rows = set_aside.num_rows();
         let released = match kept.is_empty() {
@@ -86,6 +86,7 @@ impl Quarantined {
         let mut ack = self.pipeline.shard.ingest(placed).await?;
         let logs = measured.into_iter().take(1).collect();
         self.pipeline.settle(logs, &catalog, &crate::contract::Counted::default(), &mut ack);
+        self.pipeline.transform.book(outcome, (self.pipeline.now_ms)());
         settled.released += released.num_rows() as u64;
         Ok(())
     }

@@ -5,6 +5,7 @@ mod cardinality;
 mod erasures;
 mod overview;
 mod patterns;
+mod pipelines;
 mod quarantine;
 mod sql;
 mod topology;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/catalog", get(catalog))
         .route("/schemas/omd.json", get(async || schema("omd")))
         .route("/schemas/board.json", get(async || schema("board")))
+        .route("/schemas/pipeline.json", get(async || schema("pipeline")))
         .route("/schemas/contract.json", get(async || schema("contract")))
         .route("/boards", get(boards::all))
         .route("/boards/{name}", get(boards::one))
@@ -38,6 +40,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/usage", get(usage::usage))
         .route("/cardinality", get(cardinality::cardinality))
         .route("/patterns", get(patterns::patterns))
+        .route("/pipelines", get(pipelines::all))
+        .route("/pipelines/try", post(pipelines::trial))
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))
         .route("/erasures/{id}", get(erasures::one))

@@ -52,6 +52,20 @@ pub(super) async fn sql(State(state): State<Shared>, request: Request) -> Result
     Ok(respond::typed(StatusCode::OK, kind, respond::pumped(written(rows, writer), deadline)))
 }
 
+/// The whole answer as the API writes it, for handlers that ask on somebody's behalf.
+pub(super) async fn answered(state: &Shared, sql: String) -> Result<serde_json::Value> {
+    let Answered::Table { schema, mut rows } = state.ask(Ask::Sql { sql }, None).await?.data else {
+        return Err(Error::internal("cannot read the answer to a question in SQL: it is no table"));
+    };
+    let mut writer = JsonRows::new(schema);
+    let mut text = Vec::new();
+    while let Some(batch) = rows.next().await {
+        text.extend_from_slice(&writer.batch(&batch?)?);
+    }
+    text.extend_from_slice(&writer.end()?);
+    serde_json::from_slice(&text).map_err(|error| Error::internal("cannot read rows as JSON").because(error))
+}
+
 /// Turns batches into bytes.
 trait Writer: Send {
     fn batch(&mut self, batch: &RecordBatch) -> Result<Bytes>;

@@ -19,9 +19,9 @@ use model::{
     ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, Dependency, DetectedField,
     DetectedFields, DriftReport, DroppedTarget, EdgeKind, Entity, EntityKind, Erased, Erasure, ErasureOrder, ErasureState, Error,
     FieldKind, FieldTest, FoundSpan, Health, Identity, InstantSample, LabelCardinality, Labels, LogArrival, LogEntry, LogPattern,
-    LogPatterns, LogStream, LogTail, MapEdge, MapRequest, MetricFamily, NativeHistogram, PatternChange, Query, QueryLimits, RangeSeries,
-    Request, Result, SeriesCounts, SpanSet, SpanValue, Table, TargetFamily, Targets, Topology, TopologyMap, TraceExemplar, TraceSeries,
-    TraceSummary, TraceTagValue, TraceTags, Unseen, Usage, UsageMeter,
+    LogPatterns, LogStream, LogTail, MapEdge, MapRequest, MetricFamily, NativeHistogram, PatternChange, PipelineCount, Pipelines, Query,
+    QueryLimits, RangeSeries, Request, Result, SeriesCounts, SpanSet, SpanValue, Table, TargetFamily, Targets, Topology, TopologyMap,
+    TraceExemplar, TraceSeries, TraceSummary, TraceTagValue, TraceTags, Trial, Tried, Unseen, Usage, UsageMeter,
 };
 use present::{Admin, Facts, PresentState, Tails};
 use tokio::sync::watch;
@@ -714,12 +714,15 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
             flush_fails: fixture == "flush fails",
             reload_fails: fixture == "reload fails",
         }),
-        catalog: Arc::new(Live::of(Catalog::parse(&[("omd.yaml", OMD), ("boards/shop.yaml", BOARD)]).unwrap())),
+        catalog: Arc::new(Live::of(
+            Catalog::parse(&[("omd.yaml", OMD), ("boards/shop.yaml", BOARD), ("pipelines/cards.yaml", PIPELINE)]).unwrap(),
+        )),
         usage: Arc::new(Spent),
         cardinality: Arc::new(Spent),
         targets: Arc::new(Scraped),
         topology: Arc::new(Drawn),
         quarantine: Arc::new(Aside),
+        pipelines: Arc::new(Piped),
         tails: Tails::new(2, Duration::from_millis(if fixture == "tail expires" { 300 } else { 60_000 }), stopping),
         // Short only where it is waited for.
         limits: QueryLimits {
@@ -740,6 +743,34 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
         },
     };
     (present::router(state), fake)
+}
+
+const PIPELINE: &str = "name: cards\nabout: Cards are nobody's business.\nmatch: {business_service: login}\nstages: [{mask: card}]\n";
+
+/// One pipeline has seen three records, and a trial gives back what it was given.
+struct Piped;
+
+#[async_trait]
+impl Pipelines for Piped {
+    fn counts(&self) -> Vec<PipelineCount> {
+        let count = |stage: &str, what, count| PipelineCount {
+            pipeline: "cards".to_owned(),
+            stage: stage.to_owned(),
+            what,
+            reason: String::new(),
+            business_service: "login".to_owned(),
+            service: String::new(),
+            component: String::new(),
+            count,
+        };
+        vec![count("", "seen", 3), count("1 mask", "masked", 2)]
+    }
+
+    async fn try_draft(&self, file: String, text: String, _: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
+        let problems = if text == "bad" { vec![format!("{file}:1:1: cannot read a pipeline")] } else { Vec::new() };
+        let tried = |before: serde_json::Value| Tried { after: Some(before.clone()), before, dropped: None, notes: Vec::new() };
+        Ok(Trial { records: records.into_iter().map(tried).collect(), problems })
+    }
 }
 
 /// Two components, of which one calls the other, and says so of what it is asked.

@@ -11,7 +11,8 @@
 //! | `joined.rs` | which records are lines of one log |
 //! | `fields.rs` | a JSON object's fields as attributes keep them |
 //! | `known.rs` | which field is the message, the time, the level, the trace, the service |
-//! | `time.rs`, `severity.rs` | is this a time, a level? |
+//!
+//! Whether a text is a time or a level knows `model/src/said/`.
 
 pub(crate) mod container;
 pub(crate) mod fields;
@@ -19,10 +20,9 @@ pub(crate) mod join;
 pub(crate) mod joined;
 pub(crate) mod known;
 pub(crate) mod rows;
-pub(crate) mod severity;
 pub(crate) mod text;
-pub(crate) mod time;
 
 pub(crate) use fields::{Field, Nesting, Value};
+pub(crate) use model::said::severity::{self, Level};
+pub(crate) use model::said::time;
 pub(crate) use rows::{Rows, Said, Taker};
-pub(crate) use severity::Level;

@@ -13,7 +13,7 @@ const LOOKED_AT_BYTES: usize = 256;
 
 /// Seconds, milliseconds, microseconds or nanoseconds since 1970, whichever makes it a time of these centuries: of seconds
 /// 1973 to 5138. Smaller numbers are durations or counts. The text is that of a JSON number without exponent.
-pub(crate) fn of_decimal(text: &str) -> Option<i64> {
+pub fn of_decimal(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !digits(whole) || !digits(fraction) {
@@ -36,7 +36,7 @@ pub(crate) fn of_decimal(text: &str) -> Option<i64> {
 }
 
 /// The time that the whole text is.
-pub(crate) fn of_text(text: &str, now_unix_nano: i64) -> Option<i64> {
+pub fn of_text(text: &str, now_unix_nano: i64) -> Option<i64> {
     let text = text.trim();
     if let Some(time) = of_decimal(text) {
         return Some(time);
@@ -46,12 +46,12 @@ pub(crate) fn of_text(text: &str, now_unix_nano: i64) -> Option<i64> {
 }
 
 /// The time that the text begins with, and where it ends.
-pub(crate) fn leading(text: &str, now_unix_nano: i64) -> Option<(i64, usize)> {
+pub fn leading(text: &str, now_unix_nano: i64) -> Option<(i64, usize)> {
     at(text.as_bytes(), now_unix_nano)
 }
 
 /// The time that a line begins with, or says as `time=`, `ts=` or in brackets near its beginning.
-pub(crate) fn in_line(line: &str, now_unix_nano: i64) -> Option<i64> {
+pub fn in_line(line: &str, now_unix_nano: i64) -> Option<i64> {
     let bytes = &line.as_bytes()[..line.len().min(LOOKED_AT_BYTES)];
     let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let first = |at: usize| self::at(&bytes[at..], now_unix_nano).map(|(time, end)| (time, at + end));

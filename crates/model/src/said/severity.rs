@@ -4,18 +4,18 @@
 
 /// A severity: the sender's own word for it, and its number where the word is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Level<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) number: Option<i32>,
+pub struct Level<'a> {
+    pub text: &'a str,
+    pub number: Option<i32>,
 }
 
 impl<'a> Level<'a> {
-    pub(crate) fn named(text: &'a str) -> Self {
+    pub fn named(text: &'a str) -> Self {
         Self { text, number: number_of(text) }
     }
 
     /// Of syslog's 0 (emergency) to 7 (debug), by its keyword.
-    pub(crate) fn of_syslog(severity: i64) -> Option<Level<'static>> {
+    pub fn of_syslog(severity: i64) -> Option<Level<'static>> {
         const NAMES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
         let text = NAMES.get(usize::try_from(severity).ok()?)?;
         Some(Level { text, number: number_of_syslog(severity) })
@@ -25,7 +25,7 @@ impl<'a> Level<'a> {
 const NAME_BYTES_MAX: usize = 16;
 
 /// Of a level's name, in any case.
-pub(crate) fn number_of(name: &str) -> Option<i32> {
+pub fn number_of(name: &str) -> Option<i32> {
     let mut lower = [0; NAME_BYTES_MAX];
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name.as_bytes());
@@ -59,13 +59,13 @@ pub(crate) fn number_of(name: &str) -> Option<i32> {
 }
 
 /// Of syslog's 0 (emergency) to 7 (debug), as journald, GELF and syslog itself send them.
-pub(crate) fn number_of_syslog(severity: i64) -> Option<i32> {
+pub fn number_of_syslog(severity: i64) -> Option<i32> {
     const NUMBERS: [i32; 8] = [21, 19, 18, 17, 13, 10, 9, 5];
     NUMBERS.get(usize::try_from(severity).ok()?).copied()
 }
 
 /// Of a level that is a number: bunyan's and pino's 10 to 60, else syslog's.
-pub(crate) fn number_of_number(level: i64) -> Option<i32> {
+pub fn number_of_number(level: i64) -> Option<i32> {
     match level {
         10 => Some(1),
         20 => Some(5),
@@ -82,7 +82,7 @@ const LOOKED_AT_BYTES: usize = 160;
 
 /// The level that a line says near its beginning: klog's letter, `level=warn`, a word in capitals (`ERROR`), or one that
 /// stands alone in brackets (`[error]`, `<info>`).
-pub(crate) fn in_line(line: &str) -> Option<Level<'_>> {
+pub fn in_line(line: &str) -> Option<Level<'_>> {
     let text = &line[..line.floor_char_boundary(LOOKED_AT_BYTES)];
     if let [letter @ (b'I' | b'W' | b'E' | b'F' | b'D'), a, b, c, d, b' ', ..] = text.as_bytes()
         && [a, b, c, d].iter().all(|digit| digit.is_ascii_digit())
