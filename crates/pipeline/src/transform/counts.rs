@@ -42,10 +42,13 @@ pub(super) struct Cause {
     pub(super) reason: String,
 }
 
+/// With whose records it was done to: business service, service, component.
+type Key = (Cause, [String; 3]);
+
 /// Of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    all: HashMap<(Cause, [String; 3]), u64>,
+    all: HashMap<Key, u64>,
 }
 
 impl Counts {
@@ -66,7 +69,7 @@ impl Counts {
 /// Since the start.
 #[derive(Default)]
 pub(super) struct Ledger {
-    open: Mutex<HashMap<(Cause, [String; 3]), (u64, Counter)>>,
+    open: Mutex<HashMap<Key, (u64, Counter)>>,
 }
 
 impl Ledger {
@@ -110,7 +113,7 @@ impl Ledger {
     }
 }
 
-fn opened((cause, [business_service, service, component]): &(Cause, [String; 3])) -> Counter {
+fn opened((cause, [business_service, service, component]): &Key) -> Counter {
     let mut labels = vec![("pipeline", cause.pipeline.clone())];
     if cause.what != What::Seen {
         labels.push(("stage", cause.stage.clone()));

@@ -307,11 +307,7 @@ impl<'p> Walk<'p> {
             }
         }
         match (&stage.does, step) {
-            (Does::Parse(parse), _) => {
-                if !parse::parse(parse, record) {
-                    self.count(What::Failed, at, "no_match", record, 1);
-                }
-            }
+            (Does::Parse(parse), _) if !parse::parse(parse, record) => self.count(What::Failed, at, "no_match", record, 1),
             (Does::Vrl(program), _) => {
                 if let Err(failed) = self.programs.change(program, record) {
                     self.count(What::Failed, at, failed.reason(), record, 1);

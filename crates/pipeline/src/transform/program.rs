@@ -96,7 +96,7 @@ impl Programs {
         let mut expressions = 0u32;
         let mut clock = || {
             expressions += 1;
-            match expressions % CHECKED_EVERY == 0 && Instant::now() > ends {
+            match expressions.is_multiple_of(CHECKED_EVERY) && Instant::now() > ends {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }
