@@ -17,6 +17,7 @@ OF_FORM = {"unknown-key", "missing-key", "wrong-type", "bad-name", "bad-value", 
 BEYOND_SCHEMAS = {
     "a regular expression with look-ahead", "an unclosed group", "an expression that takes nothing", "longer than ten years", "no time at all",
     "a refresh of a second", "a slash in the name of a business service", "a slash in the name of a component", "a contract with a path",
+    "a name that no label can have", "what parsing needs", "names of metrics and labels",
 }
 
 

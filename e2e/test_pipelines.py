@@ -135,7 +135,7 @@ def test_drafts_are_tried_on_live_records(tmp_path):
         assert "2 records: 1 changed, 0 dropped" in run("--input", lines).stdout
         file.write_text("name: draft\nmatch: {service: a}\nstages:\n  - vrl: |\n      .body = upcase(5)\n")
         refused = run("--input", lines)
-        assert refused.returncode == 1 and f"{file}:5:7: cannot compile" in refused.stdout
+        assert refused.returncode == 1 and f"{file}:5:22: cannot compile" in refused.stdout
 
 
 def test_a_pipeline_that_does_not_compile_never_replaces_one_that_does(tmp_path):
