@@ -168,5 +168,5 @@ async fn a_search_over_its_memory_gives_the_newest_it_found() {
     assert!((1..1000).contains(&found.len()), "{}", found.len());
     assert_eq!(found.into_iter().map(|found| found.trace_id).collect::<Vec<_>>(), newest);
     assert!(matches!(&part.warnings[..], [warning] if warning.contains("query_memory_bytes_max")), "{:?}", part.warnings);
-    assert!(matches!(search(2_000).await, Err(error) if error.code == model::Code::LimitExceeded), "not even one chunk fits");
+    assert!(matches!(search(200).await, Err(error) if error.code == model::Code::LimitExceeded), "not even one trace fits");
 }

@@ -25,6 +25,8 @@ use crate::trace::trace_filter;
 
 /// Traces read at once.
 const CHUNK_MAX: usize = 1024;
+/// What a trace may take of the query's memory before any is read.
+const TRACE_BYTES: usize = 64 << 10;
 
 pub(crate) struct Wanted {
     pub(crate) range: TimeRange,
@@ -42,7 +44,7 @@ pub(crate) async fn newest(scan: &dyn Scan, pipeline: &Pipeline, wanted: &Wanted
     let mut candidates = reader.candidates(scan, pipeline, wanted.range).await?;
     let mut found: Vec<TraceSummary> = Vec::new();
     // Mostly all of them answer. Where they do not, more are asked at a time.
-    let mut chunk_size = limit.clamp(1, CHUNK_MAX);
+    let mut chunk_size = limit.min(CHUNK_MAX).min(limits.memory_bytes_max / TRACE_BYTES).max(1);
     let mut warnings = Vec::new();
     let mut waiting: Vec<Chunk> = Vec::new();
     while found.len() < limit {
