@@ -181,6 +181,31 @@ def test_from_the_first_wrong_field_to_its_replay(server, company):
     assert server.sql("select distinct business_service from logs") == [("payments",)]
 
 
+def test_a_replay_goes_through_the_pipelines_of_now(server, company):
+    company.contract("quarantine")
+    reload(server)
+    otlp(server, batch(4, 0) + batch(4, 1))
+    assert rows(server, "quarantine") == {f"odd 4 {number}": START + 4 * 10**9 + number * 10**6 + 1 for number in range(2)}
+
+    # What a pipeline drops by now waits no more, what breaks the contract still does, and neither is stored.
+    (company.folder / "pipelines").mkdir()
+    (company.folder / "pipelines" / "odd.yaml").write_text("name: odd\nmatch: {business_service: payments}\nstages: [{drop: '.body == \"odd 4 0\"'}]\n")
+    reload(server)
+    settled = order(server, "replay", all=True)
+    assert (settled["selected"], settled["released"], settled["kept"]) == (2, 1, 1)
+    assert rows(server, "logs") == {f"good 4 {number}": START + 4 * 10**9 + number * 10**6 for number in range(2)}
+    assert server.get("/api/tyto/v1/quarantine")["records"] == 1 and len(rows(server, "quarantine")) == 2
+
+    # Of a request all of whose records are set aside or dropped the sender learns the same as of any other.
+    odd = otlp(server, [("odd 4 0", "crad", START), ("odd 5 0", "crad", START + 1)])
+    assert "1 record is quarantined: payment.method breaks contract" in odd.json()["partialSuccess"]["errorMessage"]
+
+    company.contract("quarantine", ["card", "wallet", "crad"])
+    reload(server)
+    assert order(server, "replay", all=True)["released"] == 2
+    assert sorted(rows(server, "logs")) == ["good 4 0", "good 4 1", "odd 4 1", "odd 5 0"]
+
+
 def test_every_protocol_refuses_in_its_own_words(server, company):
     company.contract("reject")
     reload(server)

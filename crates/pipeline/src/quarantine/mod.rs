@@ -81,8 +81,12 @@ impl Quarantined {
         if released.num_rows() == 0 {
             return Ok(());
         }
-        // What breaks its contract still is there already.
-        let placed = Placed { aside: Some(marks(&released, RELEASED, now_ns)?), ..placed };
+        // What breaks its contract still is there already, and of what a pipeline drops nothing but the mark is left.
+        let marks = marks(&released, RELEASED, now_ns)?;
+        let placed = match placed.table == Table::Logs && placed.records.num_rows() > 0 {
+            true => Placed { aside: Some(marks), ..placed },
+            false => Placed { table: Table::Quarantine, records: marks, aside: None, ..placed },
+        };
         let mut ack = self.pipeline.shard.ingest(placed).await?;
         let logs = measured.into_iter().take(1).collect();
         self.pipeline.settle(logs, &catalog, &crate::contract::Counted::default(), &mut ack);
