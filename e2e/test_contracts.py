@@ -1,6 +1,8 @@
 """A payment service sends a field that its contract does not know: observed, set aside, let in once the contract is fixed, and refused, over four protocols."""
 
 import json
+import os
+import shutil
 import socket
 import subprocess
 import time
@@ -9,7 +11,7 @@ import msgpack
 import pytest
 import requests
 
-from server import BINARY, Tyto, environment
+from server import BINARY, ROOT, Tyto, environment
 
 OMD = """
 business_services:
@@ -221,6 +223,24 @@ def test_every_protocol_refuses_in_its_own_words(server, company):
     assert server.metric("tyto_records_rejected_total") == 4
     usage = server.get("/api/tyto/v1/usage")["usage"]
     assert [(row["signal"], row["records"]) for row in usage if row["business_service"] == "payments"] == [("logs", 4)]
+
+
+def test_the_page_shows_what_waits_and_settles_it(server, company, tmp_path):
+    company.contract("quarantine")
+    reload(server)
+    send_all(server, 6)
+    missing = {"timeUnixNano": str(START), "body": {"stringValue": "without"}}
+    resource = {"attributes": [{"key": "omd.business_service", "value": {"stringValue": "payments"}}]}
+    request = {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [missing]}]}]}
+    assert requests.post(f"http://{server.otlp_http}/v1/logs", json=request, timeout=30).ok
+    company.contract("quarantine", ["card", "wallet", "crad"])
+    reload(server)
+    images = os.environ.get("IMAGES_DIR") or tmp_path / "images"
+    variables = {**environment(), "BASE_URL": server.url, "IMAGES_DIR": str(images)}
+    walk = [shutil.which("node"), ROOT / "ui" / "e2e" / "quarantine.mjs"]
+    walked = subprocess.run(walk, env=variables, capture_output=True, text=True, timeout=180)
+    assert walked.returncode == 0 and "settled" in walked.stdout, walked.stdout + walked.stderr
+    assert rows(server, "logs") == expected([6])
 
 
 def test_the_command_lists_and_discards(server, company):

@@ -549,7 +549,7 @@ fn tiers(texts: &[String]) -> Result<Vec<TierSettings>> {
         let (when, place) = text.split_once('=').filter(|(_, place)| !place.is_empty()).ok_or_else(form)?;
         let (only, age) = when.split_once(':').map_or((None, when), |(table, age)| (Some(table), age));
         if only.is_some_and(|only| Table::ALL.iter().all(|table| table.name() != only)) {
-            return Err(cannot(format!("there is no table {:?}: write logs, spans or samples", only.unwrap_or_default())));
+            return Err(cannot(format!("there is no table {:?}: write logs, spans, samples or quarantine", only.unwrap_or_default())));
         }
         if place.contains("://") && !place.starts_with("s3://") {
             return Err(cannot("a place is a directory or s3://bucket/prefix".to_owned()));
@@ -699,12 +699,12 @@ mod tests {
         let said: Vec<_> = shard.tiers.iter().map(|tier| (tier.table, tier.age.as_secs() / 86_400, format!("{:?}", tier.place))).collect();
         let cold = |table| (table, 30, "Remote(Remote(s3://bucket/cold))".to_owned());
         let first = (Table::Logs, 7, "Dir(\"/mnt/cold\")".to_owned());
-        assert_eq!(said, [first, cold(Table::Logs), cold(Table::Spans), cold(Table::Samples)]);
+        assert_eq!(said, [first, cold(Table::Logs), cold(Table::Spans), cold(Table::Samples), cold(Table::Quarantine)]);
         for (given, why) in [
             (r#"["30d"]"#, "write [TABLE:]AGE=PLACE"),
             (r#"["30d="]"#, "write [TABLE:]AGE=PLACE"),
             (r#"["a month=/mnt/cold"]"#, "\"a month\" is no age"),
-            (r#"["traces:30d=/mnt/cold"]"#, "there is no table \"traces\": write logs, spans or samples"),
+            (r#"["traces:30d=/mnt/cold"]"#, "there is no table \"traces\": write logs, spans, samples or quarantine"),
             (r#"["30d=gs://bucket"]"#, "a directory or s3://bucket/prefix"),
             (r#"["30d=/a", "logs:7d=/b"]"#, "logs have a tier of that age or an older one before it"),
             (r#"["30d=/a", "60d=/a/"]"#, "have a tier at that place already"),

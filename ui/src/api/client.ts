@@ -81,6 +81,17 @@ export async function getJson(path: string, params: Params = {}, init: RequestIn
   return json;
 }
 
+export async function postJson(path: string, body: unknown): Promise<unknown> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await open(path, { method: 'POST', body: JSON.stringify(body), headers });
+  const text = await arriving(path, {}, () => response.text());
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw notJson(path);
+  }
+}
+
 /** Hands the answer's text on as it arrives, until `take` returns false: the rest is then never asked for. */
 export async function postForText(
   path: string,

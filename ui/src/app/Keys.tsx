@@ -9,6 +9,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
       [['g', 'h'], 'Home'],
       [['g', 'p'], 'Map'],
       [['g', 'l'], 'Logs'],
+      [['g', 'q'], 'Quarantine'],
       [['g', 'm'], 'Metrics'],
       [['g', 'c'], 'Cardinality'],
       [['g', 't'], 'Traces'],

@@ -8,6 +8,7 @@ import {
   IconListDetails,
   IconMoon,
   IconRoute,
+  IconShieldExclamation,
   IconSitemap,
   IconSun,
 } from '@tabler/icons-react';
@@ -30,6 +31,7 @@ const PAGES = [
   { to: '/logs', label: 'Logs', icon: IconListDetails },
   { to: '/charts', label: 'Metrics', icon: IconChartLine },
   { to: '/traces', label: 'Traces', icon: IconRoute },
+  { to: '/quarantine', label: 'Quarantine', icon: IconShieldExclamation },
   { to: '/sql', label: 'SQL', icon: IconDatabase },
 ] as const;
 

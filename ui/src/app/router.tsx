@@ -37,6 +37,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/quarantine',
+    component: lazyRouteComponent(() => import('../pages/quarantine/Quarantine')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/traces',
     component: lazyRouteComponent(() => import('../pages/traces/Traces')),
   }),

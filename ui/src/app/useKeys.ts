@@ -3,7 +3,16 @@ import { useEffect, useEffectEvent } from 'react';
 import { useTime } from '../time/useTime';
 import { timeWords, useAddress } from './address';
 
-const PAGES = { h: '/', p: '/map', l: '/logs', m: '/charts', c: '/cardinality', t: '/traces', s: '/sql' } as const;
+const PAGES = {
+  h: '/',
+  p: '/map',
+  l: '/logs',
+  q: '/quarantine',
+  m: '/charts',
+  c: '/cardinality',
+  t: '/traces',
+  s: '/sql',
+} as const;
 const SEQUENCE_MS = 1200;
 /** When `g` was pressed: the next key then names a page, and is no key of the page that shows. */
 let goAt = 0;

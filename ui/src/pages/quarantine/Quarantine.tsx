@@ -1,0 +1,100 @@
+import { IconCircleCheck, IconShieldExclamation } from '@tabler/icons-react';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { fetchWaiting, type Settled, type Waiting, type WaitingGroup } from '../../api/quarantine';
+import { Answer } from '../../status/Answer';
+import { useTime } from '../../time/useTime';
+import { GroupCard } from './GroupCard';
+import classes from './Quarantine.module.css';
+import { became, verdict, wrong } from './words';
+
+/** Groups that show; with so many there is one cause behind most of them. */
+const GROUPS_MAX = 100;
+
+/** Log records that broke their contract and wait: whose they are, what is wrong, and what to do. */
+export default function Quarantine() {
+  const { nowMs, manual } = useTime();
+  const waiting = useQuery({
+    queryKey: ['quarantine', nowMs, manual],
+    queryFn: ({ signal }) => fetchWaiting(signal),
+    placeholderData: keepPreviousData,
+  });
+  const [outcome, setOutcome] = useState<Outcome>();
+  return (
+    <div className={classes.scroll}>
+      <div className={classes.page}>
+        <Answer query={waiting}>
+          {(found) => (
+            <Groups
+              waiting={found}
+              outcome={outcome}
+              onSettled={(group, settled) => {
+                // A group of which nothing waits any more is gone with the next answer.
+                setOutcome({ title: wrong(group), settled });
+                void waiting.refetch();
+              }}
+            />
+          )}
+        </Answer>
+      </div>
+    </div>
+  );
+}
+
+/** What became of the last order. */
+interface Outcome {
+  title: string;
+  settled: Settled;
+}
+
+interface Props {
+  waiting: Waiting;
+  outcome: Outcome | undefined;
+  onSettled: (group: WaitingGroup, settled: Settled) => void;
+}
+
+function Groups({ waiting, outcome, onSettled }: Props) {
+  const { calm, title, text } = verdict(waiting);
+  const Icon = calm ? IconCircleCheck : IconShieldExclamation;
+  return (
+    <>
+      <header className={classes.verdict} data-calm={calm} data-testid="verdict">
+        <Icon size={28} stroke={1.6} aria-hidden />
+        <div>
+          <h1>{title}</h1>
+          <p className="dim">{text}</p>
+        </div>
+      </header>
+      {outcome && (
+        <div className={classes.outcome} role="status" data-testid="outcome">
+          <p>
+            {outcome.title}: {became(outcome.settled)}
+          </p>
+          {outcome.settled.why.map((why) => (
+            <p key={why} className="dim">
+              {why}
+            </p>
+          ))}
+        </div>
+      )}
+      {waiting.groups.slice(0, GROUPS_MAX).map((group) => (
+        <GroupCard
+          key={keyOf(group)}
+          group={group}
+          onSettled={(settled) => {
+            onSettled(group, settled);
+          }}
+        />
+      ))}
+      {waiting.groups.length > GROUPS_MAX && (
+        <p className="dim">
+          The {GROUPS_MAX} largest of {waiting.groups.length} groups.
+        </p>
+      )}
+    </>
+  );
+}
+
+function keyOf({ businessService, service, component, contract, rule, path, expected, found }: WaitingGroup): string {
+  return JSON.stringify([businessService, service, component, contract, rule, path, expected, found]);
+}

@@ -1,0 +1,47 @@
+import type { Settled, Waiting, WaitingGroup } from '../../api/quarantine';
+import { formatCount } from '../../format/units';
+
+const records = (count: number) => `${formatCount(count)} ${count === 1 ? 'record' : 'records'}`;
+
+/** Whose records they are, and what of that nobody has declared. */
+export function ownerOf({ businessService, service, component }: WaitingGroup): { name: string; below: string } {
+  return { name: businessService || 'unassigned', below: [service, component].filter(Boolean).join(' / ') };
+}
+
+/** The sentence on top of the page. */
+export function verdict({ records: count, groups }: Waiting): { calm: boolean; title: string; text: string } {
+  if (count === 0)
+    return {
+      calm: true,
+      title: 'Nothing waits',
+      text: 'Every log record kept its contract, or its contract says only to watch. What breaks one and is set aside shows here.',
+    };
+  const owners = new Set(groups.map((group) => `${ownerOf(group).name} ${ownerOf(group).below}`)).size;
+  return {
+    calm: false,
+    title: `${records(count)} ${count === 1 ? 'waits' : 'wait'}`,
+    text: `They broke the contract of ${owners === 1 ? 'their component' : `${owners} components`}. Nothing is lost: once the sender or the contract is right, let them in; they keep their time.`,
+  };
+}
+
+/** What is wrong, for somebody who has not read the contract. */
+export function wrong({ path, rule, expected, found }: WaitingGroup): string {
+  if (rule === 'required') return `${path} is missing`;
+  return `${path} should be ${expected}, and is ${found}`;
+}
+
+/** `contracts/payments.json:9` of a whole path: the folder before it is the server's. */
+export function placeOf(at: string): string {
+  return at.split('/').slice(-2).join('/');
+}
+
+/** What became of an order, in a sentence. */
+export function became({ selected, released, discarded, kept }: Settled): string {
+  if (selected === 0) return 'Nothing of this waits any more.';
+  const parts = [
+    released > 0 && `${records(released)} let in`,
+    discarded > 0 && `${records(discarded)} thrown away`,
+    kept > 0 && `${records(kept)} ${kept === 1 ? 'breaks' : 'break'} the contract still`,
+  ];
+  return `${parts.filter(Boolean).join(', ')}.`;
+}
