@@ -168,9 +168,6 @@ impl System {
     }
 
     async fn compare_by_sql(&self, engine: &query::Engine, table: Table, expected: &Sums, now_ns: i64) {
-        // From the first whole hour that everybody keeps.
-        let keep = self.retention.scopes(table).iter().map(|(_, keep)| keep.as_nanos() as i64).min().unwrap();
-        let hour = (now_ns - keep).div_euclid(HOUR_NS) + 1;
         let from = match table {
             Table::Logs => "logs WHERE time_unix_nano",
             Table::Spans => "spans WHERE start_time_unix_nano",
@@ -178,6 +175,9 @@ impl System {
             // The company of this test has no contracts.
             Table::Quarantine => return,
         };
+        // From the first whole hour that everybody keeps.
+        let keep = self.retention.scopes(table).iter().map(|(_, keep)| keep.as_nanos() as i64).min().unwrap();
+        let hour = (now_ns - keep).div_euclid(HOUR_NS) + 1;
         let sql = format!("SELECT count(*) AS n FROM {from} >= {}", hour * HOUR_NS);
         let answer = engine.query(model::Request { ask: Ask::Sql { sql }, limits: QueryLimits::default() }).await.unwrap();
         let model::Answered::Table { mut rows, .. } = answer.data else { panic!("SQL answers with a table") };
