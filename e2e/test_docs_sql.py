@@ -22,6 +22,8 @@ TYTO_SAYS = {
     "sample_points(": "select name, count(*), sum(value) from points group by name",
     "log_body(": "select time_unix_nano, body from logs",
     "SELECT body_template": None,
+    # All of `push_spans` take as long.
+    "SELECT http_route": "select http_route, count(*), max(duration_nano) / 1e6, max(end_time_unix_nano) from spans where http_response_status_code >= 500 group by 1",
     "SELECT http_response_status_code": "select http_response_status_code, count(*), avg(duration_ms) from logs where http_response_status_code >= 500 group by 1",
 }
 
@@ -91,6 +93,22 @@ def push_declared(server):
     assert response.status_code == 200, response.text
 
 
+def push_spans(server):
+    """Requests of two routes, a part of which failed."""
+    def span(index):
+        start = time.time_ns()
+        attributes = [
+            {"key": "http.route", "value": {"stringValue": f"/play/{index % 2}"}},
+            {"key": "http.response.status_code", "value": {"intValue": 500 if index % 3 == 0 else 200}},
+        ]
+        ends = {"startTimeUnixNano": str(start), "endTimeUnixNano": str(start + 20_000_000)}
+        return {"traceId": f"{index + 1:032x}", "spanId": f"{index + 1:016x}", "name": "GET", "kind": 2, **ends, "attributes": attributes}
+
+    spans = {"resourceSpans": [{"scopeSpans": [{"spans": [span(index) for index in range(60)]}]}]}
+    response = requests.post(server.url + "/v1/traces", json=spans, timeout=60)
+    assert response.status_code == 200, response.text
+
+
 def ask_tyto(text):
     answer = run("sql", text, "--data-dir", "tyto-data", "--output", "json")
     assert answer.returncode == 0, answer.stderr
@@ -111,6 +129,7 @@ def test_sql_of_the_documents_runs_as_written(tmp_path, monkeypatch):
     declared.mkdir()
     with Tyto(declared / "tyto-data", "--catalog", contracts(tmp_path / "catalog")) as server:
         push_declared(server)
+        push_spans(server)
         server.flush()
         push_declared(server)
         assert server.stop() == 0
