@@ -58,7 +58,7 @@ fn choose_of(
         let run_min = if is_over(now_ns, range) && !grows { over_min } else { run_min };
         for run in runs(table, files, range, is_small).into_iter().filter(|run| run.len() >= run_min) {
             for start in 0..run.len() {
-                let merge = fitting(options, &run[start..])?;
+                let merge = before_others(table, files, fitting(options, &run[start..])?);
                 if merge.len() >= MERGED_FILES_MIN.min(run_min) {
                     return Ok(merge.to_vec());
                 }
@@ -86,6 +86,30 @@ fn runs(table: Table, files: &[Arc<LakeFile>], range: TimeRange, is_small: impl 
         }
     }
     runs
+}
+
+/// Without the last of them where another file of the same position shares time with them: what is merged has the position of its last
+/// file, and of two files of one position nobody knows which counts. A flush writes samples and what is known of them as two files.
+fn before_others<'a>(table: Table, files: &[Arc<LakeFile>], merge: &'a [Arc<LakeFile>]) -> &'a [Arc<LakeFile>] {
+    if table != Table::Samples {
+        return merge;
+    }
+    let mut end = merge.len();
+    while let Some(position) = merge[..end].last().and_then(|last| written_seq(&last.name)) {
+        let kept = &merge[..end];
+        let times = kept.iter().map(|file| time_of(table, file)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let contests = |file: &Arc<LakeFile>| {
+            let (first, until) = time_of(table, file);
+            written_seq(&file.name) == Some(position)
+                && times.is_some_and(|(from, to)| first <= to && from <= until)
+                && !kept.iter().any(|own| own.name == file.name)
+        };
+        if !files.iter().any(contests) {
+            break;
+        }
+        end -= 1;
+    }
+    &merge[..end]
 }
 
 /// The first of these files, as many as one compaction may read.
@@ -232,5 +256,28 @@ mod tests {
         let hours = [(1, 30), (29, 31), (2, 3), (3, 4), (4, 5)];
         assert_eq!(chosen_of(Table::Logs, 40, &hours), ["0", "2", "3", "4"]);
         assert_eq!(chosen_of(Table::Samples, 40, &hours), ["2", "3", "4"]);
+    }
+
+    /// A merge of all but the last would have its position, and might come to stand behind it.
+    #[test]
+    fn what_is_merged_stays_before_another_file_of_its_last_position() {
+        let options = ShardOptions::new("one", "nowhere");
+        let file = |name: &str, hours: (i64, i64)| {
+            let mut stats = FileStats::default();
+            let (first, last) = Table::Samples.time_columns();
+            for (name, hour) in [(first, hours.0), (last, hours.1)] {
+                stats.longs.insert(name.to_owned(), Bounds { range: Some((hour, hour)), nulls: 0, unknown: false });
+            }
+            Arc::new(LakeFile::new(options.folder(Table::Samples), format!("part-{name}"), 1, stats))
+        };
+        let seq = |seq: u64, rest: &str| format!("{seq:020}-{rest}");
+        let check = |other: (i64, i64), expect: usize| {
+            let files = [file(&seq(1, "a"), (0, 9)), file(&seq(2, "a"), (0, 0)), file(&seq(2, "b"), (0, 0)), file(&seq(2, "c"), other)];
+            assert_eq!(before_others(Table::Samples, &files, &files[..3]).len(), expect, "{other:?}");
+            assert_eq!(before_others(Table::Logs, &files, &files[..3]).len(), 3);
+            assert_eq!(before_others(Table::Samples, &files, &files).len(), 4, "none is left");
+        };
+        check((5, 6), 1);
+        check((10, 11), 3);
     }
 }
