@@ -35,6 +35,8 @@ test('groups are read as the server tells them', () => {
     examples: ['a', 'b'],
   });
   expect(() => readWaiting({ records: 1 })).toThrow('groups');
+  expect(() => readWaiting({ records: 1, groups: [{}] })).toThrow('trend');
+  expect(readWaiting({ records: 9, groups: [], groups_left_out: 3 }).groupsLeftOut).toBe(3);
 });
 
 test('what is wrong is told in words', () => {
@@ -53,9 +55,16 @@ test('a place is told without the folders of the server', () => {
 });
 
 test('the sentence on top counts records and components', () => {
-  expect(verdict({ records: 0, groups: [] })).toMatchObject({ calm: true, title: 'Nothing waits' });
-  expect(verdict({ records: 1, groups: [group()] })).toMatchObject({ calm: false, title: '1 record waits' });
-  const two = verdict({ records: 5000, groups: [group(), group({ path: 'x' }), group({ component: 'other' })] });
+  expect(verdict({ records: 0, groups: [], groupsLeftOut: 0 })).toMatchObject({ calm: true, title: 'Nothing waits' });
+  expect(verdict({ records: 1, groups: [group()], groupsLeftOut: 0 })).toMatchObject({
+    calm: false,
+    title: '1 record waits',
+  });
+  const two = verdict({
+    records: 5000,
+    groups: [group(), group({ path: 'x' }), group({ component: 'other' })],
+    groupsLeftOut: 0,
+  });
   expect(two.text).toContain('2 components');
 });
 

@@ -88,6 +88,11 @@ const KEYWORDS: [&str; 60] = [
     "$recursiveRef",
 ];
 
+/// The keyword as the list has it; none when JSON Schema has no such.
+pub fn keyword(name: &str) -> Option<&'static str> {
+    KEYWORDS.into_iter().find(|keyword| *keyword == name)
+}
+
 /// A contract is called as its file, without `.json`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Contract {

@@ -50,7 +50,7 @@ pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile}
 pub use check::{Change, CheckOptions, Checked, Published, check};
 pub use checks::{Check, Level};
 pub use compat::{FieldChange, compare};
-pub use contracts::{CORE_FIELDS, Contract};
+pub use contracts::{CORE_FIELDS, Contract, keyword};
 pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service, Team};
 pub use files::{FILE_BYTES_MAX, texts};
 pub use hints::Mode;

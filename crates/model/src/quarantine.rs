@@ -65,8 +65,16 @@ pub struct Group {
 /// What waits, in groups, the largest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Waiting {
+    /// Of all groups.
     pub records: u64,
     pub groups: Vec<Group>,
+    /// Smaller ones that are not told.
+    #[serde(skip_serializing_if = "is_none")]
+    pub groups_left_out: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A rule of a contract, and how a record breaks it. As JSON it stands in the column `violations`.

@@ -19,7 +19,7 @@ use arrow::datatypes::DataType;
 use crate::attributes::{AttributeValue, AttributesBuilder, AttributesView};
 use crate::logs::append_text;
 use crate::schema::{Table, column, exemplar_fields, histogram_fields, list_element};
-use crate::{Error, Identity, Labels, NativeHistogram, Result, series_id};
+use crate::{Decoded, Error, Identity, Labels, Naming, NativeHistogram, Result, series_id};
 
 /// The start timestamp of a point that does not say since when it counts, as in Prometheus.
 pub const NO_START: i64 = 0;
@@ -111,6 +111,36 @@ impl Offsets {
 
     fn take(&mut self) -> OffsetBuffer<i32> {
         OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.0, vec![0])))
+    }
+}
+
+/// Series that Tyto makes of what others sent: whose each is, is known already.
+#[derive(Default)]
+pub struct OwnedSamples {
+    pub points: SamplesBuilder,
+    owners: [StringBuilder; Identity::FIELDS.len()],
+}
+
+impl OwnedSamples {
+    /// Ends the row with the points that were added.
+    pub fn push_series<'a>(&mut self, row: &SeriesRow<'_>, labels: impl Iterator<Item = (&'a str, &'a str)> + Clone, owner: &Identity) {
+        self.points.push_series(row, labels);
+        for (column, value) in self.owners.iter_mut().zip(owner.values()) {
+            append_text(column, value);
+        }
+    }
+
+    /// The batch, by the name of who made it; empty again. None when there is no row.
+    pub fn finish(&mut self, maker: &'static str) -> Result<Option<Decoded>> {
+        if self.points.is_empty() {
+            return Ok(None);
+        }
+        let (schema, mut columns, _) = self.points.finish().into_parts();
+        for (name, owners) in Identity::FIELDS.into_iter().zip(&mut self.owners) {
+            columns[schema.index_of(name)?] = Arc::new(owners.finish()) as ArrayRef;
+        }
+        let records = RecordBatch::try_new(schema, columns)?;
+        Ok(Some(Decoded { naming: Naming::Settled, ..Decoded::new(Table::Samples, records, maker) }))
     }
 }
 

@@ -171,6 +171,9 @@ fn listed(answer: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let groups = answer["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut out = format!("{} records wait, {} groups", answer["records"], groups.len());
+    if let Some(left_out) = answer["groups_left_out"].as_u64() {
+        out.push_str(&format!(", and {left_out} smaller ones"));
+    }
     for group in groups {
         let owner = ["business_service", "service", "component"].map(|name| text(&group[name])).join("/");
         let (path, rule, expected, found) = (text(&group["path"]), text(&group["rule"]), text(&group["expected"]), text(&group["found"]));

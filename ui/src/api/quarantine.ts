@@ -24,6 +24,8 @@ export interface WaitingGroup {
 export interface Waiting {
   records: number;
   groups: WaitingGroup[];
+  /** Smaller ones that the server does not tell. */
+  groupsLeftOut: number;
 }
 
 export interface Violation {
@@ -64,6 +66,7 @@ export function readWaiting(json: unknown): Waiting {
   const fields = asRecord(json);
   return {
     records: asNumber(fields.records),
+    groupsLeftOut: asNumber(fields.groups_left_out ?? 0),
     groups: asArray(fields.groups, PATH, 'groups').map((entry) => {
       const group = asRecord(entry);
       return {
@@ -80,22 +83,23 @@ export function readWaiting(json: unknown): Waiting {
         records: asNumber(group.records),
         firstMs: asNumber(group.first_unix_nano) / 1e6,
         lastMs: asNumber(group.last_unix_nano) / 1e6,
-        trend: texts(group.trend).map(asNumber),
-        examples: texts(group.examples).map(asText),
+        trend: asArray(group.trend, PATH, 'trend').map(asNumber),
+        examples: asArray(group.examples, PATH, 'examples').map(asText),
       };
     }),
   };
 }
 
 export async function fetchSetAside(id: string, signal: AbortSignal): Promise<SetAside> {
-  const fields = asRecord(await getJson(`${PATH}/${encodeURIComponent(id)}`, {}, { signal }));
+  const path = `${PATH}/${encodeURIComponent(id)}`;
+  const fields = asRecord(await getJson(path, {}, { signal }));
   return {
     id: asText(fields.id),
     state: asText(fields.state),
     timeMs: asNumber(fields.time_unix_nano) / 1e6,
     protocol: asText(fields.protocol),
     contractVersion: asText(fields.contract_version),
-    violations: texts(fields.violations).map((entry) => {
+    violations: asArray(fields.violations, path, 'violations').map((entry) => {
       const violation = asRecord(entry);
       return {
         path: asText(violation.path),
@@ -127,10 +131,6 @@ export async function settle(order: Order, group: WaitingGroup): Promise<Settled
     released: asNumber(fields.released),
     discarded: asNumber(fields.discarded),
     kept: asNumber(fields.kept),
-    why: texts(fields.why).map(asText),
+    why: asArray(fields.why ?? [], PATH, 'why').map(asText),
   };
-}
-
-function texts(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
 }

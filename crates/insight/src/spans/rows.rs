@@ -1,8 +1,5 @@
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
-use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
-use model::{Decoded, Identity, Naming, NativeHistogram, Table};
+use model::samples::{Exemplar, OwnedSamples, SeriesRow};
+use model::{Decoded, Identity, NativeHistogram};
 
 /// Rows of one batch.
 const ROWS_MAX: usize = 20_000;
@@ -44,8 +41,7 @@ pub(crate) struct Series<'a> {
 /// Samples that are made here, with the identity of each row.
 #[derive(Default)]
 pub(crate) struct SampleRows {
-    builder: SamplesBuilder,
-    owners: [StringBuilder; 6],
+    samples: OwnedSamples,
     batches: Vec<Decoded>,
 }
 
@@ -54,13 +50,13 @@ impl SampleRows {
     pub(crate) fn counter(&mut self, series: &Series<'_>, moment: Moment, value: f64, example: Option<&Example>) {
         let Moment { since_ms, now_ms, is_first } = moment;
         if is_first {
-            self.builder.float(since_ms, 0.0);
-            self.builder.start(since_ms);
+            self.samples.points.float(since_ms, 0.0);
+            self.samples.points.start(since_ms);
         }
-        self.builder.float(now_ms, value);
-        self.builder.start(since_ms);
+        self.samples.points.float(now_ms, value);
+        self.samples.points.start(since_ms);
         if let Some(example) = example {
-            self.builder.exemplar(&example.as_exemplar());
+            self.samples.points.exemplar(&example.as_exemplar());
         }
         self.end(series);
     }
@@ -68,9 +64,9 @@ impl SampleRows {
     /// Values that stand for themselves.
     pub(crate) fn floats(&mut self, series: &Series<'_>, points: impl Iterator<Item = (i64, f64, Option<Example>)>) {
         for (time_ms, value, example) in points {
-            self.builder.float(time_ms, value);
+            self.samples.points.float(time_ms, value);
             if let Some(example) = example {
-                self.builder.exemplar(&example.as_exemplar());
+                self.samples.points.exemplar(&example.as_exemplar());
             }
         }
         self.end(series);
@@ -79,9 +75,9 @@ impl SampleRows {
     /// The same of histograms.
     pub(crate) fn histograms(&mut self, series: &Series<'_>, points: impl Iterator<Item = (i64, NativeHistogram, Option<Example>)>) {
         for (time_ms, histogram, example) in points {
-            self.builder.histogram(time_ms, &histogram);
+            self.samples.points.histogram(time_ms, &histogram);
             if let Some(example) = example {
-                self.builder.exemplar(&example.as_exemplar());
+                self.samples.points.exemplar(&example.as_exemplar());
             }
         }
         self.end(series);
@@ -91,29 +87,16 @@ impl SampleRows {
         let Series { name, kind, help, labels, owner } = *series;
         let row = SeriesRow { name, kind, help, unit: "" };
         match owner.is_assigned() {
-            true => self.builder.push_series(&row, labels.iter().copied()),
-            false => self.builder.push_series(&row, unclaimed(labels, owner).into_iter()),
+            true => self.samples.push_series(&row, labels.iter().copied(), owner),
+            false => self.samples.push_series(&row, unclaimed(labels, owner).into_iter(), owner),
         }
-        for (column, value) in self.owners.iter_mut().zip(owner.values()) {
-            if value.is_empty() { column.append_null() } else { column.append_value(value) }
-        }
-        if self.builder.len() >= ROWS_MAX {
+        if self.samples.points.len() >= ROWS_MAX {
             self.finish_batch();
         }
     }
 
     fn finish_batch(&mut self) {
-        if self.builder.is_empty() {
-            return;
-        }
-        let records = self.builder.finish();
-        let schema = records.schema();
-        let mut columns = records.columns().to_vec();
-        for (name, owners) in Identity::FIELDS.into_iter().zip(&mut self.owners) {
-            columns[schema.index_of(name).expect("samples have identity columns")] = Arc::new(owners.finish()) as ArrayRef;
-        }
-        let records = RecordBatch::try_new(schema, columns).expect("identity columns are texts");
-        self.batches.push(Decoded { naming: Naming::Settled, ..Decoded::new(Table::Samples, records, "insight") });
+        self.batches.extend(self.samples.finish("insight").expect("owners are as many as series"));
     }
 
     pub(crate) fn finish(mut self) -> Vec<Decoded> {

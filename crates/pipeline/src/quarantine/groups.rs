@@ -21,15 +21,14 @@ pub(super) fn of(open: Vec<Open>) -> Waiting {
     let records = open.len() as u64;
     let mut groups: Vec<Group> = Vec::new();
     let mut places = HashMap::new();
-    for Open { id, at_ns, owner, contract, first } in open {
-        let place = *places.entry((owner.clone(), contract.clone(), first.clone())).or_insert_with(|| {
-            let [business_service, service, component] = owner;
+    for Open { id, at_ns, whose, first } in open {
+        let place = *places.entry((whose.clone(), first.clone())).or_insert_with(|| {
             groups.push(Group {
-                business_service,
-                service,
-                component,
+                business_service: whose.business_service.clone(),
+                service: whose.service.clone(),
+                component: whose.component.clone(),
                 team: String::new(),
-                contract,
+                contract: whose.contract.clone(),
                 rule: first.rule.clone(),
                 path: first.path.clone(),
                 expected: first.expected.clone(),
@@ -51,6 +50,7 @@ pub(super) fn of(open: Vec<Open>) -> Waiting {
         group.examples.truncate(EXAMPLES_MAX);
     }
     groups.sort_by(|a, b| (b.records, &a.business_service, &a.path, &a.rule).cmp(&(a.records, &b.business_service, &b.path, &b.rule)));
+    let groups_left_out = groups.len().saturating_sub(GROUPS_MAX) as u64;
     groups.truncate(GROUPS_MAX);
-    Waiting { records, groups }
+    Waiting { records, groups, groups_left_out }
 }

@@ -19,11 +19,29 @@ const ROWS_MAX: usize = 2_000_000;
 pub(super) struct Open {
     pub(super) id: String,
     pub(super) at_ns: i64,
-    /// Business service, service, component.
-    pub(super) owner: [String; 3],
-    pub(super) contract: String,
+    pub(super) whose: Arc<Whose>,
     /// The violation that it tells first, of those that are asked for.
     pub(super) first: Arc<Violation>,
+}
+
+/// Whose records are, and the contract that they break. Records mostly share it with the one before: millions may wait.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Whose {
+    pub(super) business_service: String,
+    pub(super) service: String,
+    pub(super) component: String,
+    pub(super) contract: String,
+}
+
+impl Whose {
+    fn is(&self, texts: [&str; 4]) -> bool {
+        [&self.business_service, &self.service, &self.component, &self.contract].map(String::as_str) == texts
+    }
+
+    fn of(texts: [&str; 4]) -> Arc<Self> {
+        let [business_service, service, component, contract] = texts.map(str::to_owned);
+        Arc::new(Self { business_service, service, component, contract })
+    }
 }
 
 fn equal(name: &str, text: &str) -> Filter {
@@ -57,21 +75,18 @@ pub(super) async fn open(scan: &dyn Scan, selector: &Selector) -> Result<Vec<Ope
             return Err(Error::new(Code::LimitExceeded, what));
         }
         let text = |name: &str| column::<StringArray>(&records, name);
-        let (ids, states, violations, contracts) = (text("quarantine_id")?, text("state")?, text("violations")?, text("contract")?);
-        let owner = [text("business_service")?, text("service")?, text("component")?];
+        let (ids, states, violations) = (text("quarantine_id")?, text("state")?, text("violations")?);
+        let whose = [text("business_service")?, text("service")?, text("component")?, text("contract")?];
         let times: &Int64Array = column(&records, "quarantined_at_unix_nano")?;
         for row in 0..records.num_rows() {
             let id = text_or_empty(ids, row);
             if text_or_empty(states, row) != QUARANTINED {
                 settled.insert(id.to_owned());
             } else if let Some(first) = texts.selected(text_or_empty(violations, row)) {
-                open.push(Open {
-                    id: id.to_owned(),
-                    at_ns: times.value(row),
-                    owner: owner.map(|column| text_or_empty(column, row).to_owned()),
-                    contract: text_or_empty(contracts, row).to_owned(),
-                    first,
-                });
+                let texts = whose.map(|column| text_or_empty(column, row));
+                let known = open.last().map(|last: &Open| &last.whose).filter(|last| last.is(texts)).cloned();
+                let whose = known.unwrap_or_else(|| Whose::of(texts));
+                open.push(Open { id: id.to_owned(), at_ns: times.value(row), whose, first });
             }
         }
     }

@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
 use catalog::{Extract, ExtractKind};
 use hashbrown::HashMap;
-use model::samples::{SamplesBuilder, SeriesRow};
-use model::{Decoded, Identity, Naming, Result, Table, UNASSIGNED};
+use model::samples::{OwnedSamples, SeriesRow};
+use model::{Decoded, Identity, Result, UNASSIGNED};
 use parking_lot::Mutex;
 
 use super::record::Record;
@@ -161,8 +160,7 @@ impl Extracted {
 
 #[derive(Default)]
 struct Rows {
-    builder: SamplesBuilder,
-    owners: [StringBuilder; 6],
+    samples: OwnedSamples,
     batches: Vec<Decoded>,
 }
 
@@ -185,37 +183,24 @@ impl Rows {
                 self.push(&format!("{}_count", key.name), "histogram", &key.labels, (key, series, now_ms), *count as f64);
             }
         }
-        if self.builder.len() >= ROWS_MAX { self.end() } else { Ok(()) }
+        if self.samples.points.len() >= ROWS_MAX { self.end() } else { Ok(()) }
     }
 
     /// The first point of a series comes with a zero before it, so that what it counts already is an increase.
     fn push(&mut self, name: &str, kind: &str, labels: &[(String, String)], (key, series, now_ms): (&Key, &Series, i64), value: f64) {
         let since_ms = series.since_ms.min(now_ms - 1);
         if series.is_first {
-            self.builder.float(since_ms, 0.0);
-            self.builder.start(since_ms);
+            self.samples.points.float(since_ms, 0.0);
+            self.samples.points.start(since_ms);
         }
-        self.builder.float(now_ms, value);
-        self.builder.start(since_ms);
+        self.samples.points.float(now_ms, value);
+        self.samples.points.start(since_ms);
         let row = SeriesRow { name, kind, help: &series.sum.of.help, unit: "" };
-        self.builder.push_series(&row, labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        for (column, value) in self.owners.iter_mut().zip(key.owner.values()) {
-            if value.is_empty() { column.append_null() } else { column.append_value(value) }
-        }
+        self.samples.push_series(&row, labels.iter().map(|(name, value)| (name.as_str(), value.as_str())), &key.owner);
     }
 
     fn end(&mut self) -> Result<()> {
-        if self.builder.is_empty() {
-            return Ok(());
-        }
-        let records = self.builder.finish();
-        let schema = records.schema();
-        let mut columns = records.columns().to_vec();
-        for (name, owners) in Identity::FIELDS.into_iter().zip(&mut self.owners) {
-            columns[schema.index_of(name)?] = Arc::new(owners.finish()) as ArrayRef;
-        }
-        let records = RecordBatch::try_new(schema, columns)?;
-        self.batches.push(Decoded { naming: Naming::Settled, ..Decoded::new(Table::Samples, records, "pipeline") });
+        self.batches.extend(self.samples.finish("pipeline")?);
         Ok(())
     }
 

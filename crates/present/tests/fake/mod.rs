@@ -666,7 +666,7 @@ impl Quarantine for Aside {
             trend: vec![1],
             examples: vec!["7".to_owned()],
         };
-        Ok(Waiting { records: 1, groups: vec![group] })
+        Ok(Waiting { records: 1, groups: vec![group], groups_left_out: 0 })
     }
 
     async fn one(&self, id: &str) -> Result<SetAside> {

@@ -55,6 +55,8 @@ interface Props {
 
 function Groups({ waiting, outcome, onSettled }: Props) {
   const { calm, title, text } = verdict(waiting);
+  const shown = waiting.groups.slice(0, GROUPS_MAX);
+  const all = waiting.groups.length + waiting.groupsLeftOut;
   const Icon = calm ? IconCircleCheck : IconShieldExclamation;
   return (
     <>
@@ -77,7 +79,7 @@ function Groups({ waiting, outcome, onSettled }: Props) {
           ))}
         </div>
       )}
-      {waiting.groups.slice(0, GROUPS_MAX).map((group) => (
+      {shown.map((group) => (
         <GroupCard
           key={keyOf(group)}
           group={group}
@@ -86,9 +88,9 @@ function Groups({ waiting, outcome, onSettled }: Props) {
           }}
         />
       ))}
-      {waiting.groups.length > GROUPS_MAX && (
+      {all > shown.length && (
         <p className="dim">
-          The {GROUPS_MAX} largest of {waiting.groups.length} groups.
+          The {shown.length} largest of {all} groups.
         </p>
       )}
     </>

@@ -1,5 +1,7 @@
 //! What stands where something is hidden.
 
+use std::ops::Range;
+
 use catalog::Hidden;
 use model::{Error, Result};
 use ring::hmac;
@@ -37,9 +39,15 @@ pub(super) fn is_hidden(part: &str) -> bool {
     part.trim_matches(['"', '\'']).starts_with("[masked:")
 }
 
-/// Whether what follows this text is a part of such: a pseudonym's digits may look like anything.
-pub(super) fn is_within_hidden(before: &str) -> bool {
-    before.rfind("[masked:").is_some_and(|open| !before[open..].contains(']'))
+/// What may stand between the brackets at most: a name, and the domain of an address.
+const HIDDEN_BYTES_MAX: usize = 512;
+
+/// Whether the part lies within what stands for something hidden: a pseudonym's digits may look like anything. A bracket that is never
+/// closed hides nothing.
+pub(super) fn is_within_hidden(text: &str, part: &Range<usize>) -> bool {
+    let Some(open) = text[..part.start].rfind("[masked:") else { return false };
+    let close = text[open..].find(']').map(|close| open + close);
+    close.is_some_and(|close| close >= part.end && close - open <= HIDDEN_BYTES_MAX)
 }
 
 /// Secrets are never shown in part; without a key there are no pseudonyms.

@@ -140,7 +140,7 @@ impl Masker {
         let (mut end, mut parts) = (0, 0);
         for Found { at, name } in joined {
             let part = &text[at.clone()];
-            if hide::is_hidden(part) || hide::is_within_hidden(&text[..at.start]) {
+            if hide::is_hidden(part) || hide::is_within_hidden(text, &at) {
                 continue;
             }
             out.push_str(&text[end..at.start]);

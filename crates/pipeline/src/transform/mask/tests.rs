@@ -48,6 +48,7 @@ fn what_is_hidden_and_what_takes_its_place() {
         (r"password=a\b\c end", "password=[masked:secret] end"),
         ("accessKey: abc, PRIVATE-KEY=def", "accessKey: [masked:secret], PRIVATE-KEY=[masked:secret]"),
         (r#"{"diagnosis":17}"#, r#"{"diagnosis":"[masked:field]"}"#),
+        ("a line that says [masked: and goes on 4111111111111111", "a line that says [masked: and goes on [masked:card]"),
     ] {
         check(&all, text, expected);
     }
