@@ -1,0 +1,485 @@
+"""The configurations of deploy/agents/: read strictly, and executed as far as the agent, or the language of its filters, can be had here. What
+was sent so is found once, under the identity that the files stamp."""
+
+import datetime
+import http.server
+import itertools
+import json
+import os
+import pathlib
+import re
+import ssl
+import subprocess
+import threading
+
+import lupa.luajit21
+import msgpack
+import pytest
+import requests
+import yaml
+
+import agents
+from kubernetes import Kubernetes, pod
+from prometheus import BINARY, free_port
+from server import Tyto, eventually
+from test_fluent import TEN, answers, connect, event_time
+from test_syslog import make_certificates
+
+IDENTITY = "business_service, service, component, environment, team"
+HERE = pathlib.Path(__file__).resolve().parent
+SALES = ("sales", "shop", "shop-api", "production", "shop")
+# What a pod says of itself: every agent reads the same.
+ANNOTATIONS = {"resource.opentelemetry.io/omd.business_service": "sales", "resource.opentelemetry.io/omd.service": "shop",
+               "resource.opentelemetry.io/omd.component": "shop-api", "resource.opentelemetry.io/omd.team": "shop"}
+CATALOGUE = """
+business_services:
+  - name: payments
+    owners: [{team: money}]
+    services:
+      - name: billing
+        components:
+          - {name: billing-api, match: [{service.name: billing-api}]}
+"""
+BILLING = ("payments", "billing", "billing-api", "production", "money")
+
+
+@pytest.fixture
+def fluent(tmp_path):
+    (tmp_path / "omd.yaml").write_text(CATALOGUE)
+    with Tyto(tmp_path / "data", "--fluent", "127.0.0.1:0", "--catalog", tmp_path / "omd.yaml") as server:
+        yield server
+
+
+def forward(server, tag, records):
+    """As the outputs of both Fluents do: records of a chunk that is acknowledged."""
+    entries = [[event_time(TEN * 10**9 + number), record] for number, record in enumerate(records)]
+    with connect(server) as connection:
+        connection.sendall(msgpack.packb([tag, entries, {"chunk": tag, "size": len(entries)}]))
+        assert answers(connection, 1) == [{"ack": tag}]
+
+
+def stored(server):
+    return server.sql(f"select body, service_name, {IDENTITY} from logs order by time_unix_nano")
+
+
+# Fluent Bit: not to be had here. Its Lua is.
+
+
+class Lua:
+    """The Lua of a filter, in the LuaJIT that Fluent Bit has, on records."""
+
+    def __init__(self, options, environment):
+        self.runtime = lupa.luajit21.LuaRuntime(unpack_returned_tuples=True)
+        self.runtime.globals().os.getenv = environment.get
+        self.runtime.execute(options["code"])
+        self.call = self.runtime.globals()[options["call"]]
+        assert options["time_as_table"] in (True, "On"), "else nanoseconds are lost"
+
+    def __call__(self, tag, record):
+        to_lua = lambda value: self.runtime.table_from({name: to_lua(inner) for name, inner in value.items()}) if isinstance(value, dict) else value
+        to_python = lambda value: {name: to_python(inner) for name, inner in value.items()} if lupa.luajit21.lua_type(value) == "table" else value
+        code, _, changed = self.call(tag, None, to_lua(record))
+        assert code == 2, "2 keeps the time"
+        return to_python(changed)
+
+
+def test_fluent_bit_in_kubernetes(fluent):
+    path = agents.FOLDER / "fluent-bit" / "kubernetes.yaml"
+    service, pipeline = agents.fluent_bit_yaml(path)
+    [tail], [kubernetes, identify], [output] = pipeline["inputs"], pipeline["filters"], pipeline["outputs"]
+    # Tail's tag is the path with points for slashes, behind its prefix; the filter takes the same off.
+    assert kubernetes["kube_tag_prefix"] == tail["tag"].replace("*", "var.log.containers.")
+    check_fluent_bit_buffers(service, pipeline)
+    check_manifest(agents.FOLDER / "fluent-bit" / "daemonset.yaml", path)
+
+    lua = Lua(identify, {"TYTO_ENVIRONMENT": "production"})
+    # As `cri` of tail and the filter `kubernetes` make them.
+    record = lambda line, annotations, **labels: {
+        "time": "2026-11-22T10:00:00.123456789Z", "stream": "stderr", "_p": "F", "log": line,
+        "kubernetes": {"pod_name": "p-1", "namespace_name": "shop", "host": "n1", "container_name": "app", "labels": labels, "annotations": annotations}}
+    records = [record("said", {**ANNOTATIONS, "kubectl.kubernetes.io/restartedAt": "today"}),
+               record("its own environment", {**ANNOTATIONS, "resource.opentelemetry.io/deployment.environment.name": "staging"}),
+               record("by the catalogue", {}, app="billing-api"), record("unknown", {}, app="other")]
+    forward(fluent, "kube.var.log.containers.p-1_shop_app-0123.log", [lua("kube.x", found) for found in records])
+    assert stored(fluent) == [("said", "app", *SALES), ("its own environment", "app", *SALES[:3], "staging", "shop"),
+                              ("by the catalogue", "billing-api", *BILLING), ("unknown", "other", "unassigned", None, None, "production", None)]
+    assert fluent.sql("select distinct attributes['log.iostream'], attributes['stream'], attributes['_p'], resource_attributes['k8s.pod.name'] from logs") == [("stderr", None, None, "p-1")]
+    assert fluent.one("select count(*) from logs where array_to_string(map_keys(resource_attributes), ' ') like '%annotation%'") == 0
+
+
+def test_fluent_bit_on_a_host(fluent):
+    path = agents.FOLDER / "fluent-bit" / "host.yaml"
+    service, pipeline = agents.fluent_bit_yaml(path)
+    assert [options["tag"] for options in pipeline["inputs"]] == ["journal", "files"]
+    check_fluent_bit_buffers(service, pipeline)
+    [journal, identify] = pipeline["filters"]
+    assert (journal["match"], identify["match"]) == ("journal", "*")
+    said = {"OMD_BUSINESS_SERVICE": "sales", "OMD_SERVICE": "shop", "OMD_COMPONENT": "shop-api", "OMD_TEAM": "shop", "OMD_ENVIRONMENT": "production"}
+    entry = {"MESSAGE": "started", "PRIORITY": "4", "SYSLOG_IDENTIFIER": "shopd", "_HOSTNAME": "web-1", "_MACHINE_ID": "abc", "_PID": "7",
+             "_SYSTEMD_UNIT": "shop.service", "_BOOT_ID": "noise", "__CURSOR": "noise"}
+    both = Lua(journal, said), Lua(identify, said)
+    forward(fluent, "journal", [both[1]("journal", both[0]("journal", entry))])
+    forward(fluent, "files", [both[1]("files", {"log": "ERROR gone", "log.file.path": "/var/log/shop/a.log"})])
+    # A host of several owners says its environment only.
+    quiet = Lua(identify, {"OMD_ENVIRONMENT": "production", "OMD_TEAM": ""})
+    forward(fluent, "journal", [quiet("journal", Lua(journal, {})("journal", {**entry, "SYSLOG_IDENTIFIER": "billing-api"}))])
+    expected = [("started", "shopd", *SALES), ("ERROR gone", None, *SALES), ("started", "billing-api", *BILLING)]
+    assert sorted(stored(fluent), key=str) == sorted(expected, key=str)
+    assert set(fluent.sql("select severity_number, resource_attributes['host.name'], attributes['log.file.path'] from logs")) == {(13, "web-1", None), (17, None, "/var/log/shop/a.log")}
+
+
+def test_firelens(fluent):
+    path = agents.FOLDER / "fluent-bit" / "firelens.conf"
+    service, pipeline = agents.fluent_bit_classic(path)
+    [modifier, component], [output] = pipeline["filters"], pipeline["outputs"]
+    assert output["require_ack_response"] == "On" and 1 < int(output["retry_limit"])
+    assert set(pipeline) == {"filters", "outputs"}, "inputs are FireLens's own"
+    task = json.loads((agents.FOLDER / "fluent-bit" / "firelens-task.json").read_text())
+    router, app = task["containerDefinitions"]
+    given = {entry["name"]: entry["value"] for entry in router["environment"]}
+    assert agents.variables(path.read_text()) == set(given) | {entry["name"] for entry in router["secrets"]}
+    assert int(service["grace"]) < router["stopTimeout"]
+    assert app["logConfiguration"]["logDriver"] == "awsfirelens" and "Name" not in app["logConfiguration"]["options"]
+
+    # `Record name value`, its variables replaced; the tag is as FireLens makes it.
+    record = {"log": "sold 1", "source": "stdout", "container_id": "0123", "container_name": "/ecs-shop-7-shop-api", "ecs_cluster": "prod",
+              "ecs_task_arn": "arn:aws:ecs:eu-west-1:123456789012:task/prod/0a1b", "ecs_task_definition": "shop:7"}
+    for entry in modifier["record"]:
+        name, value = entry.split(" ", 1)
+        record[name] = re.sub(r"\$\{(\w+)\}", lambda found: given[found[1]], value)
+    tag = f"{app['name']}-firelens-0a1b"
+    forward(fluent, tag, [Lua(component, {})(tag, record)])
+    assert stored(fluent) == [("sold 1", "shop", *SALES)]
+    assert fluent.sql("select resource_attributes['aws.ecs.cluster.name'], region from logs") == [("prod", "eu-west-1")]
+
+
+def check_fluent_bit_buffers(service, pipeline):
+    """A disk with limits, acknowledged, tried again but not for ever, back-pressure."""
+    size = lambda text: int(text[:-1]) * {"M": 10**6, "G": 10**9}[text[-1]]
+    for options in pipeline["inputs"]:
+        assert options["storage.type"] == "filesystem" and options["storage.pause_on_chunks_overlimit"] is True
+        assert options["db"].startswith(str(pathlib.Path(service["storage.path"]).parent))
+    [output] = pipeline["outputs"]
+    assert output["require_ack_response"] is True and output["compress"] == "gzip" and output["tls.verify"] is True
+    assert 100 < output["retry_limit"] < 10_000 and service["storage.keep.rejected"] is True and service["storage.rejected.limit"]
+    # Chunks of 2 MB that are up never fill the output's queue, whose oldest would be thrown away.
+    assert 2 * size(output["storage.total_limit_size"]) > 3 * service["storage.max_chunks_up"] * 2_000_000
+
+
+# Fluentd: not to be had here. Its Ruby is.
+
+
+def fluentd_run(section, records, environment, parse=None, lines=()):
+    [record] = section.all("record")
+    remove = [key.strip() for key in section.options.get("remove_keys", "").split(",") if key.strip()]
+    job = {"record": list(record.options.items()), "remove_keys": remove, "records": records, "lines": list(lines),
+           "expression": parse.options["expression"][1:-1] if parse else "", "time_format": parse.options["time_format"] if parse else ""}
+    done = subprocess.run(["ruby", HERE / "clients" / "fluentd_filters.rb"], input=json.dumps(job), capture_output=True, text=True, timeout=60,
+                          env={"PATH": os.environ["PATH"], **environment})
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    return answer["records"], answer["lines"]
+
+
+def check_fluentd_buffers(output):
+    buffer = output.one("buffer", "file").options
+    assert buffer["overflow_action"] == "block" and buffer["total_limit_size"] == "1g" and buffer["retry_timeout"] == "24h"
+    assert output.options["require_ack_response"] == "true" and output.options["compress"] == "gzip"
+    output.one("secondary", "secondary_file")
+
+
+def test_fluentd_in_kubernetes(fluent):
+    path = agents.FOLDER / "fluentd" / "kubernetes.conf"
+    read = agents.fluentd(path)
+    label = read.one("label")
+    check_fluentd_buffers(label.one("match", "forward"))
+    check_manifest(agents.FOLDER / "fluentd" / "daemonset.yaml", path)
+
+    parse = read.one("source", "tail").one("parse")
+    lines = ["2026-11-22T10:00:00.123456789Z stderr F said", "2026-11-22T11:00:00.5+01:00 stdout P half", "2026-11-22T10:00:00.0Z stdout F", "no line of a runtime"]
+    # As the filters `concat` and `kubernetes_metadata` hand records on.
+    record = lambda line, annotations, **labels: {
+        "log": line, "stream": "stderr", "logtag": "F", "docker": {"container_id": "0123"},
+        "kubernetes": {"pod_name": "p-1", "namespace_name": "shop", "host": "n1", "container_name": "app", "labels": labels, **annotations}}
+    records = [record("said", {"annotations": ANNOTATIONS}),
+               record("its own environment", {"annotations": {**ANNOTATIONS, "resource.opentelemetry.io/deployment.environment.name": "staging"}}),
+               record("by the catalogue", {}, app="billing-api"), record("unknown", {}, app="other")]
+    changed, parsed = fluentd_run(label.one("filter", "record_modifier"), records, {"TYTO_ENVIRONMENT": "production"}, parse, lines)
+    nanos = int(datetime.datetime(2026, 11, 22, 10, tzinfo=datetime.UTC).timestamp()) * 10**9
+    assert parsed == [{"time": nanos + 123_456_789, "stream": "stderr", "logtag": "F", "log": "said"},
+                      {"time": nanos + 500_000_000, "stream": "stdout", "logtag": "P", "log": "half"},
+                      {"time": nanos, "stream": "stdout", "logtag": "F", "log": None}, None]
+    assert not {"stream", "logtag", "docker", "_annotations", "_environment"} & {name for found in changed for name in found}
+    forward(fluent, "kubernetes.var.log.containers.p-1", changed)
+    assert stored(fluent) == [("said", "app", *SALES), ("its own environment", "app", *SALES[:3], "staging", "shop"),
+                              ("by the catalogue", "billing-api", *BILLING), ("unknown", "other", "unassigned", None, None, "production", None)]
+    assert fluent.sql("select distinct attributes['log.iostream'], resource_attributes['container.id'], resource_attributes['k8s.pod.name'] from logs") == [("stderr", "0123", "p-1")]
+
+
+def test_fluentd_on_a_host(fluent):
+    read = agents.fluentd(agents.FOLDER / "fluentd" / "host.conf")
+    check_fluentd_buffers(read.one("match", "forward"))
+    # The journal's entries, their fields renamed and the rest left out (field_map_strict).
+    names = json.loads(read.one("source", "systemd").one("entry").options["field_map"])
+    entry = {"MESSAGE": "started", "PRIORITY": "4", "SYSLOG_IDENTIFIER": "shopd", "_HOSTNAME": "web-1", "_BOOT_ID": "noise"}
+    renamed = {names[name]: value for name, value in entry.items() if name in names}
+    said = {"OMD_BUSINESS_SERVICE": "sales", "OMD_SERVICE": "shop", "OMD_COMPONENT": "shop-api", "OMD_TEAM": "shop", "OMD_ENVIRONMENT": "production"}
+    changed, _ = fluentd_run(read.one("filter", "record_transformer"), [renamed, {"log": "ERROR gone", "log.file.path": "/var/log/shop/a.log"}], said)
+    forward(fluent, "journal", changed)
+    assert stored(fluent) == [("started", "shopd", *SALES), ("ERROR gone", None, *SALES)]
+    assert fluent.sql("select severity_number, resource_attributes['host.name'] from logs order by time_unix_nano") == [(13, "web-1"), (17, None)]
+
+
+# The Collector: not to be had here.
+
+
+def check_queue(read):
+    exporter = read["exporters"]["otlp"]
+    assert exporter["sending_queue"]["storage"] in read["extensions"] and exporter["sending_queue"]["block_on_overflow"] is True
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == 0
+    batch = exporter["sending_queue"]["batch"]
+    assert batch["min_size"] <= batch["max_size"] <= exporter["sending_queue"]["queue_size"] == 10**9
+    for name in set(read["receivers"]) & {"filelog", "journald"}:
+        receiver = read["receivers"][name]
+        assert receiver["storage"] in read["extensions"] and receiver["retry_on_failure"]["enabled"] is True and receiver["start_at"] == "beginning"
+
+
+def test_collector_in_kubernetes():
+    path = agents.FOLDER / "otel-collector" / "kubernetes.yaml"
+    read = agents.collector(path)
+    check_queue(read)
+    check_manifest(agents.FOLDER / "otel-collector" / "daemonset.yaml", path)
+    assert read["processors"]["k8sattributes"]["extract"]["otel_annotations"] is True
+    # `insert` leaves what a pod says of itself.
+    assert [entry["action"] for entry in read["processors"]["resource"]["attributes"]] == ["insert"]
+    for pipeline in read["service"]["pipelines"].values():
+        assert pipeline["processors"].index("k8sattributes") < pipeline["processors"].index("resource")
+
+
+def test_collector_on_a_host():
+    read = agents.collector(agents.FOLDER / "otel-collector" / "host.yaml")
+    check_queue(read)
+    assert read["processors"]["resourcedetection"]["detectors"][0] == "env" and read["processors"]["resourcedetection"]["override"] is False
+    # What is moved is moved out of the body before the message takes the body's place.
+    assert [operator["to"] for operator in read["receivers"]["journald"]["operators"] if operator["type"] == "move"][-1] == "body"
+
+
+# Prometheus: Debian's.
+
+
+def prometheus_version():
+    said = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True)
+    return tuple(map(int, re.search(r"version (\d+)\.(\d+)", said.stdout + said.stderr).groups()))
+
+
+@pytest.fixture
+def prometheus():
+    assert BINARY, "install it: apt-get install prometheus"
+    running = []
+
+    def start(config, folder):
+        new = prometheus_version() >= (3, 0)
+        if not new:
+            # The one line that its comment says old ones do not know.
+            text, count = re.subn(r"\n +protobuf_message: .*", "", config.read_text())
+            assert count == 1
+            config.write_text(text)
+        agent = ["--agent", "--enable-feature=metadata-wal-records"] if new else ["--enable-feature=agent"]
+        log = (folder / "log").open("w")
+        running.append((subprocess.Popen([BINARY, *agent, f"--config.file={config}", f"--storage.agent.path={folder}/agent",
+                                          f"--web.listen-address=127.0.0.1:{free_port()}"], stderr=log), log))
+        return new
+
+    yield start
+    for process, log in running:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+class Counting(http.server.BaseHTTPRequestHandler):
+    """A target that says how often it was asked."""
+
+    def do_GET(self):
+        text = f"# TYPE asked counter\nasked_total {next(self.server.count)}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+class Gate(http.server.BaseHTTPRequestHandler):
+    """The proxy before Tyto: TLS, and nobody without the token. Closed, it answers 503."""
+
+    def do_POST(self):
+        server, body = self.server, self.rfile.read(int(self.headers["Content-Length"]))
+        server.seen.add((self.headers.get("Authorization"), self.headers.get("X-Prometheus-Remote-Write-Version")))
+        status, text = (503, b"") if not server.open else (401, b"")
+        if server.open and self.headers.get("Authorization") == "Bearer open sesame":
+            passed = {name: value for name, value in self.headers.items() if name.lower().startswith(("content-", "x-")) and name.lower() != "content-length"}
+            answer = requests.post(server.url + self.path, data=body, headers=passed, timeout=60)
+            status, text = answer.status_code, answer.content
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(handler, **settings):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    vars(server).update(settings)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def shop():
+    server = serve(Counting, count=itertools.count(1))
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture
+def gate(tyto, tmp_path):
+    make_certificates(tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.url, server.open, server.seen = tyto.url, True, set()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+def changed(name, folder, gate, **others):
+    """A file with its lines changed that a README says to change, and scraped more often. Each is there."""
+    (folder / "token").write_text("open sesame\n")
+    text = (agents.FOLDER / "prometheus" / name).read_text()
+    lines = {"https://tyto.example.com/": f"https://localhost:{gate.server_address[1]}/", "/etc/prometheus/tyto/token": str(folder / "token"),
+             "# tls_config: {ca_file: /etc/prometheus/tyto/ca.pem}": f"tls_config: {{ca_file: {folder}/ca.pem}}",
+             "scrape_interval: 30s": "scrape_interval: 500ms", "scrape_timeout: 10s": "scrape_timeout: 500ms",
+             "batch_send_deadline: 5s": "batch_send_deadline: 200ms", "max_backoff: 30s": "max_backoff: 1s", **others}
+    for old, new in lines.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def values(tyto, query):
+    found = tyto.promql(query)
+    return {tuple(series["metric"].get(name) for name in ["business_service", "service", "component", "environment", "team"]):
+            [float(value) for _, value in series["values"]] for series in found}
+
+
+def test_prometheus_on_a_host(tyto, gate, shop, prometheus, tmp_path):
+    node = serve(Counting, count=itertools.count(1))
+    config = changed("host.yml", tmp_path, gate, **{"localhost:9100": f"127.0.0.1:{node.server_address[1]}"})
+    targets = (agents.FOLDER / "prometheus" / "targets" / "shop.yml").read_text().replace("localhost:8080", shop)
+    assert shop in targets
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "targets" / "shop.yml").write_text(targets)
+    # Who says not whose it is is not scraped.
+    (tmp_path / "targets" / "nobody.yml").write_text(f"- targets: ['{shop}']\n  labels: {{business_service: sales}}\n")
+    new = prometheus(config, tmp_path)
+
+    platform = ("platform", "hosts", "node", "production", "platform")
+    eventually(lambda: set(values(tyto, "asked_total[10m]")) == {SALES, platform})
+    # While Tyto is away samples wait; then each is there, once: the values are those that were shown, one after the other.
+    gate.open = False
+    before = values(tyto, "asked_total[10m]")[SALES][-1]
+    eventually(lambda: any(True for _ in gate.seen))
+    threading.Event().wait(3)
+    gate.open = True
+    eventually(lambda: values(tyto, "asked_total[10m]")[SALES][-1] > before + 10, timeout=60)
+    for series in values(tyto, "asked_total[10m]").values():
+        assert series == [float(number + series[0]) for number in range(len(series))] and series[0] <= 2, series
+    assert {authorization for authorization, _ in gate.seen} == {"Bearer open sesame"}
+    assert {version for _, version in gate.seen} == {"2.0.0" if new else "0.1.0"}
+    node.shutdown()
+
+
+def test_prometheus_in_kubernetes(tyto, gate, shop, prometheus, tmp_path):
+    """Debian 12's Prometheus is built without discovery of Kubernetes. Tyto, which scrapes by the same file, finds the pods; Prometheus
+    is given the labels that were found so, relabels them and sends."""
+    scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": shop.split(":")[1]}
+    place = lambda job, name: (f"shop/{job}", "shop", name, "n1")
+    claimed = {(*SALES[:3], "shop", *place("shop", "said")), (*SALES[:3], "shop", *place("app", "staging")),
+               (*BILLING[:3], "money", *place("billing-api", "named"))}
+    (tmp_path / "omd.yaml").write_text(CATALOGUE)
+    with Kubernetes("open sesame") as kubernetes, Tyto(tmp_path / "written", "--catalog", tmp_path / "omd.yaml") as written:
+        gate.url = written.url
+        put = lambda name, labels, **annotations: kubernetes.put("pods", "shop", name, **pod(name, shop, labels, annotations=annotations))
+        put("said", {"app.kubernetes.io/name": "shop"}, **scraped, **ANNOTATIONS)
+        put("staging", {}, **scraped, **ANNOTATIONS, **{"resource.opentelemetry.io/deployment.environment.name": "staging"})
+        put("named", {"app.kubernetes.io/name": "billing-api"}, **scraped)
+        put("quiet", {}, **ANNOTATIONS)
+        api = f'- role: pod\n        api_server: "{kubernetes.url}"\n        authorization: {{credentials_file: {tmp_path}/token}}'
+        config = changed("kubernetes.yml", tmp_path, gate, **{"- role: pod": api})
+        with Tyto(tmp_path / "scraped", "--scrape-config", config, "--catalog", tmp_path / "omd.yaml") as scraping:
+            eventually(lambda: placed(scraping) == claimed)
+            found = [target["discoveredLabels"] for target in scraping.get("/api/v1/targets")["data"]["activeTargets"]]
+        assert len(found) == 3
+        discovered = [{"targets": [labels["__address__"]], "labels": {name: value for name, value in labels.items() if name.startswith("__meta_")}}
+                      for labels in found]
+        (tmp_path / "pods.json").write_text(json.dumps(discovered))
+        text = config.read_text().replace(f"kubernetes_sd_configs:\n      {api}", f"file_sd_configs: [{{files: [{tmp_path}/pods.json]}}]")
+        assert "kubernetes_sd_configs" not in text
+        config.write_text(text)
+        prometheus(config, tmp_path)
+        eventually(lambda: placed(written) == claimed)
+        environments = {series["metric"]["pod"]: series["metric"]["environment"] for series in written.promql("asked_total")}
+        assert environments == {"said": "production", "staging": "staging", "named": "production"}
+
+
+def placed(server):
+    names = ["business_service", "service", "component", "team", "job", "namespace", "pod", "node"]
+    return {tuple(series["metric"].get(name) for name in names) for series in server.promql("asked_total")}
+
+
+# Manifests
+
+
+def check_manifest(path, config):
+    """What the configuration wants of its environment is given, no secret stands there, and nothing is without limits."""
+    documents = {document["kind"]: document for document in agents.documents(path)}
+    spec = documents["DaemonSet"]["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    given = {entry["name"] for entry in container["env"]}
+    wanted = agents.variables(config.read_text())
+    assert wanted <= given and given - wanted <= {"GOMEMLIMIT"}, (wanted, given)
+    for entry in container["env"]:
+        secret = re.search("KEY|TOKEN", entry["name"])
+        assert not secret or "secretKeyRef" in entry["valueFrom"], entry
+    assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["cpu"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True and container["securityContext"]["allowPrivilegeEscalation"] is False
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert set(mounts) == {volume["name"] for volume in spec["volumes"]}
+    # What it keeps lies on the node, in the one place that it may write to.
+    assert mounts["state"]["mountPath"] == "/var/lib/tyto-agent" and not mounts["state"].get("readOnly")
+    kept = set(re.findall(r"/var/lib/[\w-]+", config.read_text()))
+    assert kept == {"/var/lib/tyto-agent"}, kept
+    # The configuration comes from a ConfigMap, under the name that the first lines of the manifest make it.
+    [key] = re.findall(rf"--from-file=([\w.-]+)={config.name}", path.read_text())
+    assert any(f"{mounts['config']['mountPath']}/{key}" in argument for argument in container["args"]), container["args"]
+    assert documents["ClusterRoleBinding"]["subjects"][0]["name"] == spec["serviceAccountName"] == documents["ServiceAccount"]["metadata"]["name"]
+
+
+def test_prometheus_manifest():
+    text = (agents.FOLDER / "prometheus" / "statefulset.yaml").read_text()
+    documents = {document["kind"]: document for document in agents.documents(agents.FOLDER / "prometheus" / "statefulset.yaml")}
+    spec = documents["StatefulSet"]["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    assert container["resources"]["limits"]["memory"] and "--agent" in container["args"]
+    token = yaml.safe_load((agents.FOLDER / "prometheus" / "kubernetes.yml").read_text())["remote_write"][0]["authorization"]["credentials_file"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert token == f"{mounts['config']}/token" and "--from-literal=token=" in text
+    assert f"--config.file={mounts['config']}/prometheus.yml" in container["args"] and "--from-file=prometheus.yml=kubernetes.yml" in text
