@@ -101,6 +101,7 @@ FLUENTD = {
     ("filter", "record_transformer"): (
         words("remove_keys keep_keys renew_record renew_time_key enable_ruby auto_typecast"), {"record": {None: None}}),
     ("match", "relabel"): (set(), {}),
+    ("match", "null"): (set(), {}),
     ("match", "forward"): (
         words("""
             require_ack_response ack_response_timeout send_timeout connect_timeout recover_wait heartbeat_type heartbeat_interval

@@ -455,7 +455,7 @@ def check_manifest(path, config):
     [container] = spec["containers"]
     given = {entry["name"] for entry in container["env"]}
     wanted = agents.variables(config.read_text())
-    assert wanted <= given and given - wanted <= {"GOMEMLIMIT"}, (wanted, given)
+    assert wanted <= given and given - wanted <= {"GOMEMLIMIT", "FLUENTD_CONF"}, (wanted, given)
     for entry in container["env"]:
         secret = re.search("KEY|TOKEN", entry["name"])
         assert not secret or "secretKeyRef" in entry["valueFrom"], entry
@@ -469,7 +469,8 @@ def check_manifest(path, config):
     assert kept == {"/var/lib/tyto-agent"}, kept
     # The configuration comes from a ConfigMap, under the name that the first lines of the manifest make it.
     [key] = re.findall(rf"--from-file=([\w.-]+)={config.name}", path.read_text())
-    assert any(f"{mounts['config']['mountPath']}/{key}" in argument for argument in container["args"]), container["args"]
+    named = [*container.get("args", []), *(f"/fluentd/etc/{entry['value']}" for entry in container["env"] if entry["name"] == "FLUENTD_CONF")]
+    assert any(f"{mounts['config']['mountPath']}/{key}" in argument for argument in named), named
     assert documents["ClusterRoleBinding"]["subjects"][0]["name"] == spec["serviceAccountName"] == documents["ServiceAccount"]["metadata"]["name"]
 
 
