@@ -11,6 +11,7 @@ import re
 import ssl
 import subprocess
 import threading
+import time
 
 import lupa.luajit21
 import msgpack
@@ -50,9 +51,9 @@ def fluent(tmp_path):
         yield server
 
 
-def forward(server, tag, records):
+def forward(server, tag, records, since=TEN * 10**9):
     """As the outputs of both Fluents do: records of a chunk that is acknowledged."""
-    entries = [[event_time(TEN * 10**9 + number), record] for number, record in enumerate(records)]
+    entries = [[event_time(since + number), record] for number, record in enumerate(records)]
     with connect(server) as connection:
         connection.sendall(msgpack.packb([tag, entries, {"chunk": tag, "size": len(entries)}]))
         assert answers(connection, 1) == [{"ack": tag}]
@@ -191,7 +192,7 @@ def check_fluentd_buffers(output):
 def test_fluentd_in_kubernetes(fluent):
     path = agents.FOLDER / "fluentd" / "kubernetes.conf"
     read = agents.fluentd(path)
-    label = read.one("label")
+    [label] = [section for section in read.all("label") if section.argument == read.one("match", "relabel").options["@label"]]
     check_fluentd_buffers(label.one("match", "forward"))
     check_manifest(agents.FOLDER / "fluentd" / "daemonset.yaml", path)
 
@@ -443,6 +444,44 @@ def test_prometheus_in_kubernetes(tyto, gate, shop, prometheus, tmp_path):
 def placed(server):
     names = ["business_service", "service", "component", "team", "job", "namespace", "pod", "node"]
     return {tuple(series["metric"].get(name) for name in names) for series in server.promql("asked_total")}
+
+
+# The readers refuse what an agent would refuse, or pass over in silence.
+
+
+@pytest.mark.parametrize("reader, file, there, instead", [
+    (agents.fluent_bit_yaml, "fluent-bit/host.yaml", "      retry_limit: 2500", "      retry_limits: 2500"),
+    (agents.fluent_bit_yaml, "fluent-bit/host.yaml", "      retry_limit: 2500", "      retry_limit: 2500\n      retry_limit: 1"),
+    (agents.fluent_bit_yaml, "fluent-bit/host.yaml", "    - name: forward", "    - name: forwards"),
+    (agents.fluent_bit_classic, "fluent-bit/firelens.conf", "    Retry_Limit  ", "    Retry_Limits "),
+    (agents.fluent_bit_classic, "fluent-bit/firelens.conf", "[OUTPUT]", "[OUTPUTS]"),
+    (agents.fluent_bit_classic, "fluent-bit/firelens.conf", "    Retry_Limit  ", "  Retry_Limit    "),
+    (agents.fluentd, "fluentd/host.conf", "  </buffer>", "  </buffers>"),
+    (agents.fluentd, "fluentd/host.conf", "    retry_timeout 24h", "    retry_timeouts 24h"),
+    (agents.fluentd, "fluentd/host.conf", "  @type systemd", "  @type journald"),
+    (agents.fluentd, "fluentd/kubernetes.conf", "  timeout_label @IDENTIFIED", "  timeout_label @NOWHERE"),
+    (agents.collector, "otel-collector/host.yaml", "      block_on_overflow: true", "      block_on_overflows: true"),
+    (agents.collector, "otel-collector/host.yaml", "      exporters: [otlp]\n  telemetry", "      exporters: [otlp, debug]\n  telemetry"),
+    (agents.collector, "otel-collector/host.yaml", "        id: priority", "        id: service"),
+])
+def test_mistakes_are_found(reader, file, there, instead, tmp_path):
+    text = (agents.FOLDER / file).read_text()
+    assert text.count(there) == 1
+    mistaken = tmp_path / pathlib.Path(file).name
+    mistaken.write_text(text.replace(there, instead))
+    with pytest.raises((AssertionError, KeyError)):
+        reader(mistaken)
+
+
+# What the READMEs say to ask Tyto
+
+
+def test_readmes_ask_what_tyto_answers(fluent):
+    forward(fluent, "now", [{"log": "x", "omd.business_service": "sales"}], time.time_ns())
+    asked = [re.findall(r"^tyto sql \"(.*)\"$", readme.read_text(), re.M) for readme in agents.FOLDER.glob("*/README.md")]
+    assert sorted(map(len, asked)) == [0, 1, 1, 1]
+    for [text] in filter(None, asked):
+        assert fluent.sql(text) == [("sales", None, None, None, 1)]
 
 
 # Manifests
