@@ -108,7 +108,7 @@ def test_fluent_bit_on_a_host(fluent):
     assert (journal["match"], identify["match"]) == ("journal", "*")
     said = {"OMD_BUSINESS_SERVICE": "sales", "OMD_SERVICE": "shop", "OMD_COMPONENT": "shop-api", "OMD_TEAM": "shop", "OMD_ENVIRONMENT": "production"}
     entry = {"MESSAGE": "started", "PRIORITY": "4", "SYSLOG_IDENTIFIER": "shopd", "_HOSTNAME": "web-1", "_MACHINE_ID": "abc", "_PID": "7",
-             "_SYSTEMD_UNIT": "shop.service", "_BOOT_ID": "noise", "__CURSOR": "noise"}
+             "_SYSTEMD_UNIT": "shop.service", "_BOOT_ID": "noise", "__CURSOR": "noise", "ORDER": "7"}
     both = Lua(journal, said), Lua(identify, said)
     forward(fluent, "journal", [both[1]("journal", both[0]("journal", entry))])
     forward(fluent, "files", [both[1]("files", {"log": "ERROR gone", "log.file.path": "/var/log/shop/a.log"})])
@@ -117,7 +117,8 @@ def test_fluent_bit_on_a_host(fluent):
     forward(fluent, "journal", [quiet("journal", Lua(journal, {})("journal", {**entry, "SYSLOG_IDENTIFIER": "billing-api"}))])
     expected = [("started", "shopd", *SALES), ("ERROR gone", None, *SALES), ("started", "billing-api", *BILLING)]
     assert sorted(stored(fluent), key=str) == sorted(expected, key=str)
-    assert set(fluent.sql("select severity_number, resource_attributes['host.name'], attributes['log.file.path'] from logs")) == {(13, "web-1", None), (17, None, "/var/log/shop/a.log")}
+    assert set(fluent.sql("select severity_number, resource_attributes['host.name'], attributes['log.file.path'], attributes['ORDER'], attributes['_BOOT_ID'] from logs")) == {
+        (13, "web-1", None, "7", None), (17, None, "/var/log/shop/a.log", None, None)}
 
 
 def test_firelens(fluent):
@@ -211,15 +212,16 @@ def test_fluentd_in_kubernetes(fluent):
 def test_fluentd_on_a_host(fluent):
     read = agents.fluentd(agents.FOLDER / "fluentd" / "host.conf")
     check_fluentd_buffers(read.one("match", "forward"))
-    # The journal's entries, their fields renamed and the rest left out (field_map_strict).
+    # The journal's entries, their fields renamed.
     names = json.loads(read.one("source", "systemd").one("entry").options["field_map"])
-    entry = {"MESSAGE": "started", "PRIORITY": "4", "SYSLOG_IDENTIFIER": "shopd", "_HOSTNAME": "web-1", "_BOOT_ID": "noise"}
-    renamed = {names[name]: value for name, value in entry.items() if name in names}
+    entry = {"MESSAGE": "started", "PRIORITY": "4", "SYSLOG_IDENTIFIER": "shopd", "_HOSTNAME": "web-1", "_BOOT_ID": "noise", "ORDER": "7"}
+    renamed = {names.get(name, name): value for name, value in entry.items()}
     said = {"OMD_BUSINESS_SERVICE": "sales", "OMD_SERVICE": "shop", "OMD_COMPONENT": "shop-api", "OMD_TEAM": "shop", "OMD_ENVIRONMENT": "production"}
     changed, _ = fluentd_run(read.one("filter", "record_transformer"), [renamed, {"log": "ERROR gone", "log.file.path": "/var/log/shop/a.log"}], said)
     forward(fluent, "journal", changed)
     assert stored(fluent) == [("started", "shopd", *SALES), ("ERROR gone", None, *SALES)]
-    assert fluent.sql("select severity_number, resource_attributes['host.name'] from logs order by time_unix_nano") == [(13, "web-1"), (17, None)]
+    asked = "select severity_number, resource_attributes['host.name'], attributes['ORDER'], attributes['_BOOT_ID'] from logs order by time_unix_nano"
+    assert fluent.sql(asked) == [(13, "web-1", "7", None), (17, None, None, None)]
 
 
 # The Collector: not to be had here.
@@ -252,8 +254,9 @@ def test_collector_on_a_host():
     read = agents.collector(agents.FOLDER / "otel-collector" / "host.yaml")
     check_queue(read)
     assert read["processors"]["resourcedetection"]["detectors"][0] == "env" and read["processors"]["resourcedetection"]["override"] is False
-    # What is moved is moved out of the body before the message takes the body's place.
-    assert [operator["to"] for operator in read["receivers"]["journald"]["operators"] if operator["type"] == "move"][-1] == "body"
+    # The message takes the body's place last, and nothing is asked of the body once it has moved.
+    first, *others = read["receivers"]["journald"]["operators"]
+    assert first["from"] == "body" and all(first["to"] in operator["if"] for operator in others) and others[-1]["to"] == "body"
 
 
 # The readers refuse what an agent would refuse, or pass over in silence.
