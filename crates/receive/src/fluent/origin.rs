@@ -27,6 +27,9 @@ pub(super) struct Partial {
     pub(super) last: bool,
 }
 
+/// A pod's annotations of this name are attributes of its resource: OpenTelemetry's convention.
+const STATEMENT: &str = "annotations.resource.opentelemetry.io/";
+
 impl<'r> Origin<'r> {
     /// `record` is the text that the fields were read from.
     pub(super) fn take(fields: &mut Vec<Field<'r>>, record: &'r str, limits: &ReceiveLimits) -> Self {
@@ -57,7 +60,9 @@ impl<'r> Origin<'r> {
                     text.trim_start_matches('/').clone_into(&mut container);
                     origin.add("container.name", &container);
                 }
-                "source" if matches!(text, "stdout" | "stderr") => origin.attributes.push(Field::text("log.iostream", text.to_owned())),
+                "source" | "stream" if matches!(text, "stdout" | "stderr") => {
+                    origin.attributes.push(Field::text("log.iostream", text.to_owned()))
+                }
                 "partial_message" => parts[0] = Some(String::new()),
                 "partial_id" => parts[0] = Some(text.to_owned()),
                 "partial_ordinal" => parts[1] = Some(text.to_owned()),
@@ -131,7 +136,8 @@ impl<'r> Origin<'r> {
             };
             let renamed = |of: &str, to: &str| name.strip_prefix(of).map(|rest| format!("{to}{rest}"));
             let name: Cow<'r, str> = match known {
-                "" => renamed("labels.", "k8s.pod.label.")
+                "" => renamed(STATEMENT, "")
+                    .or_else(|| renamed("labels.", "k8s.pod.label."))
                     .or_else(|| renamed("annotations.", "k8s.pod.annotation."))
                     .or_else(|| renamed("namespace_labels.", "k8s.namespace.label."))
                     .unwrap_or_else(|| format!("kubernetes.{name}"))
@@ -182,6 +188,11 @@ mod tests {
             ],
             "shop",
         );
+        let limits = ReceiveLimits::default();
+        for (record, stream) in [(r#"{"stream": "stderr"}"#, Some("stderr")), (r#"{"stream": "orders"}"#, None)] {
+            let origin = Origin::take(&mut fields::read(record, Nesting::Kept, &limits).unwrap().own, record, &limits);
+            assert_eq!(origin.attributes.first().and_then(|field| field.value.as_text()), stream);
+        }
         check(r#"{"source": "db", "ecs_cluster": "", "container_name": 5}"#, &["source=db", "ecs_cluster=", "container_name=?"], &[], "");
     }
 
@@ -189,7 +200,7 @@ mod tests {
     fn kubernetes_is_renamed_and_its_labels_are_kept() {
         check(
             r#"{"log": "x", "kubernetes": {"pod_name": "p", "namespace_name": "n", "host": "node", "docker_id": "d", "labels": {"app": "shop", "a.b/c": "1"},
-                "annotations": {"x": "y"}, "container_hash": "h"}}"#,
+                "annotations": {"x": "y", "resource.opentelemetry.io/omd.component": "web"}, "container_hash": "h"}}"#,
             &["log=x"],
             &[
                 "k8s.pod.name=p",
@@ -199,6 +210,7 @@ mod tests {
                 "k8s.pod.label.app=shop",
                 "k8s.pod.label.a.b/c=1",
                 "k8s.pod.annotation.x=y",
+                "omd.component=web",
                 "kubernetes.container_hash=h",
             ],
             "",

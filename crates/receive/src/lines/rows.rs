@@ -224,7 +224,7 @@ impl<'r, 'o> Taker<'r, 'o> {
 /// Whether a field says what sent the log and not what the log says: OpenTelemetry's resource, in the names of
 /// OpenTelemetry, of Elastic's common schema and of Kubernetes' filters.
 fn is_resource(field: &Field<'_>) -> bool {
-    const OF: [&str; 13] = [
+    const OF: [&str; 14] = [
         "service",
         "host",
         "k8s",
@@ -238,6 +238,7 @@ fn is_resource(field: &Field<'_>) -> bool {
         "omd",
         "aws",
         "faas",
+        "systemd",
     ];
     let (first, rest) = field.name.split_once('.').unwrap_or((&field.name, ""));
     let map = matches!(field.value, Value::Encoded(AttributeType::Map, _));
