@@ -78,6 +78,8 @@ pub struct ShardOptions {
     pub follow_bytes_max: usize,
     /// Bytes of Parquet footers that are remembered for the next scan.
     pub footer_bytes_max: usize,
+    /// Bytes of maps of grams, by which files without a text are left out, that are remembered for the next scan: one for each row.
+    pub gram_bytes_max: usize,
     /// zstd level of Parquet pages.
     pub zstd_level: i32,
     /// Whether the shard flushes, merges and deletes by itself. Where not, only [`crate::Shard::tend`] does: a simulation decides
@@ -121,6 +123,7 @@ impl ShardOptions {
             scan_held_bytes_max: 512 << 20,
             follow_bytes_max: 16 << 20,
             footer_bytes_max: 64 << 20,
+            gram_bytes_max: 64 << 20,
             zstd_level: 1,
             background: true,
             disk: Arc::new(LocalDisk),

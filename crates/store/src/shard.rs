@@ -113,7 +113,7 @@ impl Shard {
         let wal = Wal::start(&options, log.journal(recovered.segments), tables.applied_seq() + 1, sink)?;
         let permits = Arc::new(Semaphore::new(options.scan_threads));
         let closed = AtomicBool::new(false);
-        let footers = Arc::new(Footers::new(options.footer_bytes_max));
+        let footers = Arc::new(Footers::new(options.footer_bytes_max, options.gram_bytes_max));
         let (in_flight, erasing, wal, lock) = (Arc::default(), Arc::default(), Some(wal), Some(lock));
         let inner = Inner { options, tables, flushers, wal, permits, footers, erasures, erasing, in_flight, wake, closed, lock };
         let shard = Arc::new(Self { inner: Arc::new(inner) });
@@ -172,7 +172,7 @@ impl Shard {
             }
         }
         let permits = Arc::new(Semaphore::new(options.scan_threads));
-        let footers = Arc::new(Footers::new(options.footer_bytes_max));
+        let footers = Arc::new(Footers::new(options.footer_bytes_max, options.gram_bytes_max));
         let of = options.clone();
         let erasures = Arc::new(blocking(move || Erasures::open(&of, true)).await?);
         let (tables, in_flight, wake, closed) = (Arc::new(tables), Arc::default(), Arc::default(), AtomicBool::new(false));

@@ -28,7 +28,7 @@ pub(crate) struct Cache {
 }
 
 /// A file's name and the number of the block in it.
-type Key = (Arc<str>, u64);
+pub(crate) type Key = (Arc<str>, u64);
 
 #[derive(Debug)]
 struct State {
@@ -39,7 +39,7 @@ struct State {
 
 /// Blocks up to a number of bytes; the least recently used go first.
 #[derive(Debug)]
-struct Tier<Block> {
+pub(crate) struct Tier<Block> {
     bytes_max: u64,
     bytes: u64,
     uses: u64,
@@ -55,11 +55,11 @@ struct Held<Block> {
 }
 
 impl<Block: Clone> Tier<Block> {
-    fn new(bytes_max: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64) -> Self {
         Self { bytes_max, bytes: 0, uses: 0, held: HashMap::new(), order: BTreeMap::new() }
     }
 
-    fn get(&mut self, key: &Key) -> Option<(Block, u64)> {
+    pub(crate) fn get(&mut self, key: &Key) -> Option<(Block, u64)> {
         let held = self.held.get_mut(key)?;
         self.order.remove(&held.used);
         self.uses += 1;
@@ -69,7 +69,7 @@ impl<Block: Clone> Tier<Block> {
     }
 
     /// Gives the keys that had to go.
-    fn put(&mut self, key: Key, block: Block, bytes: u64) -> Vec<Key> {
+    pub(crate) fn put(&mut self, key: Key, block: Block, bytes: u64) -> Vec<Key> {
         if bytes > self.bytes_max {
             return Vec::new();
         }
@@ -88,14 +88,14 @@ impl<Block: Clone> Tier<Block> {
         gone
     }
 
-    fn remove(&mut self, key: &Key) -> bool {
+    pub(crate) fn remove(&mut self, key: &Key) -> bool {
         let Some(held) = self.held.remove(key) else { return false };
         self.order.remove(&held.used);
         self.bytes -= held.bytes;
         true
     }
 
-    fn of_file(&self, name: &str) -> Vec<Key> {
+    pub(crate) fn of_file(&self, name: &str) -> Vec<Key> {
         self.held.keys().filter(|(file, _)| **file == *name).cloned().collect()
     }
 }

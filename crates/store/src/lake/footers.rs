@@ -1,18 +1,24 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::Result;
 use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
+use super::cache::Tier;
 use super::files::LakeFile;
+use super::filter::GramMaps;
 use super::handle::Handle;
 
-/// Footers of the files that scans read: the last used, up to a number of bytes. All of them would be gigabytes in a lake
-/// of some thousand files, because a footer knows every page of every column.
+/// Footers of the files that scans read, and the maps of grams of their row groups: the last used, up to a number of bytes. All of
+/// them would be gigabytes in a lake of some thousand files, because a footer knows every page of every column, and a row has a
+/// byte in a map.
 #[derive(Debug)]
 pub(crate) struct Footers {
     bytes_max: usize,
     state: Mutex<State>,
+    /// Half of what a search for some text costs is to unpack them.
+    grams: Mutex<Tier<Arc<GramMaps>>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,8 +37,19 @@ struct Held {
 }
 
 impl Footers {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default() }
+    pub(crate) fn new(bytes_max: usize, gram_bytes_max: usize) -> Self {
+        Self { bytes_max, state: Mutex::default(), grams: Mutex::new(Tier::new(gram_bytes_max as u64)) }
+    }
+
+    /// The maps of grams of a row group, which are read when they are not remembered.
+    pub(crate) fn grams(&self, file: &str, group: usize, read: impl FnOnce() -> Result<GramMaps>) -> Result<Arc<GramMaps>> {
+        let key = (Arc::from(file), group as u64);
+        if let Some((maps, _)) = self.grams.lock().get(&key) {
+            return Ok(maps);
+        }
+        let maps = Arc::new(read()?);
+        self.grams.lock().put(key, maps.clone(), maps.bytes() as u64);
+        Ok(maps)
     }
 
     /// Opens a file; its footer is read when it is not remembered.
@@ -46,8 +63,13 @@ impl Footers {
         Ok((handle, footer))
     }
 
-    /// A footer quotes its rows, which may be erased.
+    /// A footer quotes its rows, which may be erased; a map spells them.
     pub(crate) fn forget(&self, name: &str) {
+        let mut grams = self.grams.lock();
+        for key in grams.of_file(name) {
+            grams.remove(&key);
+        }
+        drop(grams);
         let mut state = self.state.lock();
         let bytes = state.held.remove(name).map_or(0, |held| held.bytes);
         state.bytes -= bytes;
@@ -103,7 +125,7 @@ mod tests {
             })
             .collect();
         let one = files[0].open(None).unwrap().1.metadata().memory_size();
-        let footers = Footers::new(one * 5 / 2);
+        let footers = Footers::new(one * 5 / 2, 0);
         for at in [0, 1, 0, 2] {
             footers.open(&files[at]).unwrap();
         }

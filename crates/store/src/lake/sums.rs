@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::ShardOptions;
     use crate::lake::files::LakeFile;
-    use crate::lake::filter::{FileFilter, Unpacker};
+    use crate::lake::filter::FileFilter;
     use crate::lake::write::FileWriter;
     use arrow::array::RecordBatch;
     use model::logs::{LogRow, LogsBuilder};
@@ -215,8 +215,7 @@ mod tests {
         let corrupt = |error| file.corrupt(error);
         let filter = FileFilter::open(&handle, footer.metadata()).map_err(corrupt)?.expect("logs have a filter");
         for group in 0..footer.metadata().num_row_groups() {
-            let mut unpacker = Unpacker::new().map_err(corrupt)?;
-            filter.values(&handle, group).and_then(|_| filter.grams(&handle, group)?.map(0, &mut unpacker).map(drop)).map_err(corrupt)?;
+            filter.values(&handle, group).and_then(|_| filter.grams(&handle, group)).map_err(corrupt)?;
         }
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(handle, footer).build().map_err(|error| file.corrupt(error))?;
         reader.map(|records| records.map_err(|error| file.corrupt(error))).collect()

@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, MapArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, MapArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use model::origin::{self, Origins};
 use model::samples::{EXEMPLARS, START_TIMESTAMPS};
@@ -257,13 +257,14 @@ fn declared_column(
 ) -> Result<WriterPropertiesBuilder> {
     let name = path.string();
     let builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
+    let array = first.column_by_name(&name).ok_or_else(|| Error::internal("cannot find a declared column"))?;
     let encoding = match kind {
         FieldType::String => Encoding::DELTA_LENGTH_BYTE_ARRAY,
         FieldType::Integer => Encoding::DELTA_BINARY_PACKED,
-        FieldType::Number => Encoding::BYTE_STREAM_SPLIT,
+        FieldType::Number if is_shorter_split(array)? => Encoding::BYTE_STREAM_SPLIT,
+        FieldType::Number => Encoding::PLAIN,
         FieldType::Boolean => return Ok(builder),
     };
-    let array = first.column_by_name(&name).ok_or_else(|| Error::internal("cannot find a declared column"))?;
     let (mut seen, mut values) = (hashbrown::HashSet::new(), 0);
     for value in (0..array.len()).filter_map(|row| value_at(array, row)) {
         values += 1;
@@ -275,7 +276,23 @@ fn declared_column(
         });
     }
     let repeats = seen.len() * 2 <= values;
+    // Numbers are read to be summed up, many at once: LZ4 unpacks decimals four times as fast, for a byte more of each.
+    let builder = if kind == FieldType::Number { builder.set_column_compression(path.clone(), Compression::LZ4_RAW) } else { builder };
     Ok(builder.set_column_encoding(path.clone(), encoding).set_column_dictionary_enabled(path, repeats))
+}
+
+/// Whether numbers get shorter with their first bytes together, their second bytes together and so on. What was measured does;
+/// decimals of two or three digits, such as amounts and milliseconds, come again whole. Tried on the first page.
+fn is_shorter_split(numbers: &ArrayRef) -> Result<bool> {
+    const BYTES: usize = size_of::<f64>();
+    let numbers: &Float64Array = numbers.as_primitive_opt().ok_or_else(|| Error::internal("a declared number is none"))?;
+    let whole: Vec<u8> = numbers.iter().flatten().take(BLOCK_ROWS).flat_map(f64::to_le_bytes).collect();
+    let split: Vec<u8> = (0..BYTES).flat_map(|first| whole.iter().skip(first).step_by(BYTES).copied()).collect();
+    let length = |bytes: &[u8]| match zstd::bulk::compress(bytes, 1) {
+        Ok(packed) => Ok(packed.len()),
+        Err(error) => Err(Error::internal("cannot pack numbers").because(error)),
+    };
+    Ok(length(&split)? < length(&whole)?)
 }
 
 fn path(column: &str) -> ColumnPath {
@@ -321,3 +338,16 @@ pub(crate) fn same_schema(table: Table, records: &RecordBatch) -> Result<()> {
 
 /// Held so that the type of files shows where they come from.
 pub(crate) type Files = Arc<Vec<Arc<LakeFile>>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_split_by_byte_where_that_is_shorter() {
+        let is_split = |numbers: Vec<f64>| is_shorter_split(&(Arc::new(Float64Array::from(numbers)) as ArrayRef)).unwrap();
+        assert!(is_split((1..BLOCK_ROWS).map(|number| 20.0 + (number as f64).sin()).collect()), "a temperature");
+        assert!(!is_split((1..BLOCK_ROWS).map(|number| (number * 7919 % 40_000) as f64 / 1000.0).collect()), "milliseconds");
+        assert!(!is_split(Vec::new()));
+    }
+}

@@ -13,7 +13,7 @@ use super::prune::{Known, Range as Values, group_time, leaf, may_match};
 use super::{Plan, bind};
 use crate::lake::fields;
 use crate::lake::files::LakeFile;
-use crate::lake::filter::{BLOCK_ROWS, FileFilter, Unpacker};
+use crate::lake::filter::{BLOCK_ROWS, BlockFilter, FileFilter};
 use crate::lake::handle::Handle;
 use crate::lake::keys::MapKeys;
 
@@ -120,13 +120,18 @@ impl<'a> OpenFile<'a> {
         let Some(filter) = self.filter.as_ref().filter(|_| keep.contains(&true)) else { return Ok(()) };
         let corrupt = |error| self.file.corrupt(error);
         let values = self.probes.want_values().then(|| filter.values(&self.handle, group)).transpose().map_err(corrupt)?;
-        let grams = self.probes.want_grams().then(|| filter.grams(&self.handle, group)).transpose().map_err(corrupt)?;
-        let bytes: usize = [&values, &grams].into_iter().flatten().map(|part| part.bytes()).sum();
+        let mut bytes = values.as_ref().map_or(0, BlockFilter::bytes);
+        let mut read = || {
+            let (maps, read) = filter.grams(&self.handle, group).map_err(corrupt)?;
+            bytes += read;
+            Ok(maps)
+        };
+        let footers = &self.plan.shared.footers;
+        let grams = self.probes.want_grams().then(|| footers.grams(&self.file.name, group, &mut read)).transpose()?;
         self.plan.count(|stats| stats.bytes_scanned += bytes as u64);
-        let grams = grams.map(|grams| Ok((grams, Unpacker::new()?))).transpose().map_err(corrupt)?;
-        let mut looked = Looked { grams, values };
+        let looked = Looked { grams, values };
         for (block, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
-            *keep = self.probes.may_match(&mut looked, block).map_err(corrupt)?;
+            *keep = self.probes.may_match(&looked, block);
         }
         Ok(())
     }

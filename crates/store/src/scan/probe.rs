@@ -1,13 +1,14 @@
 //! What a block of rows must hold for a filter to keep one of them, in the terms of the file's own filter.
 
+use std::sync::Arc;
+
 use model::{Subject, Table};
-use parquet::errors::Result;
 
 use super::Plan;
 use super::filter::{CompiledFilter, CompiledTest};
 use crate::lake::fields::MAP;
 use crate::lake::filter::{
-    BlockFilter, Unpacker, WORD_BYTES_MIN, gram, has_gram, map_columns, text_column, value, value_columns, value_seed, word, words,
+    BlockFilter, GramMaps, WORD_BYTES_MIN, gram, map_columns, text_column, value, value_columns, value_seed, word, words,
 };
 use crate::lake::keys::MapKeys;
 
@@ -24,7 +25,7 @@ pub(crate) struct Probes(Vec<Vec<Probe>>);
 
 /// The filters of some blocks, as far as probes look at them.
 pub(crate) struct Looked {
-    pub(crate) grams: Option<(BlockFilter, Unpacker)>,
+    pub(crate) grams: Option<Arc<GramMaps>>,
     pub(crate) values: Option<BlockFilter>,
 }
 
@@ -63,16 +64,11 @@ impl Probes {
     }
 
     /// Whether a block may hold a row that all filters keep.
-    pub(crate) fn may_match(&self, looked: &mut Looked, block: usize) -> Result<bool> {
+    pub(crate) fn may_match(&self, looked: &Looked, block: usize) -> bool {
         let values =
             |probe: &Probe| looked.values.as_ref().is_none_or(|values| probe.values.iter().all(|&hash| values.may_hold(block, hash)));
-        if !self.0.iter().all(|list| list.iter().any(values)) {
-            return Ok(false);
-        }
-        let Some((grams, unpacker)) = &mut looked.grams else { return Ok(true) };
-        let map = grams.map(block, unpacker)?;
-        let all = |probe: &Probe| values(probe) && probe.grams.iter().all(|&gram| has_gram(map, gram));
-        Ok(self.0.iter().all(|list| list.iter().any(all)))
+        let grams = |probe: &Probe| looked.grams.as_ref().is_none_or(|grams| probe.grams.iter().all(|&gram| grams.has(block, gram)));
+        self.0.iter().all(|list| list.iter().any(|probe| values(probe) && grams(probe)))
     }
 }
 

@@ -5,14 +5,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use model::origin::{self, Origins};
 use model::schema::column;
 use model::{Order, Result, Subject, Table};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelectionPolicy,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, RowGroups, RowSelection, RowSelector};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::blocks::Part;
@@ -23,6 +21,7 @@ use super::{Plan, prune};
 use crate::lake::columns::{file_columns, wide_schema, widened};
 use crate::lake::files::LakeFile;
 use crate::lake::handle::Handle;
+use crate::lake::pages::Columns;
 use crate::lake::template::{BODY, TEMPLATE, VARIABLES, letters_of};
 
 const BATCH_ROWS: usize = 8192;
@@ -103,7 +102,7 @@ impl Group {
         if columns.is_empty() {
             return Ok(());
         }
-        self.refine_stored(chosen, &self.as_dictionaries(&columns)?, &columns, |records| {
+        self.refine_stored(chosen, &self.as_dictionaries(&columns), &columns, |records| {
             let mut masks = filters.iter().map(|filter| filter.mask(records));
             let first = masks.next().unwrap_or_else(|| Ok(vec![true; records.num_rows()].into()))?;
             masks.try_fold(first, |kept, mask| Ok(arrow::compute::and(&kept, &mask?)?))
@@ -123,50 +122,48 @@ impl Group {
 
     /// Looks at the variables only when templates leave rows for which they decide.
     fn filter_by_template(&self, chosen: &mut Chosen, test: &TemplateTest<'_>) -> Result<()> {
-        let footer = self.as_dictionaries(&[TEMPLATE])?;
+        let fields = self.as_dictionaries(&[TEMPLATE]);
         let decided = Cell::new(true);
-        self.refine_stored(chosen, &footer, &[TEMPLATE], |records| {
+        self.refine_stored(chosen, &fields, &[TEMPLATE], |records| {
             let (mask, all) = test.by_template(records)?;
             decided.set(decided.get() && all);
             Ok(mask)
         })?;
         match decided.get() {
             true => Ok(()),
-            false => self.refine_stored(chosen, &footer, &[BODY, TEMPLATE, VARIABLES], |records| test.mask(records)),
+            false => self.refine_stored(chosen, &fields, &[BODY, TEMPLATE, VARIABLES], |records| test.mask(records)),
         }
     }
 
-    /// The footer by which columns of texts are read as dictionaries, so that each text of them is looked at once.
-    fn as_dictionaries(&self, names: &[&str]) -> Result<ArrowReaderMetadata> {
+    /// The file's fields with these texts as dictionaries, so that each text of them is looked at once.
+    fn as_dictionaries(&self, names: &[&str]) -> Fields {
         let kind = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let is_named = |field: &Field| names.contains(&field.name().as_str()) && *field.data_type() == DataType::Utf8;
         let fields = self.footer.schema().fields().iter().map(|field| match is_named(field) {
             true => Arc::new(field.as_ref().clone().with_data_type(kind())),
             false => field.clone(),
         });
-        let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), self.footer.schema().metadata().clone()));
-        let read = ArrowReaderMetadata::try_new(self.footer.metadata().clone(), ArrowReaderOptions::new().with_schema(schema));
-        read.map_err(|error| self.file.corrupt(error))
+        fields.collect()
     }
 
     fn refine(&self, chosen: &mut Chosen, columns: &[&str], mask: impl Fn(&RecordBatch) -> Result<BooleanArray>) -> Result<()> {
         let declared = &self.plan.declared;
         let unpacked = |records: &RecordBatch| mask(&widened(self.file.unpacked(records.clone())?, columns, declared)?);
-        self.refine_stored(chosen, &self.footer, &file_columns(self.footer.schema(), columns, declared), unpacked)
+        self.refine_stored(chosen, self.footer.schema().fields(), &file_columns(self.footer.schema(), columns, declared), unpacked)
     }
 
     /// By columns as the file has them.
     fn refine_stored(
         &self,
         chosen: &mut Chosen,
-        footer: &ArrowReaderMetadata,
+        fields: &Fields,
         columns: &[&str],
         mask: impl Fn(&RecordBatch) -> Result<BooleanArray>,
     ) -> Result<()> {
         if chosen.rows == 0 {
             return Ok(());
         }
-        let masks = self.batches(footer, columns, chosen)?.map(|records| mask(&records?)).collect::<Result<Vec<_>>>()?;
+        let masks = self.batches(fields, columns, chosen)?.map(|records| mask(&records?)).collect::<Result<Vec<_>>>()?;
         chosen.narrow(&masks);
         Ok(())
     }
@@ -177,7 +174,7 @@ impl Group {
         let name = self.plan.order_column();
         let mut keys: Vec<(Key, usize)> = Vec::with_capacity(chosen.rows);
         if chosen.rows > 0 {
-            for records in self.batches(&self.footer, &[name], chosen)? {
+            for records in self.batches(self.footer.schema().fields(), &[name], chosen)? {
                 let records = records?;
                 let times: &Int64Array = column(&records, name)?;
                 let start = keys.len();
@@ -209,9 +206,9 @@ impl Group {
         let stored = file_columns(self.footer.schema(), &names, &plan.declared);
         let group = self.footer.metadata().row_group(self.group);
         let encoded: Vec<&str> = plan.dictionaries.iter().map(String::as_str).filter(|name| has_dictionary(group, name)).collect();
-        let footer = if encoded.is_empty() { self.footer.clone() } else { self.as_dictionaries(&encoded)? };
-        let schema = footer_types(&plan.read_schema, &footer, &encoded);
-        let (file, batches) = (self.file.clone(), self.batches(&footer, &stored, chosen)?);
+        let fields = self.as_dictionaries(&encoded);
+        let schema = file_types(&plan.read_schema, &fields, &encoded);
+        let (file, batches) = (self.file.clone(), self.batches(&fields, &stored, chosen)?);
         // The reader gives columns in the file's order, and with the file's own metadata on fields.
         Ok(Box::new(batches.map(move |records| {
             let mut records = file.unpacked(records?)?;
@@ -230,35 +227,34 @@ impl Group {
         })))
     }
 
-    /// Columns of the chosen rows, as the file has them.
+    /// Columns of the chosen rows, as `fields` of the file say.
     fn batches(
         &self,
-        footer: &ArrowReaderMetadata,
+        fields: &Fields,
         columns: &[&str],
         chosen: &Chosen,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
-        let (file, footer) = (self.file.clone(), footer.clone());
-        let group = footer.metadata().row_group(self.group);
+        let (file, metadata) = (self.file.clone(), self.footer.metadata());
+        let group = metadata.row_group(self.group);
         let is_read = |name: &str| columns.contains(&name) && !prune::has_nothing_in(group, name);
-        let roots: Vec<usize> = (0..footer.schema().fields().len()).filter(|&at| is_read(footer.schema().field(at).name())).collect();
-        let mask = ProjectionMask::roots(footer.parquet_schema(), roots.iter().copied());
-        self.count_bytes(footer.metadata().row_group(self.group), &mask, chosen.rows);
+        let roots: Vec<usize> = (0..fields.len()).filter(|&at| is_read(fields[at].name())).collect();
+        let mask = ProjectionMask::roots(self.footer.parquet_schema(), roots.iter().copied());
+        self.count_bytes(group, &mask, chosen.rows);
         let is_narrow = roots.iter().all(|&root| {
-            let kind = footer.schema().field(root).data_type();
+            let kind = fields[root].data_type();
             kind.is_primitive() || matches!(kind, DataType::Boolean | DataType::Dictionary(..))
         });
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.handle.clone(), footer)
-            .with_row_groups(vec![self.group])
-            .with_projection(mask)
-            .with_batch_size(if is_narrow { NARROW_BATCH_ROWS } else { BATCH_ROWS });
-        if let Some(selection) = &chosen.selection {
-            let is_sparse = chosen.rows < selection.skipped_row_count() / SPARSE;
-            builder = builder.with_row_selection(selection.clone());
-            if is_sparse && !is_narrow {
-                builder = builder.with_row_selection_policy(RowSelectionPolicy::Selectors);
-            }
-        }
-        let reader = builder.build().map_err(|error| file.corrupt(error))?;
+        let selection = chosen.selection.clone().map(|selection| match is_narrow {
+            true => selection,
+            false => stepping(selection, chosen.rows),
+        });
+        let batch_rows = if is_narrow { NARROW_BATCH_ROWS } else { BATCH_ROWS };
+        let columns = Columns::new(self.handle.clone(), metadata.clone(), self.group);
+        let levels = parquet_to_arrow_field_levels(self.footer.parquet_schema(), mask, Some(fields));
+        let reader = levels.and_then(|levels| {
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &columns, batch_rows.min(columns.num_rows()), selection)
+        });
+        let reader = reader.map_err(|error| file.corrupt(error))?;
         Ok(reader.map(move |records| records.map_err(|error| file.corrupt(error))))
     }
 
@@ -275,13 +271,30 @@ fn has_dictionary(group: &RowGroupMetaData, name: &str) -> bool {
     prune::leaf(group, name).is_some_and(|leaf| group.column(leaf).dictionary_page_offset().is_some())
 }
 
-/// The schema with these columns as the footer has them.
-fn footer_types(schema: &SchemaRef, footer: &ArrowReaderMetadata, names: &[&str]) -> SchemaRef {
+/// A selection of sparse rows with the others stepped over one by one, not read and picked from.
+///
+/// Parquet's reader steps where runs are long on average. What is skipped at the very end is in this average, and cut off before
+/// anything is read.
+fn stepping(selection: RowSelection, rows: usize) -> RowSelection {
+    /// More than the length of a run from which on the reader steps.
+    const LONG_RUN: usize = 64;
+    if rows >= selection.skipped_row_count() / SPARSE {
+        return selection;
+    }
+    let mut runs: Vec<RowSelector> = selection.into();
+    runs.push(RowSelector::skip(runs.len() * LONG_RUN));
+    runs.into()
+}
+
+/// The schema with these columns as the file's fields have them.
+fn file_types(schema: &SchemaRef, stored: &Fields, names: &[&str]) -> SchemaRef {
     if names.is_empty() {
         return schema.clone();
     }
-    let fields = schema.fields().iter().map(|field| match footer.schema().field_with_name(field.name()) {
-        Ok(stored) if names.contains(&field.name().as_str()) => Arc::new(field.as_ref().clone().with_data_type(stored.data_type().clone())),
+    let fields = schema.fields().iter().map(|field| match stored.find(field.name()) {
+        Some((_, stored)) if names.contains(&field.name().as_str()) => {
+            Arc::new(field.as_ref().clone().with_data_type(stored.data_type().clone()))
+        }
         _ => field.clone(),
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))

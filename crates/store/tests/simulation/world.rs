@@ -119,6 +119,7 @@ impl World {
             clock: clock.clone(),
             ..ShardOptions::new("one", dir)
         };
+        let options = ShardOptions { gram_bytes_max: options.footer_bytes_max, ..options };
         let mut tables = Table::ALL.to_vec();
         while tables.len() > 1 && rng.in_100(80) {
             tables.remove(rng.below(tables.len() as u64) as usize);

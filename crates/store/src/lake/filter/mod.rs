@@ -15,5 +15,5 @@ mod write;
 pub(crate) use format::{BLOCK_ROWS, WORD_BYTES_MIN, gram, map_columns, text_column, value, value_columns, value_seed, word, words};
 #[cfg(fuzzing)]
 pub use read::read_and_ask;
-pub(crate) use read::{BlockFilter, FileFilter, Unpacker, has_gram};
+pub(crate) use read::{BlockFilter, FileFilter, GramMaps};
 pub(crate) use write::FilterWriter;

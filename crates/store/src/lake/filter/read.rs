@@ -4,10 +4,10 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
-use zstd::bulk::Decompressor;
 
 use super::format::{BLOCK_ROWS, FILTER_KEY, GRAM_BITS, LANE_BYTES, SALTS, VERSION, bit, lane};
 use crate::lake::handle::Handle;
+use crate::lake::unpack::unpack_onto;
 
 /// Bytes of a number in the filter's own index.
 const NUMBER_BYTES: usize = 4;
@@ -31,18 +31,11 @@ pub(crate) struct BlockFilter {
     blocks: Vec<Range<usize>>,
 }
 
-/// Unpacks maps of grams, one after the other: what zstd needs for it costs more to make than a map to unpack.
-pub(crate) struct Unpacker {
-    context: Decompressor<'static>,
-    map: Vec<u8>,
-}
+/// The maps of grams of a row group's blocks, one behind the other.
+#[derive(Debug)]
+pub(crate) struct GramMaps(Vec<u8>);
 
-impl Unpacker {
-    pub(crate) fn new() -> Result<Self> {
-        let context = Decompressor::new().map_err(|error| ParquetError::General(format!("cannot begin to unpack zstd: {error}")))?;
-        Ok(Self { context, map: Vec::new() })
-    }
-}
+const MAP_BYTES: usize = GRAM_BITS / 8;
 
 fn damaged(what: &str) -> ParquetError {
     ParquetError::General(format!("the block filter is damaged: {what}"))
@@ -110,9 +103,10 @@ impl FileFilter {
         }
     }
 
-    /// The maps of grams of a row group's blocks.
-    pub(crate) fn grams(&self, handle: &Handle, group: usize) -> Result<BlockFilter> {
-        self.part(&self.grams, group, |start, length| handle.get_bytes(start, length))
+    /// The maps of grams of a row group's blocks, and how many bytes they have in the file.
+    pub(crate) fn grams(&self, handle: &Handle, group: usize) -> Result<(GramMaps, usize)> {
+        let packed = self.part(&self.grams, group, |start, length| handle.get_bytes(start, length))?;
+        Ok((packed.unpacked()?, packed.bytes()))
     }
 
     /// The values of a row group's blocks.
@@ -136,17 +130,15 @@ impl BlockFilter {
         self.bytes.len()
     }
 
-    /// The map of grams of one block.
-    pub(crate) fn map<'a>(&self, block: usize, unpacker: &'a mut Unpacker) -> Result<&'a [u8]> {
-        let Unpacker { context, map } = unpacker;
-        map.clear();
-        map.reserve(GRAM_BITS / 8);
-        let packed = &self.bytes[self.blocks[block].clone()];
-        context.decompress_to_buffer(packed, map).map_err(|_| damaged("a map of grams is no zstd"))?;
-        match map.len() == GRAM_BITS / 8 {
-            true => Ok(map),
-            false => Err(damaged("a map of grams is too short")),
+    fn unpacked(&self) -> Result<GramMaps> {
+        let mut maps = Vec::with_capacity(self.blocks.len() * MAP_BYTES);
+        for (before, packed) in self.blocks.iter().enumerate() {
+            unpack_onto(&self.bytes[packed.clone()], &mut maps).map_err(|_| damaged("a map of grams is no zstd"))?;
+            if maps.len() != (before + 1) * MAP_BYTES {
+                return Err(damaged("a map of grams is too short, or too long"));
+            }
         }
+        Ok(GramMaps(maps))
     }
 
     /// Whether one block may hold a value.
@@ -159,9 +151,15 @@ impl BlockFilter {
     }
 }
 
-/// Whether a map has a gram.
-pub(crate) fn has_gram(map: &[u8], gram: u16) -> bool {
-    map[usize::from(gram) / 8] & (1 << (gram % 8)) != 0
+impl GramMaps {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether one block has a gram.
+    pub(crate) fn has(&self, block: usize, gram: u16) -> bool {
+        self.0.get(block * MAP_BYTES + usize::from(gram) / 8).is_none_or(|bits| bits & (1 << (gram % 8)) != 0)
+    }
 }
 
 /// Reads a filter of one row group and asks it something.
@@ -171,9 +169,9 @@ pub fn read_and_ask(filter: &[u8], rows: usize) {
     let read = |start: u64, length: usize| Ok(bytes.slice(start as usize..start as usize + length));
     let Ok(filter) = FileFilter::read(0, bytes.len(), std::iter::once(rows), read) else { return };
     let (Ok(grams), Ok(values)) = (filter.part(&filter.grams, 0, read), filter.part(&filter.values, 0, read)) else { return };
-    let Ok(mut unpacker) = Unpacker::new() else { return };
+    let maps = grams.unpacked();
     for block in 0..grams.blocks.len() {
-        let _ = grams.map(block, &mut unpacker).map(|map| has_gram(map, 7));
+        let _ = maps.as_ref().map(|maps| maps.has(block, 7));
         values.may_hold(block, rows as u64);
     }
 }
@@ -216,10 +214,9 @@ mod tests {
         for group in 0..3 {
             let values = filter.part(&filter.values, group, |start, length| Ok(part(&bytes, start, length))).unwrap();
             let grams = filter.part(&filter.grams, group, |start, length| Ok(part(&bytes, start, length))).unwrap();
-            let mut unpacker = Unpacker::new().unwrap();
-            let map = grams.map(0, &mut unpacker).unwrap();
-            assert!(b"done".windows(3).all(|window| has_gram(map, gram([window[0], window[1], window[2]]))));
-            assert!(!has_gram(map, gram(*b"xyz")));
+            let maps = grams.unpacked().unwrap();
+            assert!(b"done".windows(3).all(|window| maps.has(0, gram([window[0], window[1], window[2]]))));
+            assert!(!maps.has(0, gram(*b"xyz")));
             for at in 0..25_usize {
                 let inside = at / 10 == group;
                 let held = [(value_seed("trace_id", None), format!("{at:032x}")), (value_seed("attributes", Some("user")), at.to_string())];
@@ -250,7 +247,7 @@ mod tests {
             for group in 0..3 {
                 let read = |places: &[Range<usize>]| filter.part(places, group, |start, length| Ok(part(&bytes, start, length)));
                 let (Ok(grams), Ok(values)) = (read(&filter.grams), read(&filter.values)) else { continue };
-                let _ = grams.map(0, &mut Unpacker::new().unwrap());
+                let _ = grams.unpacked().map(|maps| maps.has(0, 7));
                 values.may_hold(0, 7);
             }
         }
