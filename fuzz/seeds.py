@@ -152,7 +152,8 @@ plant("loki_json", loki_json())
 plant("promql", queries("promql"))
 plant("logql", queries("logql"))
 plant("traceql", queries("traceql"))
-plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_bytes()])
+NOTIFY = b'''public_url: https://a.example\ndigest_every: 1d\nemail: {server: "a:25", tls: none, from: a@b}\nslack: [{channels: ["#a"], url: {env: A}}]\ngithub: {token: {file: a}}\nwebhook: {}\n'''
+plant("catalog", [(HERE.parent / "crates" / "sim" / "src" / "omd.yaml").read_bytes(), NOTIFY])
 EXAMPLES = HERE.parent / "examples"
 OMD = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/omd.yaml"))]
 CONTRACTS = [path.read_bytes() for path in sorted(EXAMPLES.glob("*/*/contracts/*.json"))]

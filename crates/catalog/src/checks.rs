@@ -195,7 +195,7 @@ impl Check {
                     &warning(
                         "no-contact",
                         "A team that cannot be reached.",
-                        "Add an email, a slack channel, a github repository or on_call.",
+                        "Add an email, a slack channel, a github repository, a webhook or on_call.",
                     )
                 }
             }

@@ -98,6 +98,9 @@ pub struct Owner {
     /// Where issues are filed: `owner/name`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub github: String,
+    /// Where what breaks a contract is told to as JSON.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub webhook: String,
     /// The address of whoever is on duty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub on_call: String,
@@ -105,8 +108,9 @@ pub struct Owner {
 
 impl Owner {
     /// Contacts with the names of their keys.
-    pub(crate) fn contacts(&mut self) -> [(&'static str, &mut String); 4] {
-        [("email", &mut self.email), ("slack", &mut self.slack), ("github", &mut self.github), ("on_call", &mut self.on_call)]
+    pub(crate) fn contacts(&mut self) -> [(&'static str, &mut String); 5] {
+        let Self { team: _, email, slack, github, webhook, on_call } = self;
+        [("email", email), ("slack", slack), ("github", github), ("webhook", webhook), ("on_call", on_call)]
     }
 }
 

@@ -8,7 +8,7 @@
 //! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `hints.rs`, `keywords.rs` and `references.rs`,
 //! `boards.rs`, `pipelines/` over `programs/` (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
-//! Beside that path: `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
+//! Beside that path: `channels.rs` (the operator's file by which owners are told), `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
 //! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
@@ -20,6 +20,7 @@
 
 pub mod backstage;
 mod boards;
+mod channels;
 mod check;
 mod checks;
 mod compat;
@@ -47,6 +48,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile};
+pub use channels::{Channels, Github, MailServer, MailTls, Secret, SlackHook, Webhook};
 pub use check::{Change, CheckOptions, Checked, Published, check};
 pub use checks::{Check, Level};
 pub use compat::{FieldChange, compare};
@@ -131,12 +133,28 @@ impl Catalog {
         let business = self.business_services.iter().find(|business| business.name == identity.business_service)?;
         let service = business.services.iter().find(|service| service.name == identity.service);
         let component = service.and_then(|service| service.components.iter().find(|component| component.name == identity.component));
-        let profiles = [component.map(|component| &component.profile), service.map(|service| &service.profile), Some(&business.profile)];
-        let owner = profiles.into_iter().flatten().find_map(|profile| profile.owners.first());
         declared.service = service.map(|service| service.name.clone()).unwrap_or_default();
         declared.component = component.map(|component| component.name.clone()).unwrap_or_default();
-        declared.team = owner.map(|owner| owner.team.clone()).unwrap_or_default();
+        declared.team = self.owner(identity).map(|owner| owner.team.clone()).unwrap_or_default();
         Some(declared)
+    }
+
+    /// The team that answers for what is declared of an identity, with its contacts.
+    pub fn owner(&self, identity: &Identity) -> Option<&Owner> {
+        let business = self.business_services.iter().find(|business| business.name == identity.business_service)?;
+        let service = business.services.iter().find(|service| service.name == identity.service);
+        let component = service.and_then(|service| service.components.iter().find(|component| component.name == identity.component));
+        let profiles = [component.map(|component| &component.profile), service.map(|service| &service.profile), Some(&business.profile)];
+        profiles.into_iter().flatten().find_map(|profile| profile.owners.first())
+    }
+
+    /// All teams that own something or are listed, with their contacts. What a team owns has all that any file says of it, so that comes first.
+    pub fn owners(&self) -> impl Iterator<Item = &Owner> {
+        let services = || self.business_services.iter().flat_map(|business| &business.services);
+        let components = services().flat_map(|service| &service.components).map(|component| &component.profile);
+        let profiles = self.business_services.iter().map(|business| &business.profile);
+        let profiles = profiles.chain(services().map(|service| &service.profile)).chain(components);
+        profiles.flat_map(|profile| &profile.owners).chain(self.teams.iter().map(|team| &team.owner))
     }
 
     /// How long everybody's rows are kept: what is declared, over `otherwise`.

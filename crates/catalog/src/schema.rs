@@ -6,7 +6,7 @@ use crate::contracts::DIALECT;
 use crate::shape::{self, Field, Kind, Shape};
 
 /// Kinds of file that there is a schema of.
-pub const SCHEMAS: [&str; 4] = ["omd", "board", "pipeline", "contract"];
+pub const SCHEMAS: [&str; 5] = ["omd", "board", "pipeline", "contract", "notify"];
 
 /// The schema of a kind of file; none of what is no kind.
 pub fn schema(kind: &str) -> Option<Value> {
@@ -14,6 +14,7 @@ pub fn schema(kind: &str) -> Option<Value> {
         "omd" => of_shape(&shape::OMD),
         "board" => of_shape(&shape::BOARD),
         "pipeline" => of_shape(&shape::PIPELINE),
+        "notify" => of_shape(&shape::NOTIFY),
         "contract" => json!({
             "$ref": DIALECT,
             "type": "object",
@@ -71,9 +72,9 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Said => json!({"type": ["string", "number", "boolean"], "pattern": r"\S"}),
         Kind::Name => json!({"type": ["string", "number", "boolean"], "pattern": r"^(?!__)(?!unassigned$)\S(.*\S)?$"}),
         Kind::Path => text("^[^/]+/[^/]+$"),
-        Kind::Email => text("@"),
+        Kind::Email => text(r#"^[^\s<>,;:\\"()]+@[^\s@<>,;:\\"()]+$"#),
         Kind::Url => text(r"^https?://[^/\s]\S*$"),
-        Kind::Repository => text("^[^/]+/[^/]+$"),
+        Kind::Repository => text(r"^(?!\.+/)[A-Za-z0-9._-]+/(?!\.+$)[A-Za-z0-9._-]+$"),
         Kind::Tier => json!({"type": ["integer", "string"], "minimum": 0, "maximum": 4, "pattern": "^[0-4]$"}),
         Kind::Keep => text("^[0-9]+[hdwy]$"),
         Kind::Duration => text("^(today|[0-9]+[smhdwy])$"),

@@ -184,6 +184,7 @@ pub(crate) static OWNER: Shape = Shape::of(
         may("email", Kind::Email, "An address that the team reads."),
         may("slack", Kind::Said, "A channel, in quotes: \"#payments\"."),
         may("github", Kind::Repository, "The repository that issues are filed in: owner/name."),
+        may("webhook", Kind::Url, "Where what breaks a contract is told to as JSON."),
         may("on_call", Kind::Url, "Where whoever is on duty is reached."),
     ],
 );
@@ -236,6 +237,72 @@ pub(crate) static DEPENDENCY: Shape = Shape {
 };
 
 pub(crate) static PATTERN: Shape = Shape::of("a pattern", &[must("regex", Kind::Said, "A regular expression, anchored at both ends.")]);
+
+/// Most that `messages_per_hour_max` may say.
+pub(crate) const MESSAGES_PER_HOUR: u64 = 60;
+
+/// `notify.yaml`.
+pub(crate) static NOTIFY: Shape = Shape {
+    any_of: &["email", "slack", "github", "webhook"],
+    ..Shape::of(
+        "the file",
+        &[
+            may("public_url", Kind::Url, "Where people open Tyto's page, for links."),
+            may("digest_every", Kind::Duration, "What breaks a contract still is told again after this long: 1d."),
+            may("fixed_after", Kind::Duration, "What has broken nothing for this long is fixed: 1h."),
+            may("messages_per_hour_max", Kind::Count(1, MESSAGES_PER_HOUR), "Of one channel to one team: 6."),
+            may("email", Kind::Map(&NOTIFY_EMAIL), "The mail server."),
+            may("slack", Kind::List(&A_SLACK_HOOK, None), "Incoming webhooks of Slack, or of what takes the same."),
+            may("github", Kind::Map(&NOTIFY_GITHUB), "Issues are filed in the teams' repositories."),
+            may("webhook", Kind::Map(&NOTIFY_WEBHOOK), "JSON is posted to the teams' addresses."),
+        ],
+    )
+};
+
+static A_SLACK_HOOK: Kind = Kind::Map(&NOTIFY_SLACK);
+
+pub(crate) static NOTIFY_EMAIL: Shape = Shape::of(
+    "email",
+    &[
+        must("server", Kind::Said, "host or host:port; the port is else 587, or 465 with tls."),
+        must("from", Kind::Email, "The sender's address."),
+        may("tls", Kind::Words(&["starttls", "tls", "none"]), "How the connection is encrypted: starttls unless said."),
+        may("user", Kind::Said, "The name that the server wants."),
+        may("password", Kind::Map(&SECRET), "And the password."),
+    ],
+);
+
+pub(crate) static NOTIFY_SLACK: Shape = Shape::of(
+    "a hook of Slack",
+    &[
+        may("channels", Kind::List(&Kind::Said, None), "Channels as teams write them; else all that no other hook names."),
+        must("url", Kind::Map(&SECRET), "The hook's address, which is a secret."),
+    ],
+);
+
+pub(crate) static NOTIFY_GITHUB: Shape = Shape::of(
+    "github",
+    &[
+        may("api", Kind::Url, "Of an own GitHub: https://github.example.com/api/v3."),
+        must("token", Kind::Map(&SECRET), "It may write issues in the teams' repositories."),
+    ],
+);
+
+pub(crate) static NOTIFY_WEBHOOK: Shape = Shape::of(
+    "webhook",
+    &[
+        may("hosts", Kind::List(&Kind::Said, None), "Where teams may have messages posted to: hosts, or *.example.com; else anywhere."),
+        may("secret", Kind::Map(&SECRET), "By which requests are signed: X-Tyto-Signature."),
+    ],
+);
+
+pub(crate) static SECRET: Shape = Shape {
+    one_of: &["env", "file"],
+    ..Shape::of(
+        "a secret",
+        &[may("env", Kind::Said, "The environment variable that has it."), may("file", Kind::Said, "The file that has it.")],
+    )
+};
 
 /// `boards/*.yaml`.
 pub(crate) static BOARD: Shape = Shape::of(

@@ -18,6 +18,7 @@
 mod anchored;
 mod attributes;
 mod batch;
+mod breach;
 mod cardinality;
 mod declared;
 mod erasure;
@@ -49,6 +50,7 @@ pub mod variables;
 pub use anchored::AnchoredRegex;
 pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilder, AttributesView};
 pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, RefusedRow, Rejection, Tally};
+pub use breach::{Breach, Breaches, Broken, ByMode, Counted as CountedBreaches};
 pub use cardinality::{Cardinality, LabelCardinality};
 pub use declared::{DeclaredField, DeclaredFields, FILE_COLUMNS_OF_LOGS, FieldType, FieldValue, Undeclarable};
 pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};

@@ -13,7 +13,8 @@
 //! | learn: what do log lines have in common? | `patterns.rs` | `Admitted` |
 //! | route: which shard takes it? | `route.rs` | `Placed` |
 //!
-//! What was set aside comes back by `quarantine/`: replayed records pass the same stages.
+//! What was set aside comes back by `quarantine/`: replayed records pass the same stages. What breaks contracts is counted in `model::Breaches`, once it is
+//! stored, for whoever tells the owners.
 //!
 //! After `Admitted` nothing can be refused for its content. Usage is measured before the shard takes the batch, and booked
 //! when it has: nobody pays for what was refused.
@@ -38,7 +39,8 @@ use async_trait::async_trait;
 use catalog::{Catalog, Live};
 use model::patterns::Patterns;
 use model::{
-    Ack, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, RefusedRow, Rejection, Result, Table, Trial, UsageMeter,
+    Ack, Breaches, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, RefusedRow, Rejection, Result, Table, Trial,
+    UsageMeter,
 };
 
 use cardinality::Guard;
@@ -57,6 +59,8 @@ pub struct Pipeline {
     patterns: Arc<Patterns>,
     transform: Arc<Transform>,
     contracts: InForce,
+    /// For whoever tells the owners; nobody does without.
+    breaches: Option<Arc<Breaches>>,
     now_ms: NowMs,
     shard: Arc<dyn Ingest<Placed>>,
 }
@@ -71,6 +75,7 @@ impl Pipeline {
             patterns: Arc::default(),
             transform: Arc::default(),
             contracts: InForce::default(),
+            breaches: None,
             now_ms,
             shard,
         }
@@ -79,6 +84,11 @@ impl Pipeline {
     /// What is known of the patterns of log lines, and is to know what comes.
     pub fn with_patterns(self, patterns: Arc<Patterns>) -> Self {
         Self { patterns, ..self }
+    }
+
+    /// What breaks contracts is counted there, so that the owners can be told.
+    pub fn with_breaches(self, breaches: Option<Arc<Breaches>>) -> Self {
+        Self { breaches, ..self }
     }
 
     /// By which key values become pseudonyms; without one they are hidden.
@@ -125,7 +135,7 @@ impl Ingest<Decoded> for Pipeline {
                 done.map_err(|source| Error::internal("cannot finish identifying").because(source))??
             }
         };
-        let Staged { placed, measured, rejections, refused, counted, outcome, .. } = staged;
+        let Staged { placed, measured, rejections, refused, mut counted, outcome, .. } = staged;
         // Of a batch whose records are all dropped by rule nothing is left to store.
         let is_empty = placed.records.num_rows() == 0 && placed.aside.is_none();
         let mut ack = match outcome.dropped() > 0 && is_empty {
@@ -134,7 +144,7 @@ impl Ingest<Decoded> for Pipeline {
         };
         ack.catalog_version = catalog_version;
         if !ack.forgotten {
-            self.settle(measured, &catalog, &counted, &mut ack);
+            self.settle(measured, &catalog, &mut counted, &mut ack);
             ack.accepted_records += outcome.dropped();
             ack.rejections.extend(rejections);
             ack.refused.extend(refused);
@@ -153,16 +163,17 @@ impl Pipeline {
             contracts: self.contracts.of(version, catalog),
             guard: self.guard.clone(),
             patterns: self.patterns.clone(),
+            tells: self.breaches.is_some(),
             now_ms: (self.now_ms)(),
         }
     }
 
     /// Books and counts what the shard has taken.
-    fn settle(&self, measured: Vec<Measured>, catalog: &Catalog, counted: &Counted, ack: &mut Ack) {
+    fn settle(&self, measured: Vec<Measured>, catalog: &Catalog, counted: &mut Counted, ack: &mut Ack) {
         for measured in measured {
             self.meter.book(measured, catalog, &mut ack.series);
         }
-        counted.count();
+        counted.count(self.breaches.as_deref());
     }
 }
 
@@ -174,6 +185,7 @@ struct Stages {
     contracts: Arc<Contracts>,
     guard: Arc<Guard>,
     patterns: Arc<Patterns>,
+    tells: bool,
     now_ms: i64,
 }
 
@@ -199,11 +211,11 @@ struct Staged {
 
 impl Stages {
     fn pass(&self, batch: Decoded, coming: Coming) -> Result<Staged> {
-        let Self { version, catalog, transform, contracts, guard, patterns, now_ms } = self;
+        let Self { version, catalog, transform, contracts, guard, patterns, tells, now_ms } = self;
         let identified = guard.guard(identify::identify(batch, catalog)?)?;
         let (transformed, outcome) = transform.transform(identified, (*version, catalog), *now_ms, coming)?;
-        let judged = Bench { contracts, catalog, now_ns: now_ms.saturating_mul(1_000_000) }.judge(transformed)?;
-        let Judged { admitted, rejections, refused, counted, kept } = judged;
+        let bench = Bench { contracts, catalog, now_ns: now_ms.saturating_mul(1_000_000), tells: *tells };
+        let Judged { admitted, rejections, refused, counted, kept } = bench.judge(transformed)?;
         let (refused, kept) = outcome.as_they_came(refused, kept);
         let batch = &admitted.batch;
         let mut measured = vec![meter::measure(batch.table, &batch.records, &batch.known)?];

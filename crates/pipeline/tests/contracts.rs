@@ -270,6 +270,51 @@ fn the_strongest_mode_that_is_broken_decides() {
     assert_eq!((placed[0].records.num_rows(), ack.refused.len()), (0, 1));
 }
 
+/// What owners are told of: all that is broken, by what happened to the record, with kinds in place of values.
+#[test]
+fn breaches_are_counted_for_those_who_tell_the_owners() {
+    let contract = r#"{"x-tyto": {"mode": "quarantine", "version": "2.1"}, "additionalProperties": false, "properties": {
+      "a": {"type": "integer"}, "b": {"type": "integer", "x-tyto": {"mode": "reject"}}, "c": {"type": "integer", "x-tyto": {"mode": "observe"}}}}"#;
+    let records = [
+        r#"{"a": 1}"#,
+        r#"{"a": "secret"}"#,
+        r#"{"a": "secret"}"#,
+        r#"{"c": "secret"}"#,
+        r#"{"b": "secret", "c": "secret"}"#,
+        r#"{"odd": 1}"#,
+        r#"{"@service": "cards", "a": "secret"}"#,
+    ];
+    let shard = Arc::new(Shard::default());
+    let live = Arc::new(catalog::Live::of(catalog(&[("contracts/pay.json", contract), ("contracts/cards.json", "{}")])));
+    let breaches = Arc::new(model::Breaches::default());
+    let pipeline = Pipeline::new(live, CardinalityLimits::default(), Arc::new(|| 7), shard);
+    let pipeline = pipeline.with_breaches(Some(breaches.clone()));
+    futures::executor::block_on(model::Ingest::ingest(&pipeline, logs(&records))).unwrap();
+    let counted = breaches.take();
+    let lines = counted.breaches.iter().map(|(breach, broken)| {
+        let model::ByMode { observed, quarantined, rejected } = broken.records;
+        assert_eq!((breach.business_service.as_str(), breach.service.as_str(), breach.contract.as_str()), ("pay", "", "pay"));
+        // Of several records any may be the sample.
+        let found = &broken.sample[&breach.path];
+        format!("{} {} {}: {observed} {quarantined} {rejected}, {found}", breach.path, breach.rule, broken.at)
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.sort();
+    let expected = [
+        "a type contracts/pay.json:2: 0 2 0, a string of 1 to 8 bytes",
+        "b type contracts/pay.json:2: 0 0 1, a string of 1 to 8 bytes",
+        "c type contracts/pay.json:2: 1 0 1, a string of 1 to 8 bytes",
+        "odd additionalProperties contracts/pay.json:1: 0 1 0, an integer",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(counted.left_out, 0);
+
+    let many: Vec<String> = (0..100).map(|number| format!(r#"{{"name {number}": 1}}"#)).collect();
+    futures::executor::block_on(model::Ingest::ingest(&pipeline, logs(&many.iter().map(String::as_str).collect::<Vec<_>>()))).unwrap();
+    let counted = breaches.take();
+    assert_eq!((counted.breaches.len(), counted.left_out), (64, 36), "of one batch");
+}
+
 #[test]
 fn records_without_a_contract_pass_as_they_are() {
     let (_, placed) = send(r#"{"x-tyto": {"mode": "reject"}, "required": ["a"]}"#, &[r#"{"@service": "cards", "b": 1}"#]);

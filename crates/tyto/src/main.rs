@@ -2,7 +2,7 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `pipeline_try.rs` (`tyto pipeline try`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `notify.rs` (`tyto notify test`), `pipeline_try.rs` (`tyto pipeline try`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
@@ -14,6 +14,7 @@ mod demo;
 mod erase;
 mod http;
 mod import;
+mod notify;
 mod options;
 mod patterns;
 mod pipeline_try;
@@ -67,6 +68,8 @@ enum Command {
     Import(import::ImportOptions),
     /// Log records that broke their contract: what waits, and letting it in or throwing it away.
     Quarantine(quarantine::QuarantineOptions),
+    /// Whether owners would be told of what breaks their contracts.
+    Notify(notify::NotifyOptions),
     /// What a pipeline does to log records, before it is in force.
     Pipeline(pipeline_try::PipelineOptions),
     /// Who calls whom, compared with what is declared.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
             Command::Logql(options) => ask::run(ask::Language::Logql, options).await,
             Command::Erase(options) => erase::run(options).await,
             Command::Quarantine(options) => quarantine::run(options).await,
+            Command::Notify(options) => notify::run(options).await,
             Command::Pipeline(options) => return pipeline_try::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
             Command::Check(options) => return check::run(options).await,

@@ -164,6 +164,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_CLOUDWATCH_CONFIG", value_name = "FILE")]
     pub(crate) cloudwatch_config: Option<PathBuf>,
 
+    /// Tell owners of records that break their contract by what this file says: mail server, Slack, GitHub, webhooks
+    #[arg(long, env = "TYTO_NOTIFY_CONFIG", value_name = "FILE")]
+    pub(crate) notify_config: Option<PathBuf>,
+
     /// CloudWatch is asked again after this many seconds; metrics of longer periods after these, at most an hour [default: 300]
     #[arg(long, env = "TYTO_CLOUDWATCH_INTERVAL_SECONDS", value_name = "SECONDS")]
     pub(crate) cloudwatch_interval_seconds: Option<u64>,
@@ -358,6 +362,7 @@ pub(crate) struct Settings {
     pub(crate) scrape_config: Option<PathBuf>,
     pub(crate) cloudwatch_config: Option<PathBuf>,
     pub(crate) cloudwatch_interval: Duration,
+    pub(crate) notify_config: Option<PathBuf>,
     pub(crate) self_telemetry: bool,
     /// Where the catalogue does not say.
     pub(crate) retention: Retention,
@@ -446,6 +451,7 @@ impl ServeOptions {
             pseudonym_key: pseudonym_key(self.pseudonym_key.or(file.pseudonym_key))?,
             scrape_config: self.scrape_config.or(file.scrape_config),
             cloudwatch_config: self.cloudwatch_config.or(file.cloudwatch_config),
+            notify_config: self.notify_config.or(file.notify_config),
             cloudwatch_interval: Duration::from_secs(
                 self.cloudwatch_interval_seconds.or(file.cloudwatch_interval_seconds).unwrap_or(300).clamp(1, 86_400),
             ),

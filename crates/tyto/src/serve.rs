@@ -138,6 +138,9 @@ impl Server {
                 Ok(())
             });
         }
+        if let Some(notifier) = wired.notifier {
+            tasks.spawn(notifier.run(stopping.clone()));
+        }
         if let Some((feed, options)) = wired.feed {
             tasks.spawn(feed.run(options, wiring::now_ms(), wired.pipeline.clone(), stopping.clone()));
         }

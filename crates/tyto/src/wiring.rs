@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! write: socket, a scraped target or CloudWatch -> receive -> pipeline (identify > transform > meter > route) -> shard (WAL, head, lake)
+//!        what breaks contracts -> notify (owners are told)
 //!        acknowledged spans -> insight (span metrics, service graph, the map's samples) -> pipeline
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //!        socket -> present -> insight (maps) -> query
@@ -12,14 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use ::notify::Notifier;
 use async_trait::async_trait;
 use axum::Router;
-use catalog::{Live, Problem};
+use catalog::{Channels, Live, Problem};
 use insight::topology::TopologyEngine;
 use insight::{Feed, NowMs, Overheard, SpanOptions};
 use lang::promql::{Features, format_duration};
 use model::patterns::Patterns;
-use model::{Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Retention, Scan, Table, Topology};
+use model::{
+    Breaches, Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Retention, Scan, Table, Topology,
+};
 use pipeline::{CardinalityLimits, Pipeline, PseudonymKey, Quarantined};
 use present::{Facts, Hosts, PresentState, Tails};
 use query::promql::PromqlOptions;
@@ -52,15 +56,18 @@ pub(crate) struct Wired {
     pub(crate) patterns: Arc<Patterns>,
     pub(crate) scraper: Option<Arc<Scraper>>,
     pub(crate) cloudwatch: Option<Arc<Cloudwatch>>,
+    pub(crate) notifier: Option<Arc<Notifier>>,
     /// Whoever follows logs takes leave before the end.
     pub(crate) tails: Tails,
 }
 
 pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
-    let Declared { catalog, scrape, cloudwatch } = declared;
+    let Declared { catalog, scrape, cloudwatch, channels } = declared;
     let patterns = patterns::load(&settings.data_dir);
     let (store, feed) = overheard(shard.clone(), settings.spans.clone());
-    let pipeline = write_path(catalog.clone(), settings.cardinality, patterns.clone(), settings.pseudonym_key.clone(), store);
+    let notifier = channels.map(|(path, channels)| Arc::new(Notifier::new(&path, channels, catalog.clone(), &settings.data_dir, now_ms())));
+    let breaches = notifier.as_ref().map(|notifier| notifier.breaches());
+    let pipeline = write_path(catalog.clone(), settings.cardinality, patterns.clone(), settings.pseudonym_key.clone(), breaches, store);
     let query = read_path(shard.clone(), settings.promql_features, patterns.clone());
     let receivers = receivers(pipeline.clone(), settings.receive.clone());
     let scraper = scrape.map(|(path, config)| Scraper::start(&path, config, receivers.clone()));
@@ -72,6 +79,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         catalog: catalog.clone(),
         scraper: scraper.clone(),
         cloudwatch: cloudwatch.clone(),
+        notifier: notifier.clone(),
         retention: settings.retention.clone(),
         reloads: Mutex::new((true, SystemTime::now())),
         stopping: stopping.clone(),
@@ -135,6 +143,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         patterns,
         scraper,
         cloudwatch,
+        notifier,
         tails,
     }
 }
@@ -146,6 +155,8 @@ pub(crate) struct Declared {
     pub(crate) scrape: Option<(PathBuf, ScrapeConfig)>,
     /// The same.
     pub(crate) cloudwatch: Option<(PathBuf, CloudwatchConfig)>,
+    /// The same: by which owners are told.
+    pub(crate) channels: Option<(PathBuf, Channels)>,
 }
 
 impl Declared {
@@ -159,12 +170,17 @@ impl Declared {
             Ok(config) => Ok((path.clone(), config)),
             Err(problems) => Err(unusable("the CloudWatch configuration", &problems)),
         });
-        Ok(Self { catalog: Arc::new(catalog), scrape: scrape.transpose()?, cloudwatch: cloudwatch.transpose()? })
+        let channels = settings.notify_config.as_ref().map(|path| match Channels::load(path) {
+            Ok(channels) => Ok((path.clone(), channels)),
+            Err(problems) => Err(unusable("the notification configuration", &problems)),
+        });
+        let (scrape, cloudwatch, channels) = (scrape.transpose()?, cloudwatch.transpose()?, channels.transpose()?);
+        Ok(Self { catalog: Arc::new(catalog), scrape, cloudwatch, channels })
     }
 }
 
 /// Every problem of what was read on a line of its own, with file and line.
-fn unusable(what: &str, problems: &[Problem]) -> Error {
+pub(crate) fn unusable(what: &str, problems: &[Problem]) -> Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     Error::invalid(format!("cannot use {what}:\n{}", lines.join("\n")))
 }
@@ -175,9 +191,11 @@ fn write_path(
     cardinality: CardinalityLimits,
     patterns: Arc<Patterns>,
     pseudonyms: Option<PseudonymKey>,
+    breaches: Option<Arc<Breaches>>,
     shard: Arc<dyn Ingest<Placed>>,
 ) -> Arc<Pipeline> {
-    Arc::new(Pipeline::new(catalog, cardinality, now_ms(), shard).with_patterns(patterns).with_pseudonyms(pseudonyms))
+    let pipeline = Pipeline::new(catalog, cardinality, now_ms(), shard);
+    Arc::new(pipeline.with_patterns(patterns).with_pseudonyms(pseudonyms).with_breaches(breaches))
 }
 
 /// The shard, and behind it the spans that it acknowledges, where something is to be computed from them.
@@ -237,7 +255,7 @@ fn receivers(pipeline: Arc<Pipeline>, limits: ReceiveLimits) -> Receivers {
 pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metrics) -> Router {
     let catalog = Arc::new(Live::default());
     let patterns = patterns::load(data_dir);
-    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), patterns.clone(), None, shard.clone());
+    let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), patterns.clone(), None, None, shard.clone());
     let query = read_path(shard.clone(), Features::default(), patterns);
     present::router(PresentState {
         topology: topology(query.clone(), catalog.clone(), model::QueryLimits::default()),
@@ -254,6 +272,7 @@ pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metric
             catalog: catalog.clone(),
             scraper: None,
             cloudwatch: None,
+            notifier: None,
             retention: Retention::default(),
             reloads: Mutex::new((true, SystemTime::now())),
             stopping: watch::channel(false).1,
@@ -271,6 +290,7 @@ pub(crate) struct Admin {
     catalog: Arc<Live>,
     scraper: Option<Arc<Scraper>>,
     cloudwatch: Option<Arc<Cloudwatch>>,
+    notifier: Option<Arc<Notifier>>,
     /// Where the catalogue does not say.
     retention: Retention,
     /// Whether the last reading of the files succeeded, and when one last did.
@@ -315,12 +335,18 @@ impl present::Admin for Admin {
         if self.cloudwatch.is_some() {
             metrics::counter!("tyto_cloudwatch_reloads_total", "result" => result(cloudwatch.is_ok())).increment(1);
         }
-        let ok = catalog.is_ok() && scrape.is_ok() && cloudwatch.is_ok();
+        let channels = self.notifier.as_ref().map_or(Ok(()), |notifier| notifier.reload());
+        let channels = channels.map_err(|problems| unusable("the notification configuration", &problems));
+        if self.notifier.is_some() {
+            metrics::counter!("tyto_notification_reloads_total", "result" => result(channels.is_ok())).increment(1);
+        }
+        let ok = catalog.is_ok() && scrape.is_ok() && cloudwatch.is_ok() && channels.is_ok();
         let mut reloads = self.reloads.lock().unwrap_or_else(PoisonError::into_inner);
         *reloads = (ok, if ok { SystemTime::now() } else { reloads.1 });
         drop(reloads);
         // Each is taken or left by itself; all are told.
-        let wrong: Vec<String> = [catalog.map(drop), scrape, cloudwatch].into_iter().filter_map(|read| Some(read.err()?.what)).collect();
+        let wrong: Vec<String> =
+            [catalog.map(drop), scrape, cloudwatch, channels].into_iter().filter_map(|read| Some(read.err()?.what)).collect();
         if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong.join("\n"))) }
     }
 

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use model::{Table, parse_keep};
 
+use crate::channels::{is_address, is_url};
 use crate::checks::Check;
 use crate::declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service};
 use crate::fields::{Fields, Reader};
@@ -257,8 +258,7 @@ impl OmdReader {
     fn url(&mut self, fields: &Fields<'_>, key: &'static str) -> Option<String> {
         let node = *fields.get(key)?;
         let text = self.text(node, key)?;
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || text.contains(char::is_whitespace)) {
+        if !is_url(&text) {
             self.problem(
                 node.place,
                 Check::BadValue,
@@ -416,8 +416,8 @@ impl OmdReader {
 
     fn contacts(&mut self, fields: &Fields<'_>) -> Owner {
         let email = self.optional_text(fields, "email");
-        if let Some(node) = fields.get("email").filter(|_| !email.is_empty() && !email.contains('@')) {
-            self.problem(node.place, Check::BadValue, "cannot write to this address: an email holds an @");
+        if let Some(node) = fields.get("email").filter(|_| !email.is_empty() && !is_address(&email)) {
+            self.problem(node.place, Check::BadValue, "cannot write to this address: an email is one name@host");
         }
         let slack = match fields.get("slack") {
             Some(node) if matches!(node.value, Value::Null) => {
@@ -430,12 +430,15 @@ impl OmdReader {
         let github = self.optional_text(fields, "github");
         if let Some(node) = fields.get("github") {
             let parts: Vec<_> = github.split('/').collect();
-            if !matches!(parts[..], [owner, name] if !owner.is_empty() && !name.is_empty()) {
+            // They become a part of an address that gets a token.
+            let is_name =
+                |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) && !part.trim_matches('.').is_empty();
+            if !matches!(parts[..], [owner, name] if is_name(owner) && is_name(name)) {
                 self.problem(node.place, Check::BadValue, format!("cannot file issues in {github:?}: a repository is owner/name"));
             }
         }
-        let on_call = self.url(fields, "on_call").unwrap_or_default();
-        Owner { team: String::new(), email, slack, github, on_call }
+        let [webhook, on_call] = ["webhook", "on_call"].map(|key| self.url(fields, key).unwrap_or_default());
+        Owner { team: String::new(), email, slack, github, webhook, on_call }
     }
 
     /// The name of what is declared below `parent`, and where it stands; it must be the only one of that name there.

@@ -2,7 +2,7 @@
 //!
 //! Path: `compile.rs` (a contract's text, and those that it takes over, to a plan, once) > `judge.rs` (a batch's rows asked by the plans of their
 //! origins; one value by `test.rs` and `formats.rs`, more by `tree.rs`) > `verdict.rs` (of each record the strongest mode that it breaks;
-//! told to the sender, counted) > `aside.rs` (its row in `quarantine`).
+//! told to the sender, counted, and for whoever tells the owner by `telling.rs`) > `aside.rs` (its row in `quarantine`).
 //!
 //! When you add a keyword, also touch `catalog/src/keywords.rs` and `docs/contracts.md`.
 
@@ -11,6 +11,7 @@ mod compile;
 mod formats;
 mod judge;
 mod plan;
+mod telling;
 mod test;
 mod tree;
 mod value;
@@ -132,6 +133,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) contracts: &'a Contracts,
     pub(crate) catalog: &'a Catalog,
     pub(crate) now_ns: i64,
+    /// Whether owners are told.
+    pub(crate) tells: bool,
 }
 
 impl Bench<'_> {

@@ -5,16 +5,21 @@ use arrow::compute::filter_record_batch;
 use catalog::{Catalog, Mode};
 use hashbrown::HashMap;
 use model::origin::Origins;
-use model::{Admitted, Decoded, Identity, RefusedRow, Rejection, Result, logs::text_or_empty, quarantine};
+use model::{Admitted, Breaches, CountedBreaches, Decoded, Identity, RefusedRow, Rejection, Result, logs::text_or_empty, quarantine};
 use twox_hash::XxHash3_64;
 
 use super::Bench;
 use super::aside::{SetAside, set_aside};
 use super::judge::{Assigned, Violation};
-use super::plan::{Enforced, Plan, Rule};
+use super::plan::{Enforced, Plan, Rule, RuleId};
+use super::telling::Telling;
 
 /// Violations that a row of `quarantine` tells; a record of a thousand bad attributes is told by these.
 const TOLD_MAX: usize = 20;
+
+/// What is broken: by the records of an origin, of a contract the rule, in a mode; what happens to these records; and the path where it is not
+/// the rule's own.
+type Breaks<'a> = (usize, u32, RuleId, Mode, Mode, Option<&'a str>);
 
 /// A batch past its contracts.
 pub(crate) struct Judged {
@@ -40,10 +45,15 @@ pub(crate) struct Counted {
     violations: HashMap<([String; 3], String, &'static str, Mode), u64>,
     /// Records that were not let in, by the first rule that decided it.
     records: HashMap<([String; 3], &'static str, Mode), u64>,
+    /// For those who tell the owners.
+    told: CountedBreaches,
 }
 
 impl Counted {
-    pub(crate) fn count(&self) {
+    pub(crate) fn count(&mut self, told: Option<&Breaches>) {
+        if let Some(told) = told.filter(|_| !self.told.breaches.is_empty()) {
+            told.add(std::mem::take(&mut self.told));
+        }
         for ((of, contract, rule, mode), count) in &self.violations {
             let labels = [("contract", contract.clone()), ("rule", (*rule).to_owned()), ("mode", mode.name().to_owned())];
             let labels: Vec<_> = labels.into_iter().chain(owner(of)).collect();
@@ -94,22 +104,28 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
     let owners = owners(&origins, bench.catalog)?;
     let hashes = Hashes::of(&records)?;
     // By origin, contract and rule; told by their names once all are counted.
-    let (mut broken, mut decided) = (HashMap::new(), HashMap::new());
+    let (mut broken, mut decided) = (HashMap::<Breaks<'_>, (u64, &Violation)>::new(), HashMap::new());
     let mut kept = vec![true; records.num_rows()];
     let (mut aside, mut said, mut refused) = (Vec::new(), SetAside::default(), Vec::new());
-    let mut told: Vec<Told<'_>> = Vec::new();
+    let (mut told, mut modes): (Vec<Told<'_>>, Vec<Mode>) = (Vec::new(), Vec::new());
     let base = uuid::Uuid::new_v4().as_u128();
     for of_row in violations.chunk_by(|one, other| one.row == other.row) {
         let row = of_row[0].row as usize;
         let plan = &*assigned.plans[of_row[0].plan as usize];
         let place = origins.place(row);
         let mut strongest: Option<(Mode, &Violation)> = None;
+        modes.clear();
         for violation in of_row {
             let mode = hashes.mode(plan.rule(violation.rule), row);
-            *broken.entry((place, violation.plan, violation.rule, mode)).or_insert(0) += 1;
+            modes.push(mode);
             if strongest.is_none_or(|(other, _)| mode > other) {
                 strongest = Some((mode, violation));
             }
+        }
+        let fate = strongest.map_or(Mode::Observe, |(mode, _)| mode);
+        for (violation, mode) in of_row.iter().zip(&modes) {
+            let breaks = (place, violation.plan, violation.rule, *mode, fate, violation.path.as_deref());
+            broken.entry(breaks).or_insert((0, violation)).0 += 1;
         }
         let Some((mode, violation)) = strongest.filter(|(mode, _)| *mode != Mode::Observe) else { continue };
         kept[row] = false;
@@ -134,11 +150,17 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
     }
     let rejections = told.iter().map(rejection).collect();
     let mut counted = Counted::default();
-    for ((place, plan, rule, mode), count) in broken {
-        let plan = &assigned.plans[plan as usize];
+    let mut telling = bench.tells.then(|| Telling::of(&records)).transpose()?;
+    for ((place, plan, rule, mode, fate, _), (count, violation)) in broken {
+        let plan = &*assigned.plans[plan as usize];
         let labels = (owners[place].clone(), plan.contract.clone(), plan.rule(rule).keyword, mode);
         *counted.violations.entry(labels).or_default() += count;
+        if let Some(telling) = &mut telling {
+            let path = path(plan.rule(rule), violation);
+            telling.add(&owners[place], plan, (violation, path), (fate, count));
+        }
     }
+    counted.told = telling.map(Telling::done).unwrap_or_default();
     for ((place, plan, rule, mode), count) in decided {
         let labels = (owners[place].clone(), assigned.plans[plan as usize].rule(rule).keyword, mode);
         *counted.records.entry(labels).or_default() += count;

@@ -89,7 +89,7 @@ impl Quarantined {
         };
         let mut ack = self.pipeline.shard.ingest(placed).await?;
         let logs = measured.into_iter().take(1).collect();
-        self.pipeline.settle(logs, &catalog, &crate::contract::Counted::default(), &mut ack);
+        self.pipeline.settle(logs, &catalog, &mut crate::contract::Counted::default(), &mut ack);
         self.pipeline.transform.book(outcome, (self.pipeline.now_ms)());
         settled.released += released.num_rows() as u64;
         Ok(())

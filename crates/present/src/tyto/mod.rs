@@ -33,6 +33,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/schemas/board.json", get(async || schema("board")))
         .route("/schemas/pipeline.json", get(async || schema("pipeline")))
         .route("/schemas/contract.json", get(async || schema("contract")))
+        .route("/schemas/notify.json", get(async || schema("notify")))
         .route("/boards", get(boards::all))
         .route("/boards/{name}", get(boards::one))
         .route("/topology", get(topology::map))
