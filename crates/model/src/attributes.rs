@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, ArrayBuilder, ArrayRef, MapArray, RecordBatch, StringArray, StringBuilder, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
@@ -170,12 +171,42 @@ impl Seen {
 }
 
 /// A set of attributes held aside to be appended to many rows: a resource's, a scope's.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Attributes {
     /// Keys and values one after the other: what is cleared and filled again allocates nothing.
     text: String,
     entries: Vec<Entry>,
     seen: Seen,
+    /// Of the first attribute since it was empty; no other set ever has it.
+    filling: u64,
+}
+
+/// Two sets of one mark are the same: attributes are only ever added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    filling: u64,
+    len: usize,
+}
+
+impl Clone for Attributes {
+    fn clone(&self) -> Self {
+        let mut other = Self::default();
+        other.clone_from(self);
+        other
+    }
+
+    /// Both may grow apart, so the other is marked anew.
+    fn clone_from(&mut self, source: &Self) {
+        self.text.clone_from(&source.text);
+        self.entries.clone_from(&source.entries);
+        self.seen.hashes.clone_from(&source.seen.hashes);
+        self.filling = if source.is_empty() { 0 } else { next_filling() };
+    }
+}
+
+fn next_filling() -> u64 {
+    static FILLINGS: AtomicU64 = AtomicU64::new(1);
+    FILLINGS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Where in the text an attribute's key begins, its value begins, and it ends.
@@ -209,6 +240,9 @@ impl Attributes {
         if self.seen.holds(key.as_bytes(), self.entries.iter().map(|entry| &text[entry.key..entry.value])) {
             return false;
         }
+        if self.entries.is_empty() {
+            self.filling = next_filling();
+        }
         let start = self.text.len();
         self.text.push_str(key);
         value.write_to(&mut self.text);
@@ -230,6 +264,10 @@ impl Attributes {
         self.entries.iter().map(|&Entry { key, value, end, kind }| (&self.text[key..value], kind, &self.text[value..end]))
     }
 
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { filling: self.filling, len: self.entries.len() }
+    }
+
     /// Whether these are the same attributes in the same order.
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.text == other.text && self.entries == other.entries
@@ -247,6 +285,7 @@ impl Attributes {
         self.text.clear();
         self.entries.clear();
         self.seen.clear();
+        self.filling = 0;
     }
 }
 
@@ -409,6 +448,23 @@ impl<'a> AttributesView<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_mark_is_one_content() {
+        let mut one = Attributes::default();
+        assert_eq!(one.mark(), Attributes::default().mark());
+        one.add("a", AttributeValue::Int(1));
+        let (before, mut other) = (one.mark(), one.clone());
+        assert_ne!(other.mark(), before, "both may grow apart");
+        assert!(other.same(&one));
+        one.add("b", AttributeValue::Int(2));
+        other.add("b", AttributeValue::Int(3));
+        assert!(one.mark() != before && one.mark() != other.mark());
+        one.clear();
+        assert_eq!(one.mark(), Attributes::default().mark());
+        one.add("a", AttributeValue::Int(1));
+        assert_ne!(one.mark(), before, "filled again");
+    }
 
     #[test]
     fn rows_keep_order_types_and_unique_keys() {

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
-use crate::attributes::{Attributes, AttributesBuilder};
+use crate::attributes::{Attributes, AttributesBuilder, Mark};
 use crate::logs::append_text;
 use crate::{Error, Identity, Result, Table};
 
@@ -55,17 +55,30 @@ pub(crate) struct OriginsBuilder {
 }
 
 /// The origin of the row before.
+#[derive(Default)]
 struct Last {
     texts: [String; 3],
     scope: Attributes,
     resource: Attributes,
+    /// Of the sets that these were copied from: rows that share theirs are told without a look at what is in them.
+    marks: [Mark; 2],
 }
 
 impl Last {
     fn is(&self, origin: &Origin<'_>) -> bool {
-        self.texts == [origin.service_name, origin.scope_name, origin.scope_version]
-            && self.scope.same(origin.scope)
-            && self.resource.same(origin.resource)
+        let Origin { service_name, scope_name, scope_version, scope, resource } = origin;
+        self.texts == [*service_name, *scope_name, *scope_version]
+            && (self.marks == [scope.mark(), resource.mark()] || self.scope.same(scope) && self.resource.same(resource))
+    }
+
+    fn set(&mut self, origin: &Origin<'_>) {
+        let Origin { service_name, scope_name, scope_version, scope, resource } = origin;
+        for (own, text) in self.texts.iter_mut().zip([*service_name, *scope_name, *scope_version]) {
+            text.clone_into(own);
+        }
+        self.scope.clone_from(scope);
+        self.resource.clone_from(resource);
+        self.marks = [scope.mark(), resource.mark()];
     }
 }
 
@@ -87,6 +100,7 @@ impl OriginsBuilder {
     }
 
     fn begin(&mut self, origin: Origin<'_>) {
+        self.last.get_or_insert_default().set(&origin);
         let Origin { service_name, scope_name, scope_version, scope, resource } = origin;
         append_text(&mut self.service_name, service_name);
         append_text(&mut self.scope_name, scope_name);
@@ -95,8 +109,6 @@ impl OriginsBuilder {
             builder.append_all(attributes);
             builder.finish_row();
         }
-        let texts = [service_name, scope_name, scope_version].map(str::to_owned);
-        self.last = Some(Last { texts, scope: scope.clone(), resource: resource.clone() });
     }
 
     /// The column, identity null; the builder is empty again.
