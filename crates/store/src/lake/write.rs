@@ -347,7 +347,8 @@ mod tests {
     fn numbers_are_split_by_byte_where_that_is_shorter() {
         let is_split = |numbers: Vec<f64>| is_shorter_split(&(Arc::new(Float64Array::from(numbers)) as ArrayRef)).unwrap();
         assert!(is_split((1..BLOCK_ROWS).map(|number| 20.0 + (number as f64).sin()).collect()), "a temperature");
-        assert!(!is_split((1..BLOCK_ROWS).map(|number| (number * 7919 % 40_000) as f64 / 1000.0).collect()), "milliseconds");
+        let amount = |number: usize| (XxHash3_64::oneshot(&number.to_le_bytes()) % 4000) as f64 / 100.0;
+        assert!(!is_split((1..BLOCK_ROWS).map(amount).collect()), "amounts");
         assert!(!is_split(Vec::new()));
     }
 }
