@@ -217,7 +217,7 @@ def test_the_owner_is_told_once_by_each_channel_and_once_that_it_is_fixed(tmp_pa
         assert mail["Subject"] == "[Tyto] payments: payment.method breaks contract payments (enum)"
         text = mail.get_content()
         for said in [
-            "payment.method", 'one of ["card","wallet"]', "a string of 1 to 8 bytes", "1 observed since 20", "https://tyto.example.com/quarantine",
+            "payment.method", 'one of ["card","wallet"]', "a string of 1 to 8 bytes", "1 observed since 20", "https://tyto.example.com/quarantine?team=till",
             f"contracts/payments.json:{line}", "or add the new value at",
         ]:
             assert said in text, text
@@ -229,7 +229,7 @@ def test_the_owner_is_told_once_by_each_channel_and_once_that_it_is_fixed(tmp_pa
         [headers, raw] = next(got[3:] for got in web.got if got[1] == "/till/hook")
         assert headers["x-tyto-signature"] == "sha256=" + hmac.new(b"hush", raw, hashlib.sha256).hexdigest()
         [(_, path, slack)] = web.of("slack")
-        assert path == "/slack/services/T0" and "`payment.method`" in slack["text"] and "<https://tyto.example.com/quarantine|" in slack["text"]
+        assert path == "/slack/services/T0" and "`payment.method`" in slack["text"] and "<https://tyto.example.com/quarantine?team=till|" in slack["text"]
         [(method, path, issue)] = web.of("github")
         assert (method, path) == ("POST", "/github/repos/example/payments/issues") and issue["title"].startswith("payments: payment.method breaks")
         assert next(got[3] for got in web.got if got[1] == path)["authorization"] == "Bearer hush"

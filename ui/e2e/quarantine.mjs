@@ -6,7 +6,12 @@ import { inPage, launch, noProblem, picture, textThat } from './browser.mjs';
 const browser = await launch();
 try {
   await inPage(browser, async (page) => {
-    await page.goto('/quarantine');
+    await page.goto('/quarantine?team=web');
+    await textThat(page.getByTestId('verdict'), /Nothing of team web waits/, 'what is left out');
+    await page.goto('/quarantine?team=till');
+    await textThat(page.getByTestId('verdict'), /5 records of team till wait/, 'what a message leads to');
+    await page.getByRole('button', { name: 'Show all teams' }).click();
+    await page.waitForURL((address) => !address.searchParams.get('team'));
     await textThat(page.getByTestId('verdict'), /5 records wait[\s\S]*Nothing is lost/, 'what waits');
     const groups = page.getByTestId('quarantine-group');
     assert.equal(await groups.count(), 2);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { readWaiting, type WaitingGroup } from '../src/api/quarantine';
-import { became, ownerOf, placeOf, verdict, wrong } from '../src/pages/quarantine/words';
+import { became, ofTeam, ownerOf, placeOf, verdict, wrong } from '../src/pages/quarantine/words';
 
 const JSON_GROUP = {
   business_service: 'payments',
@@ -66,6 +66,19 @@ test('the sentence on top counts records and components', () => {
     groupsLeftOut: 0,
   });
   expect(two.text).toContain('2 components');
+});
+
+test('a team sees what is its own', () => {
+  const waiting = {
+    records: 9,
+    groups: [group({ team: 'till', records: 4 }), group({ team: 'shop', records: 5 })],
+    groupsLeftOut: 0,
+  };
+  const own = ofTeam(waiting, 'till');
+  expect([own.groups.length, verdict(own, 'till').title]).toEqual([1, '4 records of team till wait']);
+  const none = ofTeam(waiting, 'web');
+  expect(verdict(none, 'web')).toMatchObject({ calm: true, title: 'Nothing of team web waits' });
+  expect(verdict({ ...none, groupsLeftOut: 3 }, 'web')).toMatchObject({ calm: false });
 });
 
 test('an order says what became of it', () => {

@@ -69,7 +69,7 @@ pub(crate) fn due(
         covers: all.iter().map(|(breach, known)| cover(breach, known)).collect(),
         closes: kind == Kind::Fixed && !breaches.iter().any(stays_open),
         issue: issue.as_ref().map(|issue| issue.number),
-        link: link(channels),
+        link: link(channels, team),
     })
 }
 
@@ -82,11 +82,12 @@ fn cover(breach: &Breach, known: &Known) -> Cover {
     Cover { breach: breach.clone(), records: known.broken.records, last_ms: known.last_ms }
 }
 
-/// Of the page that shows what waits.
-pub(crate) fn link(channels: &Channels) -> String {
+/// Of the page that shows what waits of a team.
+pub(crate) fn link(channels: &Channels, team: &str) -> String {
+    let page = format!("{}/quarantine", channels.public_url);
     match channels.public_url.as_str() {
         "" => String::new(),
-        url => format!("{url}/quarantine"),
+        _ => reqwest::Url::parse_with_params(&page, [("team", team)]).map_or(page, String::from),
     }
 }
 

@@ -193,7 +193,7 @@ pub(crate) mod tests {
             covers: Vec::new(),
             issue: None,
             closes: false,
-            link: "https://tyto.example.com/quarantine".into(),
+            link: "https://tyto.example.com/quarantine?team=till".into(),
         }
     }
 
@@ -215,7 +215,7 @@ Last      2026-11-22T10:01:00Z
 Fix       Send payment.method as one of [\"card\"], or add the new value at contracts/payments.json:9.
 A record  payment.method: a string of 1 to 8 bytes
 
-https://tyto.example.com/quarantine
+https://tyto.example.com/quarantine?team=till
 ";
         assert_eq!(message.text(), expected);
         let json = message.json();

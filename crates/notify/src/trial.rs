@@ -56,6 +56,6 @@ fn test(owner: &Owner, channel: Channel, to: String, channels: &Channels, now_ms
         covers: Vec::new(),
         issue: None,
         closes: false,
-        link: link(channels),
+        link: link(channels, &owner.team),
     }
 }

@@ -98,6 +98,6 @@ mod tests {
         assert_eq!(code("a ``` b ` c"), "```` a ``` b ` c ````");
         let body = body(&message("`` @everyone <script> [x](http://evil)\n\n# big"));
         assert!(body.contains("- **Attribute**: ``` `` @everyone <script> [x](http://evil)\u{fffd}\u{fffd}# big ```"), "{body}");
-        assert!(body.ends_with("[What waits in quarantine](https://tyto.example.com/quarantine)"));
+        assert!(body.ends_with("[What waits in quarantine](https://tyto.example.com/quarantine?team=till)"));
     }
 }

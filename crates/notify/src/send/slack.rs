@@ -68,7 +68,7 @@ mod tests {
         let text = text(&message("<!channel> `*a*` <http://evil|click>\n&"));
         assert!(!text.contains("<!") && !text.contains("<http://evil"), "{text}");
         assert!(text.contains("`&lt;!channel&gt; ’*a*’ &lt;http://evil|click&gt;\u{fffd}&amp;`"), "{text}");
-        assert!(text.ends_with("<https://tyto.example.com/quarantine|What waits in quarantine>"), "{text}");
+        assert!(text.ends_with("<https://tyto.example.com/quarantine?team=till|What waits in quarantine>"), "{text}");
     }
 
     #[test]

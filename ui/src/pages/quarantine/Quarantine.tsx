@@ -1,12 +1,14 @@
+import { Button } from '@mantine/core';
 import { IconCircleCheck, IconShieldExclamation } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { fetchWaiting, type Settled, type Waiting, type WaitingGroup } from '../../api/quarantine';
+import { useAddress } from '../../app/address';
 import { Answer } from '../../status/Answer';
 import { useTime } from '../../time/useTime';
 import { GroupCard } from './GroupCard';
 import classes from './Quarantine.module.css';
-import { became, verdict, wrong } from './words';
+import { became, ofTeam, verdict, wrong } from './words';
 
 /** Groups that show; with so many there is one cause behind most of them. */
 const GROUPS_MAX = 100;
@@ -20,14 +22,19 @@ export default function Quarantine() {
     placeholderData: keepPreviousData,
   });
   const [outcome, setOutcome] = useState<Outcome>();
+  const [{ team }, setAddress] = useAddress();
   return (
     <div className={classes.scroll}>
       <div className={classes.page}>
         <Answer query={waiting}>
           {(found) => (
             <Groups
-              waiting={found}
+              waiting={team ? ofTeam(found, team) : found}
+              team={team}
               outcome={outcome}
+              onAll={() => {
+                setAddress({ team: undefined });
+              }}
               onSettled={(group, settled) => {
                 // A group of which nothing waits any more is gone with the next answer.
                 setOutcome({ title: wrong(group), settled });
@@ -49,12 +56,14 @@ interface Outcome {
 
 interface Props {
   waiting: Waiting;
+  team: string | undefined;
   outcome: Outcome | undefined;
+  onAll: () => void;
   onSettled: (group: WaitingGroup, settled: Settled) => void;
 }
 
-function Groups({ waiting, outcome, onSettled }: Props) {
-  const { calm, title, text } = verdict(waiting);
+function Groups({ waiting, team, outcome, onAll, onSettled }: Props) {
+  const { calm, title, text } = verdict(waiting, team);
   const shown = waiting.groups.slice(0, GROUPS_MAX);
   const all = waiting.groups.length + waiting.groupsLeftOut;
   const Icon = calm ? IconCircleCheck : IconShieldExclamation;
@@ -66,6 +75,11 @@ function Groups({ waiting, outcome, onSettled }: Props) {
           <h1>{title}</h1>
           <p className="dim">{text}</p>
         </div>
+        {team && (
+          <Button variant="default" size="xs" ml="auto" onClick={onAll}>
+            Show all teams
+          </Button>
+        )}
       </header>
       {outcome && (
         <div className={classes.outcome} role="status" data-testid="outcome">

@@ -8,8 +8,26 @@ export function ownerOf({ businessService, service, component }: WaitingGroup): 
   return { name: businessService || 'unassigned', below: [service, component].filter(Boolean).join(' / ') };
 }
 
-/** The sentence on top of the page. */
-export function verdict({ records: count, groups }: Waiting): { calm: boolean; title: string; text: string } {
+/** What waits of one team, as far as the server tells its groups. */
+export function ofTeam(waiting: Waiting, team: string): Waiting {
+  const groups = waiting.groups.filter((group) => group.team === team);
+  return { ...waiting, groups, records: groups.reduce((sum, group) => sum + group.records, 0) };
+}
+
+/** The sentence on top of the page; with a team of what waits of it alone. */
+export function verdict(
+  { records: count, groups, groupsLeftOut }: Waiting,
+  team?: string,
+): { calm: boolean; title: string; text: string } {
+  if (count === 0 && team)
+    return {
+      calm: groupsLeftOut === 0,
+      title: `Nothing of team ${team} waits`,
+      text:
+        groupsLeftOut === 0
+          ? 'All that it sends keeps its contract, or was settled.'
+          : `That is so of the largest groups; ${formatCount(groupsLeftOut)} smaller ones are not told.`,
+    };
   if (count === 0)
     return {
       calm: true,
@@ -19,7 +37,7 @@ export function verdict({ records: count, groups }: Waiting): { calm: boolean; t
   const owners = new Set(groups.map((group) => `${ownerOf(group).name} ${ownerOf(group).below}`)).size;
   return {
     calm: false,
-    title: `${records(count)} ${count === 1 ? 'waits' : 'wait'}`,
+    title: `${records(count)}${team ? ` of team ${team}` : ''} ${count === 1 ? 'waits' : 'wait'}`,
     text: `They broke the contract of ${owners === 1 ? 'their component' : `${owners} components`}. Nothing is lost: once the sender or the contract is right, let them in; they keep their time.`,
   };
 }
