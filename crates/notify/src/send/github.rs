@@ -62,17 +62,25 @@ fn headers(token: &str) -> Result<HeaderMap, Failure> {
     ]))
 }
 
+/// Bytes of a body: GitHub refuses one of more than 65,536 characters.
+const BODY_BYTES_MAX: usize = 60_000;
+
 /// In Markdown.
 fn body(message: &Message) -> String {
     let mut text = words::opening(message);
+    let mut shown = 0;
     for item in &message.items {
         let rows = words::rows(item, message.kind);
-        text.push_str("\n\n");
-        text.push_str(&rows.iter().map(|(word, said)| format!("- **{word}**: {}", code(said))).collect::<Vec<_>>().join("\n"));
-        text.push_str("\n\n---");
+        let rows = rows.iter().map(|(word, said)| format!("- **{word}**: {}", code(said))).collect::<Vec<_>>().join("\n");
+        if text.len() + rows.len() > BODY_BYTES_MAX {
+            break;
+        }
+        text.push_str(&format!("\n\n{rows}\n\n---"));
+        shown += 1;
     }
-    if message.more > 0 {
-        text.push_str(&format!("\n\nAnd {} more.", message.more));
+    let more = message.more + message.items.len() - shown;
+    if more > 0 {
+        text.push_str(&format!("\n\nAnd {more} more."));
     }
     if !message.link.is_empty() {
         text.push_str(&format!("\n\n[What waits in quarantine]({})", message.link.replace(')', "%29")));
@@ -99,5 +107,21 @@ mod tests {
         let body = body(&message("`` @everyone <script> [x](http://evil)\n\n# big"));
         assert!(body.contains("- **Attribute**: ``` `` @everyone <script> [x](http://evil)\u{fffd}\u{fffd}# big ```"), "{body}");
         assert!(body.ends_with("[What waits in quarantine](https://tyto.example.com/quarantine?team=till)"));
+    }
+
+    #[test]
+    fn a_body_is_no_longer_than_github_takes() {
+        let name = "界`".repeat(400);
+        let mut long = message(&name);
+        let item = &mut long.items[0];
+        for text in [&mut item.broken.expected, &mut item.broken.found, &mut item.breach.contract] {
+            text.clone_from(&name);
+        }
+        long.items = vec![long.items[0].clone(); crate::message::ITEMS_MAX];
+        long.more = 7;
+        let body = body(&long);
+        let shown = body.matches("**Component**").count();
+        assert!(shown > 0 && shown < long.items.len() && body.len() < 65_536, "{shown} in {} bytes", body.len());
+        assert!(body.contains(&format!("And {} more.", 7 + long.items.len() - shown)));
     }
 }

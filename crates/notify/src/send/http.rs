@@ -11,7 +11,8 @@ use super::Failure;
 
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const REQUEST_MAX: Duration = Duration::from_secs(30);
-const ANSWER_BYTES_MAX: usize = 65_536;
+/// GitHub repeats what it was told, and more.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Of an answer that is told on.
 const TOLD_CHARS_MAX: usize = 120;
 
