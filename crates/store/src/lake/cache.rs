@@ -95,6 +95,10 @@ impl<Block: Clone> Tier<Block> {
         true
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn of_file(&self, name: &str) -> Vec<Key> {
         self.held.keys().filter(|(file, _)| **file == *name).cloned().collect()
     }
@@ -231,7 +235,7 @@ impl Cache {
 
     pub(crate) fn stats(&self) -> CacheStats {
         let state = self.state.lock();
-        CacheStats { memory_bytes: state.memory.bytes, disk_bytes: state.disk.bytes, ..state.stats }
+        CacheStats { memory_bytes: state.memory.bytes(), disk_bytes: state.disk.bytes(), ..state.stats }
     }
 
     fn count(&self, counter: &'static str, tier: &'static str) {

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::Result;
@@ -15,30 +14,15 @@ use super::handle::Handle;
 /// byte in a map.
 #[derive(Debug)]
 pub(crate) struct Footers {
-    bytes_max: usize,
-    state: Mutex<State>,
+    /// Numbered 0: the tables of a shard share this, and a file's name holds a UUID.
+    footers: Mutex<Tier<ArrowReaderMetadata>>,
     /// Half of what a search for some text costs is to unpack them.
     grams: Mutex<Tier<Arc<GramMaps>>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// By file name, which holds a UUID: the tables of a shard share this.
-    held: HashMap<String, Held>,
-    bytes: usize,
-    uses: u64,
-}
-
-#[derive(Debug)]
-struct Held {
-    footer: ArrowReaderMetadata,
-    bytes: usize,
-    used: u64,
-}
-
 impl Footers {
     pub(crate) fn new(bytes_max: usize, gram_bytes_max: usize) -> Self {
-        Self { bytes_max, state: Mutex::default(), grams: Mutex::new(Tier::new(gram_bytes_max as u64)) }
+        Self { footers: Mutex::new(Tier::new(bytes_max as u64)), grams: Mutex::new(Tier::new(gram_bytes_max as u64)) }
     }
 
     /// The maps of grams of a row group, which are read when they are not remembered.
@@ -54,48 +38,22 @@ impl Footers {
 
     /// Opens a file; its footer is read when it is not remembered.
     pub(crate) fn open(&self, file: &LakeFile) -> Result<(Handle, ArrowReaderMetadata)> {
-        let known = self.held(&file.name);
+        let key = (Arc::from(file.name.as_str()), 0);
+        let known = self.footers.lock().get(&key).map(|(footer, _)| footer);
         let remembered = known.is_some();
         let (handle, footer) = file.open(known)?;
         if !remembered {
-            self.hold(&file.name, footer.clone());
+            self.footers.lock().put(key, footer.clone(), footer.metadata().memory_size() as u64);
         }
         Ok((handle, footer))
     }
 
     /// A footer quotes its rows, which may be erased; a map spells them.
     pub(crate) fn forget(&self, name: &str) {
+        self.footers.lock().remove(&(Arc::from(name), 0));
         let mut grams = self.grams.lock();
         for key in grams.of_file(name) {
             grams.remove(&key);
-        }
-        drop(grams);
-        let mut state = self.state.lock();
-        let bytes = state.held.remove(name).map_or(0, |held| held.bytes);
-        state.bytes -= bytes;
-    }
-
-    fn held(&self, name: &str) -> Option<ArrowReaderMetadata> {
-        let mut state = self.state.lock();
-        state.uses += 1;
-        let used = state.uses;
-        let held = state.held.get_mut(name)?;
-        held.used = used;
-        Some(held.footer.clone())
-    }
-
-    fn hold(&self, name: &str, footer: ArrowReaderMetadata) {
-        let bytes = footer.metadata().memory_size();
-        let mut state = self.state.lock();
-        let used = state.uses;
-        state.bytes += bytes;
-        if let Some(same) = state.held.insert(name.to_owned(), Held { footer, bytes, used }) {
-            state.bytes -= same.bytes;
-        }
-        while state.bytes > self.bytes_max
-            && let Some(oldest) = state.held.iter().min_by_key(|(_, held)| held.used).map(|(name, _)| name.clone())
-        {
-            state.bytes -= state.held.remove(&oldest).map_or(0, |held| held.bytes);
         }
     }
 }
@@ -129,9 +87,9 @@ mod tests {
         for at in [0, 1, 0, 2] {
             footers.open(&files[at]).unwrap();
         }
-        let held = |at: usize| footers.state.lock().held.contains_key(&files[at].name);
+        let held = |at: usize| !footers.footers.lock().of_file(&files[at].name).is_empty();
         assert_eq!([held(0), held(1), held(2)], [true, false, true]);
-        assert!(footers.state.lock().bytes <= one * 5 / 2);
+        assert!(footers.footers.lock().bytes() <= one as u64 * 5 / 2);
         assert!(files[0].memory_bytes().unwrap() > 0);
     }
 }
