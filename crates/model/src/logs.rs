@@ -50,21 +50,7 @@ pub struct LogsBuilder {
 
 impl Default for LogsBuilder {
     fn default() -> Self {
-        Self {
-            attributes: AttributesBuilder::new(),
-            time: Int64Builder::new(),
-            observed: Int64Builder::new(),
-            severity_number: Int32Builder::new(),
-            severity_text: StringBuilder::new(),
-            body: StringBuilder::new(),
-            body_type: StringBuilder::new(),
-            trace_id: StringBuilder::new(),
-            span_id: StringBuilder::new(),
-            event_name: StringBuilder::new(),
-            flags: Int64Builder::new(),
-            origins: OriginsBuilder::default(),
-            dropped_attributes: Int64Builder::new(),
-        }
+        Self::with_capacity(0)
     }
 }
 
@@ -76,6 +62,26 @@ pub(crate) fn append_text(builder: &mut StringBuilder, text: &str) {
 }
 
 impl LogsBuilder {
+    /// With room for so many records, but for their texts: what grows is copied.
+    pub fn with_capacity(rows: usize) -> Self {
+        let texts = |bytes: usize| StringBuilder::with_capacity(rows, rows * bytes);
+        Self {
+            attributes: AttributesBuilder::new(),
+            time: Int64Builder::with_capacity(rows),
+            observed: Int64Builder::with_capacity(rows),
+            severity_number: Int32Builder::with_capacity(rows),
+            severity_text: texts(4),
+            body: texts(0),
+            body_type: texts(0),
+            trace_id: texts(32),
+            span_id: texts(16),
+            event_name: texts(0),
+            flags: Int64Builder::with_capacity(rows),
+            origins: OriginsBuilder::default(),
+            dropped_attributes: Int64Builder::with_capacity(rows),
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.time.values_slice().len()
     }

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
-use crate::attributes::{Attributes, AttributesBuilder, Mark};
+use crate::attributes::{Attributes, AttributesBuilder, Mark, is_same};
 use crate::logs::append_text;
 use crate::{Error, Identity, Result, Table};
 
@@ -67,7 +67,7 @@ struct Last {
 impl Last {
     fn is(&self, origin: &Origin<'_>) -> bool {
         let Origin { service_name, scope_name, scope_version, scope, resource } = origin;
-        self.texts == [*service_name, *scope_name, *scope_version]
+        self.texts.iter().zip([service_name, scope_name, scope_version]).all(|(own, text)| is_same(own, text))
             && (self.marks == [scope.mark(), resource.mark()] || self.scope.same(scope) && self.resource.same(resource))
     }
 
@@ -194,6 +194,13 @@ impl<'a> Origins<'a> {
         RecordBatch::from(self.each)
     }
 
+    /// Of each origin how many rows have it.
+    pub fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.each.len()];
+        self.keys.values().iter().for_each(|place| counts[*place as usize] += 1);
+        counts
+    }
+
     /// What holds of an origin holds of its rows.
     pub fn spread(&self, holds: &BooleanArray) -> BooleanArray {
         let keys = self.keys.values();
@@ -315,23 +322,34 @@ pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch> {
 
 /// A row of a text or map column as bytes that no other row has.
 fn write_row(column: &ArrayRef, row: usize, out: &mut Vec<u8>) {
-    let text = |texts: &StringArray, row: usize, out: &mut Vec<u8>| match texts.is_valid(row) {
-        true => {
-            out.extend_from_slice(&(texts.value_length(row) as u32).to_le_bytes());
-            out.extend_from_slice(texts.value(row).as_bytes());
-        }
-        false => out.extend_from_slice(&u32::MAX.to_le_bytes()),
+    let length = |texts: &StringArray, row: usize, out: &mut Vec<u8>| {
+        let length = if texts.is_valid(row) { texts.value_length(row) as u32 } else { u32::MAX };
+        out.extend_from_slice(&length.to_le_bytes());
     };
     if let Some(texts) = column.as_string_opt() {
-        return text(texts, row, out);
+        length(texts, row, out);
+        if texts.is_valid(row) {
+            out.extend_from_slice(texts.value(row).as_bytes());
+        }
+        return;
     }
     let map = column.as_map();
-    let (keys, values) = (map.keys().as_string(), map.values().as_string());
     let entries = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
     out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
-    for entry in entries {
-        text(keys, entry, out);
-        text(values, entry, out);
+    // The lengths first, so that the texts can be taken at once.
+    for texts in [map.keys(), map.values()] {
+        let texts: &StringArray = texts.as_string();
+        entries.clone().for_each(|entry| length(texts, entry, out));
+        match texts.null_count() {
+            0 => {
+                let ends = texts.value_offsets();
+                out.extend_from_slice(&texts.value_data()[ends[entries.start] as usize..ends[entries.end] as usize]);
+            }
+            _ => entries
+                .clone()
+                .filter(|entry| texts.is_valid(*entry))
+                .for_each(|entry| out.extend_from_slice(texts.value(entry).as_bytes())),
+        }
     }
 }
 

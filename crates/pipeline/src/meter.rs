@@ -1,10 +1,10 @@
 //! How much did each identity send?
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use arrow::array::{Array, ListArray, RecordBatch, StringArray};
 use catalog::Catalog;
+use hashbrown::HashMap;
 use metrics::Counter;
 use model::origin::Origins;
 use model::schema::column;
@@ -160,17 +160,22 @@ pub(crate) fn measure(table: Table, records: &RecordBatch, known: &KnownPoints) 
     };
 
     let (mut usage, mut series): (Vec<(Identity, Usage)>, _) = (Vec::new(), Vec::new());
-    let mut places: HashMap<Identity, usize> = HashMap::new();
-    let mut start = 0;
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
+    let (mut start, mut key) = (0, Vec::new());
     while start < records.num_rows() {
         let end = (start + 1..records.num_rows()).find(|&row| !same(start, row)).unwrap_or(records.num_rows());
-        let mut identity = Identity::default();
-        for (name, column) in Identity::FIELDS.into_iter().zip(&columns) {
-            let field = identity.value_mut(name).expect("FIELDS names the fields");
-            model::logs::text_or_empty(column, place_of(start)).clone_into(field);
+        let texts = columns.iter().map(|column| model::logs::text_or_empty(column, place_of(start)));
+        key.clear();
+        for text in texts.clone() {
+            key.extend_from_slice(&text.len().to_le_bytes());
+            key.extend_from_slice(text.as_bytes());
         }
-        let place = *places.entry(identity).or_insert_with_key(|identity| {
-            usage.push((identity.clone(), Usage::default()));
+        let place = *places.entry_ref(key.as_slice()).or_insert_with(|| {
+            let mut identity = Identity::default();
+            for (name, text) in Identity::FIELDS.into_iter().zip(texts) {
+                text.clone_into(identity.value_mut(name).expect("FIELDS names the fields"));
+            }
+            usage.push((identity, Usage::default()));
             usage.len() - 1
         });
         usage[place].1 += Usage { records: count(&(start..end)), bytes: bytes[end] - bytes[start] };

@@ -101,7 +101,7 @@ pub(crate) fn unzigzag(value: u64) -> i64 {
 }
 
 /// Walks the fields of one message in the order in which they came.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -114,9 +114,27 @@ impl<'a> Reader<'a> {
     /// The next field's number and value; none at the end of the message.
     #[inline]
     pub(crate) fn next(&mut self) -> Read<Option<(u32, Value<'a>)>> {
-        if self.rest.is_empty() {
-            return Ok(None);
+        // What requests are made of: fields below 16 of less than 128 bytes, and times.
+        if let [tag @ 8..0x80, rest @ ..] = self.rest {
+            if tag & 7 == 2
+                && let [len @ ..0x80, rest @ ..] = rest
+                && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*len))
+            {
+                self.rest = rest;
+                return Ok(Some((u32::from(tag >> 3), Value::Bytes(bytes))));
+            }
+            if tag & 7 == 1
+                && let Some((bytes, rest)) = rest.split_first_chunk()
+            {
+                self.rest = rest;
+                return Ok(Some((u32::from(tag >> 3), Value::Fixed64(u64::from_le_bytes(*bytes)))));
+            }
         }
+        if self.rest.is_empty() { Ok(None) } else { self.any().map(Some) }
+    }
+
+    #[inline(never)]
+    fn any(&mut self) -> Read<(u32, Value<'a>)> {
         let (number, wire_type) = self.tag()?;
         let value = match wire_type {
             3 => {
@@ -126,7 +144,7 @@ impl<'a> Reader<'a> {
             4 => return Err(Malformed("a group ends that never began")),
             _ => self.value(wire_type)?,
         };
-        Ok(Some((number, value)))
+        Ok((number, value))
     }
 
     #[inline]
@@ -176,10 +194,22 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn varint(&mut self) -> Read<u64> {
-        if let [byte @ ..0x80, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Ok(u64::from(*byte));
+        // Tags and most lengths.
+        match self.rest {
+            [byte @ ..0x80, rest @ ..] => {
+                self.rest = rest;
+                return Ok(u64::from(*byte));
+            }
+            [first, second @ ..0x80, rest @ ..] => {
+                self.rest = rest;
+                return Ok(u64::from(first & 0x7f) | u64::from(*second) << 7);
+            }
+            _ => self.long_varint(),
         }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Read<u64> {
         let mut value = 0;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);

@@ -4,12 +4,18 @@ use model::logs::{LogRow, LogsBuilder};
 use model::{AttributeType, AttributeValue, Decoded, Naming, Table};
 
 use super::value::{Any, AttributeReader, Encoder, Id, SPAN_ID_BYTES, TRACE_ID_BYTES, Trouble, text_bytes};
-use super::walk::{Origin, Signal, non_zero, walk};
+use super::walk::{Origin, Signal, count, non_zero, walk};
 use crate::outcome::{Fault, Outcome, ROW_BYTES, Rules};
 use crate::protobuf::{Read, Reader};
 
+/// Rows there is room for from the beginning, at most.
+const RESERVED_ROWS_MAX: usize = 8192;
+
 pub(super) fn decode(body: &[u8], rules: &Rules<'_>) -> Read<Decoded> {
-    let mut logs = Logs { rules, builder: LogsBuilder::default(), outcome: Outcome::new(rules.limits), encoder: Encoder::default() };
+    // A request of nothing but empty records has one for each two bytes.
+    let rows = count(body).min(RESERVED_ROWS_MAX);
+    let mut logs =
+        Logs { rules, builder: LogsBuilder::with_capacity(rows), outcome: Outcome::new(rules.limits), encoder: Encoder::default() };
     walk(body, rules, &mut logs)?;
     Ok(logs.outcome.finish(rules, Table::Logs, Naming::Attributes, logs.builder.finish_packed()))
 }
@@ -34,18 +40,27 @@ struct Record<'a> {
     trace_id: &'a [u8],
     span_id: &'a [u8],
     event_name: &'a [u8],
+    /// From the first attribute on, and how many there are.
+    attributes: (Reader<'a>, usize),
 }
 
 impl<'a> Record<'a> {
     fn read(bytes: &'a [u8]) -> Read<Self> {
         let mut record = Self::default();
         let mut reader = Reader::new(bytes);
+        let mut here = reader.clone();
         while let Some((number, value)) = reader.next()? {
             match number {
                 1 => record.time = value.fixed64()?,
                 2 => record.severity_number = value.varint()?,
                 3 => record.severity_text = value.bytes()?,
                 5 => record.body = Some(value.bytes()?),
+                6 => {
+                    if record.attributes.1 == 0 {
+                        record.attributes.0 = here;
+                    }
+                    record.attributes.1 += 1;
+                }
                 7 => record.dropped_attributes = value.varint()?,
                 8 => record.flags = value.fixed32()?,
                 9 => record.trace_id = value.bytes()?,
@@ -54,6 +69,7 @@ impl<'a> Record<'a> {
                 12 => record.event_name = value.bytes()?,
                 _ => {}
             }
+            here = reader.clone();
         }
         Ok(record)
     }
@@ -104,10 +120,13 @@ impl Signal for Logs<'_> {
         };
         outcome.spend(ROW_BYTES + bytes.len() + text_bytes(&body) + origin.copied_bytes())?;
         let mut attributes = AttributeReader::new(rules, outcome, encoder);
-        let mut reader = Reader::new(bytes);
-        while let Some((number, value)) = reader.next()? {
+        let (mut reader, mut left) = record.attributes.clone();
+        while left > 0
+            && let Some((number, value)) = reader.next()?
+        {
             if number == 6 {
                 attributes.read_into(value.bytes()?, &mut builder.attributes, || field("attributes"))?;
+                left -= 1;
             }
         }
         let dropped = record.dropped_attributes.saturating_add(attributes.dropped);

@@ -58,6 +58,21 @@ pub(super) fn walk<S: Signal>(body: &[u8], rules: &Rules<'_>, signal: &mut S) ->
     })
 }
 
+/// How many items there are, as far as the request can be read.
+pub(super) fn count(body: &[u8]) -> usize {
+    let mut items = 0;
+    let all = each(body, 1, |_, resource| {
+        each(resource, 2, |_, scope| {
+            each(scope, 2, |_, _| {
+                items += 1;
+                Ok(())
+            })
+        })
+    });
+    // What cannot be read is told by who reads it.
+    all.map_or(0, |()| items)
+}
+
 /// Calls `take` with the index and bytes of every message of that field number.
 pub(super) fn each(container: &[u8], number: u32, mut take: impl FnMut(usize, &[u8]) -> Read<()>) -> Read<()> {
     let mut reader = Reader::new(container);

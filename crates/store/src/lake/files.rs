@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{max, max_string, min, min_string};
+use model::origin::{self, Origins};
 use model::schema::column;
 use model::{Code, Error, Identity, Result, Table};
 use parking_lot::Mutex;
@@ -201,20 +202,26 @@ pub(crate) fn bounded_longs(table: Table) -> impl Iterator<Item = &'static str> 
 }
 
 impl FileStats {
-    /// Counts a batch in.
+    /// Counts a batch in, packed or not.
     pub(crate) fn add(&mut self, table: Table, records: &RecordBatch) -> Result<()> {
+        let origins = Origins::of(records).map(|origins| (origins, origins.counts()));
         self.rows += records.num_rows() as u64;
         for name in bounded_longs(table) {
             let values: &Int64Array = column(records, name)?;
             self.longs.entry(name.to_owned()).or_default().widen(min(values).zip(max(values)), values.null_count());
         }
         for name in bounded_texts(table) {
-            let values: &StringArray = column(records, name)?;
-            let range = min_string(values).zip(max_string(values));
+            let (range, nulls) = match &origins {
+                Some((origins, counts)) if origin::COLUMNS.contains(&name) => range_of(origins.texts(name)?, counts),
+                _ => {
+                    let values: &StringArray = column(records, name)?;
+                    (min_string(values).zip(max_string(values)), values.null_count())
+                }
+            };
             let bounds = self.texts.entry(name.to_owned()).or_default();
             bounds.unknown |= range.is_some_and(|(low, high)| low.len().max(high.len()) > BOUND_BYTES_MAX);
             let range = range.filter(|_| !bounds.unknown).map(|(low, high)| (low.to_owned(), high.to_owned()));
-            bounds.widen(range, values.null_count());
+            bounds.widen(range, nulls);
         }
         Ok(())
     }
@@ -261,6 +268,18 @@ impl FileStats {
         }
         Some(stats)
     }
+}
+
+/// Least and greatest of texts of which each comes so often, and how often none comes.
+fn range_of<'a>(texts: &'a StringArray, counts: &[usize]) -> (Option<(&'a str, &'a str)>, usize) {
+    let (mut range, mut nulls) = (None, 0);
+    for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        match texts.is_valid(at).then(|| texts.value(at)) {
+            Some(text) => range = Some(range.map_or((text, text), |(low, high): (&str, &str)| (low.min(text), high.max(text)))),
+            None => nulls += count,
+        }
+    }
+    (range, nulls)
 }
 
 impl<T: Ord> Bounds<T> {

@@ -16,6 +16,7 @@ pub(crate) mod lease;
 pub(crate) mod merge;
 pub(crate) mod object;
 pub(crate) mod order;
+pub(crate) mod origins;
 pub(crate) mod pages;
 pub(crate) mod place;
 pub(crate) mod remote;

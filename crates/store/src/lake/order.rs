@@ -13,18 +13,14 @@ const SLICE_ROWS: usize = 8192;
 /// Of packed rows what they take unpacked at most: half of what one column may hold.
 const UNPACKED_BYTES_MAX: u64 = 1 << 30;
 
-/// The rows of all batches in the table's order, in slices, gathered slice by slice: packed where all batches are.
+/// The rows of all batches in the table's order.
 pub(crate) fn sorted(table: Table, batches: &[RecordBatch]) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
-    let rows = Rows::of(table, batches)?;
-    let order = rows.order(table)?;
-    let slices: Vec<Vec<(usize, usize)>> = order.chunks(SLICE_ROWS).map(<[_]>::to_vec).collect();
-    Ok(slices.into_iter().flat_map(move |slice| match gather(&slice, &|places| rows.pick(places)) {
-        Ok(gathered) => gathered.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    }))
+    Rows::of(table, batches)?.sorted()
 }
 
-struct Rows {
+/// The rows of several batches.
+pub(crate) struct Rows {
+    table: Table,
     /// Without the column of origins where those are united.
     batches: Vec<RecordBatch>,
     united: Option<United>,
@@ -37,27 +33,42 @@ struct United {
 }
 
 impl Rows {
-    fn of(table: Table, batches: &[RecordBatch]) -> Result<Self> {
+    pub(crate) fn of(table: Table, batches: &[RecordBatch]) -> Result<Self> {
         let are_packed = !batches.is_empty() && batches.iter().all(|batch| Origins::of(batch).is_some());
         // More origins than one column may hold are not united.
         match are_packed.then(|| origin::united(batches)).and_then(Result::ok) {
             Some((each, keys)) => {
                 let batches = batches.iter().map(without_origins).collect::<Result<_>>()?;
-                Ok(Self { batches, united: Some(United { each, keys }) })
+                Ok(Self { table, batches, united: Some(United { each, keys }) })
             }
             None => {
                 let batches = batches.iter().map(|batch| origin::unpacked(table, batch)).collect::<Result<_>>()?;
-                Ok(Self { batches, united: None })
+                Ok(Self { table, batches, united: None })
             }
         }
+    }
+
+    /// The origins of all rows, where all batches are packed.
+    pub(crate) fn origins(&self) -> Option<StructArray> {
+        self.united.as_ref().map(|united| united.each.clone())
+    }
+
+    /// In the table's order, in slices, gathered slice by slice: packed where there are origins.
+    pub(crate) fn sorted(self) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<>> {
+        let order = self.order()?;
+        let slices: Vec<Vec<(usize, usize)>> = order.chunks(SLICE_ROWS).map(<[_]>::to_vec).collect();
+        Ok(slices.into_iter().flat_map(move |slice| match gather(&slice, &|places| self.pick(places)) {
+            Ok(gathered) => gathered.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        }))
     }
 
     /// Batch and row of all rows in the table's order: by texts, nulls first, then by time. Of equal rows the first stays first.
     ///
     /// There are few texts and many rows, so the texts are ranked and rows are compared as numbers. Refused: Arrow's sort by
     /// several columns, which compares texts for each pair of rows and took a fifth of all that it costs to ingest logs.
-    fn order(&self, table: Table) -> Result<Vec<(usize, usize)>> {
-        let (time, texts) = table.sort_columns().split_last().expect("every table is sorted");
+    fn order(&self) -> Result<Vec<(usize, usize)>> {
+        let (time, texts) = self.table.sort_columns().split_last().expect("every table is sorted");
         let mut ranking = Ranking::default();
         let numbers: Vec<Vec<u32>> = match &self.united {
             Some(united) => {

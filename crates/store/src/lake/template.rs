@@ -12,7 +12,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, NullBufferBuilder, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, NullBufferBuilder, RecordBatch, StringArray, new_null_array};
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
 use hashbrown::HashSet;
@@ -23,7 +23,7 @@ use model::{Code, Error, Result, Table};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use twox_hash::XxHash3_64;
 
-use super::columns::file_schema;
+use super::columns::with;
 
 pub(crate) const BODY: &str = "body";
 pub(crate) const TEMPLATE: &str = "body_template";
@@ -73,6 +73,43 @@ fn split(text: &[u8], template: &mut Vec<u8>, values: &mut Vec<u8>) -> u32 {
     }
     template.extend_from_slice(&text[literal..]);
     found
+}
+
+/// Where in a text the variables are of which it was split.
+pub(crate) fn places<'a>(template: &'a [u8], variables: &'a [u8]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    // Each stands where one byte stands for it, moved by those before it.
+    let (mut rest, mut taken, mut before) = (variables, 0, 0);
+    memchr::memchr_iter(PLACEHOLDER, template).map(move |place| {
+        let bytes = memchr::memchr(SEPARATOR, rest).unwrap_or(rest.len());
+        rest = rest.get(bytes + 1..).unwrap_or_default();
+        let start = place + taken - before;
+        (taken, before) = (taken + bytes, before + 1);
+        (start, start + bytes)
+    })
+}
+
+/// Bodies that were split.
+pub(crate) struct Split {
+    templates: StringArray,
+    variables: StringArray,
+}
+
+impl Split {
+    /// None of rows without templates.
+    pub(crate) fn of(packed: &RecordBatch) -> Option<Self> {
+        let texts = |name| packed.column_by_name(name)?.as_string_opt().cloned();
+        Some(Self { templates: texts(TEMPLATE)?, variables: texts(VARIABLES)? })
+    }
+
+    pub(crate) fn slice(&self, from: usize, rows: usize) -> Self {
+        Self { templates: self.templates.slice(from, rows), variables: self.variables.slice(from, rows) }
+    }
+
+    /// Template and variables of a body; none where it was left whole.
+    pub(crate) fn of_row(&self, row: usize) -> Option<(&str, &str)> {
+        let variables = if self.variables.is_valid(row) { self.variables.value(row) } else { "" };
+        self.templates.is_valid(row).then(|| (self.templates.value(row), variables))
+    }
 }
 
 /// Appends the text of a template with its variables; none when they do not belong together.
@@ -165,7 +202,7 @@ impl TemplateWriter {
         if self.table != Table::Logs {
             return Ok(records.clone());
         }
-        let schema = file_schema(self.table);
+        let schema = with(records.schema_ref(), fields());
         let mut columns = records.columns().to_vec();
         let bodies = Bodies { texts: column(records, BODY)?, types: column(records, "body_type")? };
         let mut found = 0;
@@ -385,6 +422,8 @@ mod tests {
             assert!(std::str::from_utf8(&template).is_ok() && std::str::from_utf8(&variables).is_ok(), "{text:?}");
             join(&template, &variables, &mut back).unwrap();
             assert_eq!(back, text.as_bytes());
+            let each = model::variables::variables(text.as_bytes()).map(|(start, end, _)| (start, end));
+            assert!(places(&template, &variables).eq(each), "{text:?}");
         }
     }
 
@@ -466,7 +505,7 @@ mod tests {
     fn packed(records: &RecordBatch) -> usize {
         let mut writer = TemplateWriter::new(Table::Logs, 100);
         let packed = writer.pack(records).unwrap();
-        assert_eq!(*packed.schema(), *file_schema(Table::Logs));
+        assert_eq!(*packed.schema(), *crate::lake::columns::file_schema(Table::Logs));
         assert_eq!(unpack(packed.clone()).unwrap(), *records);
         packed.num_rows() - packed.column_by_name(TEMPLATE).unwrap().null_count()
     }

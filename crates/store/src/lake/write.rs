@@ -1,9 +1,9 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, MapArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, MapArray, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, SchemaRef};
-use model::origin::{self, Origins};
+use model::origin::{self, ORIGIN, Origins};
 use model::samples::{EXEMPLARS, START_TIMESTAMPS};
 use model::schema::column;
 use model::{AttributesView, DeclaredFields, Error, FieldType, FieldValue, Result, Table};
@@ -11,6 +11,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use twox_hash::XxHash3_64;
 
@@ -19,9 +20,10 @@ use super::fields::{FieldsWriter, value_at};
 use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded_texts, paged};
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::folder::Folder;
-use super::order;
+use super::order::{self, Rows};
+use super::origins::{self, PackedWriter};
 use super::sums::SumWriter;
-use super::template::{self, TemplateWriter};
+use super::template::{self, Split, TemplateWriter};
 use super::values::{DELTAS, VALUES};
 use crate::head::{Frozen, Head, Parts, Remembered, bytes_of};
 use crate::{DiskFile, ShardOptions};
@@ -59,7 +61,10 @@ impl FileWriter<'_> {
         match &**head {
             Head::Rows(rows) => {
                 let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
-                self.write_batches(order::sorted(self.table, &batches)?)
+                let rows = Rows::of(self.table, &batches)?;
+                let origins = rows.origins().map(|each| origins::are_few(&each).map(|few| few.then_some(each))).transpose()?.flatten();
+                let written = self.write(rows.sorted()?, origins)?;
+                finish(&**self.folder, written.into_iter().collect(), Ok(()))
             }
             Head::Series(series) => {
                 let slice = series.sorted();
@@ -85,6 +90,11 @@ impl FileWriter<'_> {
 
     /// Writes one file and syncs it; none when there is nothing to write. The caller syncs the directory.
     pub(crate) fn write_file(&self, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Option<LakeFile>> {
+        self.write(batches, None)
+    }
+
+    /// `origins` are those of all rows: then the batches are packed, and written so.
+    fn write(&self, batches: impl Iterator<Item = Result<RecordBatch>>, origins: Option<StructArray>) -> Result<Option<LakeFile>> {
         let mut batches = batches.peekable();
         let first = match batches.peek() {
             None => return Ok(None),
@@ -93,7 +103,7 @@ impl FileWriter<'_> {
         };
         let name = fresh_name(self.options, self.table, self.seq);
         let file = self.folder.create(&name).map_err(|error| cannot_write(&self.folder.address(&name), error))?;
-        match self.encode(&first, file, batches) {
+        match self.encode(&first, file, batches, origins) {
             Ok(Written { bytes, memory_bytes, stats }) => {
                 let file = LakeFile::new(self.folder.clone(), name, bytes, stats);
                 file.set_memory_bytes(memory_bytes);
@@ -107,33 +117,36 @@ impl FileWriter<'_> {
         }
     }
 
-    fn encode(&self, first: &RecordBatch, file: Box<dyn DiskFile>, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<Written> {
+    fn encode(
+        &self,
+        first: &RecordBatch,
+        file: Box<dyn DiskFile>,
+        batches: impl Iterator<Item = Result<RecordBatch>>,
+        origins: Option<StructArray>,
+    ) -> Result<Written> {
         let Self { options, table, declared, .. } = *self;
-        let failed = |error: parquet::errors::ParquetError| Error::unavailable("cannot write lake file").because(error);
-        let schema = schema_with(table, declared);
         let first = origin::unpacked(table, &first.slice(0, first.num_rows().min(TRIED_ROWS)))?;
         let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first)?)?;
-        let mut writer = ArrowWriter::try_new(SumWriter::new(file), schema, Some(properties)).map_err(failed)?;
+        let mut writer = Groups::new(file, options, schema_with(table, declared), properties, origins.as_ref())?;
         let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
         let mut filter = FilterWriter::new(table, options.row_group_rows);
         let mut templates = TemplateWriter::new(table, options.row_group_rows);
         let mut fields = FieldsWriter::new(declared);
         for batch in batches {
-            for piece in order::pieces(batch?)? {
-                let rows = columns::pack(table, &origin::unpacked(table, &piece)?)?;
+            let batch = batch?;
+            let pieces = if origins.is_some() { vec![batch] } else { order::pieces(batch)? };
+            for piece in pieces {
+                let rows = if origins.is_some() { piece.clone() } else { origin::unpacked(table, &piece)? };
+                let rows = columns::pack(table, &rows)?;
                 stats.add(table, &rows)?;
                 let packed = templates.pack(&rows)?;
-                filter.add(
-                    &rows,
-                    Origins::of(&piece),
-                    packed.column_by_name(template::TEMPLATE).and_then(|texts| texts.as_string_opt()),
-                )?;
-                memory_bytes += bytes_of(&rows) as u64;
-                writer.write(&fields.pack(packed)?).map_err(failed)?;
+                filter.add(&rows, Origins::of(&piece), Split::of(&packed).as_ref())?;
+                memory_bytes += memory_of(&rows)?;
+                writer.write(&fields.pack(packed)?)?;
             }
         }
         let io = |error: io::Error| Error::unavailable("cannot write lake file").because(error);
-        let (mut writer, _) = writer.into_serialized_writer().map_err(failed)?;
+        let mut writer = writer.finish()?;
         let (filter, places) = filter.finish(writer.bytes_written() as u64)?;
         writer.write_all(&filter).map_err(io)?;
         writer.flush().map_err(io)?;
@@ -145,6 +158,57 @@ impl FileWriter<'_> {
         let bytes = writer.into_inner().map_err(failed)?.finish().map_err(io)?;
         Ok(Written { bytes, memory_bytes, stats })
     }
+}
+
+/// Writes the row groups of a file: packed rows by themselves, all others through Parquet's writer.
+enum Groups {
+    Flat(ArrowWriter<SumWriter>),
+    Packed(Box<PackedWriter<SumWriter>>),
+}
+
+impl Groups {
+    fn new(
+        file: Box<dyn DiskFile>,
+        options: &ShardOptions,
+        schema: SchemaRef,
+        properties: WriterProperties,
+        origins: Option<&StructArray>,
+    ) -> Result<Self> {
+        let writer = ArrowWriter::try_new(SumWriter::new(file), schema.clone(), Some(properties)).map_err(failed)?;
+        Ok(match origins {
+            None => Self::Flat(writer),
+            Some(origins) => {
+                Self::Packed(Box::new(PackedWriter::new(writer, schema, origins, options.row_group_rows, options.zstd_level)?))
+            }
+        })
+    }
+
+    fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Flat(writer) => writer.write(rows).map_err(failed),
+            Self::Packed(writer) => writer.write(rows),
+        }
+    }
+
+    fn finish(self) -> Result<SerializedFileWriter<SumWriter>> {
+        match self {
+            Self::Flat(writer) => Ok(writer.into_serialized_writer().map_err(failed)?.0),
+            Self::Packed(writer) => writer.finish(),
+        }
+    }
+}
+
+fn failed(error: parquet::errors::ParquetError) -> Error {
+    Error::unavailable("cannot write lake file").because(error)
+}
+
+/// What rows take in memory once they are read: of packed rows what the columns of origins would.
+fn memory_of(rows: &RecordBatch) -> Result<u64> {
+    let Some((at, _)) = rows.schema_ref().column_with_name(ORIGIN) else { return Ok(bytes_of(rows) as u64) };
+    let mut own = rows.clone();
+    let origins = RecordBatch::try_from_iter([(ORIGIN, own.remove_column(at))])?;
+    let texts = model::running_bytes(&origins)?.last().copied().unwrap_or_default();
+    Ok(bytes_of(&own) as u64 + texts + (rows.num_rows() * origin::COLUMNS.len() * size_of::<i32>()) as u64)
 }
 
 /// Makes the names of new files durable; after an error none of them stays.

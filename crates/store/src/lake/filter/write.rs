@@ -10,7 +10,7 @@ use super::format::{
     value_columns, value_seed, word, words,
 };
 use crate::lake::keys::{self, KeysWriter};
-use crate::lake::template::variables;
+use crate::lake::template::{Split, places};
 
 /// Hashes of a block that are held, before it is known how many differ.
 const PENDING_MAX: usize = 256 << 10;
@@ -42,6 +42,8 @@ struct Values {
     /// As many are held until they are sorted and each is kept once.
     pending_max: usize,
     recent: Vec<u64>,
+    /// Where hashes lie while they are sorted.
+    spare: Vec<u64>,
 }
 
 impl FilterWriter {
@@ -53,22 +55,22 @@ impl FilterWriter {
             rows_in_group: 0,
             rows_in_block: 0,
             grams: vec![0; GRAM_BITS / 8],
-            values: Values { hashes: Vec::new(), pending_max: PENDING_MAX, recent: vec![0; RECENT] },
+            values: Values { hashes: Vec::new(), pending_max: PENDING_MAX, recent: vec![0; RECENT], spare: Vec::new() },
             keys: map_columns(table).iter().map(|_| KeysWriter::default()).collect(),
             blocks: Vec::new(),
         }
     }
 
-    /// Takes in the next rows of the file. Where the templates of their bodies are at hand, the literals of each are looked at once, and where
-    /// their origins are, each of those.
-    pub(crate) fn add(&mut self, records: &RecordBatch, origins: Option<Origins<'_>>, templates: Option<&StringArray>) -> Result<()> {
+    /// Takes in the next rows of the file. Where their bodies are split, the literals of each template are looked at once, and where their
+    /// origins are at hand, each of those.
+    pub(crate) fn add(&mut self, records: &RecordBatch, origins: Option<Origins<'_>>, split: Option<&Split>) -> Result<()> {
         let mut from = 0;
         while from < records.num_rows() {
             let room = (BLOCK_ROWS - self.rows_in_block).min(self.group_rows - self.rows_in_group);
             let rows = room.min(records.num_rows() - from);
             let keys = origins.map(|origins| origins.keys.slice(from, rows));
             let origins = origins.zip(keys.as_ref()).map(|(origins, keys)| Origins { keys, ..origins });
-            self.add_rows(&records.slice(from, rows), origins, templates.map(|templates| templates.slice(from, rows)))?;
+            self.add_rows(&records.slice(from, rows), origins, split.map(|split| split.slice(from, rows)))?;
             from += rows;
             self.rows_in_block += rows;
             self.rows_in_group += rows;
@@ -80,9 +82,9 @@ impl FilterWriter {
         Ok(())
     }
 
-    fn add_rows(&mut self, records: &RecordBatch, origins: Option<Origins<'_>>, templates: Option<StringArray>) -> Result<()> {
+    fn add_rows(&mut self, records: &RecordBatch, origins: Option<Origins<'_>>, split: Option<Split>) -> Result<()> {
         if let Some(name) = text_column(self.table) {
-            self.add_texts(value_seed(name, None), column(records, name)?, templates.as_ref());
+            self.add_texts(value_seed(name, None), column(records, name)?, split.as_ref());
         }
         for name in value_columns(self.table) {
             let (seed, texts): (u64, &StringArray) = (value_seed(name, None), column(records, name)?);
@@ -103,15 +105,14 @@ impl FilterWriter {
         Ok(())
     }
 
-    fn add_texts(&mut self, seed: u64, texts: &StringArray, templates: Option<&StringArray>) {
+    fn add_texts(&mut self, seed: u64, texts: &StringArray, split: Option<&Split>) {
         let mut seen = HashSet::new();
         for row in (0..texts.len()).filter(|row| texts.is_valid(*row)) {
             let text = texts.value(row).as_bytes();
-            let template = templates.filter(|templates| templates.is_valid(row)).map(|templates| templates.value(row));
             // What is not ASCII makes one word with a variable beside it.
-            match template.is_some_and(|template| template.is_ascii() && !seen.insert(template)) {
-                true => self.add_variables(seed, text),
-                false => {
+            match split.and_then(|split| split.of_row(row)).filter(|(template, _)| template.is_ascii() && !seen.insert(*template)) {
+                Some((template, variables)) => self.add_variables(seed, text, template.as_bytes(), variables.as_bytes()),
+                None => {
                     self.add_grams(text);
                     words(text).for_each(|(start, end)| self.add_word(seed, &text[start..end]));
                 }
@@ -120,8 +121,8 @@ impl FilterWriter {
     }
 
     /// A variable is a word of its own, and has grams with what is beside it.
-    fn add_variables(&mut self, seed: u64, text: &[u8]) {
-        for (start, end, _) in variables(text) {
+    fn add_variables(&mut self, seed: u64, text: &[u8], template: &[u8], variables: &[u8]) {
+        for (start, end) in places(template, variables) {
             self.add_grams(&text[start.saturating_sub(2)..text.len().min(end + 2)]);
             self.add_word(seed, &text[start..end]);
         }
@@ -194,7 +195,7 @@ impl Values {
         }
         *recent = hash;
         if self.hashes.len() >= self.pending_max {
-            self.hashes.sort_unstable();
+            sort(&mut self.hashes, &mut self.spare);
             self.hashes.dedup();
             // Else a block of more would be sorted again for each.
             self.pending_max = PENDING_MAX.max(2 * self.hashes.len());
@@ -204,7 +205,7 @@ impl Values {
 
     /// The filter of what was pushed; empty again.
     fn finish(&mut self) -> Vec<u8> {
-        self.hashes.sort_unstable();
+        sort(&mut self.hashes, &mut self.spare);
         self.hashes.dedup();
         let lanes = (self.hashes.len() * BITS_PER_VALUE).div_ceil(8 * LANE_BYTES).max(1);
         let mut words = vec![0_u32; lanes * SALTS.len()];
@@ -219,12 +220,46 @@ impl Values {
     }
 }
 
+/// Sorts hashes, which are spread evenly: by their first byte, and those of one byte by comparing.
+fn sort(hashes: &mut Vec<u64>, spare: &mut Vec<u64>) {
+    const SHARES: usize = 1 << u8::BITS;
+    let share = |hash: u64| (hash >> (u64::BITS - u8::BITS)) as usize;
+    let mut ends = [0; SHARES];
+    hashes.iter().for_each(|hash| ends[share(*hash)] += 1);
+    let mut starts = [0; SHARES];
+    for at in 1..SHARES {
+        starts[at] = starts[at - 1] + ends[at - 1];
+    }
+    spare.clear();
+    spare.resize(hashes.len(), 0);
+    ends = starts;
+    for &hash in hashes.iter() {
+        let end = &mut ends[share(hash)];
+        spare[*end] = hash;
+        *end += 1;
+    }
+    starts.iter().zip(ends).for_each(|(start, end)| spare[*start..end].sort_unstable());
+    std::mem::swap(hashes, spare);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lake::template::{TEMPLATE, TemplateWriter};
+    use crate::lake::template::TemplateWriter;
     use model::logs::{LogRow, LogsBuilder};
     use model::{AttributeValue, Attributes};
+
+    #[test]
+    fn hashes_are_sorted_however_many_there_are() {
+        let mut spare = vec![7; 3];
+        for many in [0, 1, 2, 300, 70_000] {
+            let mut hashes: Vec<u64> = (0..many).map(|at: u64| value(at % 50_000, "text")).chain([u64::MAX, 0]).collect();
+            let mut expected = hashes.clone();
+            expected.sort_unstable();
+            sort(&mut hashes, &mut spare);
+            assert!(hashes == expected, "{many}");
+        }
+    }
 
     #[test]
     fn templates_and_origins_change_no_bit_of_a_filter() {
@@ -245,10 +280,10 @@ mod tests {
             }
             let records = builder.finish();
             let packed = TemplateWriter::new(Table::Logs, 100).pack(&records).unwrap();
-            let templates: &StringArray = column(&packed, TEMPLATE).unwrap();
-            assert_eq!(templates.null_count(), 0);
+            let split = Split::of(&packed).unwrap();
+            assert!((0..records.num_rows()).all(|row| split.of_row(row).is_some()));
             let origins = model::origin::packed(Table::Logs, &records).unwrap();
-            with.add(&records, Origins::of(&origins), Some(templates)).unwrap();
+            with.add(&records, Origins::of(&origins), Some(&split)).unwrap();
             without.add(&records, None, None).unwrap();
         }
         assert!(with.finish(7).unwrap().0 == without.finish(7).unwrap().0);
