@@ -2,11 +2,13 @@
 
 mod boards;
 mod cardinality;
+mod directory;
 mod erasures;
 mod overview;
 mod patterns;
 mod pipelines;
 mod quarantine;
+mod senders;
 mod sql;
 mod topology;
 mod usage;
@@ -29,6 +31,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/sql", post(sql::sql))
         .route("/overview", get(overview::overview))
         .route("/catalog", get(catalog))
+        .route("/catalog/entries", get(directory::entries))
+        .route("/catalog/entry", get(directory::entry))
+        .route("/catalog/unknown", get(senders::unknown))
         .route("/schemas/omd.json", get(async || schema("omd")))
         .route("/schemas/board.json", get(async || schema("board")))
         .route("/schemas/pipeline.json", get(async || schema("pipeline")))
