@@ -6,6 +6,7 @@ import { timeWords, useAddress } from './address';
 const PAGES = {
   h: '/',
   p: '/map',
+  o: '/catalogue',
   l: '/logs',
   q: '/quarantine',
   m: '/charts',

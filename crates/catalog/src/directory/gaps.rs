@@ -75,7 +75,7 @@ impl Gap {
             Self::Owner => "owners: [{team: name}]",
             Self::Contact => "email, slack, github or webhook beside the team",
             Self::OnCall => "on_call: an address, beside the team",
-            Self::Tier => "tier: 1 for what customers notice at once, to 4",
+            Self::Tier => "tier: from 0, everything hangs on it, to 4",
             Self::CostCentre => "cost_centre: here or at its business service",
             Self::Contract => "contract: a name, here or at its business service",
             Self::Runbook => "runbooks: [{title: what to do, url: …}], here or above",

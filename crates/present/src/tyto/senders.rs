@@ -18,11 +18,9 @@ use crate::{respond, times};
 const RANGE_DEFAULT_MS: i64 = 3_600_000;
 /// Of a range: every unclaimed record of it is counted.
 const RANGE_MAX_MS: i64 = 31 * 86_400_000;
-/// Rows that are read of a signal, the most frequent first.
+/// Senders that are read of a signal, those that sent most first.
 const ROWS_MAX: usize = 2000;
 const SENDERS_MAX: usize = 500;
-/// Of a value that a rule could name.
-const VALUE_BYTES_MAX: usize = 256;
 
 /// By what a sender is known, the best first: who wrote the program says more of it than who runs it.
 const ATTRIBUTES: [&str; 10] = [
@@ -101,43 +99,56 @@ async fn found(state: &Shared, start_ms: i64, end_ms: i64) -> Result<Vec<Sender>
 
 /// Labels of samples spell names with `_`; what resources say of logs and spans they spell with a dot.
 fn sql(table: Table, start_ms: i64, end_ms: i64) -> String {
-    let column = |(at, name): (usize, &&str)| match (table, *name) {
-        (Table::Samples, name) => format!("labels['{}'] AS c{at}", name.replace('.', "_")),
-        (_, "service.name") => format!("service_name AS c{at}"),
-        (_, name) => format!("resource_attributes['{name}'] AS c{at}"),
+    let said = |name: &str| match (table, name) {
+        (Table::Samples, name) => format!("labels['{}']", name.replace('.', "_")),
+        (_, "service.name") => "service_name".to_owned(),
+        (_, name) => format!("resource_attributes['{name}']"),
     };
-    let columns: Vec<String> = ATTRIBUTES.iter().enumerate().map(column).collect();
-    let places: Vec<String> = (1..=ATTRIBUTES.len()).map(|place| place.to_string()).collect();
+    let first_of = |then: &dyn Fn(usize, &str) -> String, otherwise: &str| {
+        let cases = ATTRIBUTES.iter().enumerate().map(|(at, name)| {
+            let said = said(name);
+            format!("WHEN {said} <> '' AND {said} NOT LIKE '{NAMELESS}%' THEN {}", then(at, &said))
+        });
+        format!("CASE {} ELSE {otherwise} END", cases.collect::<Vec<_>>().join(" "))
+    };
     let (first, last) = table.time_columns();
-    let counted = if table == Table::Samples { "count(DISTINCT series_id)" } else { "count(*)" };
+    // Samples that Tyto computes of spans are no sender's: their spans are counted.
+    let (counted, own) = match table {
+        Table::Samples => ("count(DISTINCT series_id)", " AND NOT starts_with(name, 'traces_') AND NOT starts_with(name, 'tyto_')"),
+        _ => ("count(*)", ""),
+    };
     let nanos = |ms: i64| ms.saturating_mul(1_000_000);
     format!(
-        "SELECT {}, {counted} AS n, max({last}) AS last FROM {} WHERE business_service = '{UNASSIGNED}' AND {last} >= {} AND {first} < {} \
-         GROUP BY {} ORDER BY n DESC LIMIT {ROWS_MAX}",
-        columns.join(", "),
+        "SELECT {} AS attribute, {} AS value, {counted} AS n, max({last}) AS last FROM {} \
+         WHERE business_service = '{UNASSIGNED}' AND {last} >= {} AND {first} < {}{own} GROUP BY 1, 2 ORDER BY n DESC LIMIT {ROWS_MAX}",
+        first_of(&|at, _| at.to_string(), "-1"),
+        first_of(&|_, said| said.to_owned(), "''"),
         table.name(),
         nanos(start_ms),
         nanos(end_ms),
-        places.join(", ")
     )
 }
 
 fn add(senders: &mut HashMap<(&'static str, String), Sender>, rows: &Rows, count: impl Fn(&mut Sender, u64)) -> Result<()> {
-    let columns = (0..ATTRIBUTES.len()).map(|at| rows.texts(&format!("c{at}"))).collect::<Result<Vec<_>>>()?;
+    let (attributes, values) = (rows.longs("attribute")?, rows.texts("value")?);
     let (counts, last) = (rows.longs("n")?, rows.longs("last")?);
     for row in 0..rows.len() {
-        let said = ATTRIBUTES.iter().zip(&columns).map(|(name, column)| (*name, model::logs::text_or_empty(column, row)));
-        let (attribute, value) = said.into_iter().find(|(_, value)| is_name(value)).unwrap_or_default();
-        let key = (attribute, value.to_owned());
-        let sender = senders.entry(key).or_insert_with(|| Sender { attribute, value: value.to_owned(), ..Sender::default() });
+        let attribute = usize::try_from(attributes.value(row)).ok().and_then(|at| ATTRIBUTES.get(at)).copied().unwrap_or_default();
+        let value = model::logs::text_or_empty(&values, row);
+        // A job of OpenTelemetry is `namespace/service`: a rule for the service looks at it, too.
+        let (attribute, value) = match value.rsplit_once('/') {
+            Some((_, service)) if attribute == "job" && !service.is_empty() => (ATTRIBUTES[0], service),
+            _ => (attribute, value),
+        };
+        let sender = senders.entry((attribute, value.to_owned())).or_insert_with(|| Sender {
+            attribute,
+            value: value.to_owned(),
+            ..Sender::default()
+        });
         count(sender, counts.value(row).unsigned_abs());
         sender.last_seen = sender.last_seen.max(last.value(row) as f64 / 1e9);
     }
     Ok(())
-}
-
-fn is_name(value: &str) -> bool {
-    !value.is_empty() && value.len() <= VALUE_BYTES_MAX && !value.starts_with(NAMELESS)
 }
 
 impl Sender {
