@@ -66,6 +66,40 @@ test('an unclaimed sender comes with the rule that claims it', async () => {
   });
 });
 
+test('the scorecard says where each team stands and what lifts it', async () => {
+  await inPage(browser, async (page) => {
+    await page.goto('/catalogue');
+    await page.getByRole('link', { name: 'How well can it be watched?' }).click();
+    await page.waitForURL(/\/scorecard/);
+    await textThat(page.getByTestId('verdict'), /level [1-4] of 4[\s\S]*belong to nobody/, 'the sentence on top');
+    await textThat(page.getByTestId('lifts'), /\d+ of \d+ components/, 'what lifts all of it');
+    assert.ok((await page.getByTestId('score').count()) >= 9, 'every team that owns something has a line');
+    await noProblem(page);
+    await picture(page, 'scorecard');
+
+    await page.getByTestId('score').getByRole('link', { name: 'identity', exact: true }).click();
+    await page.waitForURL(/team=identity/);
+    await textThat(page.getByTestId('verdict'), /Team identity: level/, 'one team');
+    const component = page.getByTestId('component').filter({ hasText: 'token-service' });
+    await component.locator('summary').focus();
+    await page.keyboard.press('Enter');
+    await textThat(
+      component,
+      /Level 3, Explained[\s\S]*Logs, traces and metrics arrive: [\d,]+ log/,
+      'what it is judged by',
+    );
+    await noProblem(page);
+    await picture(page, 'scorecard-team');
+    await page.getByRole('button', { name: 'Show everybody' }).click();
+    await page.getByText('Business services', { exact: true }).click();
+    await textThat(page.getByTestId('score').filter({ hasText: 'payments' }), /[1-4] \w+/, 'a business service');
+    await page.getByText('How these figures were found').click();
+    await page.getByRole('link', { name: /^Spans, and how many/ }).click();
+    await page.waitForURL(/\/sql\?/);
+    await noProblem(page);
+  });
+});
+
 test('an entry that nobody declares says so', async () => {
   await inPage(
     browser,

@@ -9,6 +9,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
       [['g', 'h'], 'Home'],
       [['g', 'p'], 'Map'],
       [['g', 'o'], 'Catalogue (who owns what)'],
+      [['g', 'e'], 'Scorecard'],
       [['g', 'l'], 'Logs'],
       [['g', 'q'], 'Quarantine'],
       [['g', 'm'], 'Metrics'],

@@ -59,8 +59,10 @@ function Frame() {
         ? page('/traces')
         : path === '/cardinality'
           ? page('/charts')
-          : undefined);
-  const title = path === '/cardinality' ? 'Cardinality' : here?.label;
+          : path === '/scorecard'
+            ? page('/catalogue')
+            : undefined);
+  const title = path === '/cardinality' ? 'Cardinality' : path === '/scorecard' ? 'Scorecard' : here?.label;
   useEffect(() => {
     document.title = title ? `${title} · Tyto` : 'Tyto';
   }, [title]);

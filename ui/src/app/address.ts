@@ -43,7 +43,7 @@ export interface Address {
   /** One trace: the selected span; the trace it is compared with. */
   span?: string;
   with?: string;
-  /** Quarantine: whose records alone. */
+  /** Quarantine, scorecard: whose alone. */
   team?: string;
   /** Map: how finely it is drawn, what is folded or unfolded besides; the moment, milliseconds; what is looked at. */
   level?: string;

@@ -72,6 +72,11 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/scorecard',
+    component: lazyRouteComponent(() => import('../pages/scorecard/Scorecard')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/boards',
     component: lazyRouteComponent(() => import('../pages/boards/Boards')),
   }),

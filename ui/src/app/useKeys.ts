@@ -7,6 +7,7 @@ const PAGES = {
   h: '/',
   p: '/map',
   o: '/catalogue',
+  e: '/scorecard',
   l: '/logs',
   q: '/quarantine',
   m: '/charts',

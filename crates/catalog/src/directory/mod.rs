@@ -175,13 +175,12 @@ impl Catalog {
         levels.chain(teams).filter(|(entry, more)| fits(entry, more)).map(|(entry, _)| entry).collect()
     }
 
-    /// What nobody has said of a declared component, and how much is expected of one; none where it is not declared.
-    pub fn gaps_of(&self, [business_service, service, component]: [&str; 3]) -> Option<(Vec<Gap>, usize)> {
+    /// The entry of a component; none where it is not declared.
+    pub fn component_entry(&self, [business_service, service, component]: [&str; 3]) -> Option<Entry> {
         let business = self.business_services.iter().find(|business| business.name == business_service)?;
         let service = business.services.iter().find(|other| other.name == service)?;
         let component = service.components.iter().find(|other| other.name == component)?;
-        let level = Level { business, service: Some(service), component: Some(component) };
-        Some((gaps::of_level(&level, &level.profile()), gaps::expected(EntryKind::Component).len()))
+        Some(Level { business, service: Some(service), component: Some(component) }.entry())
     }
 
     pub(crate) fn levels(&self) -> impl Iterator<Item = Level<'_>> {
@@ -293,8 +292,8 @@ business_services:
                 ("cart", "cart".to_owned(), vec![Description, Contact, Tier, Contract, Match, DependsOn]),
             ]
         );
-        assert_eq!(catalog().gaps_of(["payments", "checkout", "checkout-api"]), Some((vec![Contract], 9)));
-        assert_eq!(catalog().gaps_of(["payments", "checkout", "gone"]), None);
+        assert_eq!(catalog().component_entry(["payments", "checkout", "checkout-api"]).as_ref(), entries.first());
+        assert_eq!(catalog().component_entry(["payments", "checkout", "gone"]), None);
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 mod boards;
 mod cardinality;
+mod contracts;
 mod directory;
 mod erasures;
 mod overview;
 mod patterns;
 mod pipelines;
 mod quarantine;
+mod scorecard;
 mod senders;
 mod sql;
 mod topology;
@@ -43,11 +45,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/boards/{name}", get(boards::one))
         .route("/topology", get(topology::map))
         .route("/topology/drift", get(topology::drift))
+        .route("/scorecard", get(scorecard::scorecard))
         .route("/usage", get(usage::usage))
         .route("/cardinality", get(cardinality::cardinality))
         .route("/patterns", get(patterns::patterns))
         .route("/pipelines", get(pipelines::all))
         .route("/pipelines/try", post(pipelines::trial))
+        .route("/contracts/try", post(contracts::trial))
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))
         .route("/erasures/{id}", get(erasures::one))

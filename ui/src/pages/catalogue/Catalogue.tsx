@@ -1,9 +1,10 @@
 import { SegmentedControl, TextInput } from '@mantine/core';
 import { IconAddressBook, IconSearch } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { fetchEntries, type Entries, type Entry } from '../../api/catalogue';
-import { useAddress } from '../../app/address';
+import { timeWords, useAddress } from '../../app/address';
 import { VirtualList } from '../../list/VirtualList';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
@@ -49,6 +50,9 @@ export default function Catalogue() {
                 <h1>{verdict(declared.entries).title}</h1>
                 <p className="dim">{verdict(declared.entries).text}</p>
               </div>
+              <Link to="/scorecard" search={timeWords(address)} className={classes.lead}>
+                How well can it be watched?
+              </Link>
             </header>
             <div className={classes.tools}>
               <SegmentedControl

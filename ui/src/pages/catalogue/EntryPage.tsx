@@ -93,9 +93,14 @@ function Head({ entry }: { entry: Entry }) {
       </div>
       <nav aria-label="Look into">
         {kind === 'team' ? (
-          <Link to="/quarantine" search={{ ...time, team: name }}>
-            Quarantine
-          </Link>
+          <>
+            <Link to="/scorecard" search={{ ...time, team: name }}>
+              Scorecard
+            </Link>
+            <Link to="/quarantine" search={{ ...time, team: name }}>
+              Quarantine
+            </Link>
+          </>
         ) : (
           <>
             <Link to="/service/$name" params={{ name: path }} search={{ ...time, kind }}>
@@ -109,6 +114,9 @@ function Head({ entry }: { entry: Entry }) {
                 Logs
               </Link>
             )}
+            <Link to="/scorecard" search={{ ...time, business_service: path.split('/')[0] }}>
+              Scorecard
+            </Link>
           </>
         )}
       </nav>
