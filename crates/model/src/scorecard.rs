@@ -143,6 +143,7 @@ pub struct ComponentScore {
     pub level: Option<u8>,
     pub figures: Figures,
     pub identity_ratio: Option<f64>,
+    /// None without a contract, and where nobody counts what breaks it.
     pub kept_ratio: Option<f64>,
     pub logs_per_span: Option<f64>,
     pub logs_per_point: Option<f64>,

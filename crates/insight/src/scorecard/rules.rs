@@ -28,7 +28,8 @@ pub(super) struct Known<'a> {
 
 pub(super) fn judge(place: &Place, team: String, figures: Figures, known: &Known<'_>) -> ComponentScore {
     // Records of a business service that name no component are nobody's in particular.
-    let verdicts = Case { figures: &figures, known, is_named: !place[2].is_empty() }.verdicts();
+    let case = Case { figures: &figures, known, is_named: !place[2].is_empty() };
+    let (verdicts, kept_ratio) = (case.verdicts(), case.kept_ratio());
     let failed = verdicts.iter().filter(|verdict| verdict.met == Some(false)).map(|verdict| verdict.level).min();
     let level = (figures.records() >= RECORDS_LEAST).then(|| failed.map_or(4, |level| level - 1));
     let or_dash = |name: &String| if name.is_empty() { "-".to_owned() } else { name.clone() };
@@ -39,7 +40,7 @@ pub(super) fn judge(place: &Place, team: String, figures: Figures, known: &Known
         declared: known.entry.is_some(),
         level,
         identity_ratio: figures.identity_ratio(),
-        kept_ratio: figures.kept_ratio(),
+        kept_ratio,
         logs_per_span: figures.logs_per_span(),
         logs_per_point: figures.logs_per_point(),
         drift: known.drift.len(),
@@ -147,12 +148,21 @@ impl Case<'_> {
         }
     }
 
+    /// Whether what breaks the contract can be known at all.
+    fn is_counted(&self, contract: &str) -> bool {
+        let declared = self.known.catalog.contracts.iter().find(|other| other.name == contract);
+        self.known.counters_are_stored || declared.and_then(|contract| contract.mode) == Some(Mode::Quarantine)
+    }
+
+    fn kept_ratio(&self) -> Option<f64> {
+        self.contract().filter(|contract| self.is_counted(contract)).and_then(|_| self.figures.kept_ratio())
+    }
+
     fn kept(&self, wanted: f64) -> (Option<bool>, String) {
         let (Some(ratio), Some(contract)) = (self.figures.kept_ratio(), self.contract()) else {
             return (None, "There is no contract, or there are no log records, to compare".to_owned());
         };
-        let mode = self.known.catalog.contracts.iter().find(|other| other.name == contract).and_then(|contract| contract.mode);
-        if !self.known.counters_are_stored && mode != Some(Mode::Quarantine) {
+        if !self.is_counted(contract) {
             let says = format!(
                 "Whether it keeps the contract {contract} is not known: nothing that breaks it is set aside, and Tyto's own counters are not stored"
             );

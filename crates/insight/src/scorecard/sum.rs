@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{ComponentScore, Lift, Summary};
+use model::{ComponentScore, Figures, Lift, Summary};
 
 use super::rules::{counted, lacking};
 
@@ -22,11 +22,14 @@ pub(super) fn by(components: &[ComponentScore], name: impl Fn(&ComponentScore) -
 
 pub(super) fn sum<'s>(name: &str, scores: impl Iterator<Item = &'s ComponentScore>) -> Summary {
     let mut sum = Summary { name: name.to_owned(), ..Summary::default() };
-    let mut judged = Vec::new();
+    let (mut judged, mut compared) = (Vec::new(), Figures::default());
     for score in scores {
         sum.components += 1;
         sum.drift += score.drift;
         sum.figures.add(&score.figures);
+        if score.kept_ratio.is_some() {
+            compared.add(&score.figures);
+        }
         match score.level {
             Some(level) => {
                 sum.at_level[usize::from(level) - 1] += 1;
@@ -37,7 +40,7 @@ pub(super) fn sum<'s>(name: &str, scores: impl Iterator<Item = &'s ComponentScor
     }
     sum.level = judged.iter().filter_map(|score| score.level).min();
     sum.identity_ratio = sum.figures.identity_ratio();
-    sum.kept_ratio = sum.figures.kept_ratio();
+    sum.kept_ratio = compared.kept_ratio();
     sum.logs_per_span = sum.figures.logs_per_span();
     sum.logs_per_point = sum.figures.logs_per_point();
     sum.lifts = sum.level.map(|level| lifts(&judged, level + 1)).unwrap_or_default();

@@ -67,6 +67,8 @@ fn each_level_says_what_lifts_to_the_next() {
     assert_eq!((card.all.level, card.all.at_level, card.all.without_data), (Some(2), [0, 1, 0, 1], 1));
     assert_eq!(card.all.lifts[0].says, "1 of 2 components do not send all of logs, traces and metrics: late");
     assert_eq!(card.teams[0].name, "till");
+    let kept: Vec<_> = card.components.iter().map(|score| score.kept_ratio).collect();
+    assert_eq!((kept, card.all.kept_ratio), (vec![Some(1.0), None, None], Some(1.0)), "who has no contract keeps none");
 }
 
 #[test]

@@ -94,9 +94,7 @@ function Shown({ card }: { card: Card }) {
 function Lifts({ lifts, level }: { lifts: string[]; level: number }) {
   return (
     <section className={classes.lifts} data-testid="lifts">
-      <h2>
-        What lifts it to level {level}
-      </h2>
+      <h2>What lifts it to level {level}</h2>
       <ul>
         {lifts.map((lift) => (
           <li key={lift}>{lift}</li>
