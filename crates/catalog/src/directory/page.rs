@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_page_says_from_where_each_value_is() {
         let file = "
-teams: [{team: billing, on_call: '+49 30 1'}]
+teams: [{team: billing, on_call: 'https://duty.example.com/billing'}]
 business_services:
   - name: payments
     owners: [{team: billing}]
@@ -156,7 +156,7 @@ business_services:
         let page = catalog.page(None, "payments/checkout/api").unwrap();
         let held: Vec<_> = page.held.iter().map(|(key, held)| format!("{key} {} of {}", held.value, held.from)).collect();
         assert_eq!(held, ["contract core of payments", "tier 1 of payments/checkout/api"]);
-        assert_eq!((page.owners_from.as_str(), page.owners[0].on_call.as_str()), ("payments", "+49 30 1"));
+        assert_eq!((page.owners_from.as_str(), page.owners[0].on_call.as_str()), ("payments", "https://duty.example.com/billing"));
         assert_eq!(page.runbooks[0].from, "payments");
         assert_eq!(page.depends_on, Some(vec![Dependency::Component("payments/checkout/ledger".to_owned())]));
         let ledger = catalog.page(Some(EntryKind::Component), "payments/checkout/ledger").unwrap();
