@@ -264,3 +264,47 @@ def test_the_command_lists_and_discards(server, company):
     refused = requests.post(server.url + "/api/tyto/v1/quarantine/discard", json={}, timeout=30)
     assert refused.status_code == 400 and '{"all": true}' in refused.json()["error"]
     assert rows(server, "logs") == expected([3], ["good"])
+
+
+def contract_try(server, path, *arguments):
+    command = [BINARY, "contract", "try", str(path), "--against", server.url, "--last", "10d", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120)
+
+
+def test_a_draft_is_tried_on_what_came(server, company, tmp_path):
+    send_all(server, 0)
+    company.contract("quarantine")
+    reload(server)
+    send_all(server, 1)
+    # Eight came before and four after it was enforced, and of those four more wait.
+    draft = tmp_path / "payments.json"
+    contract = json.loads((company.folder / "contracts" / "payments.json").read_text())
+    draft.write_text(json.dumps(contract, indent=1))
+    told = contract_try(server, draft)
+    assert told.returncode == 1, told
+    assert "payments: 16 records judged\n8 break it (50.00 %): as drafted 0 would be only counted, 8 set aside, 0 refused" in told.stdout, told.stdout
+    assert "8 of payments: payment.method (enum, " in told.stdout and "crad" not in told.stdout
+    # What is let in is judged once.
+    contract["properties"]["payment.method"]["enum"].append("crad")
+    draft.write_text(json.dumps(contract, indent=1))
+    fixed = contract_try(server, draft)
+    assert fixed.returncode == 0 and "16 records judged\nNone of them breaks it." in fixed.stdout, fixed
+    assert rows(server, "quarantine") == expected([1], ["odd"]), "nothing was stored, and nothing let in"
+    company.contract("observe", ["card", "wallet", "crad"])
+    reload(server)
+    order(server, "replay", business_service="payments")
+    again = json.loads(contract_try(server, draft, "--format", "json").stdout)
+    assert (again["came"], again["records"], again["broken"], again["sampled"]) == (16, 16, 0, False)
+    # Of more than may be judged, a sample.
+    few = json.loads(contract_try(server, draft, "--format", "json", "--rows-max", "1").stdout)
+    assert few["sampled"] and 0 < few["records"] < few["came"] == 16
+    # A contract that nobody has says so, until it is said whom it is for.
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**contract, "x-tyto": {"mode": "reject"}, "required": ["payment.currency"]}))
+    nobody = contract_try(server, other)
+    assert nobody.returncode == 2 and "nobody in the catalogue has such a contract" in nobody.stderr
+    for_them = contract_try(server, other, "--for", "payments")
+    assert for_them.returncode == 1 and "16 refused" in for_them.stdout and "payment.currency (required, " in for_them.stdout, for_them
+    other.write_text("{")
+    bad = contract_try(server, other, "--for", "payments")
+    assert bad.returncode == 2 and "cannot use the draft:" in bad.stderr and "other.json:1" in bad.stderr

@@ -394,7 +394,17 @@ for (const [width, height] of [
     await inPage(
       browser,
       async (page) => {
-        for (const path of ['/', '/logs', '/charts', '/cardinality', '/traces', '/quarantine', '/sql']) {
+        for (const path of [
+          '/',
+          '/logs',
+          '/charts',
+          '/cardinality',
+          '/traces',
+          '/quarantine',
+          '/catalogue',
+          '/scorecard',
+          '/sql',
+        ]) {
           await page.goto(path);
           await page.waitForTimeout(400);
           const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);

@@ -8,7 +8,7 @@
 //! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `hints.rs`, `keywords.rs` and `references.rs`,
 //! `boards.rs`, `pipelines/` over `programs/` (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
-//! Beside that path: `channels.rs` (the operator's file by which owners are told), `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
+//! Beside that path: `directory/` (what is declared as people read and search it, with what is missing), `drafts.rs` (contracts that are not in force, and who would have them), `channels.rs` (the operator's file by which owners are told), `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
 //! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
@@ -26,6 +26,8 @@ mod checks;
 mod compat;
 mod contracts;
 mod declared;
+mod directory;
+mod drafts;
 mod fields;
 mod files;
 mod hints;
@@ -54,6 +56,7 @@ pub use checks::{Check, Level};
 pub use compat::{FieldChange, compare};
 pub use contracts::{CORE_FIELDS, Contract, keyword};
 pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Owner, Pattern, Profile, Service, Team};
+pub use directory::{Entry, EntryKind, Gap, Held, HeldLink, Page, Wanted};
 pub use files::{FILE_BYTES_MAX, texts};
 pub use hints::Mode;
 pub use live::Live;

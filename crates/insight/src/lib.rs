@@ -1,7 +1,7 @@
 //! What does all that mean together? Metrics of spans, who calls whom, and where that differs from what teams declare.
 //!
 //! Write path: `feed.rs` (hears what a shard acknowledges, behind a bounded queue) > `spans/` (one state: batches in, samples out) > the
-//! pipeline, as everybody's samples. Read path: `topology/` draws the map by asking for these samples, and compares it with the catalogue.
+//! pipeline, as everybody's samples. Read path: `topology/` draws the map by asking for these samples, and compares it with the catalogue; `scorecard/` judges how well each component can be watched.
 //!
 //! When you change what is written, also touch `docs/service-graph.md` and, for the map's own samples (`spans/minutes.rs`),
 //! `topology/seen.rs`, which reads them, and `docs/topology.md`.
@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod feed;
+pub mod scorecard;
 mod spans;
 pub mod topology;
 

@@ -20,6 +20,7 @@ mod attributes;
 mod batch;
 mod breach;
 mod cardinality;
+mod contract_trial;
 mod declared;
 mod erasure;
 mod error;
@@ -40,6 +41,7 @@ pub mod said;
 pub mod samples;
 mod scan;
 pub mod schema;
+mod scorecard;
 pub mod spans;
 mod targets;
 mod time;
@@ -52,6 +54,7 @@ pub use attributes::{AttributeType, AttributeValue, Attributes, AttributesBuilde
 pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSeries, Naming, Placed, RefusedRow, Rejection, Tally};
 pub use breach::{Breach, Breaches, Broken, ByMode, Counted as CountedBreaches};
 pub use cardinality::{Cardinality, LabelCardinality};
+pub use contract_trial::{ContractDraft, ContractTrial, ContractTrials, DraftFor, TriedBreach};
 pub use declared::{DeclaredField, DeclaredFields, FILE_COLUMNS_OF_LOGS, FieldType, FieldValue, Undeclarable};
 pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};
 pub use error::{Code, Error, Result};
@@ -60,7 +63,7 @@ pub use identity::{Identity, UNASSIGNED};
 pub use labels::{Labels, LabelsBuilder, series_id};
 pub use limits::{QueryLimits, ReceiveLimits};
 pub use matcher::{MatchOp, Matcher};
-pub use pipelines::{PipelineCount, Pipelines, Trial, Tried, TriedStage, records_of, records_sql};
+pub use pipelines::{PipelineCount, Pipelines, RECORD_COLUMNS, Trial, Tried, TriedStage, records_of, records_sql};
 pub use query::{
     Answer, Answered, Ask, Dependency, DetectedField, DetectedFields, Direction, FieldKind, FoundSpan, InstantSample, LogArrival, LogEntry,
     LogPattern, LogPatterns, LogStream, LogTail, MetricFamily, PatternChange, Query, QueryStats, RangeSeries, Request, SampleStats,
@@ -72,6 +75,7 @@ pub use scan::{
     Arrival, ArrivalStream, Bound, Filter, Following, Order, Scan, ScanRequest, ScanStats, ScanStream, Subject, Test, legal_name,
 };
 pub use schema::Table;
+pub use scorecard::{ComponentScore, Figures, LEVELS, Lift, Maturity, Question, Scorecard, ScorecardRequest, Scorecards, Summary, Verdict};
 pub use targets::{ActiveTarget, DroppedTarget, Health, NoTargets, TargetFamily, Targets};
 pub use time::TimeRange;
 pub use topology::{

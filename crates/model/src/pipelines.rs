@@ -53,9 +53,10 @@ pub trait Pipelines: Send + Sync {
     async fn try_draft(&self, file: String, text: String, tables: Vec<(String, String)>, records: Vec<Value>) -> Result<Trial>;
 }
 
-/// Columns of the SQL table `logs` that a record for [`Pipelines::try_draft`] is made of.
-const RECORD_COLUMNS: &str = "time_unix_nano, severity_number, severity_text, body, trace_id, span_id, event_name, service_name, \
-    business_service, service, component, region, environment, team, attributes, attribute_types, resource_attributes";
+/// Columns of the SQL tables `logs` and `quarantine` that a record for [`Pipelines::try_draft`] and [`crate::ContractDraft::judge`] is made of.
+pub const RECORD_COLUMNS: &str = "time_unix_nano, observed_time_unix_nano, severity_number, severity_text, body, body_type, trace_id, span_id, \
+    event_name, flags, service_name, business_service, service, component, region, environment, team, attributes, attribute_types, \
+    resource_attributes, resource_attribute_types, scope_name, scope_version";
 
 /// The question for the newest records of somebody; of an identity what is empty is anybody's.
 pub fn records_sql(owner: [&str; 3], start_unix_nano: i64, limit: usize) -> String {

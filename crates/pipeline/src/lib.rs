@@ -39,8 +39,8 @@ use async_trait::async_trait;
 use catalog::{Catalog, Live};
 use model::patterns::Patterns;
 use model::{
-    Ack, Breaches, Cardinality, Decoded, Error, Ingest, PipelineCount, Pipelines, Placed, RefusedRow, Rejection, Result, Table, Trial,
-    UsageMeter,
+    Ack, Breaches, Cardinality, ContractDraft, ContractTrials, Decoded, DraftFor, Error, Ingest, PipelineCount, Pipelines, Placed,
+    RefusedRow, Rejection, Result, Table, Trial, UsageMeter,
 };
 
 use cardinality::Guard;
@@ -240,6 +240,12 @@ impl Pipelines for Pipeline {
             try_draft(&file, &text, &tables, &records, key, now_ms)
         };
         tokio::task::spawn_blocking(tried).await.map_err(|source| Error::internal("cannot finish the trial").because(source))?
+    }
+}
+
+impl ContractTrials for Pipeline {
+    fn draft(&self, files: &[(String, String)], whom: &DraftFor) -> Result<Box<dyn ContractDraft>> {
+        Ok(Box::new(contract::Draft::read(&self.catalog.get(), files, whom, (self.now_ms)())?))
     }
 }
 

@@ -6,8 +6,8 @@ use catalog::Live;
 use lang::promql::Features;
 use model::quarantine::Quarantine;
 use model::{
-    Answer, Ask, Cardinality, Code, Erasure, ErasureOrder, Error, Pipelines, Query, QueryLimits, Request, Result, Targets, Topology,
-    UsageMeter,
+    Answer, Ask, Cardinality, Code, ContractTrials, Erasure, ErasureOrder, Error, Pipelines, Query, QueryLimits, Request, Result,
+    Scorecards, Targets, Topology, UsageMeter,
 };
 
 use crate::tails::Tails;
@@ -56,8 +56,10 @@ pub struct PresentState {
     pub cardinality: Arc<dyn Cardinality>,
     pub targets: Arc<dyn Targets>,
     pub topology: Arc<dyn Topology>,
+    pub scorecards: Arc<dyn Scorecards>,
     pub quarantine: Arc<dyn Quarantine>,
     pub pipelines: Arc<dyn Pipelines>,
+    pub contracts: Arc<dyn ContractTrials>,
     pub tails: Tails,
     /// Of each query; a request may ask for less time, never for more.
     pub limits: QueryLimits,

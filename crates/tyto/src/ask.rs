@@ -186,9 +186,14 @@ pub(crate) async fn ask_server(server: &str, path: &'static str, parameters: Vec
     call_server(server, &Call { path, parameters, body: None }).await
 }
 
+/// What a server answers to a body at this path.
+pub(crate) async fn post_server(server: &str, path: &'static str, body: Value) -> Result<Value> {
+    call_server(server, &Call { path, parameters: Vec::new(), body: Some(body) }).await
+}
+
 /// What a server answers to a question in SQL.
 pub(crate) async fn ask_sql(server: &str, sql: String) -> Result<Value> {
-    call_server(server, &Call { path: "/api/tyto/v1/sql", parameters: Vec::new(), body: Some(json!({ "sql": sql })) }).await
+    post_server(server, "/api/tyto/v1/sql", json!({ "sql": sql })).await
 }
 
 async fn call_server(server: &str, call: &Call) -> Result<Value> {

@@ -1,4 +1,4 @@
-//! `tyto contract diff`: two versions of a contract, field by field. Ends as `diff` does: 0 when no record that kept the old one breaks the new
+//! `tyto contract`: `try` in `contract_try.rs`, and here `diff`: two versions of a contract, field by field. Ends as `diff` does: 0 when no record that kept the old one breaks the new
 //! one, 1 when one may, 2 when nobody can tell, so that CI knows these apart.
 
 use std::io::Write as _;
@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use catalog::{Catalog, FieldChange};
 use model::{Error, Result};
+
+use crate::contract_try::{self, TryOptions};
 
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ContractOptions {
@@ -18,6 +20,8 @@ pub(crate) struct ContractOptions {
 enum ContractCommand {
     /// What is different between two versions, and whether it is breaking. Exit code 1 when it is, 2 when that cannot be found out
     Diff(DiffOptions),
+    /// What a draft would have done to the records that came. Exit code 1 when one breaks it, 2 when that cannot be found out
+    Try(TryOptions),
 }
 
 #[derive(clap::Args, Clone, Debug)]
@@ -34,7 +38,7 @@ struct DiffOptions {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     Text,
     Json,
 }
@@ -42,9 +46,12 @@ enum Format {
 const BREAKING: u8 = 1;
 const TROUBLE: u8 = 2;
 
-pub(crate) fn run(options: &ContractOptions) -> ExitCode {
-    let ContractCommand::Diff(options) = &options.command;
-    match diff(options) {
+pub(crate) async fn run(options: &ContractOptions) -> ExitCode {
+    let breaks = match &options.command {
+        ContractCommand::Diff(options) => diff(options),
+        ContractCommand::Try(options) => contract_try::run(options).await,
+    };
+    match breaks {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::from(BREAKING),
         Err(error) => {

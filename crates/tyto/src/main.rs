@@ -10,6 +10,7 @@
 mod ask;
 mod check;
 mod contract;
+mod contract_try;
 mod demo;
 mod erase;
 mod http;
@@ -19,6 +20,7 @@ mod options;
 mod patterns;
 mod pipeline_try;
 mod quarantine;
+mod scorecard;
 mod serve;
 mod stop;
 mod telemetry;
@@ -62,7 +64,7 @@ enum Command {
     Check(check::CheckOptions),
     /// The JSON Schema of a kind of catalogue file, for editors.
     Schema(check::SchemaOptions),
-    /// Two versions of a contract compared, for CI: 0 when the new one takes all that the old one took, 1 when not, 2 when nobody can tell.
+    /// Two versions of a contract compared, or a draft tried on what came, for CI: 0 when nothing breaks, 1 when something does, 2 when nobody can tell.
     Contract(contract::ContractOptions),
     /// Catalogue files of other programs as an `omd.yaml`.
     Import(import::ImportOptions),
@@ -72,6 +74,8 @@ enum Command {
     Notify(notify::NotifyOptions),
     /// What a pipeline does to log records, before it is in force.
     Pipeline(pipeline_try::PipelineOptions),
+    /// How well each team's components can be watched, and what would lift them; for CI with --fail-below.
+    Scorecard(scorecard::ScorecardOptions),
     /// Who calls whom, compared with what is declared.
     Topology(topology::TopologyOptions),
 }
@@ -94,9 +98,10 @@ fn main() -> ExitCode {
             Command::Quarantine(options) => quarantine::run(options).await,
             Command::Notify(options) => notify::run(options).await,
             Command::Pipeline(options) => return pipeline_try::run(options).await,
+            Command::Scorecard(options) => return scorecard::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
             Command::Check(options) => return check::run(options).await,
-            Command::Contract(options) => return contract::run(&options),
+            Command::Contract(options) => return contract::run(&options).await,
             Command::Schema(options) => check::schema(&options),
             Command::Import(options) => import::run(&options),
         };

@@ -5,7 +5,7 @@
 //!        what breaks contracts -> notify (owners are told)
 //!        acknowledged spans -> insight (span metrics, service graph, the map's samples) -> pipeline
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
-//!        socket -> present -> insight (maps) -> query
+//!        socket -> present -> insight (maps, scorecards) -> query
 //! ```
 
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use ::notify::Notifier;
 use async_trait::async_trait;
 use axum::Router;
 use catalog::{Channels, Live, Problem};
+use insight::scorecard::ScorecardEngine;
 use insight::topology::TopologyEngine;
 use insight::{Feed, NowMs, Overheard, SpanOptions};
 use lang::promql::{Features, format_duration};
@@ -88,12 +89,15 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
     let tails = Tails::new(settings.tails_max, settings.tail_duration_max, stopping);
     let admin = Arc::new(admin);
     let topology = topology(query.clone(), catalog.clone(), settings.query.clone());
+    let scorecards = scorecards(query.clone(), topology.clone(), catalog.clone(), settings.query.clone());
     let quarantine = Arc::new(Quarantined::new(pipeline.clone(), shard.clone()));
     let present = PresentState {
         quarantine,
         query,
         topology,
+        scorecards,
         pipelines: pipeline.clone(),
+        contracts: pipeline.clone(),
         admin: admin.clone(),
         catalog,
         usage: pipeline.usage(),
@@ -215,6 +219,16 @@ fn topology(query: Arc<dyn Query>, catalog: Arc<Live>, limits: model::QueryLimit
     Arc::new(TopologyEngine::new(query, catalog, limits, now_ms()))
 }
 
+/// Scores are found from what the read path answers, and from the map.
+fn scorecards(
+    query: Arc<dyn Query>,
+    topology: Arc<dyn Topology>,
+    catalog: Arc<Live>,
+    limits: model::QueryLimits,
+) -> Arc<dyn model::Scorecards> {
+    Arc::new(ScorecardEngine::new(query, topology, catalog, limits))
+}
+
 /// Every language over one scan of head and lake.
 fn read_path(shard: Arc<Shard>, features: Features, patterns: Arc<Patterns>) -> Arc<dyn Query> {
     let promql = PromqlOptions { features, ..PromqlOptions::default() };
@@ -257,13 +271,16 @@ pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metric
     let patterns = patterns::load(data_dir);
     let pipeline = write_path(catalog.clone(), CardinalityLimits::default(), patterns.clone(), None, None, shard.clone());
     let query = read_path(shard.clone(), Features::default(), patterns);
+    let topology = topology(query.clone(), catalog.clone(), model::QueryLimits::default());
     present::router(PresentState {
-        topology: topology(query.clone(), catalog.clone(), model::QueryLimits::default()),
+        scorecards: scorecards(query.clone(), topology.clone(), catalog.clone(), model::QueryLimits::default()),
+        topology,
         query,
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
         quarantine: Arc::new(Quarantined::new(pipeline.clone(), shard.clone())),
-        pipelines: pipeline,
+        pipelines: pipeline.clone(),
+        contracts: pipeline,
         targets: Arc::new(NoTargets),
         tails: Tails::new(0, Duration::ZERO, watch::channel(false).1),
         admin: Arc::new(Admin {

@@ -8,6 +8,8 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
     keys: [
       [['g', 'h'], 'Home'],
       [['g', 'p'], 'Map'],
+      [['g', 'o'], 'Catalogue (who owns what)'],
+      [['g', 'e'], 'Scorecard'],
       [['g', 'l'], 'Logs'],
       [['g', 'q'], 'Quarantine'],
       [['g', 'm'], 'Metrics'],

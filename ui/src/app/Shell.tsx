@@ -1,5 +1,6 @@
 import { ActionIcon, Button, Tooltip, useComputedColorScheme, useMantineColorScheme } from '@mantine/core';
 import {
+  IconAddressBook,
   IconChartLine,
   IconDatabase,
   IconHome,
@@ -27,6 +28,7 @@ import { useGlobalKeys } from './useKeys';
 const PAGES = [
   { to: '/', label: 'Home', icon: IconHome },
   { to: '/map', label: 'Map', icon: IconSitemap },
+  { to: '/catalogue', label: 'Catalogue', icon: IconAddressBook },
   { to: '/boards', label: 'Boards', icon: IconLayoutDashboard },
   { to: '/logs', label: 'Logs', icon: IconListDetails },
   { to: '/charts', label: 'Metrics', icon: IconChartLine },
@@ -57,8 +59,10 @@ function Frame() {
         ? page('/traces')
         : path === '/cardinality'
           ? page('/charts')
-          : undefined);
-  const title = path === '/cardinality' ? 'Cardinality' : here?.label;
+          : path === '/scorecard'
+            ? page('/catalogue')
+            : undefined);
+  const title = path === '/cardinality' ? 'Cardinality' : path === '/scorecard' ? 'Scorecard' : here?.label;
   useEffect(() => {
     document.title = title ? `${title} · Tyto` : 'Tyto';
   }, [title]);

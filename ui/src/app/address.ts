@@ -21,7 +21,7 @@ export interface Address {
   line?: string;
   /**
    * Logs: `json` or `patterns`. Traces: `differs` or `flame`. One trace: `flame` or `compare`. Metrics: `chart`, `table` or `explain`;
-   * the business service whose metrics the list shows.
+   * the business service whose metrics the list shows. Catalogue: which entries are listed, or `unclaimed`.
    */
   view?: string;
   business_service?: string;
@@ -43,7 +43,7 @@ export interface Address {
   /** One trace: the selected span; the trace it is compared with. */
   span?: string;
   with?: string;
-  /** Quarantine: whose records alone. */
+  /** Quarantine, scorecard: whose alone. */
   team?: string;
   /** Map: how finely it is drawn, what is folded or unfolded besides; the moment, milliseconds; what is looked at. */
   level?: string;
@@ -51,9 +51,9 @@ export interface Address {
   at?: string;
   node?: string;
   edge?: string;
-  /** Map: what its colours tell: `errors`, `latency` or `traffic`. */
+  /** Map: what its colours tell: `errors`, `latency` or `traffic`. Catalogue: `incomplete` for what lacks something. */
   show?: string;
-  /** Map: around whom alone it is drawn, and which way: `near`, `up` or `down`. Service page: the kind of what is shown. */
+  /** Map: around whom alone it is drawn, and which way: `near`, `up` or `down`. Service page and catalogue: the kind of what is shown. */
   focus?: string;
   reach?: string;
   kind?: string;

@@ -62,6 +62,21 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/catalogue',
+    component: lazyRouteComponent(() => import('../pages/catalogue/Catalogue')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/catalogue/$path',
+    component: lazyRouteComponent(() => import('../pages/catalogue/EntryPage')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/scorecard',
+    component: lazyRouteComponent(() => import('../pages/scorecard/Scorecard')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/boards',
     component: lazyRouteComponent(() => import('../pages/boards/Boards')),
   }),

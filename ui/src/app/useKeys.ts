@@ -6,6 +6,8 @@ import { timeWords, useAddress } from './address';
 const PAGES = {
   h: '/',
   p: '/map',
+  o: '/catalogue',
+  e: '/scorecard',
   l: '/logs',
   q: '/quarantine',
   m: '/charts',

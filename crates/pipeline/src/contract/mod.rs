@@ -3,6 +3,7 @@
 //! Path: `compile.rs` (a contract's text, and those that it takes over, to a plan, once) > `judge.rs` (a batch's rows asked by the plans of their
 //! origins; one value by `test.rs` and `formats.rs`, more by `tree.rs`) > `verdict.rs` (of each record the strongest mode that it breaks;
 //! told to the sender, counted, and for whoever tells the owner by `telling.rs`) > `aside.rs` (its row in `quarantine`).
+//! `trial.rs` goes the same path with contracts that are not in force, and stores nothing.
 //!
 //! When you add a keyword, also touch `catalog/src/keywords.rs` and `docs/contracts.md`.
 
@@ -14,6 +15,7 @@ mod plan;
 mod telling;
 mod test;
 mod tree;
+mod trial;
 mod value;
 mod verdict;
 
@@ -29,6 +31,7 @@ use parking_lot::Mutex;
 pub(crate) use aside::marks;
 use judge::Assigned;
 use plan::Plan;
+pub(crate) use trial::Draft;
 pub(crate) use verdict::{Counted, Judged};
 
 /// What is told of a value in place of the value.

@@ -50,6 +50,10 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
+    pub(super) fn into_told(self) -> CountedBreaches {
+        self.told
+    }
+
     pub(crate) fn count(&mut self, told: Option<&Breaches>) {
         if let Some(told) = told.filter(|_| !self.told.breaches.is_empty()) {
             told.add(std::mem::take(&mut self.told));

@@ -114,7 +114,7 @@ fn shown(record: &Record<'_>) -> Json {
 }
 
 /// Records as [`shown`] writes them, as rows of the SQL table `logs`, or as bare lines.
-fn batch(records: &[Json], now_ms: i64) -> Result<RecordBatch> {
+pub(crate) fn batch(records: &[Json], now_ms: i64) -> Result<RecordBatch> {
     let now_unix_nano = now_ms.saturating_mul(1_000_000);
     let mut builder = LogsBuilder::default();
     for (number, record) in records.iter().enumerate() {
@@ -141,6 +141,11 @@ fn batch(records: &[Json], now_ms: i64) -> Result<RecordBatch> {
             trace_id: text("trace_id"),
             span_id: text("span_id"),
             event_name: text("event_name"),
+            observed_time_unix_nano: fields.get("observed_time_unix_nano").and_then(Json::as_i64),
+            body_type: text("body_type"),
+            flags: fields.get("flags").and_then(Json::as_i64),
+            scope_name: text("scope_name"),
+            scope_version: text("scope_version"),
             ..LogRow::default()
         };
         let types = text("attribute_types").as_bytes();
@@ -149,8 +154,9 @@ fn batch(records: &[Json], now_ms: i64) -> Result<RecordBatch> {
             with_attribute(value, letter, |value| builder.attributes.push(key, value));
         }
         let mut resource = Attributes::default();
-        for (key, value) in map(["resource", "resource_attributes"]) {
-            with_attribute(value, None, |value| resource.add(key, value));
+        let types = text("resource_attribute_types").as_bytes();
+        for (at, (key, value)) in map(["resource", "resource_attributes"]).iter().enumerate() {
+            with_attribute(value, types.get(at).copied(), |value| resource.add(key, value));
         }
         // Whose it is stands in columns of its own.
         for name in Identity::FIELDS.into_iter().filter(|name| !text(name).is_empty()) {

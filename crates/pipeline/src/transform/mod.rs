@@ -40,6 +40,7 @@ use parking_lot::Mutex;
 
 use counts::{Counts, Ledger, What};
 use dedupe::{News, Seen};
+pub(crate) use draft::batch;
 pub use draft::try_draft;
 use mask::Masker;
 pub use mask::PseudonymKey;

@@ -2,11 +2,15 @@
 
 mod boards;
 mod cardinality;
+mod contracts;
+mod directory;
 mod erasures;
 mod overview;
 mod patterns;
 mod pipelines;
 mod quarantine;
+mod scorecard;
+mod senders;
 mod sql;
 mod topology;
 mod usage;
@@ -29,6 +33,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/sql", post(sql::sql))
         .route("/overview", get(overview::overview))
         .route("/catalog", get(catalog))
+        .route("/catalog/entries", get(directory::entries))
+        .route("/catalog/entry", get(directory::entry))
+        .route("/catalog/unknown", get(senders::unknown))
         .route("/schemas/omd.json", get(async || schema("omd")))
         .route("/schemas/board.json", get(async || schema("board")))
         .route("/schemas/pipeline.json", get(async || schema("pipeline")))
@@ -38,11 +45,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/boards/{name}", get(boards::one))
         .route("/topology", get(topology::map))
         .route("/topology/drift", get(topology::drift))
+        .route("/scorecard", get(scorecard::scorecard))
         .route("/usage", get(usage::usage))
         .route("/cardinality", get(cardinality::cardinality))
         .route("/patterns", get(patterns::patterns))
         .route("/pipelines", get(pipelines::all))
         .route("/pipelines/try", post(pipelines::trial))
+        .route("/contracts/try", post(contracts::trial))
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))
         .route("/erasures/{id}", get(erasures::one))

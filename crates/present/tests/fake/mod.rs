@@ -16,11 +16,12 @@ use model::quarantine::{Group, Quarantine, Selector, SetAside, Settled, Violatio
 use model::samples::{Exemplar, SamplesBuilder, SeriesRow};
 use model::spans::{SpanRow, SpansBuilder};
 use model::{
-    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, Dependency, DetectedField,
-    DetectedFields, DriftReport, DroppedTarget, EdgeKind, Entity, EntityKind, Erased, Erasure, ErasureOrder, ErasureState, Error,
-    FieldKind, FieldTest, FoundSpan, Health, Identity, InstantSample, LabelCardinality, Labels, LogArrival, LogEntry, LogPattern,
-    LogPatterns, LogStream, LogTail, MapEdge, MapRequest, MetricFamily, NativeHistogram, PatternChange, PipelineCount, Pipelines, Query,
-    QueryLimits, RangeSeries, Request, Result, SeriesCounts, SpanSet, SpanValue, Table, TargetFamily, Targets, Topology, TopologyMap,
+    ActiveTarget, Answer, Answered, Ask, AttributeType, AttributeValue, Attributes, Cardinality, Code, ContractDraft, ContractTrial,
+    ContractTrials, Dependency, DetectedField, DetectedFields, DraftFor, DriftReport, DroppedTarget, EdgeKind, Entity, EntityKind, Erased,
+    Erasure, ErasureOrder, ErasureState, Error, FieldKind, FieldTest, Figures, FoundSpan, Health, Identity, InstantSample, LEVELS,
+    LabelCardinality, Labels, Lift, LogArrival, LogEntry, LogPattern, LogPatterns, LogStream, LogTail, MapEdge, MapRequest, MetricFamily,
+    NativeHistogram, PatternChange, PipelineCount, Pipelines, Query, QueryLimits, Question, RangeSeries, Request, Result, Scorecard,
+    ScorecardRequest, Scorecards, SeriesCounts, SpanSet, SpanValue, Summary, Table, TargetFamily, Targets, Topology, TopologyMap,
     TraceExemplar, TraceSeries, TraceSummary, TraceTagValue, TraceTags, Trial, Tried, Unseen, Usage, UsageMeter,
 };
 use present::{Admin, Facts, PresentState, Tails};
@@ -312,6 +313,12 @@ fn answer(fixture: &str, ask: &Ask) -> Result<Answer> {
             ("name", texts(&["GET /", "it's"])),
             ("kind", texts(&["server", "client"])),
             ("value", texts(&["v1", ""])),
+        ]),
+        "senders" => table(vec![
+            ("attribute", Arc::new(Int64Array::from(vec![0, 0, 7, -1]))),
+            ("value", texts(&["auth-old", "api2", "node", ""])),
+            ("n", Arc::new(Int64Array::from(vec![5, 3, 1, 1]))),
+            ("last", Arc::new(Int64Array::from(vec![1_600_000_000_500_000_000; 4]))),
         ]),
         "table" => rows(),
         "broken table" => {
@@ -721,7 +728,9 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
         cardinality: Arc::new(Spent),
         targets: Arc::new(Scraped),
         topology: Arc::new(Drawn),
+        scorecards: Arc::new(Scored),
         quarantine: Arc::new(Aside),
+        contracts: Arc::new(Drafted),
         pipelines: Arc::new(Piped),
         tails: Tails::new(2, Duration::from_millis(if fixture == "tail expires" { 300 } else { 60_000 }), stopping),
         // Short only where it is waited for.
@@ -774,6 +783,82 @@ impl Pipelines for Piped {
 }
 
 /// Two components, of which one calls the other, and says so of what it is asked.
+/// Of whose records every second breaks the draft.
+struct Drafted;
+
+#[derive(Default)]
+struct Judging {
+    records: u64,
+}
+
+impl ContractTrials for Drafted {
+    fn draft(&self, files: &[(String, String)], whom: &DraftFor) -> Result<Box<dyn ContractDraft>> {
+        match whom.component.as_str() {
+            "gone" => Err(Error::invalid(format!("cannot use the draft:\n{}: {whom:?}", files[0].0))),
+            _ => Ok(Box::new(Judging::default())),
+        }
+    }
+}
+
+impl ContractDraft for Judging {
+    fn contracts(&self) -> &[String] {
+        static CONTRACTS: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| vec!["pay\"ments".to_owned()]);
+        &CONTRACTS
+    }
+
+    fn business_services(&self) -> &[String] {
+        static NAMES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| vec!["it's".to_owned(), "pay".to_owned()]);
+        &NAMES
+    }
+
+    fn judge(&mut self, records: &[serde_json::Value]) -> Result<()> {
+        self.records += records.len() as u64;
+        Ok(())
+    }
+
+    fn trial(&self) -> ContractTrial {
+        ContractTrial { records: self.records, broken: self.records / 2, observed: self.records / 2, ..ContractTrial::default() }
+    }
+}
+
+struct Scored;
+
+#[async_trait]
+impl Scorecards for Scored {
+    async fn scorecard(&self, request: ScorecardRequest) -> Result<Scorecard> {
+        if request.team == "nobody" {
+            return Err(Error::new(Code::NotFound, "cannot find a component of team \"nobody\""));
+        }
+        let figures = Figures { logs: 90, spans: 30, without_environment: 12, quarantined: 10, ..Figures::default() };
+        let lift = Lift { rule: "signals", level: 3, components: 1, of: 1, says: "1 of 1 component \"sends\" too little".to_owned() };
+        let all = Summary {
+            level: Some(2),
+            components: 1,
+            at_level: [0, 1, 0, 0],
+            identity_ratio: figures.identity_ratio(),
+            kept_ratio: figures.kept_ratio(),
+            logs_per_span: figures.logs_per_span(),
+            logs_per_point: figures.logs_per_point(),
+            figures,
+            lifts: vec![lift],
+            ..Summary::default()
+        };
+        Ok(Scorecard {
+            start: request.start_ms as f64 / 1000.0,
+            end: request.end_ms as f64 / 1000.0,
+            levels: LEVELS,
+            records_least: 100,
+            teams: vec![Summary { name: request.team.clone(), ..all.clone() }],
+            business_services: vec![Summary { name: request.business_service, ..all.clone() }],
+            all,
+            unassigned: Figures::default(),
+            components: Vec::new(),
+            questions: vec![Question { asks: "Log records", language: "sql", query: "SELECT 1".to_owned() }],
+            warnings: Vec::new(),
+        })
+    }
+}
+
 struct Drawn;
 
 #[async_trait]

@@ -28,7 +28,11 @@ export function UnclaimedLine({ unassigned }: Props) {
           </Link>
         </Fragment>
       ))}{' '}
-      yet: a <code>match</code> rule in <code>omd.yaml</code> gives them an owner.
+      yet:{' '}
+      <Link to="/catalogue" search={{ ...timeWords(address), view: 'unclaimed' }}>
+        a rule in the catalogue
+      </Link>{' '}
+      gives them an owner.
     </p>
   );
 }

@@ -19,7 +19,7 @@ import { ERRORS } from '../logs/selector';
 import { OperationList } from '../map/EdgePanel';
 import { foldMap } from '../map/fold';
 import { errorRatio, KIND_WORDS, percentWords, rateWords, secondsWords, stateOf, WORDS } from '../map/health';
-import { entityAt, leadsOf, selectorOf } from '../map/links';
+import { entityAt, leadsOf, pathOf, selectorOf } from '../map/links';
 import { LinkTable } from '../map/LinkTable';
 import { useDrift, useMap } from '../map/useMap';
 import { deploysOf, fetchTopOperations, fetchVersions, redOf } from './queries';
@@ -61,6 +61,9 @@ function Unknown({ name }: { name: string }) {
   );
 }
 
+/** Kinds of which the catalogue tells more. */
+const IN_CATALOGUE = new Set<string>(['business_service', 'service', 'component']);
+
 function Known({ entity, map }: { entity: Entity; map: TopologyMap }) {
   const [address] = useAddress();
   const time = timeWords(address);
@@ -83,6 +86,11 @@ function Known({ entity, map }: { entity: Entity; map: TopologyMap }) {
           </p>
         </div>
         <nav aria-label="Look into">
+          {entity.declared && IN_CATALOGUE.has(entity.kind) && (
+            <PageLink to="/catalogue/$path" params={{ path: pathOf(entity) }} search={time}>
+              Who owns it
+            </PageLink>
+          )}
           <PageLink to="/map" search={{ ...time, node: entity.id, focus: entity.id, reach: 'near' }}>
             On the map
           </PageLink>

@@ -1,0 +1,162 @@
+//! `POST /contracts/try`: what a draft of contracts would have done to records that came. Nothing is stored.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use model::quarantine::{QUARANTINED, RELEASED};
+use model::{ContractDraft, ContractTrial, DraftFor, Error, RECORD_COLUMNS, Result, Table, records_of};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::sql;
+use crate::error::Failure;
+use crate::params::read_body;
+use crate::respond;
+use crate::rows::quote;
+use crate::state::{Shared, now_ns, within};
+
+const BODY_BYTES_MAX: usize = 16 << 20;
+const LAST_SECONDS_DEFAULT: u32 = 86_400;
+const LAST_SECONDS_MAX: u32 = 31 * 86_400;
+const ROWS_DEFAULT: usize = 20_000;
+const ROWS_MAX: usize = 200_000;
+/// Parts of the time, of each of which the newest records are looked at: mistakes come in waves.
+const SLICES: usize = 24;
+/// Records that are held at one time.
+const HELD_ROWS_MAX: usize = 10_000;
+/// Of the time that a question may take: what is left is for the answer.
+const BUDGET_PERCENT: u32 = 80;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    /// Texts by the names of their files.
+    files: BTreeMap<String, String>,
+    #[serde(default)]
+    business_service: String,
+    #[serde(default)]
+    service: String,
+    #[serde(default)]
+    component: String,
+    #[serde(default)]
+    last_seconds: Option<u32>,
+    #[serde(default)]
+    rows_max: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Tried {
+    contracts: Vec<String>,
+    /// Seconds since the Unix epoch.
+    start: f64,
+    end: f64,
+    /// Records of the business services that have one of these contracts, in the time; stored, and set aside.
+    came: u64,
+    /// Whether only some of them were judged.
+    sampled: bool,
+    /// Of those that were judged, the part that breaks the draft; none when there are none.
+    share: Option<f64>,
+    #[serde(flatten)]
+    trial: ContractTrial,
+}
+
+pub(super) async fn trial(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {
+    let body = read_body(request, "contract_body_bytes_max", BODY_BYTES_MAX).await?;
+    let draft: Draft = serde_json::from_slice(&body).map_err(|error| {
+        Error::invalid("cannot read the request: it is JSON like {\"files\": {\"payments.json\": \"…\"}}").because(error)
+    })?;
+    let (last, rows) = (draft.last_seconds.unwrap_or(LAST_SECONDS_DEFAULT), draft.rows_max.unwrap_or(ROWS_DEFAULT));
+    if !(1..=LAST_SECONDS_MAX).contains(&last) {
+        return Err(Error::invalid(format!("cannot use last_seconds={last}: it is from 1 to {LAST_SECONDS_MAX}")).into());
+    }
+    if !(1..=ROWS_MAX).contains(&rows) {
+        return Err(Error::invalid(format!("cannot use rows_max={rows}: it is from 1 to {ROWS_MAX}")).into());
+    }
+    let tried = within(state.limits.timeout, tried(&state, draft, i64::from(last), rows)).await?;
+    let body = serde_json::to_vec(&tried).map_err(|error| Error::internal("cannot write the trial").because(error))?;
+    Ok(respond::json(StatusCode::OK, body))
+}
+
+async fn tried(state: &Shared, draft: Draft, last_seconds: i64, rows_max: usize) -> Result<Tried> {
+    let until = Instant::now() + state.limits.timeout * BUDGET_PERCENT / 100;
+    let Draft { files, business_service, service, component, .. } = draft;
+    let whom = DraftFor { business_service, service, component };
+    let files: Vec<(String, String)> = files.into_iter().collect();
+    // Compiling is for threads that may block, as judging is.
+    let (contracts, asked) = (state.contracts.clone(), whom.clone());
+    let mut draft = blocking(move || contracts.draft(&files, &asked)).await?;
+    let end_ns = now_ns();
+    let start_ns = end_ns.saturating_sub(last_seconds.saturating_mul(1_000_000_000)).max(0);
+    let owners = owners(&*draft, &whom);
+    let came = came(state, &owners, start_ns, end_ns).await?;
+    let all = came <= rows_max as u64;
+    let (mut looked_at, step_ns) = (0, ((end_ns - start_ns) / SLICES as i64).max(1));
+    'slices: for slice in 0..SLICES as i64 {
+        let to = end_ns - slice * step_ns;
+        let from = if slice == SLICES as i64 - 1 { start_ns } else { to - step_ns };
+        for table in [Table::Logs, Table::Quarantine] {
+            let room = if all { rows_max } else { rows_max.div_ceil(SLICES) }.min(HELD_ROWS_MAX);
+            let question = format!(
+                "SELECT {RECORD_COLUMNS} FROM {} WHERE {} ORDER BY {} DESC LIMIT {room}",
+                table.name(),
+                condition(table, &owners, from, to),
+                table.time_columns().0
+            );
+            let records = records_of(&sql::answered(state, question).await?);
+            looked_at += records.len() as u64;
+            draft = blocking(move || draft.judge(&records).map(|()| draft)).await?;
+            if Instant::now() >= until {
+                break 'slices;
+            }
+        }
+    }
+    let trial = draft.trial();
+    let seconds = |ns: i64| ns as f64 / 1e9;
+    Ok(Tried {
+        contracts: draft.contracts().to_vec(),
+        start: seconds(start_ns),
+        end: seconds(end_ns),
+        came,
+        sampled: looked_at < came,
+        share: (trial.records > 0).then(|| trial.broken as f64 / trial.records as f64),
+        trial,
+    })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("cannot finish the trial: it broke off").because(panic))?
+}
+
+/// Whose records are looked at.
+fn owners(draft: &dyn ContractDraft, whom: &DraftFor) -> String {
+    if whom.business_service.is_empty() {
+        let names: Vec<String> = draft.business_services().iter().map(|name| quote(name)).collect();
+        return format!("business_service IN ({})", names.join(", "));
+    }
+    let levels = [("business_service", &whom.business_service), ("service", &whom.service), ("component", &whom.component)];
+    let named = levels.into_iter().filter(|(_, name)| !name.is_empty()).map(|(column, name)| format!("{column} = {}", quote(name)));
+    named.collect::<Vec<_>>().join(" AND ")
+}
+
+fn condition(table: Table, owners: &str, from_ns: i64, to_ns: i64) -> String {
+    let time = table.time_columns().0;
+    let more = match table {
+        // What was let in is in `logs`.
+        Table::Quarantine => format!(
+            " AND state = '{QUARANTINED}' AND quarantine_id NOT IN (SELECT quarantine_id FROM quarantine WHERE state = '{RELEASED}')"
+        ),
+        _ => String::new(),
+    };
+    format!("{owners} AND {time} >= {from_ns} AND {time} < {to_ns}{more}")
+}
+
+async fn came(state: &Shared, owners: &str, from_ns: i64, to_ns: i64) -> Result<u64> {
+    let mut sum = 0;
+    for table in [Table::Logs, Table::Quarantine] {
+        let question = format!("SELECT count(*) AS n FROM {} WHERE {}", table.name(), condition(table, owners, from_ns, to_ns));
+        sum += state.rows(question, None).await?.longs("n")?.iter().flatten().map(i64::unsigned_abs).sum::<u64>();
+    }
+    Ok(sum)
+}
