@@ -20,6 +20,7 @@ import { TimeControls } from '../time/TimeControls';
 import { TimeProvider } from '../time/TimeProvider';
 import { useTime } from '../time/useTime';
 import { timeWords, useAddress } from './address';
+import { CatalogNotice } from './CatalogNotice';
 import { Keys } from './Keys';
 import classes from './Shell.module.css';
 import { useGlobalKeys } from './useKeys';
@@ -106,6 +107,7 @@ function Frame() {
           <Scheme />
         </div>
       </header>
+      <CatalogNotice />
       <main id="main" className={classes.main} tabIndex={-1}>
         <Page />
       </main>

@@ -2,6 +2,7 @@
 
 mod boards;
 mod cardinality;
+mod catalog;
 mod erasures;
 mod overview;
 mod patterns;
@@ -16,9 +17,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
-use model::{Error, Result};
 
-use crate::error::Failure;
 use crate::respond;
 use crate::state::Shared;
 
@@ -28,7 +27,11 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/sql", post(sql::sql))
         .route("/overview", get(overview::overview))
-        .route("/catalog", get(catalog))
+        .route("/catalog", get(catalog::one))
+        .route("/catalog/status", get(catalog::status))
+        .route("/catalog/versions", get(catalog::versions))
+        .route("/catalog/diff", get(catalog::differences))
+        .route("/catalog/apply", post(catalog::apply))
         .route("/schemas/omd.json", get(async || schema("omd")))
         .route("/schemas/board.json", get(async || schema("board")))
         .route("/schemas/pipeline.json", get(async || schema("pipeline")))
@@ -54,14 +57,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/openapi.json", get(async || respond::json(StatusCode::OK, OPENAPI)))
 }
 
-async fn catalog(State(state): State<Shared>) -> Result<Response, Failure> {
-    let body = serde_json::to_vec(&*state.catalog.get()).map_err(|error| Error::internal("cannot write the catalogue").because(error))?;
-    Ok(respond::json(StatusCode::OK, body))
-}
-
 /// Of a kind of file in the catalogue, for editors.
 fn schema(kind: &str) -> Response {
-    let schema = catalog::schema(kind).expect("the routes name kinds that there are");
+    let schema = ::catalog::schema(kind).expect("the routes name kinds that there are");
     respond::json(StatusCode::OK, schema.to_string())
 }
 
