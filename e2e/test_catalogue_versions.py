@@ -187,7 +187,9 @@ def test_a_repository_is_followed_and_a_bad_commit_is_its_authors(tmp_path):
         assert names(server.get("/api/tyto/v1/catalog")) == ["shop"]
         assert server.metric("tyto_catalog_source_trouble") == 1
         assert any(bad in line and "Ada" in line for line in server.stderr)
-        assert apply(server, shop.folder, ".", "--source", name).returncode == 2, "what git brings is not overwritten"
+        (tmp_path / "omd.yaml").write_text(omd("other"))
+        taken = apply(server, tmp_path, "omd.yaml", "--source", name)
+        assert taken.returncode == 2 and "the server follows file://" in taken.stderr, taken
 
         shop.commit(**{"catalogue/omd.yaml": omd("store")})
         eventually(lambda: names(server.get("/api/tyto/v1/catalog")) == ["store"])
@@ -202,7 +204,7 @@ def test_a_repository_is_followed_and_a_bad_commit_is_its_authors(tmp_path):
         eventually(lambda: status(server)["stale"])
         (tmp_path / "gone").rename(shop.folder)
         eventually(lambda: not status(server)["stale"])
-        assert not list((tmp_path / "data" / "tmp").iterdir()), "nothing of a checkout stays"
+        assert not list((tmp_path / "data" / "catalogue-git").iterdir()), "nothing of a checkout stays"
 
 
 @pytest.mark.parametrize("address", ["ext::sh -c touch% hacked", "--upload-pack=touch hacked", "ssh://-oProxyCommand=touch/x", "https://host/a/b#-x"])

@@ -1,5 +1,6 @@
 //! From the start to the end: what is in force first, and what is newer at each turn.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use catalog::{Catalog, Provenance, Replacement, SourceKind, Trouble};
@@ -24,6 +25,8 @@ impl Registry {
     /// Puts a catalogue in force: the newest of the store, else the copy of it on this disk, with the files beside the server. Fails only where these
     /// are wrong and none that were good are known.
     pub async fn start(&self) -> Result<()> {
+        // Of a process that was killed.
+        let _ = std::fs::remove_dir_all(self.scratch());
         self.tell_change();
         let turn = self.turn().await?;
         if let Err(error) = self.catch_up().await
@@ -43,6 +46,11 @@ impl Registry {
         }
         self.note(|_| ());
         Ok(())
+    }
+
+    /// Where commits are read.
+    fn scratch(&self) -> PathBuf {
+        self.options.data_dir.join("catalogue-git")
     }
 
     fn take_copy(&self, why: &str) {
@@ -77,7 +85,7 @@ impl Registry {
                 continue;
             }
             let gone = Replacement { by: Provenance { commit: String::new(), author: String::new(), ..by.clone() }, files: Vec::new() };
-            let what = match self.change(&gone, false).await {
+            let what = match self.change_part(&gone, false).await {
                 Ok(outcome) if outcome.problems().is_empty() => continue,
                 Ok(outcome) => outcome.problems()[0].to_string(),
                 Err(error) => error.chain(),
@@ -138,7 +146,9 @@ impl Registry {
     /// Gives what came of it, as the counter calls it.
     async fn poll_git(&self, address: &Address, taken: &mut Option<String>, refusal: &mut Option<Refusal>) -> Result<&'static str> {
         let newest = git::newest(address).await?;
-        if taken.as_ref() == Some(&newest) {
+        // Another server may have taken the part away.
+        let is_there = self.state.lock().kept.counts().contains_key(address.source());
+        if is_there && taken.as_ref() == Some(&newest) {
             self.note(|state| state.troubles.remove(address.source()));
             return Ok("unchanged");
         }
@@ -147,12 +157,12 @@ impl Registry {
             self.git_trouble(address, refusal.trouble.clone());
             return Ok("refused");
         }
-        let (commit, files) = git::fetch(address, &self.options.data_dir.join("tmp")).await?;
+        let (commit, files) = git::fetch(address, &self.scratch()).await?;
         let by = Provenance { commit: commit.id.clone(), author: commit.author.clone(), ..provenance(address) };
         let problems = match files {
             Err(problems) => problems,
             Ok(files) => {
-                let outcome = match self.change(&Replacement { by, files }, false).await {
+                let outcome = match self.change_part(&Replacement { by, files }, false).await {
                     // The store's own trouble is noted; the next turn comes here again.
                     Err(error) if is_away(&error) => return Ok("failed"),
                     other => other?,

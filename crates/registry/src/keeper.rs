@@ -191,7 +191,7 @@ impl Registry {
         self.replace(catalog);
         self.note(|state| {
             state.sources = sources.into_iter().map(|version| (version.by.source.clone(), version)).collect();
-            (state.version, state.kept, state.unkept) = (Some(version), Arc::new(files), false);
+            (state.version, state.kept) = (Some(version), Arc::new(files));
         });
     }
 
@@ -226,8 +226,18 @@ impl Registry {
         judged.await.map_err(|panic| Error::internal("cannot read a catalogue: reading it broke off").because(panic))
     }
 
+    /// A change of a source that others bring. What this process still has to keep goes first, or it would not be in force in between.
+    pub(crate) async fn change_part(&self, change: &Replacement, dry_run: bool) -> Result<Outcome> {
+        let unkept = self.state.lock().unkept;
+        if unkept {
+            // What is wrong with these keeps nobody else waiting; it is noted.
+            let _ = self.take_local().await;
+        }
+        self.change(change, dry_run).await
+    }
+
     /// All that [`History::apply`] does, of any source.
-    pub(crate) async fn change(&self, change: &Replacement, dry_run: bool) -> Result<Outcome> {
+    async fn change(&self, change: &Replacement, dry_run: bool) -> Result<Outcome> {
         let _turn = self.turn().await?;
         for _ in 0..ATTEMPTS_MAX {
             self.catch_up().await?;
@@ -235,10 +245,10 @@ impl Registry {
                 let state = self.state.lock();
                 (state.version.clone(), state.kept.clone())
             };
-            refuse_other_kind(head.as_ref(), &before, &self.state.lock(), &change.by)?;
+            refuse_other_kind(&before, &self.state.lock(), change)?;
             let after = before.with(change)?;
             let content_hash = after.content_hash();
-            if before.content_hash() == content_hash && !self.state.lock().unkept {
+            if before.content_hash() == content_hash {
                 return Ok(Outcome { verdict: Verdict::Unchanged, version: head, differences: Vec::new(), diagnostics: Vec::new() });
             }
             let Judged { catalog, diagnostics, differences } = self.judge(Some(before.clone()), after.clone()).await?;
@@ -284,9 +294,13 @@ impl Registry {
             Ok(files) => {
                 let change = Replacement { by: self.local(), files };
                 match self.change(&change, false).await {
-                    Ok(outcome) => outcome.problems(),
+                    Ok(outcome) => self.is_kept(outcome).await?,
                     Err(error) if is_away(&error) => self.without_store(&change).await?,
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        let trouble = self.trouble(error.chain());
+                        self.note(|state| state.trouble(&change.by, trouble));
+                        return Err(error);
+                    }
                 }
             }
         };
@@ -298,6 +312,20 @@ impl Registry {
         let trouble = Trouble { problems, ..self.trouble("cannot use the files beside the server; those before stay in force") };
         self.note(|state| state.trouble(&self.local(), trouble));
         Err(refused)
+    }
+
+    /// Gives what is wrong with the files.
+    async fn is_kept(&self, outcome: Outcome) -> Result<Vec<Problem>> {
+        let problems = outcome.problems();
+        let was_unkept = problems.is_empty() && self.note(|state| std::mem::take(&mut state.unkept));
+        if was_unkept && outcome.verdict == Verdict::Unchanged {
+            // They were otherwise in between.
+            let kept = self.state.lock().kept.clone();
+            if let Some(catalog) = self.judge(None, (*kept).clone()).await?.catalog {
+                self.replace(catalog);
+            }
+        }
+        Ok(problems)
     }
 
     /// In force, although nothing can be kept now; gives what is wrong with the files.
@@ -367,7 +395,7 @@ impl History for Registry {
         if let Some(address) = self.options.git.iter().find(|address| address.source() == source) {
             return ours(format!("the server follows {address}; commit them there, or choose another name with --source"));
         }
-        let outcome = self.change(&change, dry_run).await?;
+        let outcome = self.change_part(&change, dry_run).await?;
         let result = match outcome.verdict {
             Verdict::Applied => "applied",
             Verdict::Unchanged => "unchanged",
@@ -382,12 +410,12 @@ impl History for Registry {
     }
 }
 
-/// A part has one way to come: a repository that is followed is not overwritten by who applies, nor the other way round.
-fn refuse_other_kind(head: Option<&Version>, files: &Parts, state: &State, by: &Provenance) -> Result<()> {
+/// A part has one way to come: a repository that is followed is not overwritten by who applies, nor the other way round. Anybody may take it away.
+fn refuse_other_kind(files: &Parts, state: &State, Replacement { by, files: new }: &Replacement) -> Result<()> {
     let has_files = files.files().iter().any(|file| file.source == by.source);
     match state.sources.get(&by.source) {
-        Some(before) if head.is_some() && has_files && before.by.kind != by.kind => Err(Error::invalid(format!(
-            "cannot take files of {} as {}: they come as {} from {:?}; choose another name, or remove those with tyto apply --remove --source {}",
+        Some(before) if has_files && !new.is_empty() && before.by.kind != by.kind => Err(Error::invalid(format!(
+            "cannot take files of {} as {}: they come as {} from {:?}; choose another name, or remove those by tyto apply --remove --source {}",
             by.source,
             by.kind.name(),
             before.by.kind.name(),
@@ -408,7 +436,7 @@ fn refused(problems: &[Problem]) -> Error {
     Error::invalid(format!("cannot use the catalogue:\n{}", lines.join("\n")))
 }
 
-/// Whether it is the store that is missing, and not the change that is wrong.
+/// Whether nothing can be kept now, and not the change is wrong. A store that a newer Tyto has changed is as good as none.
 pub(crate) fn is_away(error: &Error) -> bool {
-    matches!(error.code, Code::Unavailable | Code::Timeout)
+    matches!(error.code, Code::Unavailable | Code::Timeout | Code::Unsupported | Code::Overloaded { .. })
 }

@@ -5,7 +5,7 @@
 mod postgres;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -25,8 +25,13 @@ struct Process {
 
 impl Process {
     async fn start(store: &Store<'_>, folder: &Path) -> Self {
+        Self::beside(store, folder, Vec::new()).await
+    }
+
+    /// With files and folders of its own.
+    async fn beside(store: &Store<'_>, folder: &Path, local: Vec<PathBuf>) -> Self {
         let options = Options {
-            local: Vec::new(),
+            local,
             git: Vec::new(),
             postgres: store.0.map(Postgres::url),
             poll: Duration::from_millis(50),
@@ -45,7 +50,7 @@ impl Process {
 
     fn names(&self) -> Vec<String> {
         let catalog = self.registry.live().get();
-        catalog.business_services.iter().map(|business| business.name.clone()).collect()
+        catalog.business_services.iter().map(|business| business.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -241,6 +246,38 @@ async fn a_database_that_is_away_keeps_nothing_from_being_in_force() {
     assert_eq!(applied.version.unwrap().number, 2);
     assert!(!again.registry.status().stale);
     eventually(|| neighbour.names() == ["pay", "play"] && !neighbour.registry.status().stale).await;
+    stop.send_replace(true);
+    following.await.unwrap().unwrap();
+}
+
+/// Files beside the server need no database to be in force, and are a version once there is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_beside_the_server_are_kept_when_the_database_is_back() {
+    let mut postgres = Postgres::start();
+    let (folder, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let write = |name: &str| std::fs::write(files.path().join("omd.yaml"), omd(name)).unwrap();
+    write("pay");
+    let local = vec![files.path().to_owned()];
+    let process = Process::beside(&Store(Some(&postgres)), folder.path(), local).await;
+    process.apply("acme/play", &[("omd.yaml", &omd("play"))]).await;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let following = tokio::spawn(process.registry.clone().run(stopping));
+
+    postgres.kill();
+    write("billing");
+    process.registry.take_local().await.unwrap();
+    assert_eq!(process.names(), ["billing", "play"]);
+    assert!(process.registry.status().stale);
+    std::fs::write(files.path().join("omd.yaml"), "business_services: [{nme: x}]").unwrap();
+    assert!(process.registry.take_local().await.unwrap_err().what.contains("omd.yaml:1:22: "));
+    assert_eq!(process.names(), ["billing", "play"]);
+    write("billing");
+
+    postgres.resume();
+    eventually(|| !process.registry.status().stale).await;
+    assert_eq!(process.names(), ["billing", "play"]);
+    let versions = process.registry.versions(None, 10).await.unwrap();
+    assert_eq!(versions.iter().map(|version| version.by.source.as_str()).collect::<Vec<_>>(), ["local", "acme/play", "local"]);
     stop.send_replace(true);
     following.await.unwrap().unwrap();
 }
