@@ -89,7 +89,8 @@ fn repository_path(url: &str) -> Result<String, String> {
         if parsed.host_str().unwrap_or_default().starts_with('-') || parsed.username().starts_with('-') {
             return Err("a host or a user that begins with '-' would be an option".to_owned());
         }
-        if parsed.host_str().is_none() && parsed.scheme() != "file" {
+        // Whoever reads addresses generously takes the first word of the path for one.
+        if url.contains(":///") && parsed.scheme() != "file" {
             return Err("it names no host".to_owned());
         }
         return Ok(parsed.path().to_owned());
