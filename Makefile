@@ -46,6 +46,7 @@ ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui/src ui/pu
 
 test-rust: ui ## Unit tests and the .test cases
 	@scripts/setup build
+	@scripts/setup test
 	cargo test --workspace --locked
 
 simulate: ui ## The store under faults: SEEDS runs (10000) from FROM (1), or the one run SEED; LONG=1 makes them long

@@ -4,6 +4,7 @@ import os
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -24,15 +25,23 @@ class Postgres:
             self.user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        data = self.folder / "data"
-        subprocess.run([binaries / "initdb", "-D", data, "-U", "clinic", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+        self.data, self.binaries = self.folder / "data", binaries
+        subprocess.run([binaries / "initdb", "-D", self.data, "-U", "clinic", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
                        check=True, capture_output=True, timeout=120, cwd=self.folder, **self.user)
         self.log = open(self.folder / "log", "w")
+        self.start()
+        return self
+
+    def start(self):
         self.process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-c", "fsync=off"],
+            [self.binaries / "postgres", "-D", self.data, "-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-c", "fsync=off"],
             stdout=self.log, stderr=self.log, cwd=self.folder, **self.user)
         eventually(self._answers, timeout=60)
-        return self
+
+    def kill(self):
+        """At once: its children go with it."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(60)
 
     def _answers(self):
         assert self.process.poll() is None, (self.folder / "log").read_text()

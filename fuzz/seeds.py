@@ -206,6 +206,7 @@ plant("journal", [b"__REALTIME_TIMESTAMP=1795341600000000\nPRIORITY=3\nMESSAGE=a
 SYSLOG = [b'<165>1 2026-11-22T10:00:00.5Z web-1 shop 77 ID47 [one@1 a="x\\"y" b=""][two] \xef\xbb\xbfpaid', b"<34>Nov 22 10:00:00 web-1 su[9]: gone", b"<189>237: router: *Nov 22 10:00:00.295 CET: %SYS-5-CONFIG_I: x",
           b"<6>[ 1.5] usb", b'<134>Nov 22 10:00:00 a b: @cee: {"level": "warn"}', b"<13>: 2026 Nov 22 10:00:00 UTC: x"]
 plant("syslog_message", SYSLOG)
+plant("git_address", [b"https://bot:secret@git.example/acme/pay.git#main:deploy/omd", b"git@host:acme/pay", b"ssh://git@[::1]:22/~me/x", b"/srv/x/y#:a", b"ext::sh"])
 plant("syslog_stream", [b"\n".join(SYSLOG), b"\0".join(SYSLOG), b"".join(b"%d %s" % (len(message), message) for message in SYSLOG), b"5 <1>a\n<1>b\r\n12 monkeys\n9 <1>half"])
 ENTRIES = b"".join(msgpack.packb(entry) for entry in [[1795341600, {"log": "ERROR x", "source": "stderr", "container_id": "c"}], [msgpack.ExtType(0, b"j\x9a\x00\x00\x00\x00\x00\x01"), {"log": "\tat a.B"}],
                                                      [[1795341600, {"m": 1}], {"message": "a", "n": [1, 1.5, None, b"\xff"], "kubernetes": {"labels": {"app": "b"}}}]])

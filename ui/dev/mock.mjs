@@ -102,6 +102,7 @@ async function answer(request, url, body) {
   const path = url.pathname;
   const params = request.method === 'POST' && path.startsWith('/api/v1') ? new URLSearchParams(body) : url.searchParams;
   if (path === '/api/tyto/v1/overview') return overview(params);
+  if (path === '/api/tyto/v1/catalog/status') return { version: null, stale: false, store: 'sqlite', sources: [] };
   if (path === '/api/tyto/v1/sql') return sql(JSON.parse(body).sql);
   if (path === '/loki/api/v1/query_range') return lokiRange(params);
   if (path === '/loki/api/v1/labels') return { status: 'success', data: [...LABELS().keys()] };

@@ -1,6 +1,7 @@
 //! The catalogue for CI: what is wrong with files, and what they would change in a catalogue that is in force.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -68,6 +69,18 @@ pub enum Change {
     },
 }
 
+/// A line that says it.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { kind, path } => write!(f, "{kind} {path} is new"),
+            Self::Removed { kind, path } => write!(f, "{kind} {path} is gone"),
+            Self::Moved { kind, path, from } => write!(f, "{kind} {path} was {from}"),
+            Self::Changed { kind, path, keys } => write!(f, "{kind} {path}: {} changed", keys.join(", ")),
+        }
+    }
+}
+
 impl Checked {
     pub fn count(&self, level: Level) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.check.level() == level).count()
@@ -110,14 +123,14 @@ pub fn check(texts: &[(&str, &str)], options: &CheckOptions) -> Checked {
     }
 }
 
-const BUSINESS_SERVICE: &str = "business service";
-const SERVICE: &str = "service";
-const COMPONENT: &str = "component";
-const CONTRACT: &str = "contract";
+pub(crate) const BUSINESS_SERVICE: &str = "business service";
+pub(crate) const SERVICE: &str = "service";
+pub(crate) const COMPONENT: &str = "component";
+pub(crate) const CONTRACT: &str = "contract";
 
 /// Everything that has a path, by kind and path.
 #[derive(Debug, Default)]
-struct Declared(BTreeMap<(&'static str, String), One>);
+pub(crate) struct Declared(BTreeMap<(&'static str, String), One>);
 
 #[derive(Clone, Debug)]
 struct One {
@@ -137,7 +150,7 @@ struct Before {
 }
 
 impl Declared {
-    fn of(tree: &[BusinessService]) -> Self {
+    pub(crate) fn of(tree: &[BusinessService]) -> Self {
         let mut all = BTreeMap::new();
         let mut add = |kind, path: &str, name: &str, profile: &Profile, matches: &[Match], mut says: Value| {
             if let Value::Object(map) = &mut says {
@@ -166,6 +179,11 @@ impl Declared {
         Self(all)
     }
 
+    /// What each says, without its parts.
+    pub(crate) fn says(self) -> impl Iterator<Item = ((&'static str, String), Value)> {
+        self.0.into_iter().map(|(key, one)| (key, one.says))
+    }
+
     /// Whether it has the same thing, if at another path.
     fn has(&self, kind: &'static str, path: &str, one: &One) -> bool {
         self.0.contains_key(&(kind, path.to_owned()))
@@ -174,7 +192,7 @@ impl Declared {
                 && self.0.iter().any(|((other, _), it)| *other == kind && it.name == one.name && it.matches == one.matches)
     }
 
-    fn changes(&self, now: &Self) -> Vec<Change> {
+    pub(crate) fn changes(&self, now: &Self) -> Vec<Change> {
         let mut added: Vec<_> = now.0.iter().filter(|(key, _)| !self.0.contains_key(*key)).collect();
         let mut changes = Vec::new();
         for ((kind, path), before) in &self.0 {
@@ -205,7 +223,8 @@ fn json(of: &impl serde::Serialize) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }
 
-fn differing(before: &Value, after: &Value) -> Vec<String> {
+/// The keys whose values are not the same.
+pub(crate) fn differing(before: &Value, after: &Value) -> Vec<String> {
     let (Value::Object(before), Value::Object(after)) = (before, after) else { return Vec::new() };
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).cloned().collect()

@@ -7,9 +7,9 @@
 //!
 //! Path: `files.rs` (directories to texts) > `yaml.rs`, `json.rs` (text to a tree that knows its lines) > `omd/`, `contracts.rs` with `hints.rs`, `keywords.rs` and `references.rs`,
 //! `boards.rs`, `pipelines/` over `programs/` (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
-//! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force, and its replacement).
+//! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force).
 //! Beside that path: `directory/` (what is declared as people read and search it, with what is missing), `drafts.rs` (contracts that are not in force, and who would have them), `channels.rs` (the operator's file by which owners are told), `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
-//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours).
+//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours), `history.rs` (what was in force when: kept by the crate `registry`) with `changes.rs` (what two of them have different).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
 //! `docs/check.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -20,6 +20,7 @@
 
 pub mod backstage;
 mod boards;
+mod changes;
 mod channels;
 mod check;
 mod checks;
@@ -31,6 +32,7 @@ mod drafts;
 mod fields;
 mod files;
 mod hints;
+mod history;
 mod json;
 mod keywords;
 mod live;
@@ -50,6 +52,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 pub use boards::{Board, BoardRange, Good, Language, Look, Question, Shows, Tile};
+pub use changes::{Difference, Side, differences};
 pub use channels::{Channels, Github, MailServer, MailTls, Secret, SlackHook, Webhook};
 pub use check::{Change, CheckOptions, Checked, Published, check};
 pub use checks::{Check, Level};
@@ -59,6 +62,10 @@ pub use declared::{BusinessService, Component, Dependency, Keep, Link, Match, Ow
 pub use directory::{Entry, EntryKind, Gap, Held, HeldLink, Page, Wanted};
 pub use files::{FILE_BYTES_MAX, texts};
 pub use hints::Mode;
+pub use history::{
+    History, NoHistory, Outcome, Provenance, Replacement, SourceFile, SourceKind, SourceStatus, Status, Trouble, Verdict, Version, When,
+    instant,
+};
 pub use live::Live;
 pub use pipelines::{
     Dedupe, Does, Enrich, Extract, ExtractKind, Hidden, Kept, Mask, MaskKind, NamedPattern, Parse, ParseFormat, Pipeline, Places, SampleBy,
@@ -111,9 +118,16 @@ impl Catalog {
     /// The same from texts, each with the name that its problems carry. One whose name ends in `.json` is a contract, one in a folder
     /// `boards` a board, one in a folder `pipelines` a pipeline, one in `pipelines/tables` a look-up table.
     pub fn parse(texts: &[(&str, &str)]) -> Result<Self, Vec<Problem>> {
+        let (catalog, mut diagnostics) = Self::judge(texts);
+        diagnostics.retain(|diagnostic| diagnostic.check.level() == Level::Error);
+        catalog.ok_or_else(|| problems(diagnostics))
+    }
+
+    /// The same, with everything that is to be said of the texts: none where that is more than warnings.
+    pub fn judge(texts: &[(&str, &str)]) -> (Option<Self>, Vec<Diagnostic>) {
         let (catalog, diagnostics) = read(texts, &Known::default());
-        let errors: Vec<_> = diagnostics.into_iter().filter(|diagnostic| diagnostic.check.level() == Level::Error).collect();
-        if errors.is_empty() { Ok(catalog) } else { Err(problems(errors)) }
+        let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() == Level::Warning);
+        (sound.then_some(catalog), diagnostics)
     }
 
     /// Whose is the record that has these attributes or labels? A rule for `service.name` also looks at `service_name`,

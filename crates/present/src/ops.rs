@@ -27,9 +27,15 @@ pub(crate) fn routes() -> Router<Shared> {
 
 async fn ready(State(state): State<Shared>) -> Response {
     match state.admin.ready() {
-        true => respond::plain(StatusCode::OK, "Tyto is ready.\n"),
+        true => respond::plain(StatusCode::OK, readiness(&state.history.status().troubles())),
         false => respond::plain(StatusCode::SERVICE_UNAVAILABLE, "Tyto is not ready: it drains.\n"),
     }
+}
+
+/// An old catalogue keeps nobody from asking or sending; it is said.
+fn readiness(troubles: &[String]) -> String {
+    let told: String = troubles.iter().map(|trouble| format!("The catalogue may be old: {}\n", trouble.replace('\n', " "))).collect();
+    format!("Tyto is ready.\n{told}")
 }
 
 async fn metrics(State(state): State<Shared>) -> Response {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use catalog::Live;
+use catalog::{History, Live};
 use lang::promql::Features;
 use model::quarantine::Quarantine;
 use model::{
@@ -20,7 +20,7 @@ pub trait Admin: Send + Sync {
     /// Whether questions can be answered and records taken; no longer once the end has begun.
     fn ready(&self) -> bool;
     /// Reads the catalogue's files again. With problems the one in force stays in force, and the error names each with
-    /// its file and line.
+    /// its file and line. Call it where blocking is allowed, in a Tokio runtime.
     fn reload(&self) -> Result<()>;
     /// Tyto about itself, in Prometheus's text format.
     fn metrics_text(&self) -> String;
@@ -52,6 +52,7 @@ pub struct PresentState {
     pub query: Arc<dyn Query>,
     pub admin: Arc<dyn Admin>,
     pub catalog: Arc<Live>,
+    pub history: Arc<dyn History>,
     pub usage: Arc<dyn UsageMeter>,
     pub cardinality: Arc<dyn Cardinality>,
     pub targets: Arc<dyn Targets>,

@@ -198,11 +198,11 @@ impl<'a> Reader<'a> {
         match self.rest {
             [byte @ ..0x80, rest @ ..] => {
                 self.rest = rest;
-                return Ok(u64::from(*byte));
+                Ok(u64::from(*byte))
             }
             [first, second @ ..0x80, rest @ ..] => {
                 self.rest = rest;
-                return Ok(u64::from(first & 0x7f) | u64::from(*second) << 7);
+                Ok(u64::from(first & 0x7f) | u64::from(*second) << 7)
             }
             _ => self.long_varint(),
         }

@@ -51,8 +51,8 @@ pub(crate) struct SchemaOptions {
     kind: String,
 }
 
-const PROBLEMS: u8 = 1;
-const TROUBLE: u8 = 2;
+pub(crate) const PROBLEMS: u8 = 1;
+pub(crate) const TROUBLE: u8 = 2;
 
 pub(crate) async fn run(options: CheckOptions) -> ExitCode {
     match check(options).await {

@@ -2,11 +2,12 @@
 //!
 //! `wiring.rs` is the page that shows the flow: the write path and the read path, each in one function.
 //! Around it: `options.rs` (flags, environment, file), `serve.rs` (start, readiness, shutdown), `http.rs` (HTTP over sockets,
-//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `notify.rs` (`tyto notify test`), `pipeline_try.rs` (`tyto pipeline try`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
+//! under limits), `wire.rs` (ports that are no HTTP), `demo.rs` (the simulated company), `ask.rs` (`tyto sql|promql|logql`), `erase.rs` (`tyto erase`), `check.rs` (`tyto check`, `tyto schema`), `apply.rs` (`tyto apply`), `contract.rs` (`tyto contract`), `import.rs` (`tyto import`), `notify.rs` (`tyto notify test`), `pipeline_try.rs` (`tyto pipeline try`), `quarantine.rs` (`tyto quarantine`), `topology.rs` (`tyto topology`), `telemetry.rs` (Tyto about itself).
 //!
 //! When you add a receiver or an API, touch `wiring.rs`; when you add a flag, touch `options.rs`, and its page in the
 //! book follows from the doc comment. This crate must hold no algorithm: it only joins.
 
+mod apply;
 mod ask;
 mod check;
 mod contract;
@@ -62,6 +63,8 @@ enum Command {
     Erase(erase::EraseOptions),
     /// Whether catalogue files can be used, for CI: 0 when they can, 1 when they cannot, 2 when nobody can tell.
     Check(check::CheckOptions),
+    /// Catalogue files into force on a server, all of them or none: 0 when they are, 1 when they are refused, 2 when nobody can tell.
+    Apply(apply::ApplyOptions),
     /// The JSON Schema of a kind of catalogue file, for editors.
     Schema(check::SchemaOptions),
     /// Two versions of a contract compared, or a draft tried on what came, for CI: 0 when nothing breaks, 1 when something does, 2 when nobody can tell.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
             Command::Pipeline(options) => return pipeline_try::run(options).await,
             Command::Scorecard(options) => return scorecard::run(options).await,
             Command::Topology(options) => return topology::run(options).await,
+            Command::Apply(options) => return apply::run(options).await,
             Command::Check(options) => return check::run(options).await,
             Command::Contract(options) => return contract::run(&options).await,
             Command::Schema(options) => check::schema(&options),

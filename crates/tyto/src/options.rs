@@ -152,6 +152,25 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "TYTO_CATALOG", value_name = "PATH", value_delimiter = ',')]
     pub(crate) catalog: Vec<PathBuf>,
 
+    /// A PostgreSQL that several servers keep the catalogue's versions in: `postgres://user@host/database`. Say it by the environment or the
+    /// file where it has a password [default: catalogue.sqlite in the data directory]
+    #[arg(long, env = "TYTO_CATALOG_STORE", value_name = "URL", hide_env_values = true)]
+    pub(crate) catalog_store: Option<Secret>,
+
+    /// A repository whose catalogue files are followed: `https://host/team/repository#branch:folder`, or `user@host:team/repository`
+    #[arg(
+        long = "catalog-git",
+        env = "TYTO_CATALOG_GIT",
+        value_name = "URL[#[BRANCH][:FOLDER]]",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) catalog_git: Vec<String>,
+
+    /// Repositories, and the catalogue's store, are asked for something new after this many seconds, 1 to 3600 [default: 30]
+    #[arg(long, env = "TYTO_CATALOG_POLL_INTERVAL_SECONDS", value_name = "SECONDS")]
+    pub(crate) catalog_poll_interval_seconds: Option<u64>,
+
     /// The key that values become pseudonyms by where a pipeline hides them so: a file of 16 bytes or more, read once at the start
     #[arg(long, env = "TYTO_PSEUDONYM_KEY", value_name = "FILE")]
     pub(crate) pseudonym_key: Option<PathBuf>,
@@ -357,7 +376,7 @@ pub(crate) struct Settings {
     pub(crate) jaeger_grpc: Option<SocketAddr>,
     pub(crate) wire: WireSettings,
     pub(crate) host_names: Vec<String>,
-    pub(crate) catalog: Vec<PathBuf>,
+    pub(crate) registry: registry::Options,
     pub(crate) pseudonym_key: Option<PseudonymKey>,
     pub(crate) scrape_config: Option<PathBuf>,
     pub(crate) cloudwatch_config: Option<PathBuf>,
@@ -415,8 +434,9 @@ impl ServeOptions {
             }
         }
 
+        let data_dir = self.data_dir.or(file.data_dir).unwrap_or_else(|| "tyto-data".into());
         let settings = Settings {
-            data_dir: self.data_dir.or(file.data_dir).unwrap_or_else(|| "tyto-data".into()),
+            data_dir: data_dir.clone(),
             storage: StorageSettings {
                 lake: self.lake.or(file.lake),
                 tiers: tiers(if self.tiers.is_empty() { &file.tiers } else { &self.tiers })?,
@@ -447,7 +467,13 @@ impl ServeOptions {
                 tls: tls(self.tls_cert.or(file.tls_cert), self.tls_key.or(file.tls_key), self.tls_client_ca.or(file.tls_client_ca))?,
             },
             host_names: if self.host_names.is_empty() { file.host_names } else { self.host_names },
-            catalog: if self.catalog.is_empty() { file.catalog } else { self.catalog },
+            registry: registry::Options {
+                local: if self.catalog.is_empty() { file.catalog } else { self.catalog },
+                git: repositories(if self.catalog_git.is_empty() { &file.catalog_git } else { &self.catalog_git })?,
+                postgres: self.catalog_store.or(file.catalog_store).map(|Secret(url)| url),
+                poll: catalog_poll(self.catalog_poll_interval_seconds.or(file.catalog_poll_interval_seconds))?,
+                data_dir,
+            },
             pseudonym_key: pseudonym_key(self.pseudonym_key.or(file.pseudonym_key))?,
             scrape_config: self.scrape_config.or(file.scrape_config),
             cloudwatch_config: self.cloudwatch_config.or(file.cloudwatch_config),
@@ -530,6 +556,17 @@ fn spans(given: &ServeOptions, file: &ServeOptions) -> Result<Option<SpanOptions
     let of = if given.service_graph_dimensions.is_empty() { file } else { given };
     spans.dimensions.clone_from(&of.service_graph_dimensions);
     Ok(given.span_metrics.or(file.span_metrics).unwrap_or(true).then_some(spans))
+}
+
+fn repositories(texts: &[String]) -> Result<Vec<registry::Address>> {
+    texts.iter().map(|text| registry::Address::parse(text)).collect()
+}
+
+fn catalog_poll(seconds: Option<u64>) -> Result<Duration> {
+    match seconds.unwrap_or(30) {
+        seconds @ 1..=3600 => Ok(Duration::from_secs(seconds)),
+        seconds => Err(Error::invalid(format!("cannot use catalog_poll_interval_seconds = {seconds}: it is 1 to 3600"))),
+    }
 }
 
 fn pseudonym_key(path: Option<PathBuf>) -> Result<Option<PseudonymKey>> {

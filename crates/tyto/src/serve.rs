@@ -102,9 +102,11 @@ impl Server {
         let declared = Declared::read(&settings)?;
         let shard = Shard::open(settings.storage.shard("default", &settings.data_dir)?).await?;
         let (stop, stopping) = watch::channel(false);
-        let wired = wiring::wire(&settings, declared, shard, metrics.clone(), stopping.clone());
+        let registry = wiring::registry(&settings, shard.clone()).await?;
+        let wired = wiring::wire(&settings, declared, registry.clone(), shard, metrics.clone(), stopping.clone());
 
         let mut tasks = JoinSet::new();
+        tasks.spawn(registry.run(stopping.clone()));
         tasks.spawn(patterns::keep(wired.patterns, settings.data_dir.clone(), stopping.clone()));
         tasks.spawn(metrics.clone().keep_up(stopping.clone()));
         tasks.spawn(serve_http(listen(http, "http", settings.http)?, "http", wired.http, stopping.clone()));

@@ -4,6 +4,7 @@
 //! write: socket, a scraped target or CloudWatch -> receive -> pipeline (identify > transform > meter > route) -> shard (WAL, head, lake)
 //!        what breaks contracts -> notify (owners are told)
 //!        acknowledged spans -> insight (span metrics, service graph, the map's samples) -> pipeline
+//!        files, git, `tyto apply` -> registry (versions) -> the catalogue in force, into which the pipeline and others look
 //! read:  socket -> present -> query (SQL, PromQL, LogQL, traces) -> shard
 //!        socket -> present -> insight (maps, scorecards) -> query
 //! ```
@@ -16,22 +17,22 @@ use std::time::{Duration, SystemTime};
 use ::notify::Notifier;
 use async_trait::async_trait;
 use axum::Router;
-use catalog::{Channels, Live, Problem};
+use catalog::{Catalog, Channels, History, Live, NoHistory, Problem};
 use insight::scorecard::ScorecardEngine;
 use insight::topology::TopologyEngine;
 use insight::{Feed, NowMs, Overheard, SpanOptions};
 use lang::promql::{Features, format_duration};
 use model::patterns::Patterns;
-use model::{
-    Breaches, Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Retention, Scan, Table, Topology,
-};
+use model::{Breaches, Erasure, ErasureOrder, Error, Ingest, NoTargets, Placed, Query, ReceiveLimits, Result, Scan, Table, Topology};
 use pipeline::{CardinalityLimits, Pipeline, PseudonymKey, Quarantined};
 use present::{Facts, Hosts, PresentState, Tails};
 use query::promql::PromqlOptions;
 use receive::Receivers;
 use receive::cloudwatch::{Cloudwatch, CloudwatchConfig};
 use receive::scrape::{ScrapeConfig, Scraper};
+use registry::Registry;
 use store::Shard;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::options::Settings;
@@ -62,8 +63,16 @@ pub(crate) struct Wired {
     pub(crate) tails: Tails,
 }
 
-pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, metrics: Metrics, stopping: watch::Receiver<bool>) -> Wired {
-    let Declared { catalog, scrape, cloudwatch, channels } = declared;
+pub(crate) fn wire(
+    settings: &Settings,
+    declared: Declared,
+    registry: Arc<Registry>,
+    shard: Arc<Shard>,
+    metrics: Metrics,
+    stopping: watch::Receiver<bool>,
+) -> Wired {
+    let Declared { scrape, cloudwatch, channels } = declared;
+    let catalog = registry.live();
     let patterns = patterns::load(&settings.data_dir);
     let (store, feed) = overheard(shard.clone(), settings.spans.clone());
     let notifier = channels.map(|(path, channels)| Arc::new(Notifier::new(&path, channels, catalog.clone(), &settings.data_dir, now_ms())));
@@ -77,15 +86,13 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
     let admin = Admin {
         shard: shard.clone(),
         metrics,
-        catalog: catalog.clone(),
+        registry: Some(registry.clone()),
         scraper: scraper.clone(),
         cloudwatch: cloudwatch.clone(),
         notifier: notifier.clone(),
-        retention: settings.retention.clone(),
         reloads: Mutex::new((true, SystemTime::now())),
         stopping: stopping.clone(),
     };
-    admin.apply_catalog();
     let tails = Tails::new(settings.tails_max, settings.tail_duration_max, stopping);
     let admin = Arc::new(admin);
     let topology = topology(query.clone(), catalog.clone(), settings.query.clone());
@@ -100,6 +107,7 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
         contracts: pipeline.clone(),
         admin: admin.clone(),
         catalog,
+        history: registry as Arc<dyn History>,
         usage: pipeline.usage(),
         cardinality: pipeline.cardinality(),
         targets: match &scraper {
@@ -154,7 +162,6 @@ pub(crate) fn wire(settings: &Settings, declared: Declared, shard: Arc<Shard>, m
 
 /// What files say, read before anything is opened.
 pub(crate) struct Declared {
-    pub(crate) catalog: Arc<Live>,
     /// With the file that it was read from.
     pub(crate) scrape: Option<(PathBuf, ScrapeConfig)>,
     /// The same.
@@ -165,7 +172,6 @@ pub(crate) struct Declared {
 
 impl Declared {
     pub(crate) fn read(settings: &Settings) -> Result<Self> {
-        let catalog = Live::load(settings.catalog.clone()).map_err(|problems| unusable("the catalogue", &problems))?;
         let scrape = settings.scrape_config.as_ref().map(|path| match ScrapeConfig::load(path) {
             Ok(config) => Ok((path.clone(), config)),
             Err(problems) => Err(unusable("the scrape configuration", &problems)),
@@ -179,7 +185,7 @@ impl Declared {
             Err(problems) => Err(unusable("the notification configuration", &problems)),
         });
         let (scrape, cloudwatch, channels) = (scrape.transpose()?, cloudwatch.transpose()?, channels.transpose()?);
-        Ok(Self { catalog: Arc::new(catalog), scrape, cloudwatch, channels })
+        Ok(Self { scrape, cloudwatch, channels })
     }
 }
 
@@ -187,6 +193,19 @@ impl Declared {
 pub(crate) fn unusable(what: &str, problems: &[Problem]) -> Error {
     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
     Error::invalid(format!("cannot use {what}:\n{}", lines.join("\n")))
+}
+
+/// The catalogue in force. By each that comes, rows are kept for as long as it says, and declared attributes have columns.
+pub(crate) async fn registry(settings: &Settings, shard: Arc<Shard>) -> Result<Arc<Registry>> {
+    // Where the catalogue does not say.
+    let retention = settings.retention.clone();
+    let on_change = move |catalog: &Catalog| {
+        shard.set_retention(catalog.retention(retention.clone()));
+        shard.declare(&catalog.fields);
+    };
+    let registry = Registry::new(settings.registry.clone(), Box::new(on_change), now_ms())?;
+    registry.start().await?;
+    Ok(Arc::new(registry))
 }
 
 /// A decoded batch gets its identity, is counted, and goes to its shard.
@@ -286,15 +305,15 @@ pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metric
         admin: Arc::new(Admin {
             shard,
             metrics,
-            catalog: catalog.clone(),
+            registry: None,
             scraper: None,
             cloudwatch: None,
             notifier: None,
-            retention: Retention::default(),
             reloads: Mutex::new((true, SystemTime::now())),
             stopping: watch::channel(false).1,
         }),
         catalog,
+        history: Arc::new(NoHistory),
         limits: model::QueryLimits::default(),
         started: SystemTime::now(),
         facts: Facts::default(),
@@ -304,24 +323,14 @@ pub(crate) fn wire_read_only(data_dir: &Path, shard: Arc<Shard>, metrics: Metric
 pub(crate) struct Admin {
     shard: Arc<Shard>,
     metrics: Metrics,
-    catalog: Arc<Live>,
+    /// None where nothing is kept.
+    registry: Option<Arc<Registry>>,
     scraper: Option<Arc<Scraper>>,
     cloudwatch: Option<Arc<Cloudwatch>>,
     notifier: Option<Arc<Notifier>>,
-    /// Where the catalogue does not say.
-    retention: Retention,
     /// Whether the last reading of the files succeeded, and when one last did.
     reloads: Mutex<(bool, SystemTime)>,
     stopping: watch::Receiver<bool>,
-}
-
-impl Admin {
-    /// Rows are kept for as long as the catalogue in force says, and declared attributes have columns.
-    fn apply_catalog(&self) {
-        let catalog = self.catalog.get();
-        self.shard.set_retention(catalog.retention(self.retention.clone()));
-        self.shard.declare(&catalog.fields);
-    }
 }
 
 #[async_trait]
@@ -337,11 +346,8 @@ impl present::Admin for Admin {
 
     fn reload(&self) -> Result<()> {
         let result = |ok: bool| if ok { "ok" } else { "refused" };
-        let catalog = self.catalog.reload().map_err(|problems| unusable("the catalogue", &problems));
+        let catalog = self.registry.as_ref().map_or(Ok(()), |registry| Handle::current().block_on(registry.take_local()));
         metrics::counter!("tyto_catalog_reloads_total", "result" => result(catalog.is_ok())).increment(1);
-        if catalog.is_ok() {
-            self.apply_catalog();
-        }
         let scrape = self.scraper.as_ref().map_or(Ok(()), |scraper| scraper.reload());
         let scrape = scrape.map_err(|problems| unusable("the scrape configuration", &problems));
         if self.scraper.is_some() {
@@ -362,8 +368,7 @@ impl present::Admin for Admin {
         *reloads = (ok, if ok { SystemTime::now() } else { reloads.1 });
         drop(reloads);
         // Each is taken or left by itself; all are told.
-        let wrong: Vec<String> =
-            [catalog.map(drop), scrape, cloudwatch, channels].into_iter().filter_map(|read| Some(read.err()?.what)).collect();
+        let wrong: Vec<String> = [catalog, scrape, cloudwatch, channels].into_iter().filter_map(|read| Some(read.err()?.what)).collect();
         if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong.join("\n"))) }
     }
 

@@ -21,6 +21,7 @@ import { TimeControls } from '../time/TimeControls';
 import { TimeProvider } from '../time/TimeProvider';
 import { useTime } from '../time/useTime';
 import { timeWords, useAddress } from './address';
+import { CatalogNotice } from './CatalogNotice';
 import { Keys } from './Keys';
 import classes from './Shell.module.css';
 import { useGlobalKeys } from './useKeys';
@@ -110,6 +111,7 @@ function Frame() {
           <Scheme />
         </div>
       </header>
+      <CatalogNotice />
       <main id="main" className={classes.main} tabIndex={-1}>
         <Page />
       </main>

@@ -10,18 +10,11 @@ use serde_json::{Value, json};
 
 use crate::check::Checked;
 use crate::checks::Level;
+use crate::problem::Diagnostic;
 
 /// `docs/check.md` says what stands there.
 pub fn json(checked: &Checked) -> Value {
-    let diagnostics: Vec<Value> = checked
-        .diagnostics
-        .iter()
-        .map(|diagnostic| {
-            let mut value = serde_json::to_value(diagnostic).unwrap_or_default();
-            (value["level"], value["fix"]) = (json!(diagnostic.check.level()), json!(diagnostic.check.fix()));
-            value
-        })
-        .collect();
+    let diagnostics: Vec<Value> = checked.diagnostics.iter().map(problem).collect();
     json!({
         "version": 1,
         "ok": checked.count(Level::Error) == 0,
@@ -34,4 +27,11 @@ pub fn json(checked: &Checked) -> Value {
         "problems": diagnostics,
         "changes": checked.changes,
     })
+}
+
+/// One of the problems there.
+pub fn problem(diagnostic: &Diagnostic) -> Value {
+    let mut value = serde_json::to_value(diagnostic).unwrap_or_default();
+    (value["level"], value["fix"]) = (json!(diagnostic.check.level()), json!(diagnostic.check.fix()));
+    value
 }

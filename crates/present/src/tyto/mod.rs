@@ -2,6 +2,7 @@
 
 mod boards;
 mod cardinality;
+mod catalog;
 mod contracts;
 mod directory;
 mod erasures;
@@ -20,9 +21,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
-use model::{Error, Result};
 
-use crate::error::Failure;
 use crate::respond;
 use crate::state::Shared;
 
@@ -32,7 +31,11 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/sql", post(sql::sql))
         .route("/overview", get(overview::overview))
-        .route("/catalog", get(catalog))
+        .route("/catalog", get(catalog::one))
+        .route("/catalog/status", get(catalog::status))
+        .route("/catalog/versions", get(catalog::versions))
+        .route("/catalog/diff", get(catalog::differences))
+        .route("/catalog/apply", post(catalog::apply))
         .route("/catalog/entries", get(directory::entries))
         .route("/catalog/entry", get(directory::entry))
         .route("/catalog/unknown", get(senders::unknown))
@@ -63,14 +66,9 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/openapi.json", get(async || respond::json(StatusCode::OK, OPENAPI)))
 }
 
-async fn catalog(State(state): State<Shared>) -> Result<Response, Failure> {
-    let body = serde_json::to_vec(&*state.catalog.get()).map_err(|error| Error::internal("cannot write the catalogue").because(error))?;
-    Ok(respond::json(StatusCode::OK, body))
-}
-
 /// Of a kind of file in the catalogue, for editors.
 fn schema(kind: &str) -> Response {
-    let schema = catalog::schema(kind).expect("the routes name kinds that there are");
+    let schema = ::catalog::schema(kind).expect("the routes name kinds that there are");
     respond::json(StatusCode::OK, schema.to_string())
 }
 

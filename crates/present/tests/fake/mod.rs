@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use async_trait::async_trait;
 use axum::Router;
-use catalog::{Catalog, Live};
+use catalog::{Catalog, Live, NoHistory};
 use futures::{FutureExt, StreamExt};
 use lang::promql::Features;
 use model::quarantine::{Group, Quarantine, Selector, SetAside, Settled, Violation, Waiting};
@@ -724,6 +724,7 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
         catalog: Arc::new(Live::of(
             Catalog::parse(&[("omd.yaml", OMD), ("boards/shop.yaml", BOARD), ("pipelines/cards.yaml", PIPELINE)]).unwrap(),
         )),
+        history: Arc::new(NoHistory),
         usage: Arc::new(Spent),
         cardinality: Arc::new(Spent),
         targets: Arc::new(Scraped),

@@ -163,7 +163,7 @@ impl FileWriter<'_> {
 /// Writes the row groups of a file: packed rows by themselves, all others through Parquet's writer.
 enum Groups {
     Flat(ArrowWriter<SumWriter>),
-    Packed(Box<PackedWriter<SumWriter>>),
+    Packed(PackedWriter<SumWriter>),
 }
 
 impl Groups {
@@ -177,9 +177,7 @@ impl Groups {
         let writer = ArrowWriter::try_new(SumWriter::new(file), schema.clone(), Some(properties)).map_err(failed)?;
         Ok(match origins {
             None => Self::Flat(writer),
-            Some(origins) => {
-                Self::Packed(Box::new(PackedWriter::new(writer, schema, origins, options.row_group_rows, options.zstd_level)?))
-            }
+            Some(origins) => Self::Packed(PackedWriter::new(writer, schema, origins, options.row_group_rows, options.zstd_level)?),
         })
     }
 
