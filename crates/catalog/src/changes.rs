@@ -35,8 +35,10 @@ pub struct Side<'a> {
 
 /// In the order of kinds and paths.
 pub fn differences(before: Side, after: Side) -> Vec<Difference> {
-    let (was, is) = (all(before), all(after));
-    let mut changes = Declared::of(&before.catalog.business_services).changes(&Declared::of(&after.catalog.business_services));
+    let levels = [before, after].map(|side| Declared::of(&side.catalog.business_services));
+    let mut changes = levels[0].changes(&levels[1]);
+    let [was, is] = levels;
+    let (was, is) = (all(before, was), all(after, is));
     for (key @ (kind, path), says) in &was {
         // The three levels are compared above, where what moves is one change.
         if [BUSINESS_SERVICE, SERVICE, COMPONENT].contains(kind) {
@@ -60,9 +62,9 @@ pub fn differences(before: Side, after: Side) -> Vec<Difference> {
 }
 
 /// Everything that has a name, by kind and path, with what it says.
-fn all(side: Side) -> BTreeMap<(&'static str, String), Value> {
+fn all(side: Side, levels: Declared) -> BTreeMap<(&'static str, String), Value> {
     let Side { catalog, texts } = side;
-    let mut all: BTreeMap<_, _> = Declared::of(&catalog.business_services).says().collect();
+    let mut all: BTreeMap<_, _> = levels.says().collect();
     let text_of = |at: &Origin| Value::from(texts.iter().find(|(name, _)| *name == at.file).map_or("", |(_, text)| text));
     let value = |of: &dyn Fn() -> serde_json::Result<Value>| of().unwrap_or_default();
     for team in &catalog.teams {

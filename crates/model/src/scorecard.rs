@@ -79,6 +79,11 @@ impl Figures {
         self.logs + self.spans + self.points
     }
 
+    /// What was sent, stored or not.
+    pub fn came(&self) -> u64 {
+        self.records() + self.quarantined + self.rejected
+    }
+
     pub fn add(&mut self, other: &Self) {
         self.logs += other.logs;
         self.spans += other.spans;

@@ -174,8 +174,13 @@ impl Database {
             Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
         };
         let migrator = Migrator::with_migrations(MIGRATIONS.map(migration).into());
-        let cannot = |error| Error::unavailable(format!("cannot prepare the catalogue's {} store", self.kind)).because(error);
-        migrator.run(&self.pool).await.map_err(cannot)
+        let cannot = || Error::unavailable(format!("cannot prepare the catalogue's {} store", self.kind));
+        // By a connection that goes with it: what a migration that breaks off has locked is locked for as long as its connection lives.
+        let options = self.pool.connect_options().as_ref().clone();
+        let own = AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_MAX).connect_lazy_with(options);
+        let migrated = migrator.run(&own).await.map_err(|error| cannot().because(error));
+        own.close().await;
+        migrated
     }
 }
 

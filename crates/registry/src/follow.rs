@@ -21,13 +21,15 @@ struct Refusal {
     trouble: Trouble,
 }
 
+/// A commit, and the number of the version that it made.
+type Taken = (String, u64);
+
 impl Registry {
     /// Puts a catalogue in force: the newest of the store, else the copy of it on this disk, with the files beside the server. Fails only where these
     /// are wrong and none that were good are known.
     pub async fn start(&self) -> Result<()> {
         // Of a process that was killed.
         let _ = std::fs::remove_dir_all(self.scratch());
-        self.tell_change();
         let turn = self.turn().await?;
         if let Err(error) = self.catch_up().await
             && self.options.postgres.is_some()
@@ -45,6 +47,8 @@ impl Registry {
             self.forget_sources().await;
         }
         self.note(|_| ());
+        // Nobody is told before: what is not known yet may say how long rows are kept.
+        self.tell_change();
         Ok(())
     }
 
@@ -136,19 +140,19 @@ impl Registry {
         }
     }
 
-    /// The commit whose files are in force.
-    fn taken(&self, address: &Address) -> Option<String> {
+    /// The commit whose files are in force, and the version that it made.
+    fn taken(&self, address: &Address) -> Option<Taken> {
         let state = self.state.lock();
         let version = state.sources.get(address.source()).filter(|version| version.by.from == address.to_string())?;
-        state.kept.counts().contains_key(address.source()).then(|| version.by.commit.clone())
+        state.kept.counts().contains_key(address.source()).then(|| (version.by.commit.clone(), version.number))
     }
 
     /// Gives what came of it, as the counter calls it.
-    async fn poll_git(&self, address: &Address, taken: &mut Option<String>, refusal: &mut Option<Refusal>) -> Result<&'static str> {
+    async fn poll_git(&self, address: &Address, taken: &mut Option<Taken>, refusal: &mut Option<Refusal>) -> Result<&'static str> {
         let newest = git::newest(address).await?;
-        // Another server may have taken the part away.
-        let is_there = self.state.lock().kept.counts().contains_key(address.source());
-        if is_there && taken.as_ref() == Some(&newest) {
+        // Another server may have taken the part away, or brought another commit of it; a database may have been put back.
+        let is_there = self.taken(address).is_some_and(|(commit, number)| taken.as_ref() == Some(&(commit, number)));
+        if is_there && taken.as_ref().is_some_and(|(commit, _)| *commit == newest) {
             self.note(|state| state.troubles.remove(address.source()));
             return Ok("unchanged");
         }
@@ -171,7 +175,7 @@ impl Registry {
             }
         };
         if problems.is_empty() {
-            (*taken, *refusal) = (Some(commit.id), None);
+            (*taken, *refusal) = (self.taken(address), None);
             self.note(|state| state.troubles.remove(address.source()));
             return Ok("taken");
         }

@@ -33,7 +33,14 @@ const READERS_MAX: usize = 2;
 pub type NowMs = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Called with each catalogue that comes into force, before whoever brought it has his answer.
-pub type OnChange = Box<dyn Fn(&Catalog) + Send + Sync>;
+pub type OnChange = Box<dyn Fn(&Catalog, Known) + Send + Sync>;
+
+/// Whether all that is declared is known. While the store is away and there was none before, only a part may be: nothing may be deleted by that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    All,
+    Part,
+}
 
 /// Where the catalogue comes from, and where it is kept.
 #[derive(Clone)]
@@ -131,20 +138,21 @@ impl Registry {
     /// Makes what the store has newest that which is in force. Needs the turn.
     pub(crate) async fn catch_up(&self) -> Result<()> {
         let caught_up = self.newest_of_store().await;
-        self.note(|state| match &caught_up {
-            Ok(()) => {
-                if state.store.take().is_some() {
-                    tracing::info!("the catalogue's store answers again");
-                }
-            }
+        let is_back = self.note(|state| match &caught_up {
+            Ok(()) => state.store.take().is_some(),
             Err(error) => {
                 if state.store.is_none() {
                     tracing::error!("the catalogue in force stays, and may become old: {}", error.chain());
                 }
                 let since_ms = state.store.as_ref().map_or_else(|| (self.now_ms)(), |before| before.since_ms);
                 state.store = Some(Trouble { since_ms, ..self.trouble(error.chain()) });
+                false
             }
         });
+        if is_back {
+            tracing::info!("the catalogue's store answers again");
+            self.tell_change();
+        }
         caught_up
     }
 
@@ -188,11 +196,11 @@ impl Registry {
     }
 
     pub(crate) fn in_force(&self, version: Version, sources: Vec<Version>, files: Parts, catalog: Catalog) {
-        self.replace(catalog);
         self.note(|state| {
             state.sources = sources.into_iter().map(|version| (version.by.source.clone(), version)).collect();
             (state.version, state.kept) = (Some(version), Arc::new(files));
         });
+        self.replace(catalog);
     }
 
     fn replace(&self, catalog: Catalog) {
@@ -202,7 +210,11 @@ impl Registry {
 
     /// Of what is in force.
     pub(crate) fn tell_change(&self) {
-        (self.on_change)(&self.live.get());
+        let known = {
+            let state = self.state.lock();
+            if state.version.is_some() || state.store.is_none() { Known::All } else { Known::Part }
+        };
+        (self.on_change)(&self.live.get(), known);
     }
 
     pub(crate) fn copy_path(&self) -> PathBuf {
@@ -414,7 +426,7 @@ impl History for Registry {
 fn refuse_other_kind(files: &Parts, state: &State, Replacement { by, files: new }: &Replacement) -> Result<()> {
     let has_files = files.files().iter().any(|file| file.source == by.source);
     match state.sources.get(&by.source) {
-        Some(before) if has_files && !new.is_empty() && before.by.kind != by.kind => Err(Error::invalid(format!(
+        Some(before) if has_files && !new.is_empty() && is_other(&before.by, by) => Err(Error::invalid(format!(
             "cannot take files of {} as {}: they come as {} from {:?}; choose another name, or remove those by tyto apply --remove --source {}",
             by.source,
             by.kind.name(),
@@ -424,6 +436,11 @@ fn refuse_other_kind(files: &Parts, state: &State, Replacement { by, files: new 
         ))),
         _ => Ok(()),
     }
+}
+
+/// Two repositories of one name are two.
+fn is_other(before: &Provenance, now: &Provenance) -> bool {
+    before.kind != now.kind || now.kind == SourceKind::Git && before.from != now.from
 }
 
 fn borrowed<'a>(texts: &'a [(String, &'a str)]) -> Vec<(&'a str, &'a str)> {

@@ -23,5 +23,5 @@ mod state;
 
 pub use database::{Added, Database, VERSIONS_MAX};
 pub use git::{Address, Head, head_of};
-pub use keeper::{NowMs, OnChange, Options, Registry};
+pub use keeper::{Known, NowMs, OnChange, Options, Registry};
 pub use parts::{BYTES_MAX, FILES_MAX, LOCAL, Parts, check_source};

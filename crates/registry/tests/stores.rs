@@ -13,7 +13,7 @@ use std::time::Duration;
 use catalog::{Change, History, Provenance, Replacement, SourceKind, Verdict, When};
 use model::Code;
 use postgres::Postgres;
-use registry::{Options, Registry};
+use registry::{Known, Options, Registry};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -39,7 +39,7 @@ impl Process {
         };
         let clock = Arc::new(AtomicI64::new(HOUR_MS));
         let now = clock.clone();
-        let registry = Registry::new(options, Box::new(|_| ()), Arc::new(move || now.load(Ordering::Relaxed))).unwrap();
+        let registry = Registry::new(options, Box::new(|_, _| ()), Arc::new(move || now.load(Ordering::Relaxed))).unwrap();
         registry.start().await.unwrap();
         Self { registry: Arc::new(registry), clock }
     }
@@ -70,6 +70,28 @@ fn change(source: &str, files: &[(&str, &str)]) -> Replacement {
 
 fn omd(name: &str) -> String {
     format!("business_services: [{{name: {name}, owners: [{{team: {name}, email: {name}@example.com}}]}}]\n")
+}
+
+/// What is deleted by its age does not come back: nobody is told that all is known before it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_declared_is_only_a_part_while_the_store_is_away() {
+    let told = async |postgres: Option<String>| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("omd.yaml");
+        std::fs::write(&file, omd("pay")).unwrap();
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = told.clone();
+        let on_change = move |catalog: &catalog::Catalog, known| seen.lock().unwrap().push((catalog.business_services.len(), known));
+        let options =
+            Options { local: vec![file], git: Vec::new(), postgres, poll: Duration::from_secs(60), data_dir: folder.path().to_owned() };
+        Registry::new(options, Box::new(on_change), Arc::new(|| HOUR_MS)).unwrap().start().await.unwrap();
+        told.lock().unwrap().clone()
+    };
+    let nobody = "postgres://nobody@127.0.0.1:1/none".to_owned();
+    let away = told(Some(nobody)).await;
+    assert!(!away.is_empty() && away.iter().all(|told| *told == (1, Known::Part)), "{away:?}");
+    let there = told(None).await;
+    assert!(!there.is_empty() && there.iter().all(|told| *told == (1, Known::All)), "{there:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use catalog::{CheckOptions, Level, report};
 use model::{Error, Result};
@@ -37,6 +38,9 @@ pub(crate) struct ApplyOptions {
     #[arg(long, env = "TYTO_SERVER", value_name = "URL")]
     server: Option<String>,
 }
+
+/// For the server's answer, which waits for those who apply before.
+const ANSWER_MAX: Duration = Duration::from_secs(180);
 
 /// A file as it lies here, and as it is called in its repository.
 struct File {
@@ -139,7 +143,7 @@ fn top_of(folder: &Path) -> Result<PathBuf> {
 async fn send(server: &str, body: &Value) -> Result<Value> {
     let url = format!("{server}/api/tyto/v1/catalog/apply");
     let cannot = |error: reqwest::Error| Error::unavailable(format!("cannot reach {url}")).because(error);
-    let response = reqwest::Client::new().post(&url).json(body).send().await.map_err(cannot)?;
+    let response = reqwest::Client::new().post(&url).timeout(ANSWER_MAX).json(body).send().await.map_err(cannot)?;
     let status = response.status();
     let bytes = response.bytes().await.map_err(cannot)?;
     let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();

@@ -30,7 +30,7 @@ use query::promql::PromqlOptions;
 use receive::Receivers;
 use receive::cloudwatch::{Cloudwatch, CloudwatchConfig};
 use receive::scrape::{ScrapeConfig, Scraper};
-use registry::Registry;
+use registry::{Known, Registry};
 use store::Shard;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -199,8 +199,11 @@ pub(crate) fn unusable(what: &str, problems: &[Problem]) -> Error {
 pub(crate) async fn registry(settings: &Settings, shard: Arc<Shard>) -> Result<Arc<Registry>> {
     // Where the catalogue does not say.
     let retention = settings.retention.clone();
-    let on_change = move |catalog: &Catalog| {
-        shard.set_retention(catalog.retention(retention.clone()));
+    let on_change = move |catalog: &Catalog, known: Known| {
+        // Until all is known, rows are kept: what is deleted does not come back.
+        if known == Known::All {
+            shard.set_retention(catalog.retention(retention.clone()));
+        }
         shard.declare(&catalog.fields);
     };
     let registry = Registry::new(settings.registry.clone(), Box::new(on_change), now_ms())?;

@@ -63,14 +63,17 @@ fn score(request: &ScorecardRequest, seen: Seen, drift: &DriftReport, catalog: &
         let entry = catalog.component_entry(place.each_ref().map(String::as_str));
         let differences = drift.get(&place.join("/")).map(Vec::as_slice).unwrap_or_default();
         let team = team_of(entry.as_ref(), teams.get(&place));
-        rules::judge(&place, team, figures, &Known { entry: entry.as_ref(), drift: differences, counters_are_stored, catalog })
+        let score = rules::judge(&place, team, figures, &Known { entry: entry.as_ref(), drift: differences, counters_are_stored, catalog });
+        (score, entry.map(|entry| entry.teams).unwrap_or_default())
     });
-    let wanted = |score: &ComponentScore| {
-        (request.team.is_empty() || score.team == request.team)
+    // A component of several teams is of each of them, and counted for the first.
+    let wanted = |(score, owners): &(ComponentScore, Vec<String>)| {
+        (request.team.is_empty() || score.team == request.team || owners.contains(&request.team))
             && (request.business_service.is_empty() || score.business_service == request.business_service)
     };
-    let components: Vec<ComponentScore> = judged.filter(wanted).collect();
-    if components.is_empty() && !(request.team.is_empty() && request.business_service.is_empty()) {
+    let components: Vec<ComponentScore> = judged.filter(wanted).map(|(score, _)| score).collect();
+    let is_known = catalog.teams.iter().any(|team| team.owner.team == request.team);
+    if components.is_empty() && !is_known && !(request.team.is_empty() && request.business_service.is_empty()) {
         let whom = [("team", &request.team), ("business service", &request.business_service)];
         let whom: Vec<String> =
             whom.into_iter().filter(|(_, name)| !name.is_empty()).map(|(what, name)| format!("{what} {name:?}")).collect();

@@ -2,6 +2,7 @@
 
 use catalog::{Catalog, Entry, Gap, Mode};
 use model::{ComponentScore, Figures, Verdict};
+use serde_json::Value;
 
 use super::Place;
 
@@ -14,6 +15,8 @@ const KEPT_RATIO: f64 = 0.99;
 const KEPT_RATIO_TRUSTED: f64 = 0.999;
 /// More than this for each span is what spans or metrics would say better.
 const LOGS_PER_SPAN: f64 = 10.0;
+/// In a contract: what happens to what breaks it.
+const HINTS: &str = "x-tyto";
 /// Differences that a sentence names.
 const NAMED_MAX: usize = 3;
 
@@ -31,7 +34,7 @@ pub(super) fn judge(place: &Place, team: String, figures: Figures, known: &Known
     let case = Case { figures: &figures, known, is_named: !place[2].is_empty() };
     let (verdicts, kept_ratio) = (case.verdicts(), case.kept_ratio());
     let failed = verdicts.iter().filter(|verdict| verdict.met == Some(false)).map(|verdict| verdict.level).min();
-    let level = (figures.records() >= RECORDS_LEAST).then(|| failed.map_or(4, |level| level - 1));
+    let level = (figures.came() >= RECORDS_LEAST).then(|| failed.map_or(4, |level| level - 1));
     let or_dash = |name: &String| if name.is_empty() { "-".to_owned() } else { name.clone() };
     ComponentScore {
         path: place.each_ref().map(or_dash).join("/"),
@@ -76,7 +79,7 @@ impl Case<'_> {
     }
 
     fn is_declared(&self) -> (Option<bool>, String) {
-        let came = self.figures.records();
+        let came = self.figures.came();
         match (self.is_named, self.known.entry.is_some()) {
             (false, _) => (
                 Some(false),
@@ -116,10 +119,11 @@ impl Case<'_> {
     }
 
     fn signals(&self) -> (Option<bool>, String) {
-        let Figures { logs, spans, points, .. } = self.figures;
-        let signals = [("logs", *logs), ("traces", *spans), ("metrics", *points)];
+        let Figures { logs, quarantined, rejected, spans, points, .. } = self.figures;
+        let logs = logs + quarantined + rejected;
+        let signals = [("logs", logs), ("traces", *spans), ("metrics", *points)];
         let (there, absent): (Vec<_>, Vec<_>) = signals.into_iter().partition(|(_, count)| *count > 0);
-        let said = format!("{}, {} and {}", counted(*logs, "log record"), counted(*spans, "span"), counted(*points, "point"));
+        let said = format!("{}, {} and {}", counted(logs, "log record"), counted(*spans, "span"), counted(*points, "point"));
         match absent.is_empty() {
             true => (Some(true), format!("Logs, traces and metrics arrive: {said}")),
             false if there.is_empty() => (Some(false), "Nothing came".to_owned()),
@@ -150,8 +154,12 @@ impl Case<'_> {
 
     /// Whether what breaks the contract can be known at all.
     fn is_counted(&self, contract: &str) -> bool {
-        let declared = self.known.catalog.contracts.iter().find(|other| other.name == contract);
-        self.known.counters_are_stored || declared.and_then(|contract| contract.mode) == Some(Mode::Quarantine)
+        let catalog = self.known.catalog;
+        let declared = catalog.contracts.iter().find(|other| other.name == contract);
+        let sets_aside = declared.is_some_and(|contract| contract.mode == Some(Mode::Quarantine) && contract.percent == 100);
+        // A property may have a mode of its own.
+        let of_properties = catalog.schemas.get(contract).is_some_and(|document| has_modes(&document.json["properties"]));
+        self.known.counters_are_stored || sets_aside && !of_properties
     }
 
     fn kept_ratio(&self) -> Option<f64> {
@@ -214,6 +222,15 @@ impl Case<'_> {
                 (Some(false), format!("{of}, at most {LOGS_PER_SPAN} are asked: count what repeats as a metric, or put it into the span"))
             }
         }
+    }
+}
+
+/// Whether a part of a contract says what is to be done with what breaks it.
+fn has_modes(part: &Value) -> bool {
+    match part {
+        Value::Object(keys) => keys.iter().any(|(key, value)| key == HINTS || has_modes(value)),
+        Value::Array(items) => items.iter().any(has_modes),
+        _ => false,
     }
 }
 

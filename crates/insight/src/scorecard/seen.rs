@@ -6,7 +6,7 @@ use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use futures::TryStreamExt;
-use model::quarantine::QUARANTINED;
+use model::quarantine::{QUARANTINED, RELEASED};
 use model::{Answered, Ask, Error, Figures, Query, QueryLimits, Question, Request, Result, Table};
 
 use super::Place;
@@ -21,6 +21,9 @@ pub(super) struct Seen {
     pub(super) questions: Vec<Question>,
     pub(super) warnings: Vec<String>,
 }
+
+/// Components that are looked at, those that sent most: what a record says of its component is its sender's word.
+const PLACES_MAX: usize = 20_000;
 
 /// Counters of what contracts did beside setting records aside, which the table `quarantine` tells.
 const REFUSED: &str = "tyto_records_rejected_total";
@@ -46,14 +49,29 @@ pub(super) async fn seen(query: &dyn Query, limits: &QueryLimits, start_ms: i64,
         for batch in &batches {
             seen.add(table, batch)?;
         }
+        if batches.iter().map(RecordBatch::num_rows).sum::<usize>() >= PLACES_MAX {
+            let why = format!(
+                "of {} only the {PLACES_MAX} components that sent most are judged: is omd.component set to what is none?",
+                table.name()
+            );
+            seen.warnings.push(why);
+        }
         seen.questions.push(Question { asks, language: "sql", query: sql });
     }
     let range = format!("{}ms", (end_ms - start_ms).max(1));
     let by = "sum by (business_service, service, component)";
+    let grew = |counter: &str| format!("{by} (increase({counter}[{range}]))");
+    // Its first value came with it: no growth tells of it.
+    let began = |counter: &str| format!("{by} (min_over_time({counter}[{range}]) unless {counter} offset {range})");
     let counters = [
         ("Whether Tyto's own counters are stored", format!("count(last_over_time({ANY}[{range}]))")),
-        ("Log records that contracts refused", format!("{by} (increase({REFUSED}[{range}]))")),
-        ("Log records that were stored though they break a rule", format!("{by} (increase({OBSERVED}{{mode=\"observe\"}}[{range}]))")),
+        ("Log records that contracts refused", grew(REFUSED)),
+        ("Log records that were stored though they break a rule", grew(&format!("{OBSERVED}{{mode=\"observe\"}}"))),
+        ("Log records that contracts refused, of counters that began in the time", began(REFUSED)),
+        (
+            "Log records that were stored though they break a rule, of counters that began in the time",
+            began(&format!("{OBSERVED}{{mode=\"observe\"}}")),
+        ),
     ];
     for (at, (asks, query)) in counters.into_iter().enumerate() {
         let answer = ask(Ask::PromqlInstant { query: query.clone(), at_ms: end_ms, lookback: None }).await?;
@@ -63,7 +81,7 @@ pub(super) async fn seen(query: &dyn Query, limits: &QueryLimits, start_ms: i64,
             let count = sample.value.max(0.0).round() as u64;
             match at {
                 0 => seen.counters_are_stored = true,
-                1 => seen.came.entry(place).or_default().rejected += count,
+                1 | 3 => seen.came.entry(place).or_default().rejected += count,
                 _ => seen.came.entry(place).or_default().observed += count,
             }
         }
@@ -78,14 +96,19 @@ pub(super) async fn seen(query: &dyn Query, limits: &QueryLimits, start_ms: i64,
 
 fn sql(table: Table, count: &str, start_ms: i64, end_ms: i64) -> String {
     let (first, last) = table.time_columns();
+    let nanos = |ms: i64| ms.saturating_mul(1_000_000);
     let more = match table {
         // They are computed from spans, so whoever sends none has none.
         Table::Samples => " AND NOT starts_with(name, 'traces_') AND NOT starts_with(name, 'tyto_')".to_owned(),
-        // Another row of an id says what became of it.
-        Table::Quarantine => format!(" AND state = '{QUARANTINED}'"),
+        // Another row of an id says what became of it; what was let in since is in `logs`.
+        Table::Quarantine => format!(
+            " AND state = '{QUARANTINED}' AND quarantine_id NOT IN \
+             (SELECT quarantine_id FROM quarantine WHERE state = '{RELEASED}' AND {last} >= {} AND {first} < {})",
+            nanos(start_ms),
+            nanos(end_ms)
+        ),
         _ => String::new(),
     };
-    let nanos = |ms: i64| ms.saturating_mul(1_000_000);
     let nowhere = "environment IS NULL OR environment = ''";
     let without = match table {
         Table::Samples => format!("sum(CASE WHEN {nowhere} THEN array_length(timestamps) ELSE 0 END)"),
@@ -93,7 +116,7 @@ fn sql(table: Table, count: &str, start_ms: i64, end_ms: i64) -> String {
     };
     format!(
         "SELECT business_service, service, component, max(team) AS team, {count} AS records, {without} AS without_environment \
-         FROM {} WHERE {last} >= {} AND {first} < {}{more} GROUP BY 1, 2, 3",
+         FROM {} WHERE {last} >= {} AND {first} < {}{more} GROUP BY 1, 2, 3 ORDER BY records DESC LIMIT {PLACES_MAX}",
         table.name(),
         nanos(start_ms),
         nanos(end_ms)

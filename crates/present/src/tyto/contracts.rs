@@ -25,7 +25,8 @@ const ROWS_MAX: usize = 200_000;
 /// Parts of the time, of each of which the newest records are looked at: mistakes come in waves.
 const SLICES: usize = 24;
 /// Records that are held at one time.
-const HELD_ROWS_MAX: usize = 10_000;
+const HELD_ROWS_MAX: u64 = 10_000;
+const TABLES: [Table; 2] = [Table::Logs, Table::Quarantine];
 /// Of the time that a question may take: what is left is for the answer.
 const BUDGET_PERCENT: u32 = 80;
 
@@ -90,14 +91,17 @@ async fn tried(state: &Shared, draft: Draft, last_seconds: i64, rows_max: usize)
     let end_ns = now_ns();
     let start_ns = end_ns.saturating_sub(last_seconds.saturating_mul(1_000_000_000)).max(0);
     let owners = owners(&*draft, &whom);
-    let came = came(state, &owners, start_ns, end_ns).await?;
+    let step_ns = ((end_ns - start_ns) / SLICES as i64).max(1);
+    let counts = counts(state, &owners, [start_ns, end_ns], step_ns).await?;
+    let came: u64 = counts.iter().flatten().sum();
     let all = came <= rows_max as u64;
-    let (mut looked_at, step_ns) = (0, ((end_ns - start_ns) / SLICES as i64).max(1));
-    'slices: for slice in 0..SLICES as i64 {
-        let to = end_ns - slice * step_ns;
-        let from = if slice == SLICES as i64 - 1 { start_ns } else { to - step_ns };
-        for table in [Table::Logs, Table::Quarantine] {
-            let room = if all { rows_max } else { rows_max.div_ceil(SLICES) }.min(HELD_ROWS_MAX);
+    let mut looked_at = 0;
+    'slices: for (slice, counts) in counts.into_iter().enumerate() {
+        let to = end_ns - slice as i64 * step_ns;
+        let from = if slice == SLICES - 1 { start_ns } else { to - step_ns };
+        for (table, there) in TABLES.into_iter().zip(counts).filter(|(_, there)| *there > 0) {
+            // As many of each part as it has of all, so that a share of the sample is one of all.
+            let room = if all { there } else { (there as u128 * rows_max as u128).div_ceil(came.into()) as u64 }.min(HELD_ROWS_MAX);
             let question = format!(
                 "SELECT {RECORD_COLUMNS} FROM {} WHERE {} ORDER BY {} DESC LIMIT {room}",
                 table.name(),
@@ -145,18 +149,31 @@ fn condition(table: Table, owners: &str, from_ns: i64, to_ns: i64) -> String {
     let more = match table {
         // What was let in is in `logs`.
         Table::Quarantine => format!(
-            " AND state = '{QUARANTINED}' AND quarantine_id NOT IN (SELECT quarantine_id FROM quarantine WHERE state = '{RELEASED}')"
+            " AND state = '{QUARANTINED}' AND quarantine_id NOT IN \
+             (SELECT quarantine_id FROM quarantine WHERE state = '{RELEASED}' AND {time} >= {from_ns} AND {time} < {to_ns})"
         ),
         _ => String::new(),
     };
     format!("{owners} AND {time} >= {from_ns} AND {time} < {to_ns}{more}")
 }
 
-async fn came(state: &Shared, owners: &str, from_ns: i64, to_ns: i64) -> Result<u64> {
-    let mut sum = 0;
-    for table in [Table::Logs, Table::Quarantine] {
-        let question = format!("SELECT count(*) AS n FROM {} WHERE {}", table.name(), condition(table, owners, from_ns, to_ns));
-        sum += state.rows(question, None).await?.longs("n")?.iter().flatten().map(i64::unsigned_abs).sum::<u64>();
+/// How many records each slice of the time has in each table, the newest first.
+async fn counts(state: &Shared, owners: &str, [from_ns, to_ns]: [i64; 2], step_ns: i64) -> Result<[[u64; TABLES.len()]; SLICES]> {
+    let mut counts = [[0; TABLES.len()]; SLICES];
+    for (place, table) in TABLES.into_iter().enumerate() {
+        let time = table.time_columns().0;
+        let question = format!(
+            "SELECT ({} - {time}) / {step_ns} AS slice, count(*) AS n FROM {} WHERE {} GROUP BY 1",
+            to_ns - 1,
+            table.name(),
+            condition(table, owners, from_ns, to_ns)
+        );
+        let rows = state.rows(question, None).await?;
+        for (slice, n) in rows.longs("slice")?.iter().zip(&rows.longs("n")?) {
+            // What is left of the division is of the oldest.
+            let slice = slice.and_then(|slice| usize::try_from(slice).ok()).unwrap_or_default().min(SLICES - 1);
+            counts[slice][place] += n.unwrap_or_default().unsigned_abs();
+        }
     }
-    Ok(sum)
+    Ok(counts)
 }

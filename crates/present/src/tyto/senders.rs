@@ -73,16 +73,15 @@ pub(super) async fn unknown(State(state): State<Shared>, request: Request) -> Re
     if start_ms >= end_ms || end_ms - start_ms > RANGE_MAX_MS {
         return Err(Error::invalid("invalid parameter \"start\": it is before the end, and at most 31 days").into());
     }
-    let mut senders = within(state.limits.timeout, found(&state, start_ms, end_ms)).await?;
-    let left_out = senders.len().saturating_sub(SENDERS_MAX);
-    senders.truncate(SENDERS_MAX);
+    let (senders, left_out) = within(state.limits.timeout, found(&state, start_ms, end_ms)).await?;
     let seconds = |ms: i64| ms as f64 / 1000.0;
     let body = serde_json::to_vec(&Senders { start: seconds(start_ms), end: seconds(end_ms), senders, left_out })
         .map_err(|error| Error::internal("cannot write senders as JSON").because(error))?;
     Ok(respond::json(StatusCode::OK, body))
 }
 
-async fn found(state: &Shared, start_ms: i64, end_ms: i64) -> Result<Vec<Sender>> {
+/// Those that sent most, judged, and how many more there are.
+async fn found(state: &Shared, start_ms: i64, end_ms: i64) -> Result<(Vec<Sender>, usize)> {
     let ask = |table| state.rows(sql(table, start_ms, end_ms), None);
     let (logs, spans, samples) = futures::try_join!(ask(Table::Logs), ask(Table::Spans), ask(Table::Samples))?;
     let mut senders: HashMap<(&'static str, String), Sender> = HashMap::new();
@@ -91,10 +90,17 @@ async fn found(state: &Shared, start_ms: i64, end_ms: i64) -> Result<Vec<Sender>
     add(&mut senders, &samples, |sender, count| sender.series += count)?;
     let catalog = state.catalog.get();
     let mut senders: Vec<Sender> = senders.into_values().collect();
-    senders.iter_mut().for_each(|sender| sender.judge(&catalog));
     let records = |sender: &Sender| sender.logs + sender.spans + sender.series;
     senders.sort_by(|a, b| (records(b), &a.value).cmp(&(records(a), &b.value)));
-    Ok(senders)
+    let left_out = senders.len().saturating_sub(SENDERS_MAX);
+    senders.truncate(SENDERS_MAX);
+    let judged = tokio::task::spawn_blocking(move || {
+        let components = components(&catalog);
+        senders.iter_mut().for_each(|sender| sender.judge(&catalog, &components));
+        senders
+    });
+    let senders = judged.await.map_err(|panic| Error::internal("cannot judge senders: judging them broke off").because(panic))?;
+    Ok((senders, left_out))
 }
 
 /// Labels of samples spell names with `_`; what resources say of logs and spans they spell with a dot.
@@ -152,7 +158,7 @@ fn add(senders: &mut HashMap<(&'static str, String), Sender>, rows: &Rows, count
 }
 
 impl Sender {
-    fn judge(&mut self, catalog: &Catalog) {
+    fn judge(&mut self, catalog: &Catalog, components: &[(&str, String)]) {
         if self.attribute.is_empty() {
             return;
         }
@@ -160,21 +166,24 @@ impl Sender {
         let spelled = self.attribute.replace('.', "_");
         let claimed = catalog.identify(|name| (name == self.attribute || name == spelled).then_some(self.value.as_str()));
         self.claimed_by = claimed.map(|identity| [identity.business_service, identity.service, identity.component].join("/"));
-        let declared: Vec<(&str, String)> = catalog
-            .business_services
-            .iter()
-            .flat_map(|business| {
-                business.services.iter().flat_map(move |service| {
-                    service.components.iter().map(move |component| {
-                        (component.name.as_str(), [&business.name, &service.name, &component.name].map(String::as_str).join("/"))
-                    })
-                })
-            })
-            .collect();
-        let names: Vec<&str> = declared.iter().map(|(name, _)| *name).collect();
-        let near = closest(&self.value, &names).filter(|_| self.claimed_by.is_none());
-        self.looks_like = near.and_then(|near| declared.iter().find(|(name, _)| *name == near)).map(|(_, path)| path.clone());
+        if self.claimed_by.is_none() {
+            let names: Vec<&str> = components.iter().map(|(name, _)| *name).collect();
+            let near = closest(&self.value, &names);
+            self.looks_like = near.and_then(|near| components.iter().find(|(name, _)| *name == near)).map(|(_, path)| path.clone());
+        }
     }
+}
+
+/// Names and paths of what is declared.
+fn components(catalog: &Catalog) -> Vec<(&str, String)> {
+    let path = |names: [&String; 3]| names.map(String::as_str).join("/");
+    let of_business = catalog.business_services.iter().flat_map(|business| {
+        business.services.iter().flat_map(move |service| {
+            let named = move |component| path([&business.name, &service.name, component]);
+            service.components.iter().map(move |component| (component.name.as_str(), named(&component.name)))
+        })
+    });
+    of_business.collect()
 }
 
 /// A text as YAML has it: in quotes where it could be something else.
@@ -200,7 +209,7 @@ mod tests {
         let catalog = Catalog::parse(&[("omd.yaml", file)]).unwrap();
         let judged = |attribute, value: &str| {
             let mut sender = Sender { attribute, value: value.to_owned(), ..Sender::default() };
-            sender.judge(&catalog);
+            sender.judge(&catalog, &components(&catalog));
             (sender.rule, sender.claimed_by, sender.looks_like)
         };
         let path = |path: &str| Some(path.to_owned());

@@ -15,7 +15,7 @@ const OUTPUT_BYTES_MAX: u64 = 64 << 10;
 const SAID_CHARS_MAX: usize = 400;
 
 /// What a repository could make git do beyond giving its files. Nothing here runs hooks, follows links out of the folder, or changes texts.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 12] = [
     "core.hooksPath=/dev/null",
     "core.symlinks=false",
     "core.fsmonitor=false",
@@ -24,6 +24,10 @@ const SETTINGS: [&str; 8] = [
     "gc.auto=0",
     "advice.detachedHead=false",
     "log.showSignature=false",
+    "core.attributesFile=/dev/null",
+    "filter.lfs.process=",
+    "filter.lfs.smudge=",
+    "filter.lfs.required=false",
 ];
 
 /// These would make it work on another repository than ours.
@@ -47,10 +51,15 @@ pub(super) async fn git(folder: &Path, arguments: &[&str], allowed: Duration, wh
     for name in NOT_OURS {
         command.env_remove(name);
     }
+    // What Tyto is told in its environment are its own secrets.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TYTO_")) {
+        command.env_remove(name);
+    }
     command.args(arguments).current_dir(folder).env("LC_ALL", "C");
     command.env("GIT_ALLOW_PROTOCOL", "file:http:https:ssh").env("GIT_TERMINAL_PROMPT", "0");
     if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
-        command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
+        // A host that says nothing is left, also when git was left before.
+        command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval=10 -oServerAliveCountMax=2");
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| match error.kind() {

@@ -49,8 +49,8 @@ impl Rows {
     }
 
     /// The origins of all rows, where all batches are packed.
-    pub(crate) fn origins(&self) -> Option<StructArray> {
-        self.united.as_ref().map(|united| united.each.clone())
+    pub(crate) fn origins(&self) -> Option<&StructArray> {
+        self.united.as_ref().map(|united| &united.each)
     }
 
     /// In the table's order, in slices, gathered slice by slice: packed where there are origins.

@@ -1,7 +1,7 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, MapArray, RecordBatch, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, MapArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use model::origin::{self, ORIGIN, Origins};
 use model::samples::{EXEMPLARS, START_TIMESTAMPS};
@@ -21,7 +21,7 @@ use super::files::{FileStats, LakeFile, MEMORY_BYTES_KEY, bounded_longs, bounded
 use super::filter::{BLOCK_ROWS, FilterWriter};
 use super::folder::Folder;
 use super::order::{self, Rows};
-use super::origins::{self, PackedWriter};
+use super::origins::{Leaves, PackedWriter};
 use super::sums::SumWriter;
 use super::template::{self, Split, TemplateWriter};
 use super::values::{DELTAS, VALUES};
@@ -62,8 +62,8 @@ impl FileWriter<'_> {
             Head::Rows(rows) => {
                 let batches: Vec<_> = rows.blocks().map(|block| block.records.clone()).collect();
                 let rows = Rows::of(self.table, &batches)?;
-                let origins = rows.origins().map(|each| origins::are_few(&each).map(|few| few.then_some(each))).transpose()?.flatten();
-                let written = self.write(rows.sorted()?, origins)?;
+                let leaves = rows.origins().map_or(Ok(None), Leaves::of)?;
+                let written = self.write(rows.sorted()?, leaves)?;
                 finish(&**self.folder, written.into_iter().collect(), Ok(()))
             }
             Head::Series(series) => {
@@ -93,8 +93,8 @@ impl FileWriter<'_> {
         self.write(batches, None)
     }
 
-    /// `origins` are those of all rows: then the batches are packed, and written so.
-    fn write(&self, batches: impl Iterator<Item = Result<RecordBatch>>, origins: Option<StructArray>) -> Result<Option<LakeFile>> {
+    /// `leaves` are those of all rows: then the batches are packed, and written so.
+    fn write(&self, batches: impl Iterator<Item = Result<RecordBatch>>, leaves: Option<Leaves>) -> Result<Option<LakeFile>> {
         let mut batches = batches.peekable();
         let first = match batches.peek() {
             None => return Ok(None),
@@ -103,7 +103,7 @@ impl FileWriter<'_> {
         };
         let name = fresh_name(self.options, self.table, self.seq);
         let file = self.folder.create(&name).map_err(|error| cannot_write(&self.folder.address(&name), error))?;
-        match self.encode(&first, file, batches, origins) {
+        match self.encode(&first, file, batches, leaves) {
             Ok(Written { bytes, memory_bytes, stats }) => {
                 let file = LakeFile::new(self.folder.clone(), name, bytes, stats);
                 file.set_memory_bytes(memory_bytes);
@@ -122,21 +122,23 @@ impl FileWriter<'_> {
         first: &RecordBatch,
         file: Box<dyn DiskFile>,
         batches: impl Iterator<Item = Result<RecordBatch>>,
-        origins: Option<StructArray>,
+        leaves: Option<Leaves>,
     ) -> Result<Written> {
         let Self { options, table, declared, .. } = *self;
-        let first = origin::unpacked(table, &first.slice(0, first.num_rows().min(TRIED_ROWS)))?;
+        // As it is: unpacked it may be more than one column can hold, and none of an origin's columns is looked at.
+        let first = first.slice(0, first.num_rows().min(TRIED_ROWS));
         let properties = properties(options, table, declared, &FieldsWriter::new(declared).pack(first)?)?;
-        let mut writer = Groups::new(file, options, schema_with(table, declared), properties, origins.as_ref())?;
+        let stays_packed = leaves.is_some();
+        let mut writer = Groups::new(file, options, schema_with(table, declared), properties, leaves)?;
         let (mut stats, mut memory_bytes) = (FileStats::default(), 0);
         let mut filter = FilterWriter::new(table, options.row_group_rows);
         let mut templates = TemplateWriter::new(table, options.row_group_rows);
         let mut fields = FieldsWriter::new(declared);
         for batch in batches {
             let batch = batch?;
-            let pieces = if origins.is_some() { vec![batch] } else { order::pieces(batch)? };
+            let pieces = if stays_packed { vec![batch] } else { order::pieces(batch)? };
             for piece in pieces {
-                let rows = if origins.is_some() { piece.clone() } else { origin::unpacked(table, &piece)? };
+                let rows = if stays_packed { piece.clone() } else { origin::unpacked(table, &piece)? };
                 let rows = columns::pack(table, &rows)?;
                 stats.add(table, &rows)?;
                 let packed = templates.pack(&rows)?;
@@ -172,12 +174,12 @@ impl Groups {
         options: &ShardOptions,
         schema: SchemaRef,
         properties: WriterProperties,
-        origins: Option<&StructArray>,
+        leaves: Option<Leaves>,
     ) -> Result<Self> {
         let writer = ArrowWriter::try_new(SumWriter::new(file), schema.clone(), Some(properties)).map_err(failed)?;
-        Ok(match origins {
+        Ok(match leaves {
             None => Self::Flat(writer),
-            Some(origins) => Self::Packed(PackedWriter::new(writer, schema, origins, options.row_group_rows, options.zstd_level)?),
+            Some(leaves) => Self::Packed(PackedWriter::new(writer, schema, leaves, options.row_group_rows, options.zstd_level)?),
         })
     }
 

@@ -1,6 +1,6 @@
 import { Button, SegmentedControl } from '@mantine/core';
 import { IconStairs } from '@tabler/icons-react';
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { fetchScorecard, type Question, type Scorecard as Card, type Summary } from '../../api/scorecard';
 import { timeWords, useAddress } from '../../app/address';
@@ -21,7 +21,9 @@ export default function Scorecard() {
   const card = useQuery({
     queryKey: ['scorecard', whom, startMs, endMs, time.manual],
     queryFn: ({ signal }) => fetchScorecard(whom, startMs / 1000, endMs / 1000, signal),
-    placeholderData: keepPreviousData,
+    // The figures of one team are never shown under the name of another.
+    placeholderData: (before, query) =>
+      JSON.stringify(query?.queryKey[1]) === JSON.stringify(whom) ? before : undefined,
   });
   return (
     <div className={classes.scroll}>

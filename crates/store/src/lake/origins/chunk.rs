@@ -103,7 +103,9 @@ impl ChunkWriter {
     fn push_row(&mut self, origin: usize) {
         let Self { leaf, ranks, chunk, page, .. } = self;
         for entry in leaf.entries(origin) {
-            page.repetitions.push(entry.repetition);
+            if leaf.levels.repetition > 0 {
+                page.repetitions.push(entry.repetition);
+            }
             page.definitions.push(entry.definition);
             let Some(text) = entry.text else { continue };
             page.places.push(chunk.place(text, leaf));

@@ -13,6 +13,7 @@ use std::io::Write;
 
 use arrow::array::{RecordBatch, StructArray};
 use arrow::datatypes::SchemaRef;
+use hashbrown::HashMap;
 use model::origin::{COLUMNS, Origins};
 use model::{Error, Result};
 use parquet::arrow::ArrowWriter;
@@ -30,14 +31,22 @@ use super::filter::BLOCK_ROWS;
 /// A dictionary of more is read for the few rows that somebody wants: Parquet's writer goes on without.
 const DICTIONARY_BYTES_MAX: usize = 1 << 20;
 
-/// Whether these origins repeat so that dictionaries of their texts are small.
-pub(crate) fn are_few(origins: &StructArray) -> Result<bool> {
-    for name in COLUMNS {
-        if Leaf::of(origins, name)?.iter().any(|leaf| leaf.bytes() > DICTIONARY_BYTES_MAX) {
-            return Ok(false);
+/// What the origins of a file's rows have in Parquet's columns, by column of origins.
+pub(crate) struct Leaves(Vec<Vec<Leaf>>);
+
+impl Leaves {
+    /// None of origins that hardly repeat, whose dictionaries would be large.
+    pub(crate) fn of(origins: &StructArray) -> Result<Option<Self>> {
+        let mut all = Vec::with_capacity(COLUMNS.len());
+        for name in COLUMNS {
+            let leaves = Leaf::of(origins, name)?;
+            if leaves.iter().any(|leaf| leaf.bytes() > DICTIONARY_BYTES_MAX) {
+                return Ok(None);
+            }
+            all.push(leaves);
         }
+        Ok(Some(Self(all)))
     }
-    Ok(true)
 }
 
 /// Writes row groups of packed rows that all have the same origins.
@@ -56,26 +65,21 @@ pub(crate) struct PackedWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> PackedWriter<W> {
-    /// Goes on where `writer`, with this schema and level of zstd, has not begun.
-    pub(crate) fn new(writer: ArrowWriter<W>, schema: SchemaRef, origins: &StructArray, group_rows: usize, level: i32) -> Result<Self> {
+    /// Goes on where `writer`, with this schema and level of zstd, has not begun. `leaves` are those of all rows.
+    pub(crate) fn new(writer: ArrowWriter<W>, schema: SchemaRef, leaves: Leaves, group_rows: usize, level: i32) -> Result<Self> {
         let (writer, factory) = writer.into_serialized_writer().map_err(cannot)?;
-        let mut leaves = writer.schema_descr().columns().iter();
-        let mut shared = Vec::with_capacity(schema.fields().len());
-        for field in schema.fields() {
-            let is_shared = COLUMNS.contains(&field.name().as_str());
-            let count = leaves.clone().take_while(|leaf| leaf.path().parts()[0] == *field.name()).count();
-            let descriptions = leaves.by_ref().take(count);
-            if !is_shared {
-                descriptions.for_each(drop);
-                shared.push(None);
-                continue;
-            }
-            let chunks = descriptions.zip(Leaf::of(origins, field.name())?).map(|(column, leaf)| {
+        let mut of_columns: HashMap<&str, Vec<Leaf>> = COLUMNS.into_iter().zip(leaves.0).collect();
+        let columns = writer.schema_descr().columns();
+        let shared = schema.fields().iter().map(|field| {
+            let Some(leaves) = of_columns.remove(field.name().as_str()) else { return Ok(None) };
+            let columns = columns.iter().filter(|column| column.path().parts()[0] == *field.name());
+            let chunks = columns.zip(leaves).map(|(column, leaf)| {
                 let statistics = writer.properties().statistics_enabled(column.path());
                 ChunkWriter::new(leaf, column.clone(), statistics == EnabledStatistics::Page)
             });
-            shared.push(Some(chunks.collect::<Result<Vec<_>>>()?));
-        }
+            chunks.collect::<Result<Vec<_>>>().map(Some)
+        });
+        let shared = shared.collect::<Result<_>>()?;
         let compressor = Compressor::new(level).map_err(|error| Error::internal("cannot make a compressor").because(error))?;
         let level = parquet::basic::ZstdLevel::try_new(level).map_err(cannot)?;
         let packing = Packing { compressor, compression: Compression::ZSTD(level), page_rows: BLOCK_ROWS };
@@ -232,14 +236,14 @@ mod tests {
     fn a_file_is_what_parquets_own_writer_makes_of_the_rows() {
         let (schema, batches) = (Table::Logs.schema(), batches());
         let together = origin::joined(&batches).unwrap();
-        let origins = Origins::of(&together).unwrap().each.clone();
+        let leaves = Leaves::of(Origins::of(&together).unwrap().each).unwrap().unwrap();
         let start = |file| ArrowWriter::try_new(file, schema.clone(), Some(properties())).unwrap();
 
         let mut plain = start(Vec::new());
         plain.write(&origin::unpacked(Table::Logs, &together).unwrap()).unwrap();
         let (expected, said) = read(plain.into_inner().unwrap());
 
-        let mut packed = PackedWriter::new(start(Vec::new()), schema.clone(), &origins, GROUP_ROWS, 1).unwrap();
+        let mut packed = PackedWriter::new(start(Vec::new()), schema.clone(), leaves, GROUP_ROWS, 1).unwrap();
         let mut from = 0;
         for rows in batches.iter().map(RecordBatch::num_rows) {
             packed.write(&together.slice(from, rows)).unwrap();
@@ -292,7 +296,7 @@ mod tests {
                 resource.add("id", AttributeValue::Text(&format!("{row:0>100}")));
                 builder.push(&LogRow::default(), &resource, &Attributes::default());
             }
-            are_few(Origins::of(&builder.finish_packed()).unwrap().each).unwrap()
+            Leaves::of(Origins::of(&builder.finish_packed()).unwrap().each).unwrap().is_some()
         };
         assert!(of(1_000));
         assert!(!of(11_000));
