@@ -21,7 +21,7 @@ struct Refusal {
     trouble: Trouble,
 }
 
-/// A commit, and the number of the version that it made.
+/// A commit whose files are in force, and the number of the version that made them so.
 type Taken = (String, u64);
 
 impl Registry {
@@ -140,7 +140,7 @@ impl Registry {
         }
     }
 
-    /// The commit whose files are in force, and the version that it made.
+    /// What is in force of a repository.
     fn taken(&self, address: &Address) -> Option<Taken> {
         let state = self.state.lock();
         let version = state.sources.get(address.source()).filter(|version| version.by.from == address.to_string())?;
@@ -151,8 +151,8 @@ impl Registry {
     async fn poll_git(&self, address: &Address, taken: &mut Option<Taken>, refusal: &mut Option<Refusal>) -> Result<&'static str> {
         let newest = git::newest(address).await?;
         // Another server may have taken the part away, or brought another commit of it; a database may have been put back.
-        let is_there = self.taken(address).is_some_and(|(commit, number)| taken.as_ref() == Some(&(commit, number)));
-        if is_there && taken.as_ref().is_some_and(|(commit, _)| *commit == newest) {
+        let number = self.taken(address).map(|(_, number)| number);
+        if number.is_some() && taken.as_ref().is_some_and(|(commit, made)| *commit == newest && Some(*made) == number) {
             self.note(|state| state.troubles.remove(address.source()));
             return Ok("unchanged");
         }
@@ -175,7 +175,8 @@ impl Registry {
             }
         };
         if problems.is_empty() {
-            (*taken, *refusal) = (self.taken(address), None);
+            // A commit that changes none of the files makes no version.
+            (*taken, *refusal) = (self.taken(address).map(|(_, number)| (commit.id, number)), None);
             self.note(|state| state.troubles.remove(address.source()));
             return Ok("taken");
         }
