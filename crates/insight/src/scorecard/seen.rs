@@ -61,8 +61,8 @@ pub(super) async fn seen(query: &dyn Query, limits: &QueryLimits, start_ms: i64,
     let range = format!("{}ms", (end_ms - start_ms).max(1));
     let by = "sum by (business_service, service, component)";
     let grew = |counter: &str| format!("{by} (increase({counter}[{range}]))");
-    // Its first value came with it: no growth tells of it.
-    let began = |counter: &str| format!("{by} (min_over_time({counter}[{range}]) unless {counter} offset {range})");
+    // Its first value came with it: no growth tells of it. One that was there a day before has only been silent.
+    let began = |counter: &str| format!("{by} (min_over_time({counter}[{range}]) unless last_over_time({counter}[1d] offset {range}))");
     let counters = [
         ("Whether Tyto's own counters are stored", format!("count(last_over_time({ANY}[{range}]))")),
         ("Log records that contracts refused", grew(REFUSED)),
