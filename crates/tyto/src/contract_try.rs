@@ -50,16 +50,18 @@ pub(crate) async fn run(options: &TryOptions) -> Result<bool> {
     let tried = post_server(server(options.against.as_deref()), "/api/tyto/v1/contracts/try", body).await?;
     let broken =
         tried["broken"].as_u64().ok_or_else(|| Error::unavailable("cannot read the answer: it does not say how many records break it"))?;
-    if tried["records"] == 0 && matches!(options.format, Format::Text) {
+    let is_judged = tried["records"] != 0;
+    match options.format {
+        Format::Json => print(&format!("{tried:#}\n"))?,
+        Format::Text if is_judged => print(&shown(&tried))?,
+        Format::Text => {}
+    }
+    if !is_judged {
         let came = tried["came"].as_u64().unwrap_or_default();
         return Err(Error::unavailable(format!(
             "cannot tell: none of the {came} records that were looked at has a contract of this draft; say --last or --for"
         )));
     }
-    print(&match options.format {
-        Format::Text => shown(&tried),
-        Format::Json => format!("{tried:#}\n"),
-    })?;
     Ok(broken > 0)
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use catalog::{Catalog, closest};
+use catalog::{Catalog, Entry, EntryKind, Wanted, closest};
 use http::StatusCode;
 use model::{Error, Result, Table, UNASSIGNED};
 use serde::Serialize;
@@ -158,7 +158,7 @@ fn add(senders: &mut HashMap<(&'static str, String), Sender>, rows: &Rows, count
 }
 
 impl Sender {
-    fn judge(&mut self, catalog: &Catalog, components: &[(&str, String)]) {
+    fn judge(&mut self, catalog: &Catalog, components: &[Entry]) {
         if self.attribute.is_empty() {
             return;
         }
@@ -167,23 +167,15 @@ impl Sender {
         let claimed = catalog.identify(|name| (name == self.attribute || name == spelled).then_some(self.value.as_str()));
         self.claimed_by = claimed.map(|identity| [identity.business_service, identity.service, identity.component].join("/"));
         if self.claimed_by.is_none() {
-            let names: Vec<&str> = components.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = components.iter().map(|entry| entry.name.as_str()).collect();
             let near = closest(&self.value, &names);
-            self.looks_like = near.and_then(|near| components.iter().find(|(name, _)| *name == near)).map(|(_, path)| path.clone());
+            self.looks_like = near.and_then(|near| components.iter().find(|entry| entry.name == near)).map(|entry| entry.path.clone());
         }
     }
 }
 
-/// Names and paths of what is declared.
-fn components(catalog: &Catalog) -> Vec<(&str, String)> {
-    let path = |names: [&String; 3]| names.map(String::as_str).join("/");
-    let of_business = catalog.business_services.iter().flat_map(|business| {
-        business.services.iter().flat_map(move |service| {
-            let named = move |component| path([&business.name, &service.name, component]);
-            service.components.iter().map(move |component| (component.name.as_str(), named(&component.name)))
-        })
-    });
-    of_business.collect()
+fn components(catalog: &Catalog) -> Vec<Entry> {
+    catalog.entries(&Wanted { kind: Some(EntryKind::Component), ..Wanted::default() })
 }
 
 /// A text as YAML has it: in quotes where it could be something else.
