@@ -1,6 +1,6 @@
 """What Tyto costs beside the stores that engineers know, on the same records, durability on.
 
-usage: bench.py BINARY [--quick] [--rounds 3] [--only metrics,series,million,logs,spans] [--output RESULTS.md]
+usage: bench.py BINARY [--quick] [--rounds 3] [--only metrics,series,million,logs,governance,spans] [--output RESULTS.md]
 
 What must hold is in goals.py. Stores are run in turn, round after round, each time over a fresh folder; a figure is the least of its rounds. Answers are
 compared by value first. Wall time is not quoted: machines are shared.
@@ -15,12 +15,13 @@ import tempfile
 import time
 
 import chart
+import company
 import goals
 import questions
 import report
 import traces
 import work
-from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoUndeclared, TytoUnwatched, VictoriaMetrics
+from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoGoverned, TytoUndeclared, TytoUnwatched, VictoriaMetrics
 
 # CPU seconds a question is asked for at least, and at most so often: the kernel counts in hundredths of a second.
 ASK_SECONDS, ASK_TIMES = 0.3, 400
@@ -168,6 +169,33 @@ def logs(figures, options):
                 ask_sql(figures, "log queries, CPU ms", store, asked, answers)
 
 
+def governance(figures, options):
+    """What it costs to know whose each line is, to hold it against contracts, and to hide secrets. The unruled store comes first and last: it is what
+    the ratio hangs on."""
+    lines = work.logs(100_000 if options.quick else 1_000_000)
+    area = "governance: 500 components claimed by rules, core and extension contract, masking"
+    too_long = sum(duration > company.DURATION_MAX for duration in lines.duration)
+    otlp = list(lines.otlp_requests())
+    for store in (
+        TytoUndeclared(),
+        TytoGoverned("tyto (rules)", components=500),
+        TytoGoverned("tyto (rules, contracts)", components=500, contracts=len(work.SERVICES)),
+        TytoGoverned(components=500, contracts=len(work.SERVICES), masks=True),
+        TytoUndeclared(),
+    ):
+        with store:
+            name = store.name
+            ingest(figures, area, "line", lines.count, store, name, lambda: store.otlp("logs", otlp), lambda: store.lake_bytes("logs"))
+            aside = too_long if store.catalogue.get("contracts") else 0
+            owned = lines.count - aside if store.catalogue else 0
+            found = [store.sql(f"SELECT count(*) FROM {rows}")[0][0] for rows in ("logs", "quarantine", "logs WHERE business_service LIKE 'business-%'")]
+            if found != [lines.count - aside, aside, owned]:
+                figures.differ(f"{name}: stored, set aside and claimed are {found}, and should be {[lines.count - aside, aside, owned]}")
+    for store in (TytoUndeclared(), TytoGoverned(components=5000, contracts=2000)):
+        with store:
+            figures.add("catalogue: 5,000 components, 2,000 contracts", "server's start, CPU s", store.name, store.cpu_seconds())
+
+
 def spans(figures, options):
     work_spans = work.spans(20_000 if options.quick else 200_000)
     area = f"spans: {work_spans.traces:,} traces of 8"
@@ -201,7 +229,7 @@ def spans(figures, options):
                     figures.differ(f"{question.name}: tyto and {store.name}: {difference}")
 
 
-AREAS = {"metrics": metrics, "series": series, "million": million, "logs": logs, "spans": spans}
+AREAS = {"metrics": metrics, "series": series, "million": million, "logs": logs, "governance": governance, "spans": spans}
 # What takes so long that the noise of the machine does not count.
 ONCE = {"million"}
 

@@ -14,6 +14,8 @@ import tempfile
 import time
 import urllib.parse
 
+import company
+
 HERE = pathlib.Path(__file__).resolve().parent
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -160,6 +162,7 @@ class TytoUndeclared(Tyto):
 
     name = "tyto (no contract)"
     declares = {}
+    catalogue = {}
 
 
 class TytoUnwatched(Tyto):
@@ -167,6 +170,19 @@ class TytoUnwatched(Tyto):
 
     name = "tyto (no span metrics)"
     flags = ("--span-metrics=false",)
+
+
+class TytoGoverned(TytoUndeclared):
+    """Has a company's catalogue; without contracts and masks it knows whose records are."""
+
+    def __init__(self, name="tyto", **catalogue):
+        self.name, self.catalogue = name, catalogue
+
+    def start(self):
+        company.write(self.folder / "catalogue", **self.catalogue)
+        (self.folder / "pseudonyms").write_bytes(bytes(range(32)))
+        self.flags = ("--catalog", self.folder / "catalogue", "--pseudonym-key", self.folder / "pseudonyms")
+        super().start()
 
 
 class TytoFromFiles(Tyto):

@@ -9,6 +9,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
 use crate::Result;
+use crate::decimal::Decimal;
 use crate::schema::{column, map_entry_fields, map_type};
 
 /// The type an attribute had before it became text. The types of a row's attributes are kept as one letter each, in the
@@ -93,51 +94,6 @@ impl AttributeValue<'_> {
                 None => write!(out, "{value}"),
             },
         }
-    }
-}
-
-/// The text that `Display` gives a double of few decimals, found without its general algorithm: that took a third of
-/// the time of a log record with one such attribute.
-struct Decimal {
-    text: [u8; Self::LEN_MAX],
-    start: usize,
-}
-
-impl Decimal {
-    /// Sign, digits, point, and a zero in front of it.
-    const LEN_MAX: usize = 18;
-    /// No two numbers of so many digits are the same double, so the one that is it, is its shortest text.
-    const DIGITS_END: f64 = 1e15;
-
-    fn of(value: f64) -> Option<Self> {
-        let magnitude = value.abs();
-        let (places, whole) = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6].into_iter().enumerate().find_map(|(places, scale)| {
-            let whole = (magnitude * scale).round();
-            (whole < Self::DIGITS_END && whole / scale == magnitude).then_some((places, whole as u64))
-        })?;
-        let (mut text, mut start, mut rest) = ([0; Self::LEN_MAX], Self::LEN_MAX, whole);
-        let mut put = |byte| {
-            start -= 1;
-            text[start] = byte;
-        };
-        for place in 0.. {
-            if place == places && place > 0 {
-                put(b'.');
-            }
-            if place > places && rest == 0 {
-                break;
-            }
-            put(b'0' + (rest % 10) as u8);
-            rest /= 10;
-        }
-        if value.is_sign_negative() {
-            put(b'-');
-        }
-        Some(Self { text, start })
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[self.start..]).expect("digits are ASCII")
     }
 }
 
@@ -442,6 +398,17 @@ impl<'a> AttributesView<'a> {
         (self.offsets[row] as usize..self.offsets[row + 1] as usize).map(move |entry| (keys.value(entry), values.value(entry)))
     }
 
+    /// Keys and values of all rows, one behind the other, and perhaps of some before and after them.
+    pub fn texts(&self) -> (&'a StringArray, &'a StringArray) {
+        (self.keys, self.values)
+    }
+
+    /// The row that has an entry of [`Self::texts`]; none where it is of no row.
+    pub fn row_of(&self, entry: usize) -> Option<usize> {
+        let row = self.offsets.partition_point(|begin| *begin as usize <= entry).checked_sub(1)?;
+        (row + 1 < self.offsets.len()).then_some(row)
+    }
+
     pub fn iter_typed(&self, row: usize) -> impl Iterator<Item = (&'a str, AttributeType, &'a str)> + use<'a> {
         let letters = self.types.filter(|types| types.is_valid(row)).map(|types| types.value(row).as_bytes());
         self.iter(row).enumerate().map(move |(index, (key, value))| {
@@ -520,37 +487,6 @@ mod tests {
         assert_eq!(all, [("a", "3"), ("b", "2"), ("c", "4")]);
         attributes.clear();
         assert!(attributes.is_empty() && attributes.get("a").is_none());
-    }
-
-    #[test]
-    fn doubles_are_written_as_display_writes_them() {
-        let edges = [
-            0.0,
-            -0.0,
-            0.5,
-            -0.001,
-            1e15,
-            1e15 - 1.0,
-            999_999_999_999_999.9,
-            1e-6,
-            1e-7,
-            0.1 + 0.2,
-            1.0 / 3.0,
-            f64::MAX,
-            f64::MIN_POSITIVE,
-        ];
-        let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
-        // Decimals, sums of them, and any bits at all, from one multiplicative sequence.
-        let many = (1..200_000u64).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15)).flat_map(|bits| {
-            let decimal = (bits >> 30) as f64 / 10f64.powi((bits % 9) as i32);
-            [decimal, -decimal, decimal + 0.1, f64::from_bits(bits)]
-        });
-        let mut text = String::new();
-        for value in edges.into_iter().chain(special).chain(many) {
-            text.clear();
-            AttributeValue::Double(value).write_to(&mut text);
-            assert_eq!(text, value.to_string(), "{:x}", value.to_bits());
-        }
     }
 
     #[test]

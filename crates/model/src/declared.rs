@@ -1,11 +1,12 @@
 //! Attributes of log records that teams declare, and the columns that the lake keeps them in.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt;
 
 use arrow::datatypes::{DataType, Field};
 
 use crate::attributes::{AttributeType, AttributeValue};
+use crate::decimal::own_double;
 use crate::{Table, legal_name};
 
 /// What files of logs have beside the table's own columns and the declared ones.
@@ -84,7 +85,7 @@ impl FieldType {
         match self {
             Self::String => Some(FieldValue::Text(text)),
             Self::Integer => integer(text).map(FieldValue::Int),
-            Self::Number => number(text).map(FieldValue::Double),
+            Self::Number => own_double(text).map(FieldValue::Double),
             Self::Boolean => match text {
                 "true" => Some(FieldValue::Bool(true)),
                 "false" => Some(FieldValue::Bool(false)),
@@ -124,29 +125,6 @@ fn integer(text: &str) -> Option<i64> {
         [first, ..] => *first != b'0' && digits.iter().all(u8::is_ascii_digit),
     };
     is_own_text.then(|| text.parse().ok()).flatten()
-}
-
-/// The finite double that is written so.
-fn number(text: &str) -> Option<f64> {
-    // What a word begins with is no number, and an exponent is never written.
-    if !text.as_bytes().last().is_some_and(u8::is_ascii_digit) {
-        return None;
-    }
-    let value: f64 = text.parse().ok().filter(|value: &f64| value.is_finite())?;
-    let mut own = Own { rest: text };
-    (AttributeValue::Double(value).try_write_to(&mut own).is_ok() && own.rest.is_empty()).then_some(value)
-}
-
-/// Takes what is written only as long as it is this text.
-struct Own<'a> {
-    rest: &'a str,
-}
-
-impl Write for Own<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.rest = self.rest.strip_prefix(text).ok_or(fmt::Error)?;
-        Ok(())
-    }
 }
 
 /// A declared attribute of log records.

@@ -21,6 +21,7 @@ mod batch;
 mod breach;
 mod cardinality;
 mod contract_trial;
+mod decimal;
 mod declared;
 mod erasure;
 mod error;
@@ -55,6 +56,7 @@ pub use batch::{Ack, Admitted, Decoded, Identified, Ingest, KnownPoints, KnownSe
 pub use breach::{Breach, Breaches, Broken, ByMode, Counted as CountedBreaches};
 pub use cardinality::{Cardinality, LabelCardinality};
 pub use contract_trial::{ContractDraft, ContractTrial, ContractTrials, DraftFor, TriedBreach};
+pub use decimal::double;
 pub use declared::{DeclaredField, DeclaredFields, FILE_COLUMNS_OF_LOGS, FieldType, FieldValue, Undeclarable};
 pub use erasure::{Erased, Erasure, ErasureOrder, ErasureState, FieldTest};
 pub use error::{Code, Error, Result};

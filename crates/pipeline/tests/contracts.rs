@@ -362,3 +362,103 @@ fn nothing_is_lost_on_the_way() {
         assert_eq!(ids.len(), aside.0, "an id each");
     }
 }
+
+/// Of every identity what came is stored, set aside, refused or dropped by a rule, whatever the pipelines, the contracts and the records are; each record
+/// once, and nobody else's.
+#[test]
+fn nothing_is_lost_between_pipelines_and_contracts() {
+    const STAGES: [&str; 8] = [
+        "drop: {when: '.attributes.b == 3', reason: three}",
+        "sample: 0.5",
+        "sample: {keep: 0.4, by: trace}",
+        "dedupe: 10s",
+        "vrl: 'del(.attributes.a)'",
+        "vrl: '.attributes.a = to_string!(.attributes.b)'",
+        "mask: {kinds: [secrets, card, email, phone, iban], fields: [b]}",
+        "event: seen",
+    ];
+    const RULES: [&str; 6] = [
+        r#""a": {"type": "integer"}"#,
+        r#""a": {"type": "integer", "x-tyto": {"mode": "reject"}}"#,
+        r#""b": {"maximum": 8}"#,
+        r#""b": {"type": "integer", "maximum": 6, "x-tyto": {"mode": "observe"}}"#,
+        r#""trace_id": {"pattern": "^[0-9a-f]{32}$"}"#,
+        r#""event_name": {"not": {"const": "seen"}}"#,
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut fates = [0; 4];
+    for seed in 1..=150u64 {
+        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % below as u64) as usize
+        };
+        let stages: Vec<String> =
+            (0..2).map(|_| (0..1 + next(3)).map(|_| format!("  - {}\n", STAGES[next(STAGES.len())])).collect()).collect();
+        let rules: Vec<&str> = RULES.into_iter().filter(|_| next(2) == 0).collect();
+        let (mode, percent) = (["observe", "quarantine", "reject"][next(3)], [100, 40][next(2)]);
+        let contract = format!(
+            r#"{{"x-tyto": {{"mode": "{mode}", "percent": {percent}}}, "required": ["a"], "allOf": [{}]}}"#,
+            rules.iter().map(|rule| format!(r#"{{"properties": {{{rule}}}}}"#)).collect::<Vec<_>>().join(",")
+        );
+        let of_cards = format!("name: cards\nmatch: {{service: cards}}\nstages:\n{}", stages[0]);
+        let of_all = format!("name: all\nmatch: {{when: 'true'}}\nstages:\n{}", stages[1]);
+        let files = [
+            ("contracts/pay.json", contract.as_str()),
+            ("contracts/cards.json", r#"{"x-tyto": {"mode": "quarantine"}, "properties": {"b": {"minimum": 2}}}"#),
+            ("pipelines/cards.yaml", &of_cards),
+            ("pipelines/all.yaml", &of_all),
+        ];
+        let records: Vec<String> = (0..next(120))
+            .map(|at| {
+                let service = if next(3) == 0 { r#""@service": "cards", "# } else { "" };
+                let trace = ["", "xyz", "4bf92f3577b34da6a3ce929d0e0e4736", "00000000000000000000000000000001"][next(4)];
+                let a = if next(7) == 0 { "\"x\"".to_owned() } else { next(4).to_string() };
+                format!(r#"{{{service}"@body": "line {at}", "@trace": "{trace}", "a": {a}, "b": {}}}"#, next(11))
+            })
+            .collect();
+        let lines: Vec<&str> = records.iter().map(String::as_str).collect();
+        let is_cards = |at: usize| lines[at].contains("cards");
+
+        let shard = Arc::new(Shard::default());
+        let pipeline =
+            Pipeline::new(Arc::new(catalog::Live::of(catalog(&files))), CardinalityLimits::default(), Arc::new(|| 7), shard.clone());
+        let ack = runtime.block_on(model::Ingest::ingest(&pipeline, logs(&lines))).unwrap();
+        let mut seen = vec![0u32; lines.len()];
+        // What became of those of `cards`, and of the others: stored, set aside, refused, dropped.
+        let mut found = [[0u64; 4]; 2];
+        for placed in &*shard.0.lock() {
+            // Where nothing is left to store, what is set aside comes alone.
+            let stored = usize::from(placed.table == Table::Quarantine);
+            for (fate, records) in [(stored, Some(&placed.records)), (1, placed.aside.as_ref())] {
+                let Some(records) = records else { continue };
+                for (body, service) in texts(records, "body").into_iter().zip(texts(records, "service")) {
+                    let at: usize = body.strip_prefix("line ").unwrap().parse().unwrap();
+                    assert_eq!(service == "cards", is_cards(at), "seed {seed}: {body} is another's");
+                    seen[at] += 1;
+                    found[usize::from(is_cards(at))][fate] += 1;
+                }
+            }
+        }
+        for refused in &ack.refused {
+            seen[refused.row] += 1;
+            found[usize::from(is_cards(refused.row))][2] += 1;
+        }
+        assert_eq!(ack.rejections.iter().map(|rejection| rejection.records).sum::<u64>(), ack.refused.len() as u64);
+        for count in model::Pipelines::counts(&pipeline).into_iter().filter(|count| count.what == "dropped") {
+            found[usize::from(count.service == "cards")][3] += count.count;
+        }
+        assert!(seen.iter().all(|times| *times <= 1), "seed {seed}: {seen:?}");
+        for (of, found) in found.into_iter().enumerate() {
+            let came = (0..lines.len()).filter(|at| usize::from(is_cards(*at)) == of).count() as u64;
+            assert_eq!(found.iter().sum::<u64>(), came, "seed {seed}: {found:?} under {contract} and {stages:?}");
+            fates.iter_mut().zip(found).for_each(|(all, found)| *all += found);
+        }
+        let usage = pipeline.usage().usage();
+        let booked = |table: Table| usage.iter().filter(|(_, of, _)| *of == table).map(|(.., usage)| usage.records).sum::<u64>();
+        assert_eq!(booked(Table::Logs) + booked(Table::Quarantine), found[0][0] + found[0][1] + found[1][0] + found[1][1], "seed {seed}");
+    }
+    assert!(fates.iter().all(|count| *count > 300), "each happens: {fates:?}");
+}

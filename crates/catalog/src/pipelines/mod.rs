@@ -159,12 +159,12 @@ impl PipelineReader<'_> {
         Some(selector)
     }
 
-    /// The condition of that key, if there is one; none of all where it does not compile.
+    /// The condition of that key, if there is one that does not always hold; none of all where it does not compile.
     fn condition(&mut self, fields: &Fields<'_>, key: &'static str) -> Option<Option<Arc<Program>>> {
-        match fields.get(key) {
-            None => Some(None),
-            Some(node) => Some(Some(self.program(node, key, Purpose::Condition)?)),
-        }
+        let Some(node) = fields.get(key) else { return Some(None) };
+        let program = self.program(node, key, Purpose::Condition)?;
+        let always = self.reader.text(node, key).is_some_and(|source| source.trim() == "true");
+        Some((!always).then_some(program))
     }
 
     /// What is wrong with a program stands where it stands in the file.

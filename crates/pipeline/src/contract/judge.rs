@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use hashbrown::HashMap;
 use model::origin::Origins;
 use model::schema::column;
 use model::{AttributeType, AttributesView, Result};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::compile::OWN_COLUMNS;
 use super::plan::{Fields, Plan, RuleId, Slot};
+use super::test::Test;
 use super::tree::Broken;
 use super::value::{Class, Value, json};
 
@@ -32,32 +34,34 @@ pub(crate) struct Assigned {
     pub(crate) of_origin: Vec<Option<u32>>,
 }
 
-/// All violations, in the order of the rows.
+/// All violations, in the order of the rows. Rows are asked contract by contract and column by column: what is the same for all of
+/// them is decided once.
 pub(crate) fn judge(records: &RecordBatch, origins: &Origins<'_>, assigned: &Assigned) -> Result<Vec<Violation>> {
     let columns = Columns::of(records)?;
     let shared = Shared::of(origins)?;
-    let mut found = Found::default();
-    // Of each origin what its records break by it.
-    let mut by_origin: Vec<Vec<Violation>> = vec![Vec::new(); assigned.of_origin.len()];
-    for (place, plan) in assigned.of_origin.iter().enumerate() {
-        let Some(number) = *plan else { continue };
-        found.begin(0, number);
-        shared.judge(place, &assigned.plans[number as usize], &mut found);
-        by_origin[place] = std::mem::take(&mut found.violations);
-    }
-    let mut scratch: Vec<Scratch<'_>> = assigned.plans.iter().map(|plan| Scratch::of(plan)).collect();
+    let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); assigned.plans.len()];
     for row in 0..records.num_rows() {
-        let place = origins.place(row);
-        let Some(number) = assigned.of_origin[place] else { continue };
-        let plan = &assigned.plans[number as usize];
-        found.begin(u32::try_from(row).expect("a request holds under 2^31 rows"), number);
-        columns.judge(row, plan, &mut scratch[number as usize], &mut found);
-        if !plan.whole.is_empty() {
-            let whole = columns.whole(row, place, plan, &shared);
+        if let Some(number) = assigned.of_origin[origins.place(row)] {
+            rows_of[number as usize].push(u32::try_from(row).expect("a request holds under 2^31 rows"));
+        }
+    }
+    let mut found = Found::default();
+    let by_origin = shared.by_origin(assigned, &mut found);
+    for ((number, plan), rows) in assigned.plans.iter().enumerate().zip(&rows_of) {
+        found.plan = u32::try_from(number).expect("a request has under 2^32 contracts");
+        columns.judge(rows, plan, &mut found);
+        for row in rows.iter().filter(|_| !plan.whole.is_empty()) {
+            found.row = *row;
+            let whole = columns.whole(*row as usize, origins.place(*row as usize), plan, &shared);
             plan.whole.iter().for_each(|node| found.of_tree(plan, *node, &whole, ""));
         }
-        found.violations.extend(by_origin[place].iter().map(|shared| Violation { row: found.row, ..shared.clone() }));
+        for row in rows.iter().filter(|_| !by_origin.is_empty()) {
+            let of_origin = by_origin.get(&origins.place(*row as usize)).into_iter().flatten();
+            found.violations.extend(of_origin.map(|shared| Violation { row: *row, ..shared.clone() }));
+        }
     }
+    // Those of one row stay in the order in which they were found.
+    found.violations.sort_by_key(|violation| violation.row);
     Ok(found.violations)
 }
 
@@ -70,10 +74,6 @@ struct Found {
 }
 
 impl Found {
-    fn begin(&mut self, row: u32, plan: u32) {
-        (self.row, self.plan) = (row, plan);
-    }
-
     fn add(&mut self, rule: RuleId, class: Class) {
         self.violations.push(Violation { row: self.row, plan: self.plan, rule, class, path: None });
     }
@@ -91,6 +91,18 @@ impl Found {
         for rule in &slot.tests {
             if !plan.rule(*rule).test.holds(&value) {
                 self.add(*rule, value.class());
+            }
+        }
+    }
+
+    /// One rule, asked of all rows of a column that have a value.
+    fn of_column(&mut self, rule: RuleId, test: &Test, own: &Own<'_>, rows: &[u32]) {
+        for row in rows {
+            if let Some((_, value, _)) = own.get(*row as usize)
+                && !test.holds(&value)
+            {
+                self.row = *row;
+                self.add(rule, value.class());
             }
         }
     }
@@ -150,7 +162,16 @@ impl<'a> Own<'a> {
         })
     }
 
+    fn is_null(&self, row: usize) -> bool {
+        match self {
+            Self::Long(values) => values.is_null(row),
+            Self::Int(values) => values.is_null(row),
+            Self::Text(texts) | Self::Typed(texts, _) => texts.is_null(row),
+        }
+    }
+
     /// With its type and, of texts, its text; none where there is none.
+    #[inline]
     fn get(&self, row: usize) -> Option<(AttributeType, Value<'a>, &'a str)> {
         match self {
             Self::Long(values) => values.is_valid(row).then(|| (AttributeType::Int, Value::Int(values.value(row)), "")),
@@ -191,31 +212,46 @@ impl<'a> Columns<'a> {
         self.own.iter().find(|(other, _)| *other == name).map(|(_, own)| own)
     }
 
-    fn judge(&self, row: usize, plan: &Plan, scratch: &mut Scratch<'a>, found: &mut Found) {
+    /// What each row has of its own.
+    fn judge(&self, rows: &[u32], plan: &Plan, found: &mut Found) {
         if !plan.attributes.is_empty() {
-            scratch.seen.fill(0);
-            for (at, (key, kind, text)) in self.attributes.iter_typed(row).enumerate() {
-                let Some(place) = scratch.place(at, key, &plan.attributes) else { continue };
-                scratch.seen[place as usize / 64] |= 1 << (place % 64);
-                let slot = &plan.attributes.slots[place as usize];
-                found.of_slot(plan, slot, Value::of(kind, text));
-                slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(kind, text), key));
-            }
-            for place in &plan.attributes.required {
-                if scratch.seen[*place as usize / 64] & (1 << (place % 64)) == 0 {
-                    found.missing(&plan.attributes.slots[*place as usize]);
-                }
+            let mut scratch = Scratch::of(plan);
+            for row in rows {
+                found.row = *row;
+                self.attributes(*row as usize, plan, &mut scratch, found);
             }
         }
         for (name, slot) in plan.columns.names.iter().zip(&plan.columns.slots) {
-            let own = self.own(name);
-            match own.and_then(|own| own.get(row)) {
-                Some((_, value, _)) => {
-                    found.of_slot(plan, slot, value);
-                    let json = || own.and_then(|own| own.json(row)).unwrap_or_default();
-                    slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(), name));
+            let own = self.own(name).expect("only columns of logs are asked as such");
+            if !slot.required.is_empty() {
+                for row in rows.iter().filter(|row| own.is_null(**row as usize)) {
+                    found.row = *row;
+                    found.missing(slot);
                 }
-                None => found.missing(slot),
+            }
+            for rule in &slot.tests {
+                found.of_column(*rule, &plan.rule(*rule).test, own, rows);
+            }
+            for row in rows.iter().filter(|_| !slot.nodes.is_empty()) {
+                let Some(json) = own.json(*row as usize) else { continue };
+                found.row = *row;
+                slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json, name));
+            }
+        }
+    }
+
+    fn attributes(&self, row: usize, plan: &Plan, scratch: &mut Scratch<'a>, found: &mut Found) {
+        scratch.seen.fill(0);
+        for (at, (key, kind, text)) in self.attributes.iter_typed(row).enumerate() {
+            let Some(place) = scratch.place(at, key, &plan.attributes) else { continue };
+            scratch.seen[place as usize / 64] |= 1 << (place % 64);
+            let slot = &plan.attributes.slots[place as usize];
+            found.of_slot(plan, slot, Value::of(kind, text));
+            slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(kind, text), key));
+        }
+        for place in &plan.attributes.required {
+            if scratch.seen[*place as usize / 64] & (1 << (place % 64)) == 0 {
+                found.missing(&plan.attributes.slots[*place as usize]);
             }
         }
     }
@@ -271,6 +307,20 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// By place of an origin what its records break by it; places of which nothing is broken have nothing.
+    fn by_origin(&self, assigned: &Assigned, found: &mut Found) -> HashMap<usize, Vec<Violation>> {
+        let mut broken = HashMap::new();
+        for (place, number) in assigned.of_origin.iter().enumerate() {
+            let Some(number) = *number else { continue };
+            found.plan = number;
+            self.judge(place, &assigned.plans[number as usize], found);
+            if !found.violations.is_empty() {
+                broken.insert(place, std::mem::take(&mut found.violations));
+            }
+        }
+        broken
+    }
+
     fn judge(&self, place: usize, plan: &Plan, found: &mut Found) {
         for (name, slot) in plan.origin.names.iter().zip(&plan.origin.slots) {
             let is_map = self.maps().iter().any(|(other, _)| other == name);
@@ -289,8 +339,8 @@ impl<'a> Shared<'a> {
                 match map.iter_typed(place).find(|(key, ..)| key == name) {
                     Some((_, kind, text)) => {
                         found.of_slot(plan, slot, Value::of(kind, text));
-                        let path = format!("{column}/{name}");
-                        slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(kind, text), &path));
+                        let path = || format!("{column}/{name}");
+                        slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json(kind, text), &path()));
                     }
                     None => found.missing(slot),
                 }

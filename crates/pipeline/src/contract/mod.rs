@@ -1,7 +1,7 @@
 //! Does a record keep its team's contract, and what happens when it does not?
 //!
 //! Path: `compile.rs` (a contract's text, and those that it takes over, to a plan, once) > `judge.rs` (a batch's rows asked by the plans of their
-//! origins; one value by `test.rs` and `formats.rs`, more by `tree.rs`) > `verdict.rs` (of each record the strongest mode that it breaks;
+//! origins; one value by `test.rs`, `pattern.rs` and `formats.rs`, more by `tree.rs`) > `verdict.rs` (of each record the strongest mode that it breaks;
 //! told to the sender, counted, and for whoever tells the owner by `telling.rs`) > `aside.rs` (its row in `quarantine`).
 //! `trial.rs` goes the same path with contracts that are not in force, and stores nothing.
 //!
@@ -11,6 +11,7 @@ mod aside;
 mod compile;
 mod formats;
 mod judge;
+mod pattern;
 mod plan;
 mod telling;
 mod test;

@@ -1,10 +1,10 @@
 //! One rule for one value: what a keyword of JSON Schema asks of it.
 
 use hashbrown::HashSet;
-use regex::Regex;
 use serde_json::{Map, Value as Json};
 
 use super::formats::Format;
+use super::pattern::Pattern;
 use super::value::Value;
 
 /// A rule speaks only of values of its own type; others pass, as JSON Schema has it.
@@ -13,7 +13,7 @@ pub(crate) enum Test {
     Types(Types),
     /// Of `enum` and `const`.
     Members(Members),
-    Pattern(Regex),
+    Pattern(Pattern),
     Minimum(Bound),
     ExclusiveMinimum(Bound),
     Maximum(Bound),
@@ -158,7 +158,7 @@ impl Test {
             "const" => Some((Self::Members(Members::of(std::slice::from_ref(json))?), shown(json))),
             "pattern" => {
                 let pattern = json.as_str()?;
-                Some((Self::Pattern(Regex::new(pattern).ok()?), format!("a text like {pattern}")))
+                Some((Self::Pattern(Pattern::new(pattern)?), format!("a text like {pattern}")))
             }
             "minimum" => number(Self::Minimum, "at least"),
             "exclusiveMinimum" => number(Self::ExclusiveMinimum, "more than"),
@@ -195,7 +195,7 @@ impl Test {
 
     fn holds_text(&self, text: &str) -> bool {
         match self {
-            Self::Pattern(regex) => regex.is_match(text),
+            Self::Pattern(pattern) => pattern.is_match(text),
             // Characters are counted only where bytes do not say enough.
             Self::MinLength(least) => {
                 text.len() as u64 / 4 >= *least || text.len() as u64 >= *least && text.chars().count() as u64 >= *least

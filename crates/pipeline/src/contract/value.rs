@@ -21,7 +21,7 @@ impl<'a> Value<'a> {
             AttributeType::Text | AttributeType::Bytes => Self::Text(text),
             AttributeType::Bool => Self::Bool(text == "true"),
             AttributeType::Int => text.parse().map_or(Self::Null, Self::Int),
-            AttributeType::Double => text.parse().map_or(Self::Null, Self::Double),
+            AttributeType::Double => model::double(text).map_or(Self::Null, Self::Double),
             AttributeType::Array => Self::Array,
             AttributeType::Map => Self::Map,
             AttributeType::Empty => Self::Null,

@@ -1,6 +1,6 @@
 //! What happens to records that break rules: of each the strongest mode of the rules that it breaks.
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use catalog::{Catalog, Mode};
 use hashbrown::HashMap;
@@ -75,23 +75,24 @@ fn owner([business_service, service, component]: &[String; 3]) -> [(&'static str
     [("business_service", business_service.clone()), ("service", service.clone()), ("component", component.clone())]
 }
 
-/// As much of each origin's identity as is declared, so that labels are bounded by the catalogue.
-fn owners(origins: &Origins<'_>, catalog: &Catalog) -> Result<Vec<[String; 3]>> {
-    let columns = ["business_service", "service", "component"].map(|name| origins.texts(name));
-    let [business_service, service, component] = columns;
-    let (business_service, service, component) = (business_service?, service?, component?);
-    let of = |place: usize| {
-        let text = |column| text_or_empty(column, place).to_owned();
-        let identity = Identity {
-            business_service: text(business_service),
-            service: text(service),
-            component: text(component),
-            ..Identity::default()
-        };
-        let declared = catalog.declared(&identity).unwrap_or_default();
+/// As much of an origin's identity as is declared, so that labels are bounded by the catalogue.
+struct Owners<'a> {
+    columns: [&'a StringArray; 3],
+    catalog: &'a Catalog,
+}
+
+impl<'a> Owners<'a> {
+    fn new(origins: &Origins<'a>, catalog: &'a Catalog) -> Result<Self> {
+        let columns = [origins.texts("business_service")?, origins.texts("service")?, origins.texts("component")?];
+        Ok(Self { columns, catalog })
+    }
+
+    fn of(&self, place: usize) -> [String; 3] {
+        let [business_service, service, component] = self.columns.map(|column| text_or_empty(column, place).to_owned());
+        let identity = Identity { business_service, service, component, ..Identity::default() };
+        let declared = self.catalog.declared(&identity).unwrap_or_default();
         [declared.business_service, declared.service, declared.component]
-    };
-    Ok((0..origins.each.len()).map(of).collect())
+    }
 }
 
 /// The records that broke a rule at which somebody is told, by that rule: one line of the answer stands for all.
@@ -105,7 +106,7 @@ struct Told<'a> {
 pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation], bench: &Bench<'_>) -> Result<Judged> {
     let records = batch.records.clone();
     let origins = Origins::of(&records).expect("a batch whose rows were judged is packed");
-    let owners = owners(&origins, bench.catalog)?;
+    let owners = Owners::new(&origins, bench.catalog)?;
     let hashes = Hashes::of(&records)?;
     // By origin, contract and rule; told by their names once all are counted.
     let (mut broken, mut decided) = (HashMap::<Breaks<'_>, (u64, &Violation)>::new(), HashMap::new());
@@ -157,16 +158,17 @@ pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation]
     let mut telling = bench.tells.then(|| Telling::of(&records)).transpose()?;
     for ((place, plan, rule, mode, fate, _), (count, violation)) in broken {
         let plan = &*assigned.plans[plan as usize];
-        let labels = (owners[place].clone(), plan.contract.clone(), plan.rule(rule).keyword, mode);
+        let owner = owners.of(place);
+        let labels = (owner.clone(), plan.contract.clone(), plan.rule(rule).keyword, mode);
         *counted.violations.entry(labels).or_default() += count;
         if let Some(telling) = &mut telling {
             let path = path(plan.rule(rule), violation);
-            telling.add(&owners[place], plan, (violation, path), (fate, count));
+            telling.add(&owner, plan, (violation, path), (fate, count));
         }
     }
     counted.told = telling.map(Telling::done).unwrap_or_default();
     for ((place, plan, rule, mode), count) in decided {
-        let labels = (owners[place].clone(), assigned.plans[plan as usize].rule(rule).keyword, mode);
+        let labels = (owners.of(place), assigned.plans[plan as usize].rule(rule).keyword, mode);
         *counted.records.entry(labels).or_default() += count;
     }
     if aside.is_empty() && refused.is_empty() {
@@ -228,7 +230,7 @@ fn texts(plan: &Plan, violations: &[Violation], mode: impl Fn(&Rule) -> Mode) ->
 /// Of records a number that is the same whenever they come: by time, body and attributes.
 struct Hashes<'a> {
     time: &'a arrow::array::Int64Array,
-    body: &'a arrow::array::StringArray,
+    body: &'a StringArray,
     attributes: model::AttributesView<'a>,
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::Coming;
 
 use super::record::{Columns, Record};
-use super::{Edit, Fate, Plan, PseudonymKey, Transform, Walk, What, owners, rebuild, values};
+use super::{Edit, Fate, Owners, Plan, PseudonymKey, Transform, Walk, What, rebuild, values};
 use model::origin::Origins;
 
 /// Of one trial.
@@ -41,15 +41,14 @@ fn tried(pipeline: &Pipeline, records: &RecordBatch, key: Option<PseudonymKey>, 
     let plan = Plan::of(std::slice::from_ref(pipeline));
     let transform = Transform::default().with_key(key);
     let origins = Origins::of(records).ok_or_else(|| Error::internal("cannot try rows that are not packed"))?;
-    let (owners, columns) = (owners(&origins)?, Columns::of(records)?);
+    let (owners, columns) = (Owners::of(&origins)?, Columns::of(records)?);
     let mut all = Vec::with_capacity(records.num_rows());
     for row in 0..records.num_rows() {
-        let owner = &owners[origins.place(row)];
-        let mut record = Record::new(&columns, row, owner);
+        let mut record = owners.record(&columns, row);
         let before = shown(&record);
         let mut walk = Walk::new(&transform, now_ms, Coming::New);
         let fate = walk.pipeline(&plan.pipelines[0], &mut record);
-        let outcome = walk.ended(&owners);
+        let outcome = walk.ended(&owners.each);
         let mut notes = Vec::new();
         let mut dropped = None;
         for (cause, _) in outcome.counts.iter() {
@@ -75,9 +74,8 @@ fn tried(pipeline: &Pipeline, records: &RecordBatch, key: Option<PseudonymKey>, 
 fn stored(records: &RecordBatch, columns: &Columns<'_>, row: usize, edit: Edit) -> Result<Json> {
     let records = rebuild::rebuilt(records, columns, &[(row, edit)], None)?;
     let origins = Origins::of(&records).ok_or_else(|| Error::internal("cannot show rows that are not packed"))?;
-    let owners = owners(&origins)?;
-    let columns = Columns::of(&records)?;
-    Ok(shown(&Record::new(&columns, row, &owners[origins.place(row)])))
+    let (owners, columns) = (Owners::of(&origins)?, Columns::of(&records)?);
+    Ok(shown(&owners.record(&columns, row)))
 }
 
 /// A record as programs see it; what is empty is left out.

@@ -66,11 +66,26 @@ struct Planned {
     steps: Vec<Step>,
 }
 
+impl Planned {
+    /// Its stages, where all that they do is to mask, whatever the record says.
+    fn maskers(&self) -> Option<Vec<&Masker>> {
+        let catalog::Pipeline { selects, stages, .. } = &self.pipeline;
+        let is_plain = selects.when.is_none() && stages.iter().all(|stage| stage.when.is_none());
+        is_plain.then(|| self.steps.iter().map(Step::masker).collect()).flatten()
+    }
+}
+
 /// What a stage needs beside what the catalogue has of it.
 enum Step {
     Plain,
     Mask(Box<Masker>),
     Metric(Arc<Extract>),
+}
+
+impl Step {
+    fn masker(&self) -> Option<&Masker> {
+        if let Self::Mask(masker) = self { Some(masker) } else { None }
+    }
 }
 
 impl Plan {
@@ -83,6 +98,11 @@ impl Plan {
         let planned =
             |pipeline: &catalog::Pipeline| Planned { steps: pipeline.stages.iter().map(step).collect(), pipeline: pipeline.clone() };
         Self { pipelines: pipelines.iter().map(planned).collect() }
+    }
+
+    /// What may be for records of this identity.
+    fn chosen(&self, owner: &Identity) -> Vec<Chosen<'_>> {
+        self.pipelines.iter().enumerate().filter(|(_, planned)| planned.pipeline.selects.holds(owner)).collect()
     }
 }
 
@@ -171,30 +191,32 @@ impl Transform {
 
     fn run(&self, plan: &Plan, mut batch: Decoded, now_ms: i64, coming: Coming) -> Result<(Decoded, Outcome)> {
         let origins = Origins::of(&batch.records).ok_or_else(|| Error::internal("cannot transform rows that are not packed"))?;
-        let owners = owners(&origins)?;
-        let chosen: Vec<Vec<&Planned>> =
-            owners.iter().map(|owner| plan.pipelines.iter().filter(|planned| planned.pipeline.selects.holds(owner)).collect()).collect();
+        let owners = Owners::of(&origins)?;
+        let chosen: Vec<Vec<Chosen<'_>>> = owners.each.iter().map(|owner| plan.chosen(owner)).collect();
         if chosen.iter().all(Vec::is_empty) {
             return Ok((batch, Outcome::default()));
         }
         let columns = Columns::of(&batch.records)?;
+        let suspects = Suspects::of(plan, &columns, chosen.iter().flatten());
         let mut edits: Vec<(usize, Edit)> = Vec::new();
         let mut kept: Option<Vec<bool>> = None;
         let mut walk = Walk::new(self, now_ms, coming);
         for row in 0..batch.records.num_rows() {
-            let place = origins.place(row);
-            if chosen[place].is_empty() {
+            let owner = owners.of_place[origins.place(row)];
+            let chosen = &chosen[owner];
+            if chosen.iter().all(|(number, _)| suspects.clear(*number, row)) {
+                chosen.iter().for_each(|(_, planned)| walk.seen(planned, owner));
                 continue;
             }
-            let mut record = Record::new(&columns, row, &owners[place]);
-            let fate = chosen[place].iter().map(|planned| walk.pipeline(planned, &mut record)).find(|fate| *fate == Fate::Dropped);
+            let mut record = owners.record(&columns, row);
+            let fate = chosen.iter().map(|(_, planned)| walk.pipeline(planned, &mut record)).find(|fate| *fate == Fate::Dropped);
             if fate.is_some() {
                 kept.get_or_insert_with(|| vec![true; batch.records.num_rows()])[row] = false;
             } else if record.edit != Edit::default() {
                 edits.push((row, record.edit));
             }
         }
-        let mut outcome = walk.ended(&owners);
+        let mut outcome = walk.ended(&owners.each);
         outcome.left = kept.clone().unwrap_or_default();
         if !edits.is_empty() || kept.is_some() {
             batch.records = rebuild::rebuilt(&batch.records, &columns, &edits, kept)?;
@@ -221,17 +243,64 @@ impl Transform {
     }
 }
 
-/// Of each origin.
-fn owners(origins: &Origins<'_>) -> Result<Vec<Identity>> {
-    let columns = Identity::FIELDS.iter().map(|name| origins.texts(name)).collect::<Result<Vec<_>>>()?;
-    let owner = |place: usize| {
-        let mut identity = Identity::default();
-        for (name, column) in Identity::FIELDS.iter().zip(&columns) {
-            text_or_empty(column, place).clone_into(identity.value_mut(name).expect("FIELDS names the fields"));
+/// Whose the records of a batch are.
+struct Owners {
+    each: Vec<Identity>,
+    /// By the place of an origin, the place of its owner: many origins have the same.
+    of_place: Vec<usize>,
+}
+
+impl Owners {
+    fn of(origins: &Origins<'_>) -> Result<Self> {
+        let columns = Identity::FIELDS.iter().map(|name| origins.texts(name)).collect::<Result<Vec<_>>>()?;
+        let (mut each, mut of_place, mut known) = (Vec::new(), Vec::with_capacity(origins.each.len()), HashMap::new());
+        for place in 0..origins.each.len() {
+            let texts: [&str; Identity::FIELDS.len()] = std::array::from_fn(|at| text_or_empty(columns[at], place));
+            of_place.push(*known.entry(texts).or_insert_with(|| {
+                let mut identity = Identity::default();
+                for (name, text) in Identity::FIELDS.iter().zip(texts) {
+                    text.clone_into(identity.value_mut(name).expect("FIELDS names the fields"));
+                }
+                each.push(identity);
+                each.len() - 1
+            }));
         }
-        identity
-    };
-    Ok((0..origins.each.len()).map(owner).collect())
+        Ok(Self { each, of_place })
+    }
+
+    fn record<'a>(&'a self, columns: &'a Columns<'a>, row: usize) -> Record<'a> {
+        let owner = self.of_place[columns.origins.place(row)];
+        Record::new(columns, row, owner, &self.each[owner])
+    }
+}
+
+/// A pipeline by its number in the plan.
+type Chosen<'p> = (usize, &'p Planned);
+
+/// Of pipelines that do nothing but mask, which rows may hold anything to hide.
+struct Suspects(HashMap<usize, Vec<bool>>);
+
+impl Suspects {
+    fn of<'c, 'p: 'c>(plan: &Plan, columns: &Columns<'_>, chosen: impl Iterator<Item = &'c Chosen<'p>>) -> Self {
+        let mut all = HashMap::new();
+        for (number, _) in chosen {
+            if let Some(maskers) = plan.pipelines[*number].maskers() {
+                all.entry(*number).or_insert_with(|| {
+                    let mut rows = vec![false; columns.body.len()];
+                    for masker in maskers {
+                        rows.iter_mut().zip(masker.suspects(columns)).for_each(|(row, suspect)| *row |= suspect);
+                    }
+                    rows
+                });
+            }
+        }
+        Self(all)
+    }
+
+    /// Whether the pipeline leaves the row as it is.
+    fn clear(&self, number: usize, row: usize) -> bool {
+        self.0.get(&number).is_some_and(|rows| !rows[row])
+    }
 }
 
 /// The way of one batch's records through their stages, which stand in a plan.
@@ -240,8 +309,10 @@ struct Walk<'p> {
     programs: Programs,
     news: News,
     counted: Counted,
-    /// Pipeline, stage and reason of what was done, and the place of the origin that it was done to.
+    /// Pipeline, stage and reason of what was done, and the place of the owner that it was done to.
     counts: HashMap<(What, [&'p str; 3], usize), u64>,
+    /// How many records of an owner went through a pipeline, those of one owner that came together at once.
+    seen: Vec<(&'p Planned, usize, u64)>,
     now_ms: i64,
     coming: Coming,
 }
@@ -249,13 +320,16 @@ struct Walk<'p> {
 impl<'p> Walk<'p> {
     fn new(transform: &'p Transform, now_ms: i64, coming: Coming) -> Self {
         let (programs, news, counted) = (Programs::default(), News::default(), Counted::default());
-        Self { transform, programs, news, counted, counts: HashMap::new(), now_ms, coming }
+        Self { transform, programs, news, counted, counts: HashMap::new(), seen: Vec::new(), now_ms, coming }
     }
 
-    fn ended(self, owners: &[Identity]) -> Outcome {
+    fn ended(mut self, owners: &[Identity]) -> Outcome {
         let mut counts = Counts::default();
-        for ((what, [pipeline, stage, reason], place), count) in self.counts {
-            counts.add(what, (pipeline, stage), reason, &owners[place], count);
+        for (planned, owner, count) in std::mem::take(&mut self.seen) {
+            *self.counts.entry((What::Seen, [&planned.pipeline.name, "", ""], owner)).or_insert(0) += count;
+        }
+        for ((what, [pipeline, stage, reason], owner), count) in self.counts {
+            counts.add(what, (pipeline, stage), reason, &owners[owner], count);
         }
         Outcome { left: Vec::new(), counts, news: self.news, counted: self.counted }
     }
@@ -270,7 +344,7 @@ impl<'p> Walk<'p> {
                 false
             }
         };
-        self.count(What::Seen, (name, ""), "", record, 1);
+        self.seen(planned, record.owner);
         // Where nobody knows whether the record is meant, it is hidden rather than shown, and nothing else is done.
         let stages = stages.iter().zip(&planned.steps).enumerate().filter(|(_, (stage, _))| sure || matches!(stage.does, Does::Mask(_)));
         for (number, staged) in stages {
@@ -283,8 +357,16 @@ impl<'p> Walk<'p> {
 
     fn count(&mut self, what: What, (pipeline, stage): (&'p str, &'p str), reason: &'p str, record: &Record<'_>, count: u64) {
         if count > 0 {
-            let place = record.columns.origins.place(record.row);
-            *self.counts.entry((what, [pipeline, stage, reason], place)).or_insert(0) += count;
+            *self.counts.entry((what, [pipeline, stage, reason], record.owner)).or_insert(0) += count;
+        }
+    }
+
+    /// A record goes through. Counted apart from all else: it is so for each.
+    fn seen(&mut self, planned: &'p Planned, owner: usize) {
+        let last = self.seen.last_mut().filter(|(other, of, _)| std::ptr::eq(*other, planned) && *of == owner);
+        match last {
+            Some((.., count)) => *count += 1,
+            None => self.seen.push((planned, owner, 1)),
         }
     }
 

@@ -69,8 +69,9 @@ pub(super) struct Record<'a> {
     pub(super) columns: &'a Columns<'a>,
     pub(super) row: usize,
     pub(super) edit: Edit,
-    /// Of whose it is.
+    /// Whose it is, and the place of that among the owners of its batch.
     pub(super) identity: &'a Identity,
+    pub(super) owner: usize,
 }
 
 fn or_empty(column: &StringArray, row: usize) -> &str {
@@ -78,8 +79,8 @@ fn or_empty(column: &StringArray, row: usize) -> &str {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(columns: &'a Columns<'a>, row: usize, identity: &'a Identity) -> Self {
-        Self { columns, row, edit: Edit::default(), identity }
+    pub(super) fn new(columns: &'a Columns<'a>, row: usize, owner: usize, identity: &'a Identity) -> Self {
+        Self { columns, row, edit: Edit::default(), identity, owner }
     }
 
     pub(super) fn time(&self) -> i64 {

@@ -12,12 +12,6 @@ pub(super) const IBAN_DIGITS_MIN: usize = 10;
 const CARD_DIGITS_MAX: usize = 19;
 const PHONE_DIGITS_MAX: usize = 15;
 
-/// How many there are; in parts that a byte can count, so that the compiler counts many at once.
-pub(super) fn digits(text: &str) -> usize {
-    let count = |part: &[u8]| usize::from(part.iter().map(|byte| u8::from(byte.is_ascii_digit())).sum::<u8>());
-    text.as_bytes().chunks(usize::from(u8::MAX)).map(count).sum()
-}
-
 fn compiled(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern compiles")
 }
@@ -65,19 +59,66 @@ fn password_of_url(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
 /// Where a run of digits begins and ends.
 pub(super) type Run = (usize, usize);
 
-pub(super) fn runs(text: &str) -> Vec<Run> {
-    let (bytes, mut all, mut at) = (text.as_bytes(), Vec::new(), 0);
-    while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|first| at + first) {
-        at = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        all.push((start, at));
+/// All runs of digits in place of what `runs` held; gives how many digits they are.
+pub(super) fn runs(text: &[u8], runs: &mut Vec<Run>) -> usize {
+    runs.clear();
+    let (mut digits, mut open) = (0, None);
+    for (chunk, begin) in text.chunks(64).zip((0..).step_by(64)) {
+        let is_digit = digits_of(chunk);
+        digits += is_digit.count_ones() as usize;
+        let mut at = 0;
+        while at < 64 {
+            match open {
+                None => {
+                    let next = (is_digit >> at).trailing_zeros();
+                    if next == 64 {
+                        break;
+                    }
+                    at += next;
+                    open = Some(begin + at as usize);
+                }
+                // One that goes to the end of the chunk may go on.
+                Some(start) => {
+                    at += (!(is_digit >> at)).trailing_zeros();
+                    if at < 64 {
+                        runs.push((start, begin + at as usize));
+                        open = None;
+                    }
+                }
+            }
+        }
     }
-    all
+    runs.extend(open.map(|start| (start, text.len())));
+    digits
+}
+
+/// A bit for each of up to 64 bytes, set where it is a digit.
+fn digits_of(chunk: &[u8]) -> u64 {
+    let (eights, rest) = chunk.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let bits = |eight: [u8; 8]| u64::from(digits_of_eight(u64::from_le_bytes(eight)));
+    let all = eights.iter().copied().chain((!rest.is_empty()).then_some(last));
+    all.zip((0..).step_by(8)).fold(0, |all, (eight, shift)| all | bits(eight) << shift)
+}
+
+/// All eight at once: the highest bit of a byte says that it is none, and what a multiplication adds up are those bits side by side.
+fn digits_of_eight(eight: u64) -> u8 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let from_zero = eight ^ (0x30 * EACH);
+    let others = (from_zero & (0x7f * EACH)) + 0x76 * EACH | from_zero;
+    ((!others >> 7 & EACH).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// Payment cards: 13 to 19 digits of a known issuer that Luhn's check holds for, in one run or grouped as cards are printed.
 pub(super) fn cards(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     const GROUPED: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3]];
     let bytes = text.as_bytes();
+    // In one run, or in groups of which the first has four digits.
+    let may_be = |(start, end): &Run| end - start == 4 || end - start >= CARD_DIGITS_MIN;
+    if !runs.iter().any(may_be) {
+        return;
+    }
     let mut next = 0;
     while next < runs.len() {
         let (start, end) = runs[next];
@@ -132,7 +173,8 @@ pub(super) fn phones(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     // Only what has their form is worth an expression.
     if runs.iter().any(|(start, _)| *start > 0 && bytes[start - 1] == b'+') {
         for part in INTERNATIONAL.find_iter(text) {
-            if alone(part.start()) && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits(part.as_str())) {
+            let digits = part.as_str().bytes().filter(u8::is_ascii_digit).count();
+            if alone(part.start()) && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits) {
                 found.push(Found { at: part.range(), name: "phone" });
             }
         }

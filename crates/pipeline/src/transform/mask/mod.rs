@@ -1,10 +1,12 @@
 //! Hides what nobody is to read: `find.rs` finds it by how it looks, `words.rs` by what stands before it, `hide.rs` says what takes its place.
 //!
 //! Most lines hold nothing of the kind. What they cost is one look for a few bytes (`@`, digits, parts of words such as `assw`), by the
-//! vector instructions of `memchr` and `aho-corasick`; a regular expression sees only the text that such a byte was found in.
+//! vector instructions of `memchr` and `aho-corasick`, through whole columns at once (`suspects.rs`); a regular expression sees only the text that
+//! such a byte was found in.
 
 mod find;
 mod hide;
+mod suspects;
 mod words;
 
 use std::borrow::Cow;
@@ -50,6 +52,13 @@ struct Kinds {
     email: bool,
     phone: bool,
     iban: bool,
+}
+
+impl Kinds {
+    /// Whether any of them is known by its digits.
+    fn counts(self) -> bool {
+        self.card || self.phone || self.iban
+    }
 }
 
 impl Masker {
@@ -100,17 +109,21 @@ impl Masker {
         count
     }
 
+    /// What an attribute is hidden as by its name, whatever its value.
+    fn whole(&self, name: &str) -> Option<&'static str> {
+        match () {
+            () if self.fields.iter().any(|field| field == name) => Some(FIELD),
+            () if self.words.as_ref().is_some_and(|words| words.is_secret(name)) => Some(SECRET),
+            () => None,
+        }
+    }
+
     /// None when nothing of it is hidden.
     fn attribute(&self, name: &str, kind: AttributeType, text: &str, key: Option<&PseudonymKey>) -> Option<(String, AttributeType, u64)> {
         if text.is_empty() {
             return None;
         }
-        let whole = match () {
-            () if self.fields.iter().any(|field| field == name) => Some(FIELD),
-            () if self.words.as_ref().is_some_and(|words| words.is_secret(name)) => Some(SECRET),
-            () => None,
-        };
-        if let Some(called) = whole {
+        if let Some(called) = self.whole(name) {
             // What is hidden stays so, however often it goes through.
             let hidden = hide::is_hidden(text);
             return (!hidden).then(|| (hide::instead(called, text, self.hidden, key), AttributeType::Text, 1));
@@ -154,7 +167,7 @@ impl Masker {
     }
 
     fn find<'s>(&'s self, text: &str, found: &mut Vec<Found<'s>>) {
-        let Kinds { secrets, card, email, phone, iban } = self.kinds;
+        let Kinds { secrets, email, .. } = self.kinds;
         if let Some(words) = &self.words {
             words.find(text, found);
         }
@@ -162,20 +175,10 @@ impl Masker {
             let ats = memchr::memchr_iter(b'@', text.as_bytes());
             ats.for_each(|at| find::around_at(text, at, email, secrets, found));
         }
-        if card || phone || iban {
-            let digits = find::digits(text);
-            if digits >= find::PHONE_DIGITS_MIN {
-                let runs = find::runs(text);
-                if card && digits >= find::CARD_DIGITS_MIN {
-                    find::cards(text, &runs, found);
-                }
-                if iban && digits >= find::IBAN_DIGITS_MIN {
-                    find::ibans(text, &runs, found);
-                }
-                if phone {
-                    find::phones(text, &runs, found);
-                }
-            }
+        if self.kinds.counts() {
+            let mut runs = Vec::new();
+            let digits = find::runs(text.as_bytes(), &mut runs);
+            self.find_numbers(text, digits, &runs, found);
         }
         for (name, pattern) in &self.patterns {
             for groups in pattern.captures_iter(text) {
@@ -183,6 +186,20 @@ impl Masker {
                     found.push(Found { at: part.range(), name });
                 }
             }
+        }
+    }
+
+    /// What consists of digits.
+    fn find_numbers(&self, text: &str, digits: usize, runs: &[find::Run], found: &mut Vec<Found<'_>>) {
+        let Kinds { card, phone, iban, .. } = self.kinds;
+        if card && digits >= find::CARD_DIGITS_MIN {
+            find::cards(text, runs, found);
+        }
+        if iban && digits >= find::IBAN_DIGITS_MIN {
+            find::ibans(text, runs, found);
+        }
+        if phone && digits >= find::PHONE_DIGITS_MIN {
+            find::phones(text, runs, found);
         }
     }
 }

@@ -1,6 +1,8 @@
+use arrow::array::RecordBatch;
 use catalog::Places;
 
 use super::*;
+use crate::transform::record::Columns;
 
 fn masker(kinds: &[MaskKind], fields: &[&str], hidden: Hidden) -> Masker {
     let fields = fields.iter().map(|name| (*name).to_owned()).collect();
@@ -100,4 +102,92 @@ fn partial_and_pseudonyms() {
     );
     assert_eq!(of("4111111111111111").len(), "[masked:card:0123456789abcdef]".len());
     assert!(PseudonymKey::new(b"short \n\n\n\n\n\n\n\n\n\n\n\n\n").unwrap_err().what.contains("5 bytes"));
+}
+
+/// Rows that no look through whole columns marks are rows in which nothing is hidden, and hardly any other row is marked.
+#[test]
+fn rows_that_are_no_suspects_hold_nothing_to_hide() {
+    const PARTS: [&str; 22] = [
+        "4111111111111111",
+        "4111-1111-1111-1111",
+        "3782 822463 10005",
+        "ann@example.com",
+        "@",
+        "+49 30 901820",
+        "555-123-4567",
+        "DE89 3704 0044 0532 0130 00",
+        "password=hunter2",
+        "token",
+        "passw",
+        "ord",
+        "AKIAIOSFODNN7EXAMPLE",
+        "diagnosis=flu",
+        "diagnosis",
+        "é",
+        " ",
+        "17",
+        "123456789",
+        "",
+        "request done in",
+        "12.345",
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        (random % below as u64) as usize
+    };
+    let all = all();
+    let (mut marked, mut hidden) = (0, 0);
+    for _ in 0..300 {
+        let records: Vec<serde_json::Value> = (0..20)
+            .map(|_| {
+                let [body, key, value, number, named] =
+                    std::array::from_fn(|_| (0..next(3)).map(|_| *PARTS.get(next(90)).unwrap_or(&"fine ")).collect::<String>());
+                let name = ["diagnosis", "user.token", "gen_ai.usage.tokens", "b"][next(4)];
+                serde_json::json!({"body": body, "attributes": {key: value, "n": number, name: named}})
+            })
+            .collect();
+        let batch = batch_of(&records);
+        let (columns, identity) = (Columns::of(&batch).unwrap(), model::Identity::default());
+        let suspects = all.suspects(&columns);
+        // Of a part of a batch as of the whole.
+        let part = batch.slice(7, 9);
+        assert_eq!(all.suspects(&Columns::of(&part).unwrap()), suspects[7..16]);
+        for (row, suspect) in suspects.into_iter().enumerate() {
+            let parts = all.apply(&mut Record::new(&columns, row, 0, &identity), None);
+            assert!(suspect || parts == 0, "{}", records[row]);
+            marked += u32::from(suspect);
+            hidden += u32::from(parts > 0);
+        }
+    }
+    assert!(hidden > 1000 && (hidden..4500).contains(&marked), "{hidden} of {marked}");
+}
+
+fn batch_of(records: &[serde_json::Value]) -> RecordBatch {
+    let batch = crate::transform::batch(records, 0).unwrap();
+    let batch = model::Decoded::new(model::Table::Logs, batch, "test");
+    crate::identify::identify(batch, &catalog::Catalog::default()).unwrap().0.records
+}
+
+#[test]
+fn runs_of_digits_are_found_wherever_they_lie() {
+    let mut random = 88_172_645_463_325_252u64;
+    let mut runs = Vec::new();
+    for length in 0..300 {
+        let text: Vec<u8> = (0..length)
+            .map(|_| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                if random % 8 < 6 { b'0' + (random >> 8) as u8 % 10 } else { (random >> 16) as u8 }
+            })
+            .collect();
+        let digits = find::runs(&text, &mut runs);
+        let inside = |at: usize| runs.iter().any(|(start, end)| (*start..*end).contains(&at));
+        assert!((0..length).all(|at| inside(at) == text[at].is_ascii_digit()), "{text:?}: {runs:?}");
+        assert!(runs.windows(2).all(|two| two[0].1 < two[1].0) && runs.iter().all(|(start, end)| start < end));
+        assert_eq!(digits, text.iter().filter(|byte| byte.is_ascii_digit()).count());
+    }
 }

@@ -16,7 +16,7 @@ const HINTS: &str = "assw,ASSW,assphrase,ASSPHRASE,ecret,ECRET,oken,OKEN,redenti
 
 #[derive(Debug)]
 pub(super) struct Words {
-    hints: AhoCorasick,
+    pub(super) hints: AhoCorasick,
     secrets: bool,
     /// Names of fields, what stands between, and the value.
     fields: Option<Regex>,

@@ -1,0 +1,89 @@
+//! Which rows of a batch may hold something to hide? A column's texts lie one behind the other, so that one look through all of them finds the few
+//! rows that are worth a closer one ([`Masker::apply`]): what a look costs to begin is not paid for each text.
+
+use aho_corasick::Input;
+use arrow::array::{Array, StringArray};
+
+use super::Masker;
+use super::find::{self, Run};
+use crate::transform::record::Columns;
+
+impl Masker {
+    /// Of each row whether anything may be hidden. Rows that are not marked have nothing.
+    pub(in crate::transform) fn suspects(&self, columns: &Columns<'_>) -> Vec<bool> {
+        // An expression of a team's own may stand for anything.
+        let mut rows = vec![!self.patterns.is_empty(); columns.body.len()];
+        if !self.patterns.is_empty() {
+            return rows;
+        }
+        if self.body {
+            self.mark(columns.body, |row| rows[row] = true);
+        }
+        if self.all_attributes || !self.attributes.is_empty() {
+            let (keys, values) = columns.attributes.texts();
+            let mut of_row = |entry| {
+                if let Some(row) = columns.attributes.row_of(entry) {
+                    rows[row] = true;
+                }
+            };
+            // Programs count tokens, too: each line of theirs would be a suspect by its keys.
+            let mut last = ("", false);
+            self.mark_words(keys, &mut |entry| {
+                if keys.value(entry) != last.0 {
+                    last = (keys.value(entry), self.whole(keys.value(entry)).is_some());
+                }
+                if last.1 {
+                    of_row(entry);
+                }
+            });
+            self.mark(values, of_row);
+        }
+        rows
+    }
+
+    fn mark(&self, texts: &StringArray, mut found: impl FnMut(usize)) {
+        self.mark_words(texts, &mut found);
+        if self.kinds.email || self.kinds.secrets {
+            each_with(texts, |bytes, from| memchr::memchr(b'@', &bytes[from..]).map(|at| from + at), &mut found);
+        }
+        if self.kinds.counts() {
+            let (mut runs, mut numbers): (Vec<Run>, Vec<_>) = (Vec::new(), Vec::new());
+            let (bytes, offsets) = (texts.value_data(), texts.value_offsets());
+            for (entry, ends) in offsets.windows(2).enumerate() {
+                let [begin, end] = [ends[0] as usize, ends[1] as usize];
+                if end - begin < find::PHONE_DIGITS_MIN {
+                    continue;
+                }
+                let digits = find::runs(&bytes[begin..end], &mut runs);
+                if digits >= find::PHONE_DIGITS_MIN {
+                    self.find_numbers(texts.value(entry), digits, &runs, &mut numbers);
+                }
+                if !numbers.is_empty() {
+                    found(entry);
+                    numbers.clear();
+                }
+            }
+        }
+    }
+
+    fn mark_words(&self, texts: &StringArray, found: &mut impl FnMut(usize)) {
+        if let Some(words) = &self.words {
+            let hint = |bytes: &[u8], from: usize| words.hints.find(Input::new(bytes).span(from..bytes.len())).map(|hint| hint.start());
+            each_with(texts, hint, found);
+        }
+    }
+}
+
+/// Calls `found` for each text in which `next`, asked for the first place from one on in all texts, finds one.
+fn each_with(texts: &StringArray, next: impl Fn(&[u8], usize) -> Option<usize>, found: &mut impl FnMut(usize)) {
+    let offsets = texts.value_offsets();
+    let (Some(first), Some(end)) = (offsets.first(), offsets.last()) else { return };
+    let bytes = &texts.value_data()[..*end as usize];
+    let mut from = *first as usize;
+    while from < bytes.len() {
+        let Some(at) = next(bytes, from) else { return };
+        let entry = offsets.partition_point(|begin| *begin as usize <= at) - 1;
+        found(entry);
+        from = offsets[entry + 1] as usize;
+    }
+}
