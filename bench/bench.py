@@ -21,7 +21,7 @@ import questions
 import report
 import traces
 import work
-from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoGoverned, TytoUndeclared, TytoUnwatched, VictoriaMetrics
+from stores import ClickHouse, Prometheus, Tyto, TytoFromFiles, TytoGoverned, TytoUndeclared, TytoUnruled, TytoUnwatched, VictoriaMetrics
 
 # CPU seconds a question is asked for at least, and at most so often: the kernel counts in hundredths of a second.
 ASK_SECONDS, ASK_TIMES = 0.3, 400
@@ -170,18 +170,18 @@ def logs(figures, options):
 
 
 def governance(figures, options):
-    """What it costs to know whose each line is, to hold it against contracts, and to hide secrets. The unruled store comes first and last: it is what
-    the ratio hangs on."""
+    """What it costs to know whose each line is, to hold it against contracts, and to hide secrets. The store without comes first and
+    last: it is what the ratio hangs on."""
     lines = work.logs(100_000 if options.quick else 1_000_000)
     area = "governance: 500 components claimed by rules, core and extension contract, masking"
     too_long = sum(duration > company.DURATION_MAX for duration in lines.duration)
     otlp = list(lines.otlp_requests())
     for store in (
-        TytoUndeclared(),
+        TytoUnruled(),
         TytoGoverned("tyto (rules)", components=500),
         TytoGoverned("tyto (rules, contracts)", components=500, contracts=len(work.SERVICES)),
         TytoGoverned(components=500, contracts=len(work.SERVICES), masks=True),
-        TytoUndeclared(),
+        TytoUnruled(),
     ):
         with store:
             name = store.name
@@ -191,7 +191,7 @@ def governance(figures, options):
             found = [store.sql(f"SELECT count(*) FROM {rows}")[0][0] for rows in ("logs", "quarantine", "logs WHERE business_service LIKE 'business-%'")]
             if found != [lines.count - aside, aside, owned]:
                 figures.differ(f"{name}: stored, set aside and claimed are {found}, and should be {[lines.count - aside, aside, owned]}")
-    for store in (TytoUndeclared(), TytoGoverned(components=5000, contracts=2000)):
+    for store in (TytoUnruled(), TytoGoverned(components=5000, contracts=2000)):
         with store:
             figures.add("catalogue: 5,000 components, 2,000 contracts", "server's start, CPU s", store.name, store.cpu_seconds())
 

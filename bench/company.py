@@ -5,8 +5,8 @@ import json
 import work
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-# Of the lines' durations, one in five hundred is longer.
-DURATION_MAX = 250
+# Of the lines' durations, one in twenty thousand is longer.
+DURATION_MAX = 400
 
 CORE = {
     "$schema": DRAFT, "title": "What everybody logs", "type": "object", "x-tyto": {"mode": "quarantine", "version": "1.0.0"},
@@ -29,6 +29,8 @@ EXTENSION = {
         "retry.count": {"type": "integer", "minimum": 0},
     },
 }
+# A typed column for the lines' attribute, whatever is enforced.
+COLUMNS = {"$schema": DRAFT, "title": "What the lines have", "type": "object", "properties": {"duration": {"type": "number"}}}
 MASKING = "name: hide\nmatch: {when: 'true'}\nstages:\n  - mask: {kinds: [secrets, card, email, phone, iban], with: pseudonym}\n"
 
 
@@ -47,8 +49,9 @@ def write(folder, components, contracts=0, masks=False):
             own = f", contract: business-{number + at * len(work.SERVICES)}" if at * len(work.SERVICES) + number < contracts else ""
             lines.append(f"          - {{name: component-{number}-{at}, match: [{{service.name: {rule}{also}}}]{own}}}")
         (folder / f"{number}.omd.yaml").write_text("\n".join(lines) + "\n")
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "columns.json").write_text(json.dumps(COLUMNS))
     if contracts:
-        (folder / "contracts").mkdir()
         (folder / "contracts" / "core.json").write_text(json.dumps(CORE))
         for number in range(contracts):
             (folder / "contracts" / f"business-{number}.json").write_text(json.dumps(EXTENSION, indent=2))

@@ -162,7 +162,6 @@ class TytoUndeclared(Tyto):
 
     name = "tyto (no contract)"
     declares = {}
-    catalogue = {}
 
 
 class TytoUnwatched(Tyto):
@@ -172,8 +171,17 @@ class TytoUnwatched(Tyto):
     flags = ("--span-metrics=false",)
 
 
-class TytoGoverned(TytoUndeclared):
+class TytoUnruled(Tyto):
+    """Has the same typed column for the attribute of the lines, and knows nobody and no rule."""
+
+    name = "tyto (nothing enforced)"
+    catalogue = {}
+
+
+class TytoGoverned(Tyto):
     """Has a company's catalogue; without contracts and masks it knows whose records are."""
+
+    declares = {}
 
     def __init__(self, name="tyto", **catalogue):
         self.name, self.catalogue = name, catalogue

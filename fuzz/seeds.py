@@ -166,6 +166,8 @@ PROGRAMS = (HERE.parent / "tests" / "cases" / "pipeline" / "stages.test").read_t
 plant("pipeline_program", [program.split("\n----")[0].encode() for program in PROGRAMS])
 LINES = (HERE.parent / "crates" / "pipeline" / "src" / "transform" / "mask" / "tests.rs").read_text().split('"')[1::2]
 plant("pipeline_mask", [line.encode() for line in LINES])
+RECORDS = [b'{"payment.method": "card", "payment.amount": 12.5}', b'{"payment.method": "crad", "n": [1, {"a": null}]}', b"4bf92f3577b34da6a3ce929d0e0e4736"]
+plant("contract_records", [b"\0".join([file.read_bytes(), *RECORDS]) for file in sorted((HERE.parent / "examples").glob("*/*/contracts/*.json"))])
 plant("backstage", [(HERE.parent / "tests" / "cases" / "catalog" / "backstage" / "catalog-info.yaml").read_bytes()])
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")

@@ -56,13 +56,13 @@ struct Tyto {
 }
 
 impl Tyto {
-    fn new(omd: &str, options: &SpanOptions) -> Self {
-        Self::with_turn(omd, options, 7)
+    fn new(files: &[(&str, &str)], options: &SpanOptions) -> Self {
+        Self::with_turn(files, options, 7)
     }
 
     /// `turn` decides where in their minute samples lie.
-    fn with_turn(omd: &str, options: &SpanOptions, turn: i64) -> Self {
-        let catalog = Arc::new(Live::of(Catalog::parse(&[("omd.yaml", omd)]).unwrap()));
+    fn with_turn(files: &[(&str, &str)], options: &SpanOptions, turn: i64) -> Self {
+        let catalog = Arc::new(Live::of(Catalog::parse(files).unwrap()));
         let kept = Arc::new(Kept::default());
         let now_ms = Arc::new(AtomicI64::new(0));
         let clock = {
@@ -130,7 +130,7 @@ fn is_the_truth(map: &TopologyMap, truth: &BTreeSet<(Party, Party)>) {
 
 #[tokio::test]
 async fn two_minutes_of_the_streaming_company_are_its_map() {
-    let mut tyto = Tyto::new(sim::OMD_YAML, &SpanOptions::default());
+    let mut tyto = Tyto::new(&sim::CATALOGUE, &SpanOptions::default());
     let mut world = World::new(WorldOptions { journeys_per_second: 10.0, ..WorldOptions::new(7, START) });
     let (mut requests, mut errors) = (0, 0);
     for second in START + 1..=START + 120 {
@@ -194,7 +194,7 @@ async fn two_minutes_of_three_hundred_components_are_their_map_and_little_memory
     let mut estate = Estate::new(3, 300);
     let truth = estate.truth();
     assert!(truth.len() > 600, "{} pairs", truth.len());
-    let mut tyto = Tyto::new(&estate.omd_yaml(true), &SpanOptions::default());
+    let mut tyto = Tyto::new(&[("omd.yaml", &estate.omd_yaml(true))], &SpanOptions::default());
     let mut rows = Vec::new();
     for second in START + 1..=START + 120 {
         for request in estate.second(second) {
@@ -218,7 +218,7 @@ async fn two_minutes_of_three_hundred_components_are_their_map_and_little_memory
 async fn a_moment_shows_its_minute_wherever_in_it_samples_lie() {
     for turn in [0, 30_000, 59_990] {
         let mut estate = Estate::new(3, 6);
-        let mut tyto = Tyto::with_turn(&estate.omd_yaml(true), &SpanOptions::default(), turn);
+        let mut tyto = Tyto::with_turn(&[("omd.yaml", &estate.omd_yaml(true))], &SpanOptions::default(), turn);
         for request in estate.second(START) {
             tyto.receive(&request, START + 1).await;
         }
@@ -248,7 +248,7 @@ business_services:
             depends_on: [{database: db.internal}]
 ";
     let mut estate = Estate::new(3, 6);
-    let mut tyto = Tyto::new(omd, &SpanOptions::default());
+    let mut tyto = Tyto::new(&[("omd.yaml", omd)], &SpanOptions::default());
     for second in START..START + 20 {
         for request in estate.second(second) {
             tyto.receive(&request, second).await;

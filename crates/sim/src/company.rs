@@ -1,15 +1,20 @@
 //! Who works here: components, sites, countries, titles and plans, as tables. `omd.yaml` says the same for the catalogue.
 
 /// The company's `omd.yaml`: business services, their services and components, owners, and the rules that recognise them.
-pub const OMD_YAML: &str = include_str!("omd.yaml");
-/// The attributes of log records that it declares.
-pub const CONTRACT_JSON: &str = include_str!("contract.json");
+const OMD_YAML: &str = include_str!("omd.yaml");
 
-/// What people of the company watch who are no engineers: names of files, and what stands in them.
-pub const BOARDS: [(&str, &str); 3] = [
-    ("registrations.yaml", include_str!("boards/registrations.yaml")),
-    ("play-starts.yaml", include_str!("boards/play-starts.yaml")),
-    ("payments.yaml", include_str!("boards/payments.yaml")),
+/// All that it has declared in git, as names of files and what stands in them: beside `omd.yaml` the attributes of log records, what they
+/// must keep, what is done to them, and what people watch who are no engineers.
+pub const CATALOGUE: [(&str, &str); 9] = [
+    ("omd.yaml", OMD_YAML),
+    ("contracts/logs.json", include_str!("contracts/logs.json")),
+    ("contracts/company.json", include_str!("contracts/company.json")),
+    ("contracts/payments.json", include_str!("contracts/payments.json")),
+    ("pipelines/privacy.yaml", include_str!("pipelines/privacy.yaml")),
+    ("pipelines/payments.yaml", include_str!("pipelines/payments.yaml")),
+    ("boards/registrations.yaml", include_str!("boards/registrations.yaml")),
+    ("boards/play-starts.yaml", include_str!("boards/play-starts.yaml")),
+    ("boards/payments.yaml", include_str!("boards/payments.yaml")),
 ];
 
 pub(crate) const NAMESPACE: &str = "streaming";

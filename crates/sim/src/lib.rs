@@ -38,7 +38,7 @@ mod walk;
 pub mod wire;
 mod world;
 
-pub use company::{BOARDS, CONTRACT_JSON, OMD_YAML};
+pub use company::CATALOGUE;
 pub use demo::{Demo, DemoOptions, Progress};
 pub use fault::{Conditions, Fault, FaultKind, demonstration};
 pub use pack::{GRPC_COMPONENT, Lane, Load, pack, records, service_name};

@@ -51,11 +51,12 @@ pub(crate) async fn run(options: DemoOptions) -> Result<()> {
 
 /// What the company has declared in git.
 fn write_catalog(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder.join("contracts"))?;
-    fs::create_dir_all(folder.join("boards"))?;
-    fs::write(folder.join("omd.yaml"), sim::OMD_YAML)?;
-    fs::write(folder.join("contracts/logs.json"), sim::CONTRACT_JSON)?;
-    sim::BOARDS.iter().try_for_each(|(name, text)| fs::write(folder.join("boards").join(name), text))
+    for (name, text) in sim::CATALOGUE {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().unwrap_or(folder))?;
+        fs::write(file, text)?;
+    }
+    Ok(())
 }
 
 async fn play(addresses: Addresses, seed: u64, hours: f64) -> Result<()> {

@@ -97,8 +97,22 @@ impl Found {
 
     /// One rule, asked of all rows of a column that have a value.
     fn of_column(&mut self, rule: RuleId, test: &Test, own: &Own<'_>, rows: &[u32]) {
+        match own {
+            // Of texts it is known beforehand whether they are of the right type.
+            Own::Text(_) if matches!(test, Test::Types(_)) && test.holds(&Value::Text("")) => {}
+            Own::Text(texts) if texts.null_count() == 0 => self.of_values(rule, test, rows, |row| Some(Value::Text(texts.value(row)))),
+            Own::Text(texts) => self.of_values(rule, test, rows, |row| texts.is_valid(row).then(|| Value::Text(texts.value(row)))),
+            Own::Int(values) if values.null_count() == 0 => {
+                self.of_values(rule, test, rows, |row| Some(Value::Int(values.value(row).into())));
+            }
+            own => self.of_values(rule, test, rows, |row| own.get(row).map(|(_, value, _)| value)),
+        }
+    }
+
+    #[inline]
+    fn of_values<'v>(&mut self, rule: RuleId, test: &Test, rows: &[u32], value: impl Fn(usize) -> Option<Value<'v>>) {
         for row in rows {
-            if let Some((_, value, _)) = own.get(*row as usize)
+            if let Some(value) = value(*row as usize)
                 && !test.holds(&value)
             {
                 self.row = *row;
@@ -157,7 +171,10 @@ impl<'a> Own<'a> {
         Ok(match name {
             "severity_number" => Self::Int(column(records, name)?),
             "time_unix_nano" | "observed_time_unix_nano" | "flags" => Self::Long(column(records, name)?),
-            "body" => Self::Typed(column(records, name)?, column(records, "body_type")?),
+            "body" => {
+                let (body, types): (_, &StringArray) = (column(records, name)?, column(records, "body_type")?);
+                if types.null_count() == types.len() { Self::Text(body) } else { Self::Typed(body, types) }
+            }
             _ => Self::Text(column(records, name)?),
         })
     }

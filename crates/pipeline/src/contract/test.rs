@@ -175,6 +175,7 @@ impl Test {
         }
     }
 
+    #[inline]
     pub(crate) fn holds(&self, value: &Value<'_>) -> bool {
         use std::cmp::Ordering::{Greater, Less};
         match self {

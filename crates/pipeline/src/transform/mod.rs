@@ -277,21 +277,21 @@ impl Owners {
 /// A pipeline by its number in the plan.
 type Chosen<'p> = (usize, &'p Planned);
 
-/// Of pipelines that do nothing but mask, which rows may hold anything to hide.
-struct Suspects(HashMap<usize, Vec<bool>>);
+/// By the number of a pipeline that does nothing but mask, which rows may hold anything to hide.
+struct Suspects(Vec<Option<Vec<bool>>>);
 
 impl Suspects {
     fn of<'c, 'p: 'c>(plan: &Plan, columns: &Columns<'_>, chosen: impl Iterator<Item = &'c Chosen<'p>>) -> Self {
-        let mut all = HashMap::new();
-        for (number, _) in chosen {
-            if let Some(maskers) = plan.pipelines[*number].maskers() {
-                all.entry(*number).or_insert_with(|| {
-                    let mut rows = vec![false; columns.body.len()];
-                    for masker in maskers {
-                        rows.iter_mut().zip(masker.suspects(columns)).for_each(|(row, suspect)| *row |= suspect);
-                    }
-                    rows
-                });
+        let mut all = vec![None; plan.pipelines.len()];
+        for (number, planned) in chosen {
+            if all[*number].is_none()
+                && let Some(maskers) = planned.maskers()
+            {
+                let mut rows = vec![false; columns.body.len()];
+                for masker in maskers {
+                    rows.iter_mut().zip(masker.suspects(columns)).for_each(|(row, suspect)| *row |= suspect);
+                }
+                all[*number] = Some(rows);
             }
         }
         Self(all)
@@ -299,7 +299,7 @@ impl Suspects {
 
     /// Whether the pipeline leaves the row as it is.
     fn clear(&self, number: usize, row: usize) -> bool {
-        self.0.get(&number).is_some_and(|rows| !rows[row])
+        self.0[number].as_ref().is_some_and(|rows| !rows[row])
     }
 }
 

@@ -77,7 +77,7 @@ impl System {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         shard.set_retention(retention.clone());
-        let catalog = Arc::new(Live::of(Catalog::parse(&[("omd.yaml", sim::OMD_YAML)]).unwrap()));
+        let catalog = Arc::new(Live::of(Catalog::parse(&sim::CATALOGUE).unwrap()));
         let counted = Arc::new(Counted { shard: shard.clone(), ledger: ledger.clone() });
         let pipeline =
             Arc::new(Pipeline::new(catalog, CardinalityLimits::default(), Arc::new(|| 0), counted as Arc<dyn Ingest<model::Placed>>));

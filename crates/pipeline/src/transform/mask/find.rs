@@ -59,13 +59,32 @@ fn password_of_url(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
 /// Where a run of digits begins and ends.
 pub(super) type Run = (usize, usize);
 
-/// All runs of digits in place of what `runs` held; gives how many digits they are.
-pub(super) fn runs(text: &[u8], runs: &mut Vec<Run>) -> usize {
-    runs.clear();
-    let (mut digits, mut open) = (0, None);
+/// All runs of digits.
+pub(super) fn runs(text: &str) -> Vec<Run> {
+    let mut all = Vec::new();
+    each_run(text.as_bytes(), |run| all.push(run));
+    all
+}
+
+/// Whether a run may be a number that is hidden, or a part of one, by how long it is and by what stands around it: [`cards`], [`phones`] and [`ibans`] find
+/// nothing where no run is so.
+pub(super) fn may_be_number(text: &[u8], (start, end): Run) -> bool {
+    let before = |back: usize| start.checked_sub(back).map_or(b' ', |at| text[at]);
+    match end - start {
+        // A card in one piece, and the first of its groups.
+        CARD_DIGITS_MIN.. => true,
+        // The last digits of a telephone number.
+        4 if before(1) == b'-' || matches!(text.get(end), Some(b' ' | b'-')) => true,
+        1 => before(1) == b'+',
+        _ => before(1) == b'+' || before(1).is_ascii_uppercase() && before(2).is_ascii_uppercase(),
+    }
+}
+
+/// Calls `found` for each run of digits.
+pub(super) fn each_run(text: &[u8], mut found: impl FnMut(Run)) {
+    let mut open = None;
     for (chunk, begin) in text.chunks(64).zip((0..).step_by(64)) {
         let is_digit = digits_of(chunk);
-        digits += is_digit.count_ones() as usize;
         let mut at = 0;
         while at < 64 {
             match open {
@@ -81,15 +100,16 @@ pub(super) fn runs(text: &[u8], runs: &mut Vec<Run>) -> usize {
                 Some(start) => {
                     at += (!(is_digit >> at)).trailing_zeros();
                     if at < 64 {
-                        runs.push((start, begin + at as usize));
+                        found((start, begin + at as usize));
                         open = None;
                     }
                 }
             }
         }
     }
-    runs.extend(open.map(|start| (start, text.len())));
-    digits
+    if let Some(start) = open {
+        found((start, text.len()));
+    }
 }
 
 /// A bit for each of up to 64 bytes, set where it is a digit.
@@ -114,11 +134,6 @@ fn digits_of_eight(eight: u64) -> u8 {
 pub(super) fn cards(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     const GROUPED: [&[usize]; 4] = [&[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 4, 4, 3]];
     let bytes = text.as_bytes();
-    // In one run, or in groups of which the first has four digits.
-    let may_be = |(start, end): &Run| end - start == 4 || end - start >= CARD_DIGITS_MIN;
-    if !runs.iter().any(may_be) {
-        return;
-    }
     let mut next = 0;
     while next < runs.len() {
         let (start, end) = runs[next];

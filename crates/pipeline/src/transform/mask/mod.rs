@@ -176,9 +176,18 @@ impl Masker {
             ats.for_each(|at| find::around_at(text, at, email, secrets, found));
         }
         if self.kinds.counts() {
-            let mut runs = Vec::new();
-            let digits = find::runs(text.as_bytes(), &mut runs);
-            self.find_numbers(text, digits, &runs, found);
+            let runs = find::runs(text);
+            let digits: usize = runs.iter().map(|(start, end)| end - start).sum();
+            let Kinds { card, phone, iban, .. } = self.kinds;
+            if card && digits >= find::CARD_DIGITS_MIN {
+                find::cards(text, &runs, found);
+            }
+            if iban && digits >= find::IBAN_DIGITS_MIN {
+                find::ibans(text, &runs, found);
+            }
+            if phone && digits >= find::PHONE_DIGITS_MIN {
+                find::phones(text, &runs, found);
+            }
         }
         for (name, pattern) in &self.patterns {
             for groups in pattern.captures_iter(text) {
@@ -186,20 +195,6 @@ impl Masker {
                     found.push(Found { at: part.range(), name });
                 }
             }
-        }
-    }
-
-    /// What consists of digits.
-    fn find_numbers(&self, text: &str, digits: usize, runs: &[find::Run], found: &mut Vec<Found<'_>>) {
-        let Kinds { card, phone, iban, .. } = self.kinds;
-        if card && digits >= find::CARD_DIGITS_MIN {
-            find::cards(text, runs, found);
-        }
-        if iban && digits >= find::IBAN_DIGITS_MIN {
-            find::ibans(text, runs, found);
-        }
-        if phone && digits >= find::PHONE_DIGITS_MIN {
-            find::phones(text, runs, found);
         }
     }
 }

@@ -4,8 +4,7 @@
 use aho_corasick::Input;
 use arrow::array::{Array, StringArray};
 
-use super::Masker;
-use super::find::{self, Run};
+use super::{Masker, find};
 use crate::transform::record::Columns;
 
 impl Masker {
@@ -47,22 +46,21 @@ impl Masker {
             each_with(texts, |bytes, from| memchr::memchr(b'@', &bytes[from..]).map(|at| from + at), &mut found);
         }
         if self.kinds.counts() {
-            let (mut runs, mut numbers): (Vec<Run>, Vec<_>) = (Vec::new(), Vec::new());
-            let (bytes, offsets) = (texts.value_data(), texts.value_offsets());
-            for (entry, ends) in offsets.windows(2).enumerate() {
-                let [begin, end] = [ends[0] as usize, ends[1] as usize];
-                if end - begin < find::PHONE_DIGITS_MIN {
-                    continue;
+            let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
+            let (first, end) = (offsets[0] as usize, offsets[texts.len()] as usize);
+            let mut entry = 0;
+            find::each_run(&bytes[first..end], |(start, end)| {
+                let (start, end) = (first + start, first + end);
+                while offsets[entry + 1] as usize <= start {
+                    entry += 1;
                 }
-                let digits = find::runs(&bytes[begin..end], &mut runs);
-                if digits >= find::PHONE_DIGITS_MIN {
-                    self.find_numbers(texts.value(entry), digits, &runs, &mut numbers);
+                // Where texts meet in a run, nobody knows what each of them has of it.
+                let meet = end > offsets[entry + 1] as usize;
+                if meet || find::may_be_number(bytes, (start, end)) {
+                    let last = offsets.partition_point(|begin| (*begin as usize) < end) - 1;
+                    (entry..=last).for_each(&mut found);
                 }
-                if !numbers.is_empty() {
-                    found(entry);
-                    numbers.clear();
-                }
-            }
+            });
         }
     }
 

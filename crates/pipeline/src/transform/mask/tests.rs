@@ -150,19 +150,18 @@ fn rows_that_are_no_suspects_hold_nothing_to_hide() {
             })
             .collect();
         let batch = batch_of(&records);
-        let (columns, identity) = (Columns::of(&batch).unwrap(), model::Identity::default());
-        let suspects = all.suspects(&columns);
         // Of a part of a batch as of the whole.
-        let part = batch.slice(7, 9);
-        assert_eq!(all.suspects(&Columns::of(&part).unwrap()), suspects[7..16]);
-        for (row, suspect) in suspects.into_iter().enumerate() {
-            let parts = all.apply(&mut Record::new(&columns, row, 0, &identity), None);
-            assert!(suspect || parts == 0, "{}", records[row]);
-            marked += u32::from(suspect);
-            hidden += u32::from(parts > 0);
+        for (batch, first) in [(batch.slice(7, 9), 7), (batch, 0)] {
+            let (columns, identity) = (Columns::of(&batch).unwrap(), model::Identity::default());
+            for (row, suspect) in all.suspects(&columns).into_iter().enumerate() {
+                let parts = all.apply(&mut Record::new(&columns, row, 0, &identity), None);
+                assert!(suspect || parts == 0, "{}", records[first + row]);
+                marked += u32::from(suspect);
+                hidden += u32::from(parts > 0);
+            }
         }
     }
-    assert!(hidden > 1000 && (hidden..4500).contains(&marked), "{hidden} of {marked}");
+    assert!(hidden > 1500 && (hidden..6500).contains(&marked), "{hidden} of {marked}");
 }
 
 fn batch_of(records: &[serde_json::Value]) -> RecordBatch {
@@ -174,7 +173,6 @@ fn batch_of(records: &[serde_json::Value]) -> RecordBatch {
 #[test]
 fn runs_of_digits_are_found_wherever_they_lie() {
     let mut random = 88_172_645_463_325_252u64;
-    let mut runs = Vec::new();
     for length in 0..300 {
         let text: Vec<u8> = (0..length)
             .map(|_| {
@@ -184,10 +182,10 @@ fn runs_of_digits_are_found_wherever_they_lie() {
                 if random % 8 < 6 { b'0' + (random >> 8) as u8 % 10 } else { (random >> 16) as u8 }
             })
             .collect();
-        let digits = find::runs(&text, &mut runs);
+        let mut runs = Vec::new();
+        find::each_run(&text, |run| runs.push(run));
         let inside = |at: usize| runs.iter().any(|(start, end)| (*start..*end).contains(&at));
         assert!((0..length).all(|at| inside(at) == text[at].is_ascii_digit()), "{text:?}: {runs:?}");
         assert!(runs.windows(2).all(|two| two[0].1 < two[1].0) && runs.iter().all(|(start, end)| start < end));
-        assert_eq!(digits, text.iter().filter(|byte| byte.is_ascii_digit()).count());
     }
 }

@@ -89,7 +89,8 @@ impl ChunkWriter {
             let (now, then) = origins.split_at(origins.len().min(packing.page_rows - self.page.rows));
             match self.leaf.is_uniform() {
                 true => self.push_alike(now),
-                false => now.iter().for_each(|origin| self.push_row(*origin as usize)),
+                // A head is ordered by its origins: each comes many times in a row.
+                false => now.chunk_by(|one, next| one == next).for_each(|alike| self.push_alike(alike)),
             }
             self.page.rows += now.len();
             if self.page.rows == packing.page_rows {
@@ -115,7 +116,7 @@ impl ChunkWriter {
         }
     }
 
-    /// Rows of which one says what all have: that there is nothing, mostly.
+    /// Rows of which one says what all have.
     fn push_alike(&mut self, origins: &[i32]) {
         let [first, others @ ..] = origins else { return };
         let PageOf { repetitions, definitions, places, .. } = &self.page;
