@@ -163,7 +163,7 @@ pub(crate) fn read(texts: &[(&str, &str)], elsewhere: &[String]) -> Read {
             Ok(root) => root,
             Err((place, what)) => {
                 contracts.reader.problem(place, Check::Syntax, what);
-                Node { place: Place { line: 1, column: 1 }, value: Value::Null }
+                Node { place: Place { line: 1, column: 1 }, value: Value::Null, plain: true }
             }
         };
         let said = if matches!(root.value, Value::Null) { Said::default() } else { contracts.contract(&root) };

@@ -46,6 +46,7 @@ mod rules;
 mod schema;
 mod schemas;
 mod shape;
+pub mod weaver;
 pub mod yaml;
 
 use std::collections::HashMap;
