@@ -167,6 +167,9 @@ plant("pipeline_program", [program.split("\n----")[0].encode() for program in PR
 LINES = (HERE.parent / "crates" / "pipeline" / "src" / "transform" / "mask" / "tests.rs").read_text().split('"')[1::2]
 plant("pipeline_mask", [line.encode() for line in LINES])
 plant("backstage", [(HERE.parent / "tests" / "cases" / "catalog" / "backstage" / "catalog-info.yaml").read_bytes()])
+WEAVER = HERE.parent / "tests" / "cases" / "catalog" / "weaver"
+ORDERS, COURIERS, VEHICLES = ((WEAVER / f"{name}.yaml").read_bytes() for name in ("orders", "couriers", "vehicles"))
+plant("weaver", [ORDERS, COURIERS + b"\0" + ORDERS.replace(b"shop.till.site", b"shop.vehicle.plate"), ORDERS + b"\0" + VEHICLES + b"\0event.*\0registry.*"])
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")
 plant("block_filter", [b"\x01" + b"".join(n.to_bytes(4, "little") for n in (1, len(GRAMS), 32)) + GRAMS + b"\x55" * 32])

@@ -50,7 +50,7 @@ impl Mapping<'_, '_> {
             }
         }
         for (what, count) in counts {
-            self.left_out.push(format!("{what}: {count} left out, a contract speaks of log records and of what these say of themselves"));
+            self.left_out.push(format!("{what} ({count}) are left out: no log record says that it is of one"));
         }
     }
 
@@ -61,6 +61,11 @@ impl Mapping<'_, '_> {
             if one.or(other).is_some() {
                 self.left_out.push(format!("attribute {key:?} is left out: a contract that says {key:?} speaks of the record's own column"));
             }
+        }
+        typed.retain(|key, _| !columns.contains_key(key));
+        if !typed.is_empty() {
+            let what = "no event names them; for columns, choose their groups by --group";
+            self.left_out.push(format!("attributes of which only the types are checked: {}, {what}", typed.len()));
         }
         let mut fields = DeclaredFields::default();
         columns.retain(|key, attribute| {
@@ -75,11 +80,6 @@ impl Mapping<'_, '_> {
             }
             added.is_ok()
         });
-        typed.retain(|key, _| !columns.contains_key(key));
-        if !typed.is_empty() {
-            let what = "attributes get no column, only their types are checked: no event names them; --group takes groups with columns for theirs";
-            self.left_out.push(format!("{} {what}", typed.len()));
-        }
     }
 
     fn contract(&mut self, taken: &Taken<'_>, columns: &Attributes<'_>, typed: &Attributes<'_>, resource: &Attributes<'_>) -> Json {
@@ -105,7 +105,9 @@ impl Mapping<'_, '_> {
             let rules = of_kind(Kind::Entity).filter_map(|(_, named)| self.entity(named)).collect();
             properties.insert("resource_attributes".to_owned(), schema_of(resource, rules));
         }
-        say("properties", properties.into());
+        if !properties.is_empty() {
+            say("properties", properties.into());
+        }
         let mut patterns = patterns(columns);
         patterns.extend(self::patterns(typed));
         if !patterns.is_empty() {

@@ -42,6 +42,3 @@ pub fn import(wanted: &Wanted<'_>) -> Result<Imported, Vec<Diagnostic>> {
     let contract = map::map(&registry, &taken, &mut left_out);
     Ok(Imported { contract: format!("{contract:#}\n"), left_out })
 }
-
-#[cfg(test)]
-mod tests;

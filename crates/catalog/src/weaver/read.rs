@@ -97,7 +97,7 @@ const SECTIONS: [Section; 9] = [
     section("span_refinements", Kind::Other("span_refinements"), "id", "span."),
 ];
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 8] = [
     ("attribute_group", Kind::Attributes),
     ("metric_group", Kind::Attributes),
     ("entity", Kind::Entity),
@@ -106,10 +106,9 @@ const KINDS: [(&str, Kind); 9] = [
     ("metric", Kind::Other("metrics")),
     ("span", Kind::Other("spans")),
     ("scope", Kind::Other("scopes")),
-    ("undefined", Kind::Attributes),
 ];
 
-const GROUP_KEYS: [&str; 27] = [
+const GROUP_KEYS: [&str; 25] = [
     "id",
     "type",
     "name",
@@ -134,11 +133,9 @@ const GROUP_KEYS: [&str; 27] = [
     "span_kind",
     "kind",
     "events",
-    "constraints",
     "prefix",
-    "value_type",
 ];
-const ATTRIBUTE_KEYS: [&str; 17] = [
+const ATTRIBUTE_KEYS: [&str; 15] = [
     "id",
     "key",
     "ref",
@@ -154,8 +151,6 @@ const ATTRIBUTE_KEYS: [&str; 17] = [
     "role",
     "tag",
     "annotations",
-    "prefix",
-    "attribute",
 ];
 const MANIFESTS: [&str; 4] = ["manifest.yaml", "manifest.yml", "registry_manifest.yaml", "registry_manifest.yml"];
 
@@ -166,7 +161,7 @@ pub(super) fn read(own: &[(&str, &str)], dependencies: &[(&str, &str)]) -> Resul
         for (file, text) in texts {
             (*file).clone_into(&mut reading.reader.file);
             reading.is_own = is_own;
-            match yaml::parse_with_aliases(text) {
+            match parse(text) {
                 Ok(root) => reading.file(&root),
                 Err((place, what)) => reading.reader.problem(place, Check::Syntax, what),
             }
@@ -180,6 +175,15 @@ pub(super) fn read(own: &[(&str, &str)], dependencies: &[(&str, &str)]) -> Resul
         format!("key {key:?}, which is not known: left out of {}", of.into_iter().collect::<Vec<_>>().join(", "))
     };
     Ok((registry, unknown.into_iter().map(said).collect()))
+}
+
+/// Lists that end as far to the left as they begin are no YAML, but Weaver reads them, and OpenTelemetry's registry has one.
+fn parse(text: &str) -> Result<Node, yaml::Fault> {
+    yaml::parse_with_aliases(text).or_else(|fault| {
+        let is_end = |line: &str| line.trim_start().starts_with([']', '}']);
+        let moved: Vec<String> = text.split('\n').map(|line| format!("{}{line}", if is_end(line) { " " } else { "" })).collect();
+        yaml::parse_with_aliases(&moved.join("\n")).map_err(|_| fault)
+    })
 }
 
 #[derive(Default)]
@@ -252,35 +256,48 @@ impl Reading {
             return;
         };
         for group in self.reader.list(groups, "groups") {
-            let of_type = types::said(&mut self.reader, group, "type");
-            match KINDS.into_iter().find(|(name, _)| *name == of_type) {
-                Some((_, kind)) => self.group(group, kind, "id", ""),
-                None => {
-                    let place = group.get("type").unwrap_or(group).place;
-                    let known = KINDS.map(|(name, _)| name);
-                    let otherwise = format!("types are {}", known.join(", "));
-                    self.reader.unknown((place, Check::BadValue), &of_type, &format!("cannot use type {of_type:?}"), &known, &otherwise);
-                }
+            if let Some(kind) = self.kind(group) {
+                self.group(group, kind, "id", "");
             }
         }
+    }
+
+    fn kind(&mut self, group: &Node) -> Option<Kind> {
+        if !self.keys(group, "a group", &GROUP_KEYS) {
+            return None;
+        }
+        let Some(node) = group.get("type") else {
+            self.reader.problem(group.place, Check::MissingKey, "cannot do without \"type\" in a group");
+            return None;
+        };
+        let of_type = self.reader.text(node, "type")?;
+        let kind = KINDS.into_iter().find(|(name, _)| *name == of_type).map(|(_, kind)| kind);
+        if kind.is_none() {
+            let known = KINDS.map(|(name, _)| name);
+            let otherwise = format!("types are {}", known.join(", "));
+            self.reader.unknown((node.place, Check::BadValue), &of_type, &format!("cannot use type {of_type:?}"), &known, &otherwise);
+        }
+        kind
     }
 
     fn second_form(&mut self, root: &Node) {
         let known: Vec<&str> = ["file_format", "attributes", "imports"].into_iter().chain(SECTIONS.map(|section| section.key)).collect();
         self.keys(root, "a file", &known);
-        for attribute in root.get("attributes").map_or(&[][..], Node::items) {
-            self.keys(attribute, "an attribute", &ATTRIBUTE_KEYS);
-            self.define(attribute, "key");
+        for attribute in root.get("attributes").map_or(&[][..], |list| self.reader.list(list, "attributes")) {
+            if self.keys(attribute, "an attribute", &ATTRIBUTE_KEYS) {
+                self.define(attribute, "key");
+            }
         }
         for Section { key, kind, name, prefix } in &SECTIONS {
-            if let Some(list) = root.get(key) {
-                self.reader.list(list, key).iter().for_each(|group| self.group(group, *kind, name, prefix));
+            for group in root.get(key).map_or(&[][..], |list| self.reader.list(list, key)) {
+                if self.keys(group, "a group", &GROUP_KEYS) {
+                    self.group(group, *kind, name, prefix);
+                }
             }
         }
     }
 
     fn group(&mut self, node: &Node, kind: Kind, name_key: &str, prefix: &str) {
-        self.keys(node, "a group", &GROUP_KEYS);
         let called = types::said(&mut self.reader, node, name_key);
         if called.is_empty() {
             return self.reader.problem(node.place, Check::MissingKey, format!("cannot do without {name_key:?} in a group"));
@@ -309,7 +326,9 @@ impl Reading {
         let mut named = Vec::new();
         for (key, identifies) in [("attributes", true), ("identity", true), ("description", false)] {
             for item in node.get(key).map_or(&[][..], |list| self.reader.list(list, key)) {
-                self.keys(item, "an attribute", &ATTRIBUTE_KEYS);
+                if !self.keys(item, "an attribute", &ATTRIBUTE_KEYS) {
+                    continue;
+                }
                 match item.get("ref_group") {
                     Some(group) => {
                         let text = self.reader.text(group, "ref_group").unwrap_or_default();
@@ -358,11 +377,12 @@ impl Reading {
         Some(key)
     }
 
-    /// Keys stand once. Unknown ones are no problem: the forms grow.
-    fn keys(&mut self, node: &Node, what: &str, known: &[&str]) {
+    /// Whether it is a map at all. Keys stand once; unknown ones are no problem: the forms grow.
+    fn keys(&mut self, node: &Node, what: &str, known: &[&str]) -> bool {
         let Value::Map(entries) = &node.value else {
             let kind = node.value.kind();
-            return self.reader.problem(node.place, Check::WrongType, format!("cannot read {what} from {kind}: it is a map"));
+            self.reader.problem(node.place, Check::WrongType, format!("cannot read {what} from {kind}: it is a map"));
+            return false;
         };
         let mut seen: HashMap<&str, Place> = HashMap::new();
         for (place, key, _) in entries {
@@ -375,6 +395,7 @@ impl Reading {
                 self.unknown.entry(key.clone()).or_default().insert(name.unwrap_or(&self.reader.file).to_owned());
             }
         }
+        true
     }
 }
 
