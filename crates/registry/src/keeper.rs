@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::{
-    Catalog, Diagnostic, Difference, History, Level, Live, Outcome, Problem, Provenance, Replacement, Side, SourceKind, Status, Trouble, Verdict,
-    Version, When, differences,
+    Catalog, Diagnostic, Difference, History, Level, Live, Outcome, Problem, Provenance, Replacement, Side, SourceKind, Status, Trouble,
+    Verdict, Version, When, differences,
 };
 use model::{Code, Error, Result};
 use parking_lot::Mutex;

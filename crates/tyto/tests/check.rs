@@ -142,8 +142,11 @@ fn a_registry_of_weaver_is_imported_whole_or_in_part() {
     let part = json(&tyto(&root(), &["import", "weaver", folder, "--group", "event.shop.order.p*"]));
     assert_eq!(part["properties"]["event_name"]["examples"], serde_json::json!(["shop.order.placed"]));
     // Of a dependency comes only what is named.
-    let dependent = tyto(&root(), &["import", "weaver", &format!("{folder}/orders.yaml"), "--dependency", &format!("{folder}/couriers.yaml")]);
-    assert!(String::from_utf8_lossy(&dependent.stderr).contains("cannot find attribute \"shop.vehicle.plate\"") && !dependent.status.success());
+    let dependent =
+        tyto(&root(), &["import", "weaver", &format!("{folder}/orders.yaml"), "--dependency", &format!("{folder}/couriers.yaml")]);
+    assert!(
+        String::from_utf8_lossy(&dependent.stderr).contains("cannot find attribute \"shop.vehicle.plate\"") && !dependent.status.success()
+    );
 }
 
 #[test]

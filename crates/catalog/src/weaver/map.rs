@@ -7,9 +7,9 @@ use serde_json::{Value as Json, json};
 
 use super::read::{Attribute, Group, Kind, Named, Registry};
 use super::resolve::Taken;
-use super::types::Schema;
+use super::types::{Schema, say};
 use crate::contracts::{CORE_FIELDS, DIALECT};
-use crate::hints;
+use crate::hints::{self, Mode};
 
 /// Attributes by their names.
 type Attributes<'r> = BTreeMap<&'r str, &'r Attribute>;
@@ -17,7 +17,6 @@ type Attributes<'r> = BTreeMap<&'r str, &'r Attribute>;
 pub(super) fn map(registry: &Registry, taken: &Taken<'_>, left_out: &mut Vec<String>) -> Json {
     let mut mapping = Mapping { registry, left_out };
     mapping.others(taken);
-    let attribute = |key: &'_ str| registry.by_key.get(key).map(|&place| &registry.attributes[place]);
     let (mut columns, mut typed, mut resource) = (Attributes::new(), Attributes::new(), Attributes::new());
     for (group, named) in &taken.groups {
         let into = match group.kind {
@@ -26,7 +25,7 @@ pub(super) fn map(registry: &Registry, taken: &Taken<'_>, left_out: &mut Vec<Str
             Kind::Attributes | Kind::Event => &mut columns,
             Kind::Other(_) => continue,
         };
-        into.extend(named.iter().filter_map(|named| Some((named.key.as_str(), attribute(&named.key)?))));
+        into.extend(named.iter().filter_map(|named| Some((named.key.as_str(), registry.attribute(&named.key)?))));
     }
     if taken.whole {
         let own = registry.attributes.iter().filter(|attribute| attribute.is_own && !resource.contains_key(attribute.key.as_str()));
@@ -59,7 +58,8 @@ impl Mapping<'_, '_> {
         for key in CORE_FIELDS {
             let (one, other) = (columns.remove(key), typed.remove(key));
             if one.or(other).is_some() {
-                self.left_out.push(format!("attribute {key:?} is left out: a contract that says {key:?} speaks of the record's own column"));
+                self.left_out
+                    .push(format!("attribute {key:?} is left out: a contract that says {key:?} speaks of the record's own column"));
             }
         }
         typed.retain(|key, _| !columns.contains_key(key));
@@ -83,46 +83,35 @@ impl Mapping<'_, '_> {
     }
 
     fn contract(&mut self, taken: &Taken<'_>, columns: &Attributes<'_>, typed: &Attributes<'_>, resource: &Attributes<'_>) -> Json {
-        let registry = self.registry;
-        let mut contract = Schema::new();
-        let mut say = |keyword: &str, value: Json| drop(contract.insert(keyword.to_owned(), value));
-        say("$schema", json!(DIALECT));
-        if !registry.url.is_empty() {
-            say("$comment", json!(format!("Made of {} by tyto import weaver.", registry.url)));
+        let Registry { title, url, version, .. } = self.registry;
+        let (mut contract, mut hints) = (Schema::new(), Schema::new());
+        say(&mut contract, "$schema", DIALECT);
+        if !url.is_empty() {
+            say(&mut contract, "$comment", format!("Made of {url} by tyto import weaver."));
         }
-        say("title", json!(if registry.title.is_empty() { "A registry of OpenTelemetry Weaver" } else { &registry.title }));
-        let version = Some(registry.version.as_str()).filter(|version| !version.is_empty());
-        let says = [("mode", Some("observe")), ("version", version)];
-        say(hints::KEYWORD, says.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value?)))).collect::<Schema>().into());
-        say("type", json!("object"));
+        say(&mut contract, "title", if title.is_empty() { "A registry of OpenTelemetry Weaver" } else { title });
+        say(&mut hints, "mode", Mode::Observe.name());
+        say(&mut hints, "version", version.as_str());
+        say(&mut contract, hints::KEYWORD, hints);
+        say(&mut contract, "type", "object");
         let of_kind = |kind| taken.groups.iter().filter(move |(group, _)| group.kind == kind);
-        let mut properties = properties(columns);
         let names: BTreeSet<&str> = of_kind(Kind::Event).map(|(group, _)| group.name.as_str()).collect();
-        if !names.is_empty() {
-            properties.insert("event_name".to_owned(), json!({"examples": names}));
-        }
-        if !resource.is_empty() {
-            let rules = of_kind(Kind::Entity).filter_map(|(_, named)| self.entity(named)).collect();
-            properties.insert("resource_attributes".to_owned(), schema_of(resource, rules));
-        }
-        if !properties.is_empty() {
-            say("properties", properties.into());
-        }
-        let mut patterns = patterns(columns);
-        patterns.extend(self::patterns(typed));
-        if !patterns.is_empty() {
-            say("patternProperties", patterns.into());
-        }
-        let mut rules: Vec<Json> = Vec::new();
-        let typed = self::properties(typed);
-        if !typed.is_empty() {
-            // Here, what has a type gets no column by it.
-            rules.push(json!({"properties": typed}));
-        }
+        let (mut event_name, mut of_resource) = (Schema::new(), Schema::new());
+        say(&mut event_name, "examples", names.into_iter().collect::<Vec<_>>());
+        say(&mut of_resource, "properties", properties(resource));
+        say(&mut of_resource, "patternProperties", patterns(resource));
+        say(&mut of_resource, "allOf", of_kind(Kind::Entity).filter_map(|(_, named)| self.entity(named)).collect::<Vec<_>>());
+        let mut attributes = properties(columns);
+        say(&mut attributes, "event_name", event_name);
+        say(&mut attributes, "resource_attributes", of_resource);
+        say(&mut contract, "properties", attributes);
+        say(&mut contract, "patternProperties", patterns(columns).into_iter().chain(patterns(typed)).collect::<Schema>());
+        // A type that is said here gives no column.
+        let mut without_columns = Schema::new();
+        say(&mut without_columns, "properties", properties(typed));
+        let mut rules = if without_columns.is_empty() { Vec::new() } else { vec![without_columns.into()] };
         rules.extend(of_kind(Kind::Event).filter_map(|(group, named)| self.event(group, named)));
-        if !rules.is_empty() {
-            say("allOf", rules.into());
-        }
+        say(&mut contract, "allOf", rules);
         contract.into()
     }
 
@@ -155,12 +144,8 @@ impl Mapping<'_, '_> {
         }
         let mut then = Schema::new();
         group.words.write_to(&mut then);
-        if !required.is_empty() {
-            then.insert("required".to_owned(), required.into());
-        }
-        if !properties.is_empty() {
-            then.insert("properties".to_owned(), properties.into());
-        }
+        say(&mut then, "required", required);
+        say(&mut then, "properties", properties);
         Some(json!({"if": {"properties": {"event_name": {"const": group.name}}, "required": ["event_name"]}, "then": then}))
     }
 
@@ -174,20 +159,8 @@ impl Mapping<'_, '_> {
     }
 
     fn is_template(&self, named: &Named) -> bool {
-        self.registry.by_key.get(&named.key).is_some_and(|&place| self.registry.attributes[place].is_template)
+        self.registry.attribute(&named.key).is_some_and(|attribute| attribute.is_template)
     }
-}
-
-fn schema_of(attributes: &Attributes<'_>, rules: Vec<Json>) -> Json {
-    let mut schema = Schema::from_iter([("properties".to_owned(), properties(attributes).into())]);
-    let patterns = patterns(attributes);
-    if !patterns.is_empty() {
-        schema.insert("patternProperties".to_owned(), patterns.into());
-    }
-    if !rules.is_empty() {
-        schema.insert("allOf".to_owned(), rules.into());
-    }
-    schema.into()
 }
 
 fn properties(attributes: &Attributes<'_>) -> Schema {

@@ -36,7 +36,7 @@ pub(super) struct Attribute {
     pub(super) at: Origin,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Attributes,
     Entity,
@@ -61,7 +61,6 @@ pub(super) struct Group {
 }
 
 /// An attribute that a group names.
-#[derive(Clone)]
 pub(super) struct Named {
     pub(super) key: String,
     pub(super) is_required: bool,
@@ -220,11 +219,15 @@ impl Reading {
             },
         }
         if let Some(imports) = root.get("imports").filter(|_| self.is_own) {
-            for (list, prefix) in [("attribute_groups", ""), ("entities", "entity."), ("events", "event.")] {
-                for item in imports.get(list).map_or(&[][..], Node::items) {
-                    let glob = self.reader.text(item, list).unwrap_or_default();
-                    self.registry.imports.push((format!("{prefix}{glob}"), self.reader.origin(item.place)));
-                }
+            self.imports(imports);
+        }
+    }
+
+    fn imports(&mut self, imports: &Node) {
+        for (list, prefix) in [("attribute_groups", ""), ("entities", "entity."), ("events", "event.")] {
+            for item in imports.get(list).map_or(&[][..], |items| self.reader.list(items, list)) {
+                let glob = self.reader.text(item, list).unwrap_or_default();
+                self.registry.imports.push((format!("{prefix}{glob}"), self.reader.origin(item.place)));
             }
         }
     }
@@ -311,11 +314,19 @@ impl Reading {
         if kind == Kind::Event && name.is_empty() {
             self.reader.problem(node.place, Check::MissingKey, format!("cannot do without \"name\" in event {id:?}"));
         }
-        let at = self.reader.origin(node.place);
         if let Some(first) = self.registry.by_id.insert(id.clone(), self.registry.groups.len()) {
             let what = format!("cannot use two groups called {id:?}: the other one is at {}", self.registry.groups[first].at);
             self.reader.problem(node.place, Check::DuplicateName, what);
         }
+        let (named, takes_over) = self.members(node, prefix);
+        let body = node.get("body").and_then(|body| types::body(&mut self.reader, body));
+        let words = types::words(&mut self.reader, node);
+        let at = self.reader.origin(node.place);
+        self.registry.groups.push(Group { kind, id, name, words, named, takes_over, body, is_own: self.is_own, at });
+    }
+
+    /// The attributes that a group names itself, and the ids of the groups that it takes others from.
+    fn members(&mut self, node: &Node, prefix: &str) -> (Vec<Named>, Vec<(String, Origin)>) {
         let mut takes_over = Vec::new();
         for (key, prefix) in [("extends", ""), ("ref", prefix)] {
             if let Some(other) = node.get(key) {
@@ -338,9 +349,7 @@ impl Reading {
                 }
             }
         }
-        let body = node.get("body").and_then(|body| types::body(&mut self.reader, body));
-        let words = types::words(&mut self.reader, node);
-        self.registry.groups.push(Group { kind, id, name, words, named, takes_over, body, is_own: self.is_own, at });
+        (named, takes_over)
     }
 
     /// An attribute in a group: named where it is defined elsewhere, else defined.
@@ -396,6 +405,16 @@ impl Reading {
             }
         }
         true
+    }
+}
+
+impl Registry {
+    pub(super) fn attribute(&self, key: &str) -> Option<&Attribute> {
+        self.by_key.get(key).map(|&place| &self.attributes[place])
+    }
+
+    pub(super) fn group(&self, id: &str) -> Option<&Group> {
+        self.by_id.get(id).map(|&place| &self.groups[place])
     }
 }
 

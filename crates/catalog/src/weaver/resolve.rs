@@ -43,7 +43,8 @@ pub(super) fn resolve<'r>(registry: &'r Registry, wanted: &[String]) -> Result<T
         }
     }
     let mut seen = BTreeSet::new();
-    diagnostics.retain(|Diagnostic { problem, .. }| seen.insert((problem.file.clone(), problem.line, problem.column, problem.what.clone())));
+    diagnostics
+        .retain(|Diagnostic { problem, .. }| seen.insert((problem.file.clone(), problem.line, problem.column, problem.what.clone())));
     if diagnostics.is_empty() { Ok(Taken { groups, whole }) } else { Err(diagnostics) }
 }
 
@@ -62,7 +63,7 @@ fn names<'r>(registry: &'r Registry, group: &'r Group, diagnostics: &mut Vec<Dia
         let mut next = Vec::new();
         for from in step {
             for attribute in &from.named {
-                if registry.by_key.contains_key(&attribute.key) {
+                if registry.attribute(&attribute.key).is_some() {
                     named.extend(keys.insert(&attribute.key).then_some(attribute));
                 } else {
                     let known: Vec<&str> = registry.by_key.keys().map(String::as_str).collect();
@@ -71,7 +72,7 @@ fn names<'r>(registry: &'r Registry, group: &'r Group, diagnostics: &mut Vec<Dia
                 }
             }
             for (id, at) in &from.takes_over {
-                match registry.by_id.get(id).map(|&other| &registry.groups[other]) {
+                match registry.group(id) {
                     None => {
                         let known: Vec<&str> = registry.by_id.keys().map(String::as_str).collect();
                         diagnostics.push(dangling(at, format!("cannot find group {id:?}"), closest(id, &known)));

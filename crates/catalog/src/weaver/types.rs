@@ -8,6 +8,20 @@ use crate::yaml::{Node, Value};
 
 pub(super) type Schema = Map<String, Json>;
 
+/// What is empty is not said.
+pub(super) fn say(schema: &mut Schema, keyword: &str, value: impl Into<Json>) {
+    let value = value.into();
+    let is_empty = match &value {
+        Json::String(text) => text.is_empty(),
+        Json::Array(items) => items.is_empty(),
+        Json::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    if !is_empty {
+        schema.insert(keyword.to_owned(), value);
+    }
+}
+
 /// And lists of the first four, with `[]` at the end.
 const TYPES: [&str; 5] = ["string", "int", "double", "boolean", "any"];
 /// Of bodies and their fields, beside [`TYPES`].
@@ -22,11 +36,9 @@ pub(super) struct Words {
 
 impl Words {
     pub(super) fn write_to(&self, schema: &mut Schema) {
-        if !self.text.is_empty() {
-            schema.insert("description".to_owned(), json!(self.text));
-        }
+        say(schema, "description", self.text.as_str());
         if self.deprecated {
-            schema.insert("deprecated".to_owned(), json!(true));
+            say(schema, "deprecated", true);
         }
     }
 
@@ -200,9 +212,7 @@ fn members(reader: &mut Reader, node: &Node) -> Option<Schema> {
     let mut schema = Schema::from_iter([("type".to_owned(), json!(of_type))]);
     let is_closed = node.get("allow_custom_values").and_then(Node::text) == Some("false");
     let (keyword, values) = if is_closed { ("enum", values) } else { ("examples", current) };
-    if !values.is_empty() {
-        schema.insert(keyword.to_owned(), values.into());
-    }
+    say(&mut schema, keyword, values);
     Some(schema)
 }
 
@@ -232,9 +242,7 @@ fn examples(node: &Node, schema: &mut Schema) {
         Value::List(items) => items.iter().map(|item| example(item, schema)).collect(),
         _ => vec![example(node, schema)],
     };
-    if !examples.is_empty() {
-        schema.insert("examples".to_owned(), examples.into());
-    }
+    say(schema, "examples", examples);
 }
 
 fn example(node: &Node, schema: &Schema) -> Json {
@@ -278,9 +286,8 @@ fn fields(reader: &mut Reader, node: &Node) -> Option<Schema> {
             None => {}
         }
     }
-    let mut schema = Schema::from_iter([("type".to_owned(), json!("object")), ("properties".to_owned(), properties.into())]);
-    if !required.is_empty() {
-        schema.insert("required".to_owned(), required.into());
-    }
+    let mut schema = Schema::from_iter([("type".to_owned(), json!("object"))]);
+    say(&mut schema, "properties", properties);
+    say(&mut schema, "required", required);
     Some(schema)
 }
