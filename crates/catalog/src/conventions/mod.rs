@@ -95,15 +95,13 @@ fn same_letters(key: &str) -> Option<&'static str> {
 
 /// `http.respones.status_code`: a slip in a long part of a name, all else as it is.
 fn slip(key: &str) -> Option<&'static str> {
-    let mut near = CURRENT.into_iter().filter(|name| {
-        let parts = key.split('.').zip(name.split('.'));
-        let mut others = parts.filter(|(part, right)| part != right);
+    let namespace = key.get(..=key.find('.')?)?;
+    let from = CURRENT.partition_point(|name| *name < namespace);
+    let beside = CURRENT[from..].iter().take_while(|name| name.starts_with(namespace));
+    let mut near = beside.copied().filter(|name| {
+        let mut others = key.split('.').zip(name.split('.')).filter(|(part, right)| part != right);
         let (first, second) = (others.next(), others.next());
-        let same_root = key.split('.').next() == name.split('.').next();
-        same_root
-            && key.matches('.').count() == name.matches('.').count()
-            && second.is_none()
-            && first.is_some_and(|(part, right)| is_slip(part, right))
+        key.matches('.').count() == name.matches('.').count() && second.is_none() && first.is_some_and(|(part, right)| is_slip(part, right))
     });
     let found = near.next();
     // Where it may be either, nobody knows.
