@@ -173,6 +173,17 @@ fn contracts_in_a_folder_agree_with_each_other() {
 }
 
 #[test]
+fn groups_take_over_only_so_far() {
+    let chain = |length: usize| -> String {
+        let groups = (1..length).map(|at| format!("  - {{id: g{at}, type: attribute_group, extends: g{}}}\n", at - 1));
+        format!("groups:\n  - {{id: g0, type: attribute_group}}\n{}", groups.collect::<String>())
+    };
+    assert!(imported(&[(REGISTRY, &chain(32))], &[]).starts_with('{'));
+    let expect = "registry.yaml:34:5: cannot follow what \"g32\" takes over: that is more than steps_max, 32\n";
+    assert_eq!(imported(&[(REGISTRY, &chain(33))], &[]), expect);
+}
+
+#[test]
 fn a_registry_in_a_folder_is_a_contract() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/catalog/weaver");
     let texts = weaver::texts(&[&folder]).unwrap();

@@ -11,7 +11,7 @@ use crate::rules::glob_matches;
 /// How far a group may take over what others take over.
 const STEPS_MAX: usize = 32;
 
-/// Groups that are taken, each with all attributes that it names, by their names.
+/// Groups that are taken, each with all attributes that it names.
 pub(super) struct Taken<'r> {
     pub(super) groups: Vec<(&'r Group, Vec<&'r Named>)>,
     /// Nobody chose groups, so all attributes of the registry are wanted.
@@ -36,10 +36,11 @@ pub(super) fn resolve<'r>(registry: &'r Registry, wanted: &[String]) -> Result<T
     }
     let mut groups = Vec::new();
     for group in &registry.groups {
-        // Also of what is not taken: a registry that leads nowhere is none to trust.
-        let named = names(registry, group, &mut diagnostics);
-        if chosen.contains(group.id.as_str()) || whole && group.is_own {
-            groups.push((group, named));
+        let is_taken = chosen.contains(group.id.as_str()) || whole && group.is_own;
+        // A registry that leads nowhere is none to trust, also where it is not taken. What a dependency does is not its fault.
+        if is_taken || group.is_own {
+            let named = names(registry, group, &mut diagnostics);
+            groups.extend(is_taken.then_some((group, named)));
         }
     }
     let mut seen = BTreeSet::new();

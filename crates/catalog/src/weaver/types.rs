@@ -22,7 +22,7 @@ pub(super) fn say(schema: &mut Schema, keyword: &str, value: impl Into<Json>) {
     }
 }
 
-/// And lists of the first four, with `[]` at the end.
+/// Of attributes; the first four also as lists, with `[]` at the end.
 const TYPES: [&str; 5] = ["string", "int", "double", "boolean", "any"];
 /// Of bodies and their fields, beside [`TYPES`].
 const BODY_TYPES: [&str; 4] = ["map", "enum", "bytes", "undefined"];
