@@ -169,6 +169,9 @@ plant("pipeline_mask", [line.encode() for line in LINES])
 RECORDS = [b'{"payment.method": "card", "payment.amount": 12.5}', b'{"payment.method": "crad", "n": [1, {"a": null}]}', b"4bf92f3577b34da6a3ce929d0e0e4736"]
 plant("contract_records", [b"\0".join([file.read_bytes(), *RECORDS]) for file in sorted((HERE.parent / "examples").glob("*/*/contracts/*.json"))])
 plant("backstage", [(HERE.parent / "tests" / "cases" / "catalog" / "backstage" / "catalog-info.yaml").read_bytes()])
+WEAVER = HERE.parent / "tests" / "cases" / "catalog" / "weaver"
+ORDERS, COURIERS, VEHICLES = ((WEAVER / f"{name}.yaml").read_bytes() for name in ("orders", "couriers", "vehicles"))
+plant("weaver", [ORDERS, COURIERS + b"\0" + ORDERS.replace(b"shop.till.site", b"shop.vehicle.plate"), ORDERS + b"\0" + VEHICLES + b"\0event.*\0registry.*"])
 # One block: a compressed map of grams, all of them there, and one lane of values.
 GRAMS = bytes.fromhex("28b52ffd60001f4d000010ffff0100fbdf032c")
 plant("block_filter", [b"\x01" + b"".join(n.to_bytes(4, "little") for n in (1, len(GRAMS), 32)) + GRAMS + b"\x55" * 32])

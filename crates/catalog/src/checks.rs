@@ -8,6 +8,18 @@ pub enum Level {
     Error,
     /// The catalogue is taken; something will be missed later.
     Warning,
+    /// Nothing is wrong; something could be better.
+    Note,
+}
+
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +44,7 @@ pub enum Check {
     FieldConflict,
     NoOwner,
     NoContact,
+    OtherName,
 }
 
 /// What a reader of a report is told of a check.
@@ -50,8 +63,12 @@ const fn warning(name: &'static str, about: &'static str, fix: &'static str) -> 
     Explained { name, level: Level::Warning, about, fix }
 }
 
+const fn note(name: &'static str, about: &'static str, fix: &'static str) -> Explained {
+    Explained { name, level: Level::Note, about, fix }
+}
+
 impl Check {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::UnreadableFile,
         Self::Syntax,
         Self::WrongType,
@@ -72,6 +89,7 @@ impl Check {
         Self::FieldConflict,
         Self::NoOwner,
         Self::NoContact,
+        Self::OtherName,
     ];
 
     pub fn name(self) -> &'static str {
@@ -196,6 +214,15 @@ impl Check {
                         "no-contact",
                         "A team that cannot be reached.",
                         "Add an email, a slack channel, a github repository, a webhook or on_call.",
+                    )
+                }
+            }
+            Self::OtherName => {
+                const {
+                    &note(
+                        "other-name",
+                        "An attribute that OpenTelemetry calls otherwise.",
+                        "Send and declare it by that name; or say \"deprecated\": true where the old one still comes.",
                     )
                 }
             }

@@ -14,7 +14,7 @@ use crate::problem::{Diagnostic, Origin};
 use crate::references;
 use crate::schemas::{Document, Schemas};
 use crate::yaml::{Node, Place, Value};
-use crate::{json, keywords};
+use crate::{conventions, json, keywords};
 
 /// The two kinds of schema that say what happens to who breaks them.
 const CONTRACT: &str = "a contract";
@@ -163,7 +163,7 @@ pub(crate) fn read(texts: &[(&str, &str)], elsewhere: &[String]) -> Read {
             Ok(root) => root,
             Err((place, what)) => {
                 contracts.reader.problem(place, Check::Syntax, what);
-                Node { place: Place { line: 1, column: 1 }, value: Value::Null }
+                Node { place: Place { line: 1, column: 1 }, value: Value::Null, plain: true }
             }
         };
         let said = if matches!(root.value, Value::Null) { Said::default() } else { contracts.contract(&root) };
@@ -171,6 +171,7 @@ pub(crate) fn read(texts: &[(&str, &str)], elsewhere: &[String]) -> Read {
         let json = serde_json::from_str(text).unwrap_or_default();
         let document = Document { file: (*file).to_owned(), name, root, json };
         keywords::check(&document, &mut contracts.reader);
+        conventions::check(&document.root, &mut contracts.reader);
         documents.push(document);
     }
     contracts.reader.diagnostics.extend(references::check(&documents, elsewhere));

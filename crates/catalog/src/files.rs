@@ -14,7 +14,7 @@ pub const FILE_BYTES_MAX: u64 = 4 << 20;
 const FILES_MAX: usize = 20_000;
 
 /// Directories within directories.
-pub(crate) const DEPTH_MAX: usize = 16;
+const DEPTH_MAX: usize = 16;
 
 /// The folder of contracts beside an `omd.yaml`.
 const CONTRACTS: &str = "contracts";
@@ -27,8 +27,8 @@ pub fn texts<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(String, String)>, Vec<D
     texts_of(paths, files_of)
 }
 
-/// Those of directories are `files_of` them.
-pub(crate) fn texts_of<P: AsRef<Path>>(
+/// Of a directory, those that are `files_of` it.
+fn texts_of<P: AsRef<Path>>(
     paths: &[P],
     files_of: impl Fn(&Path) -> Found<Vec<PathBuf>>,
 ) -> Result<Vec<(String, String)>, Vec<Diagnostic>> {
@@ -43,9 +43,9 @@ pub(crate) fn texts_of<P: AsRef<Path>>(
     if diagnostics.is_empty() { Ok(texts) } else { Err(diagnostics) }
 }
 
-pub(crate) type Found<T> = Result<T, Box<Diagnostic>>;
+type Found<T> = Result<T, Box<Diagnostic>>;
 
-pub(crate) fn fail<T>(path: &Path, what: String) -> Found<T> {
+fn fail<T>(path: &Path, what: String) -> Found<T> {
     Err(Box::new(Diagnostic::of_file(path, what)))
 }
 
@@ -108,6 +108,36 @@ fn checkout(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Found<()> 
     Ok(())
 }
 
+/// The texts of files, and of the YAML files in directories and below them that are wanted: what other programs keep. `what` is one of these.
+pub(crate) fn texts_below<P: AsRef<Path>>(
+    paths: &[P],
+    what: &str,
+    wanted: impl Fn(&Path) -> bool,
+) -> Result<Vec<(String, String)>, Vec<Diagnostic>> {
+    texts_of(paths, |path| {
+        if !path.is_dir() {
+            return Ok(vec![path.to_owned()]);
+        }
+        let found = below(path, &wanted)?;
+        if found.is_empty() { fail(path, format!("cannot find a {what} in this directory or below it")) } else { Ok(found) }
+    })
+}
+
+fn below(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Found<Vec<PathBuf>> {
+    let (mut folders_left, mut files) = (vec![(folder.to_owned(), 0)], Vec::new());
+    while let Some((folder, depth)) = folders_left.pop() {
+        if depth > DEPTH_MAX {
+            return fail(&folder, format!("cannot look deeper than depth_max, {DEPTH_MAX} directories"));
+        }
+        files.extend(listed(&folder, &["yaml", "yml"])?.into_iter().filter(|file| wanted(file)));
+        if files.len() > FILES_MAX {
+            return fail(&folder, format!("cannot read more files than files_max, {FILES_MAX}"));
+        }
+        folders_left.extend(folders(&folder)?.into_iter().rev().map(|inner| (inner, depth + 1)));
+    }
+    Ok(files)
+}
+
 /// Contracts, boards, and pipelines with their look-up tables.
 fn beside(folder: &Path, files: &mut Vec<PathBuf>) -> Found<()> {
     let tables = Path::new(pipelines::FOLDER).join(pipelines::TABLES);
@@ -122,7 +152,7 @@ fn beside(folder: &Path, files: &mut Vec<PathBuf>) -> Found<()> {
     Ok(())
 }
 
-pub(crate) fn folders(folder: &Path) -> Found<Vec<PathBuf>> {
+fn folders(folder: &Path) -> Found<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for entry in entries(folder)? {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -136,7 +166,7 @@ pub(crate) fn folders(folder: &Path) -> Found<Vec<PathBuf>> {
 }
 
 /// The files of a directory with one of these extensions.
-pub(crate) fn listed(folder: &Path, extensions: &[&str]) -> Found<Vec<PathBuf>> {
+fn listed(folder: &Path, extensions: &[&str]) -> Found<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = entries(folder)?.iter().map(std::fs::DirEntry::path).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) && !path.is_dir());
     files.sort();

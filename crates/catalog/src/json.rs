@@ -46,6 +46,7 @@ impl Walk<'_> {
     fn node(&mut self) -> Result<Node, Fault> {
         self.skip(b"");
         let place = self.place;
+        let plain = self.peek() != b'"';
         let value = match self.peek() {
             b'{' => self.map()?,
             b'[' => self.list()?,
@@ -59,7 +60,7 @@ impl Walk<'_> {
                 value
             }
         };
-        Ok(Node { place, value })
+        Ok(Node { place, value, plain })
     }
 
     fn map(&mut self) -> Result<Value, Fault> {

@@ -9,7 +9,7 @@
 //! `boards.rs`, `pipelines/` over `programs/` (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force).
 //! Beside that path: `directory/` (what is declared as people read and search it, with what is missing), `drafts.rs` (contracts that are not in force, and who would have them), `channels.rs` (the operator's file by which owners are told), `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
-//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `backstage/` (Backstage's files to ours), `history.rs` (what was in force when: kept by the crate `registry`) with `changes.rs` (what two of them have different).
+//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `conventions/` (what OpenTelemetry calls otherwise), `backstage/` (Backstage's files to ours), `weaver/` (registries of OpenTelemetry to contracts), `history.rs` (what was in force when: kept by the crate `registry`) with `changes.rs` (what two of them have different).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
 //! `docs/check.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -26,6 +26,7 @@ mod check;
 mod checks;
 mod compat;
 mod contracts;
+mod conventions;
 mod declared;
 mod directory;
 mod drafts;
@@ -46,6 +47,7 @@ mod rules;
 mod schema;
 mod schemas;
 mod shape;
+pub mod weaver;
 pub mod yaml;
 
 use std::collections::HashMap;
@@ -123,10 +125,10 @@ impl Catalog {
         catalog.ok_or_else(|| problems(diagnostics))
     }
 
-    /// The same, with everything that is to be said of the texts: none where that is more than warnings.
+    /// The same, with everything that is to be said of the texts: none where one is an error.
     pub fn judge(texts: &[(&str, &str)]) -> (Option<Self>, Vec<Diagnostic>) {
         let (catalog, diagnostics) = read(texts, &Known::default());
-        let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() == Level::Warning);
+        let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() != Level::Error);
         (sound.then_some(catalog), diagnostics)
     }
 
@@ -227,7 +229,7 @@ fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
     let position = |file: &str| order.get(file).copied().unwrap_or(usize::MAX);
     diagnostics.sort_by_key(|Diagnostic { problem, .. }| (position(&problem.file), problem.line, problem.column));
     // What cannot be read is not in force, so its rules need not compile.
-    let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() == Level::Warning);
+    let sound = diagnostics.iter().all(|diagnostic| diagnostic.check.level() != Level::Error);
     let rules = if sound { Rules::compile(&business_services) } else { Rules::default() };
     let contracts::Read { fields, contracts, schemas, .. } = contracts;
     let (boards, pipelines) = (boards.boards, pipelines.pipelines);

@@ -98,7 +98,7 @@ pub fn closest<'n>(key: &str, known: &[&'n str]) -> Option<&'n str> {
 }
 
 /// Insertions, deletions and replacements that lead from one text to the other.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

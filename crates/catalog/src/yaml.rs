@@ -28,6 +28,8 @@ impl Place {
 pub struct Node {
     pub place: Place,
     pub value: Value,
+    /// Written without quotes: `8080` may be a number, `"8080"` is none.
+    pub plain: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ pub fn parse_documents(text: &str) -> Result<Vec<Node>, Fault> {
 
 fn read(mut events: Events<'_>) -> Result<Node, Fault> {
     let Some((event, place)) = events.document()? else {
-        return Ok(Node { place: Place { line: 1, column: 1 }, value: Value::Null });
+        return Ok(Node { place: Place { line: 1, column: 1 }, value: Value::Null, plain: true });
     };
     let root = events.node(event, place, 0)?;
     match events.document()? {
@@ -96,6 +98,29 @@ struct Events<'t> {
 }
 
 impl Node {
+    /// What a map has under a key; none of what is no map.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|(_, name, _)| name == key).map(|(_, _, node)| node),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Those of a list; none of what is no list.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
     fn count(&self) -> usize {
         1 + match &self.value {
             Value::Null | Value::Text(_) => 0,
@@ -136,6 +161,7 @@ impl<'t> Events<'t> {
             Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => *anchor,
             _ => 0,
         };
+        let plain = matches!(&event, Event::Scalar(_, ScalarStyle::Plain, ..));
         let value = match event {
             Event::Alias(anchor) => return self.alias(anchor, place),
             Event::Scalar(text, ScalarStyle::Plain, ..) if matches!(&*text, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
@@ -144,7 +170,7 @@ impl<'t> Events<'t> {
             Event::MappingStart(..) => self.map(depth)?,
             other => unreachable!("the parser gives {other:?} only between documents"),
         };
-        let node = Node { place, value };
+        let node = Node { place, value, plain };
         if anchor > 0
             && let Some(anchors) = &mut self.anchors
         {

@@ -3,6 +3,8 @@
 //! with lines `table business/service/component -> hours`, or
 //! `---- dependencies` with what each component depends on. Files in `contracts.test` are contracts, and `---- fields` says what they
 //! declare: attribute, type, column. Files in `boards.test` are boards, and `---- board` says what was read; those in `pipelines.test` are pipelines.
+//! Files in `weaver.test` are registries of OpenTelemetry Weaver (of another registry in a folder `dependency`), and `---- contract` says what is made of
+//! them and what is left out; words of the case's name after `--group` choose groups.
 //! After `---- file NAME` stands another file of the same catalogue, and `---- checked` has what is told by `tyto check`, warnings and checks included.
 //! `UPDATE=1` rewrites the expectations.
 
@@ -10,7 +12,9 @@
 
 use std::fmt::Write;
 
-use catalog::Catalog;
+use catalog::{Catalog, weaver};
+
+const REGISTRY: &str = "registry.yaml";
 
 /// The files of a case, with their names.
 fn files(name: &str, text: &str) -> Vec<(String, String)> {
@@ -28,10 +32,27 @@ fn files(name: &str, text: &str) -> Vec<(String, String)> {
     files
 }
 
+/// What is made of a registry passes the check, whatever it was.
+fn imported(texts: &[(&str, &str)], groups: &[String]) -> String {
+    let (dependencies, registry): (Vec<_>, Vec<_>) = texts.iter().partition(|(name, _)| name.starts_with("dependency/"));
+    let imported = match weaver::import(&weaver::Wanted { registry: &registry, dependencies: &dependencies, groups }) {
+        Ok(imported) => imported,
+        Err(diagnostics) => return diagnostics.iter().map(|diagnostic| format!("{}\n", diagnostic.problem)).collect(),
+    };
+    let checked = catalog::check(&[("contracts/one.json", &imported.contract)], &catalog::CheckOptions::default());
+    assert_eq!(checked.diagnostics, [], "{}", imported.contract);
+    imported.contract + &imported.left_out.iter().map(|said| format!("{said}\n")).collect::<String>()
+}
+
 fn answer(name: &str, text: &str, kind: &str, expected: &str) -> String {
     let files = files(name, text);
     let texts: Vec<_> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let mut out = String::new();
+    if name == REGISTRY {
+        assert_eq!(kind, "contract");
+        let words = text.lines().next().unwrap_or_default().split_once("--group ").map_or("", |(_, words)| words);
+        return imported(&texts, &words.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    }
     if kind == "checked" {
         for diagnostic in catalog::check(&texts, &catalog::CheckOptions::default()).diagnostics {
             let instead = diagnostic.instead.map(|instead| format!(" ({:?} for {:?})", instead.write, instead.of)).unwrap_or_default();
@@ -103,6 +124,7 @@ fn cases() {
                 Some(name) if name.starts_with("contracts") => "one.json",
                 Some(name) if name.starts_with("boards") => "boards/one.yaml",
                 Some(name) if name.starts_with("pipelines") => "pipelines/one.yaml",
+                Some(name) if name.starts_with("weaver") => REGISTRY,
                 _ => "omd.yaml",
             };
             let actual = answer(name, yaml, kind, expected.trim_end());
@@ -148,4 +170,32 @@ fn contracts_in_a_folder_agree_with_each_other() {
     let text = format!("{{\"properties\": {{{}}}}}", many.join(","));
     let problems = Catalog::parse(&[("many.json", &text)]).unwrap_err();
     assert!(problems[0].what.contains("there are fields_max, 512") && problems.len() == 1, "{problems:?}");
+}
+
+#[test]
+fn groups_take_over_only_so_far() {
+    let chain = |length: usize| -> String {
+        let groups = (1..length).map(|at| format!("  - {{id: g{at}, type: attribute_group, extends: g{}}}\n", at - 1));
+        format!("groups:\n  - {{id: g0, type: attribute_group}}\n{}", groups.collect::<String>())
+    };
+    assert!(imported(&[(REGISTRY, &chain(32))], &[]).starts_with('{'));
+    let expect = "registry.yaml:34:5: cannot follow what \"g32\" takes over: that is more than steps_max, 32\n";
+    assert_eq!(imported(&[(REGISTRY, &chain(33))], &[]), expect);
+}
+
+#[test]
+fn a_registry_in_a_folder_is_a_contract() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/catalog/weaver");
+    let texts = weaver::texts(&[&folder]).unwrap();
+    let named = |name: &str| std::path::Path::new(name).file_name().unwrap().to_string_lossy().into_owned();
+    let texts: Vec<(String, &str)> = texts.iter().map(|(name, text)| (named(name), text.as_str())).collect();
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let imported = weaver::import(&weaver::Wanted { registry: &texts, ..Default::default() }).unwrap();
+    for (name, actual) in [("contract.json", &imported.contract), ("left-out.txt", &(imported.left_out.join("\n") + "\n"))] {
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(folder.join(name), actual).unwrap();
+        }
+        assert_eq!(*actual, std::fs::read_to_string(folder.join(name)).unwrap(), "{name}");
+    }
+    assert_eq!(catalog::check(&[("contracts/shop.json", &imported.contract)], &catalog::CheckOptions::default()).diagnostics, []);
 }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use catalog::{Catalog, Change, CheckOptions, Checked, Published};
+use catalog::{Catalog, Change, CheckOptions, Checked, Published, weaver};
 
 const COMPANIES: [&str; 3] = ["streaming", "health", "photos"];
 
@@ -101,44 +101,56 @@ fn what_a_change_does_to_others_is_told_before_it_is_merged() {
     assert_eq!((told(&changed), changed.changes), (Vec::new(), vec![removed, business, decision]));
 }
 
-#[test]
-fn no_mangled_example_makes_the_reader_fail_or_tell_nothing() {
-    let originals: Vec<(String, String)> = COMPANIES.iter().flat_map(|company| texts(company)).collect();
+/// Numbers below the one asked for, the same in each run.
+fn random() -> impl FnMut(usize) -> usize {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = |below: usize| {
+    move |below| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         usize::try_from(state % below.max(1) as u64).unwrap()
-    };
-    let mut refused = 0;
-    for _ in 0..2000 {
-        let (name, text) = &originals[random(originals.len())];
-        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        for _ in 0..=random(3) {
-            let (at, other) = (random(lines.len()), random(lines.len()));
-            match random(5) {
-                0 => drop(lines.remove(at)),
-                1 => lines.swap(at, other),
-                2 => lines.insert(at, lines[other].clone()),
-                3 => lines[at].insert_str(0, "  "),
-                _ => {
-                    let mut letters: Vec<char> = lines[at].chars().collect();
-                    let place = random(letters.len() + 1);
-                    letters.insert(place, ['{', ':', '-', '"', 'é', '[', '#', ' '][random(8)]);
-                    lines[at] = letters.into_iter().collect();
-                }
-            }
-            if lines.is_empty() {
-                lines.push(String::new());
+    }
+}
+
+/// A text with some lines gone, moved, doubled, further in, or with a letter too much.
+fn mangled(text: &str, random: &mut impl FnMut(usize) -> usize) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for _ in 0..=random(3) {
+        let (at, other) = (random(lines.len()), random(lines.len()));
+        match random(5) {
+            0 => drop(lines.remove(at)),
+            1 => lines.swap(at, other),
+            2 => lines.insert(at, lines[other].clone()),
+            3 => lines[at].insert_str(0, "  "),
+            _ => {
+                let mut letters: Vec<char> = lines[at].chars().collect();
+                let place = random(letters.len() + 1);
+                letters.insert(place, ['{', ':', '-', '"', 'é', '[', '#', ' '][random(8)]);
+                lines[at] = letters.into_iter().collect();
             }
         }
-        let text = lines.join("\n");
+        if lines.is_empty() {
+            lines.push(String::new());
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn no_mangled_example_makes_the_reader_fail_or_tell_nothing() {
+    let originals: Vec<(String, String)> = COMPANIES.iter().flat_map(|company| texts(company)).collect();
+    let (mut random, mut refused) = (random(), 0);
+    for _ in 0..2000 {
+        let (name, text) = &originals[random(originals.len())];
+        let text = mangled(text, &mut random);
         let checked = catalog::check(&[(name, &text)], &CheckOptions::default());
         for diagnostic in &checked.diagnostics {
             let problem = &diagnostic.problem;
             let line = text.lines().nth(problem.line.saturating_sub(1)).unwrap_or_default();
-            assert!(problem.line <= lines.len() + 1 && problem.column <= line.chars().count() + 2, "{problem} is no place in\n{text}");
+            assert!(
+                problem.line <= text.split('\n').count() + 1 && problem.column <= line.chars().count() + 2,
+                "{problem} is no place in\n{text}"
+            );
             assert!(problem.what.starts_with("cannot "), "{problem}");
         }
         let refuses = checked.count(catalog::Level::Error) > 0;
@@ -147,4 +159,28 @@ fn no_mangled_example_makes_the_reader_fail_or_tell_nothing() {
         assert!(!catalog::report::text(&checked, &[(name, &text)]).is_empty());
     }
     assert!(refused > 500, "{refused} of 2000 were refused");
+}
+
+#[test]
+fn whatever_is_made_of_a_mangled_registry_passes_the_check() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/catalog/weaver");
+    let originals = weaver::texts(&[folder]).unwrap();
+    let (mut random, mut refused) = (random(), 0);
+    for _ in 0..2000 {
+        let mut texts = originals.clone();
+        let at = random(texts.len());
+        texts[at].1 = mangled(&texts[at].1, &mut random);
+        let registry: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        match weaver::import(&weaver::Wanted { registry: &registry, ..Default::default() }) {
+            Ok(imported) => {
+                let checked = catalog::check(&[("contracts/a.json", &imported.contract)], &CheckOptions::default());
+                assert_eq!(checked.diagnostics, [], "{}\n{}", texts[at].1, imported.contract);
+            }
+            Err(diagnostics) => {
+                assert!(diagnostics.iter().all(|diagnostic| diagnostic.problem.what.starts_with("cannot ")), "{diagnostics:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!((500..1900).contains(&refused), "{refused} of 2000 were refused");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::{
-    Catalog, Diagnostic, Difference, History, Live, Outcome, Problem, Provenance, Replacement, Side, SourceKind, Status, Trouble, Verdict,
-    Version, When, differences,
+    Catalog, Diagnostic, Difference, History, Level, Live, Outcome, Problem, Provenance, Replacement, Side, SourceKind, Status, Trouble,
+    Verdict, Version, When, differences,
 };
 use model::{Code, Error, Result};
 use parking_lot::Mutex;
@@ -80,6 +80,12 @@ struct Judged {
     catalog: Option<Catalog>,
     diagnostics: Vec<Diagnostic>,
     differences: Vec<Difference>,
+}
+
+/// Why there is no catalogue: what else is said of its files does not refuse them.
+fn first_error(diagnostics: &[Diagnostic]) -> String {
+    let error = diagnostics.iter().find(|diagnostic| diagnostic.check.level() == Level::Error);
+    error.map(|diagnostic| diagnostic.problem.to_string()).unwrap_or_default()
 }
 
 impl Registry {
@@ -174,8 +180,8 @@ impl Registry {
         let sources = self.database.last_of_sources().await?;
         let Judged { catalog, diagnostics, .. } = self.judge(None, files.clone()).await?;
         let unreadable = || {
-            let first = diagnostics.first().map(|diagnostic| diagnostic.problem.to_string()).unwrap_or_default();
-            Error::unsupported(format!("cannot use version {} of the catalogue, which another Tyto has taken: {first}", newest.number))
+            let error = first_error(&diagnostics);
+            Error::unsupported(format!("cannot use version {} of the catalogue, which another Tyto has taken: {error}", newest.number))
         };
         let catalog = catalog.ok_or_else(unreadable)?;
         tracing::info!("version {} of the catalogue is in force, by {}", newest.number, newest.by.source);
@@ -363,9 +369,10 @@ impl Registry {
         there.ok_or_else(|| Error::new(Code::NotFound, format!("cannot find version {number} of the catalogue")))?;
         let files = self.database.files(number).await?;
         let Judged { catalog, diagnostics, .. } = self.judge(None, files.clone()).await?;
-        let first = || diagnostics.first().map(|diagnostic| diagnostic.problem.to_string()).unwrap_or_default();
-        let unreadable =
-            || Error::unsupported(format!("cannot read version {number} of the catalogue: this Tyto is stricter: {}", first()));
+        let unreadable = || {
+            let error = first_error(&diagnostics);
+            Error::unsupported(format!("cannot read version {number} of the catalogue: this Tyto is stricter: {error}"))
+        };
         Ok((files, catalog.ok_or_else(unreadable)?))
     }
 }

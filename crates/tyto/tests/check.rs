@@ -131,6 +131,38 @@ fn schemas_are_printed_and_backstage_is_imported() {
 }
 
 #[test]
+fn a_registry_of_weaver_is_imported_whole_or_in_part() {
+    let folder = "tests/cases/catalog/weaver";
+    let imported = tyto(&root(), &["import", "weaver", folder]);
+    assert!(imported.status.success());
+    assert_eq!(stdout(&imported), fs::read_to_string(root().join(folder).join("contract.json")).expect("there"));
+    assert!(String::from_utf8_lossy(&imported.stderr).contains("tyto: metrics (1) are left out"));
+    let contracts = repository(&[("omd.yaml", GOOD), ("contracts/shop.json", &stdout(&imported))]);
+    assert!(stdout(&tyto(contracts.path(), &["check", "."])).starts_with("ok: 2 files"));
+    let part = json(&tyto(&root(), &["import", "weaver", folder, "--group", "event.shop.order.p*"]));
+    assert_eq!(part["properties"]["event_name"]["examples"], serde_json::json!(["shop.order.placed"]));
+    // Of a dependency comes only what is named.
+    let dependent =
+        tyto(&root(), &["import", "weaver", &format!("{folder}/orders.yaml"), "--dependency", &format!("{folder}/couriers.yaml")]);
+    assert!(
+        String::from_utf8_lossy(&dependent.stderr).contains("cannot find attribute \"shop.vehicle.plate\"") && !dependent.status.success()
+    );
+}
+
+#[test]
+fn names_that_opentelemetry_has_otherwise_are_notes_and_refuse_nothing() {
+    let folder = repository(&[("omd.yaml", GOOD), ("contracts/a.json", "{\"properties\": {\"http.method\": {\"type\": \"string\"}}}")]);
+    let checked = tyto(folder.path(), &["check", ".", "--deny-warnings"]);
+    let text = stdout(&checked);
+    assert!(checked.status.success() && text.contains("contracts/a.json:1:17: note[other-name]: cannot take \"http.method\""), "{text}");
+    assert!(text.ends_with("ok, with 1 note: 2 files, 0 components, 1 contract\n"), "{text}");
+    let sarif = json(&tyto(folder.path(), &["check", ".", "--format", "sarif"]));
+    assert_eq!(sarif["runs"][0]["results"][0]["level"], "note");
+    let report = json(&tyto(folder.path(), &["check", ".", "--format", "json"]));
+    assert_eq!((&report["ok"], &report["notes"], &report["problems"][0]["level"]), (&true.into(), &1.into(), &"note".into()));
+}
+
+#[test]
 fn the_hook_refuses_what_is_staged_and_not_what_lies_about() {
     let folder = repository(&[("omd.yaml", BAD)]);
     let git = |arguments: &[&str]| {

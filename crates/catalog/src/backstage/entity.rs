@@ -54,59 +54,36 @@ pub(super) fn read(texts: &[(&str, &str)]) -> Result<Vec<Entity>, Vec<Diagnostic
 }
 
 fn entity(document: &Node, reader: &Reader) -> Option<Entity> {
-    let (metadata, spec) = (get(document, "metadata")?, get(document, "spec"));
-    let spec = |key: &str| spec.and_then(|spec| get(spec, key));
+    let (metadata, spec) = (document.get("metadata")?, document.get("spec"));
+    let spec = |key: &str| spec.and_then(|spec| spec.get(key));
+    let text = |node: &Node| node.text().map(str::to_owned);
     let said = |node: Option<&Node>| node.and_then(text).unwrap_or_default();
+    let texts = |node: Option<&Node>| node.map_or(&[][..], Node::items).iter().filter_map(text).collect();
     let link = |node: &Node| {
-        let url = get(node, "url").and_then(text)?;
-        Some((get(node, "title").and_then(text).unwrap_or_else(|| url.clone()), url))
+        let url = node.get("url").and_then(text)?;
+        Some((node.get("title").and_then(text).unwrap_or_else(|| url.clone()), url))
     };
-    let links = match get(metadata, "links").map(|node| &node.value) {
-        Some(Value::List(items)) => items.iter().filter_map(link).collect(),
-        _ => Vec::new(),
-    };
-    let annotations = match get(metadata, "annotations").map(|node| &node.value) {
+    let annotations = match metadata.get("annotations").map(|node| &node.value) {
         Some(Value::Map(entries)) => entries.iter().filter_map(|(_, key, node)| Some((key.clone(), text(node)?))).collect(),
         _ => Vec::new(),
     };
     Some(Entity {
-        kind: get(document, "kind").and_then(text)?,
-        name: get(metadata, "name").and_then(text).filter(|name| !name.trim().is_empty())?,
-        description: said(get(metadata, "description")),
+        kind: document.get("kind").and_then(text)?,
+        name: metadata.get("name").and_then(text).filter(|name| !name.trim().is_empty())?,
+        description: said(metadata.get("description")),
         owner: said(spec("owner")),
         system: said(spec("system")),
         domain: said(spec("domain")),
         subcomponent_of: said(spec("subcomponentOf")),
         of_type: said(spec("type")),
         lifecycle: said(spec("lifecycle")),
-        email: said(spec("profile").and_then(|profile| get(profile, "email"))),
-        depends_on: texts_of(spec("dependsOn")),
-        provides: texts_of(spec("providesApis")),
-        consumes: texts_of(spec("consumesApis")),
-        links,
+        email: said(spec("profile").and_then(|profile| profile.get("email"))),
+        depends_on: texts(spec("dependsOn")),
+        provides: texts(spec("providesApis")),
+        consumes: texts(spec("consumesApis")),
+        links: metadata.get("links").map_or(&[][..], Node::items).iter().filter_map(link).collect(),
         annotations,
-        tags: texts_of(get(metadata, "tags")),
+        tags: texts(metadata.get("tags")),
         at: reader.origin(document.place).to_string(),
     })
-}
-
-fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
-    match &node.value {
-        Value::Map(entries) => entries.iter().find(|(_, name, _)| name == key).map(|(_, _, node)| node),
-        _ => None,
-    }
-}
-
-fn text(node: &Node) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-fn texts_of(node: Option<&Node>) -> Vec<String> {
-    match node.map(|node| &node.value) {
-        Some(Value::List(items)) => items.iter().filter_map(text).collect(),
-        _ => Vec::new(),
-    }
 }

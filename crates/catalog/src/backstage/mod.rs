@@ -7,9 +7,9 @@ mod entity;
 mod map;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::files::{self, DEPTH_MAX, Found, fail};
+use crate::files;
 use crate::problem::Diagnostic;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,23 +22,7 @@ pub struct Imported {
 
 /// The texts of files, and of those called `catalog-info.yaml` in directories and below them.
 pub fn texts<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(String, String)>, Vec<Diagnostic>> {
-    files::texts_of(paths, |path| {
-        if !path.is_dir() {
-            return Ok(vec![path.to_owned()]);
-        }
-        let mut found = Vec::new();
-        below(path, 0, &mut found)?;
-        if found.is_empty() { fail(path, "cannot find a catalog-info.yaml in this directory or below it".to_owned()) } else { Ok(found) }
-    })
-}
-
-fn below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Found<()> {
-    if depth > DEPTH_MAX {
-        return fail(folder, format!("cannot look deeper than depth_max, {DEPTH_MAX} directories"));
-    }
-    let files = files::listed(folder, &["yaml", "yml"])?;
-    found.extend(files.into_iter().filter(|file| file.file_stem().is_some_and(|stem| stem == "catalog-info")));
-    files::folders(folder)?.iter().try_for_each(|folder| below(folder, depth + 1, found))
+    files::texts_below(paths, "catalog-info.yaml", |file| file.file_stem().is_some_and(|stem| stem == "catalog-info"))
 }
 
 /// All files together: entities refer to each other.

@@ -463,7 +463,7 @@ impl PipelineReader<'_> {
         }
         let mut labels = Vec::new();
         for (place, label, of) in entries {
-            let label = self.legal(&Node { place: *place, value: Value::Text(label.clone()) }, "labels", false)?;
+            let label = self.legal(&Node { place: *place, value: Value::Text(label.clone()), plain: true }, "labels", false)?;
             let of = said(&mut self.reader, of, "labels")?;
             if labels.iter().any(|(other, _)| *other == label) {
                 self.reader.problem(*place, Check::RepeatedKey, format!("cannot use label {label:?} twice"));

@@ -20,6 +20,7 @@ pub fn json(checked: &Checked) -> Value {
         "ok": checked.count(Level::Error) == 0,
         "errors": checked.count(Level::Error),
         "warnings": checked.count(Level::Warning),
+        "notes": checked.count(Level::Note),
         "files": checked.files,
         "components": checked.components,
         "contracts": checked.contracts,

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::check::Checked;
-use crate::checks::{Check, Level};
+use crate::checks::Check;
 use crate::problem::Diagnostic;
 
 /// `version` is Tyto's.
@@ -24,20 +24,13 @@ pub fn sarif(checked: &Checked, version: &str) -> Value {
     })
 }
 
-fn level(check: Check) -> &'static str {
-    match check.level() {
-        Level::Error => "error",
-        Level::Warning => "warning",
-    }
-}
-
 fn rule(check: Check) -> Value {
     let explained = check.explained();
     json!({
         "id": explained.name,
         "shortDescription": {"text": explained.about},
         "help": {"text": explained.fix},
-        "defaultConfiguration": {"level": level(check)},
+        "defaultConfiguration": {"level": check.level().name()},
     })
 }
 
@@ -52,7 +45,7 @@ fn result(diagnostic: &Diagnostic) -> Value {
     let mut result = json!({
         "ruleId": diagnostic.check.name(),
         "ruleIndex": index,
-        "level": level(diagnostic.check),
+        "level": diagnostic.check.level().name(),
         "message": {"text": problem.what},
         "locations": [{"physicalLocation": location}],
     });

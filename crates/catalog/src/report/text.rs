@@ -36,12 +36,15 @@ fn write(out: &mut String, checked: &Checked, texts: &[(&str, &str)]) -> fmt::Re
             count(checked.references_unchecked, "reference")
         )?;
     }
-    let (errors, warnings) = (checked.count(Level::Error), checked.count(Level::Warning));
+    let [errors, warnings, notes] = [Level::Error, Level::Warning, Level::Note].map(|level| checked.count(level));
     let what = [count(checked.files, "file"), count(checked.components, "component"), count(checked.contracts, "contract")].join(", ");
-    match (errors, warnings) {
-        (0, 0) => writeln!(out, "ok: {what}"),
-        (0, _) => writeln!(out, "ok, with {}: {what}", count(warnings, "warning")),
-        _ => writeln!(out, "{}, {}: {what}", count(errors, "error"), count(warnings, "warning")),
+    let found = [(errors, "error"), (warnings, "warning"), (notes, "note")].into_iter();
+    let found = found.filter(|(number, what)| *number > 0 || *what == "warning" && errors > 0);
+    let found = found.map(|(number, what)| count(number, what)).collect::<Vec<_>>().join(", ");
+    match errors {
+        0 if found.is_empty() => writeln!(out, "ok: {what}"),
+        0 => writeln!(out, "ok, with {found}: {what}"),
+        _ => writeln!(out, "{found}: {what}"),
     }
 }
 
@@ -51,12 +54,8 @@ fn count(number: usize, what: &str) -> String {
 
 fn told(out: &mut String, diagnostic: &Diagnostic, text: Option<&str>) -> fmt::Result {
     let Problem { file, line, column, what } = &diagnostic.problem;
-    let level = match diagnostic.check.level() {
-        Level::Error => "error",
-        Level::Warning => "warning",
-    };
     let place = if *line == 0 { file.clone() } else { format!("{file}:{line}:{column}") };
-    writeln!(out, "{place}: {level}[{}]: {what}", diagnostic.check.name())?;
+    writeln!(out, "{place}: {}[{}]: {what}", diagnostic.check.level().name(), diagnostic.check.name())?;
     if let Some(shown) = text.and_then(|text| text.lines().nth(line.wrapping_sub(1))) {
         // The caret stands below the very column, so tabs are shown as spaces and a long line from a little before.
         let start = column.saturating_sub(SHOWN_CHARS_MAX / 2).max(1) - 1;

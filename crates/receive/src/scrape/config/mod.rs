@@ -54,7 +54,7 @@ impl ScrapeConfig {
         let mut loading = Loading::default();
         let Some((mut reader, root)) = loading.open(path, text) else { return Err(loading.problems) };
         let known: Vec<&'static str> = SECTIONS.into_iter().chain(UNUSED_SECTIONS).collect();
-        let empty = yaml::Node { place: root.place, value: yaml::Value::Map(Vec::new()) };
+        let empty = yaml::Node { place: root.place, value: yaml::Value::Map(Vec::new()), plain: false };
         let root = if matches!(root.value, yaml::Value::Null) { empty } else { root };
         let Some(fields) = reader.fields(&root, "the file", &known) else { return Err(reader.problems) };
         reader.unused.extend(UNUSED_SECTIONS.into_iter().filter(|name| fields.get(name).is_some()).map(str::to_owned));
