@@ -640,7 +640,7 @@ tiles:
 "#;
 
 const OMD: &str =
-    "business_services: [{name: login, services: [{name: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
+    "business_services: [{name: login, services: [{name: auth, contract: auth, components: [{name: api, match: [{service.name: auth-*}]}]}]}]";
 
 /// The router over an engine that answers with `fixture`.
 pub(crate) fn router(fixture: &str) -> (Router, Arc<Fake>) {
@@ -722,7 +722,13 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
             reload_fails: fixture == "reload fails",
         }),
         catalog: Arc::new(Live::of(
-            Catalog::parse(&[("omd.yaml", OMD), ("boards/shop.yaml", BOARD), ("pipelines/cards.yaml", PIPELINE)]).unwrap(),
+            Catalog::parse(&[
+                ("omd.yaml", OMD),
+                ("boards/shop.yaml", BOARD),
+                ("pipelines/cards.yaml", PIPELINE),
+                ("contracts/auth.json", "{\"title\": \"What auth logs\"}\n"),
+            ])
+            .unwrap(),
         )),
         history: Arc::new(NoHistory),
         usage: Arc::new(Spent),
@@ -776,10 +782,9 @@ impl Pipelines for Piped {
         vec![count("", "seen", 3), count("1 mask", "masked", 2)]
     }
 
-    async fn try_draft(&self, file: String, text: String, _: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
-        let problems = if text == "bad" { vec![format!("{file}:1:1: cannot read a pipeline")] } else { Vec::new() };
-        let tried = |before: serde_json::Value| Tried { after: Some(before.clone()), before, dropped: None, notes: Vec::new() };
-        Ok(Trial { records: records.into_iter().map(tried).collect(), problems })
+    async fn try_draft(&self, _: String, _: String, _: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
+        let tried = |before: serde_json::Value| Tried { after: Some(before.clone()), before, matched: true, dropped: None, notes: Vec::new() };
+        Ok(Trial { records: records.into_iter().map(tried).collect(), problems: Vec::new() })
     }
 }
 
