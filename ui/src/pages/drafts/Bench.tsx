@@ -34,7 +34,8 @@ interface Props {
 export function Bench(props: Props) {
   const { head, draft, onDraft, onTry, running, begin, problems, choices, file, command, editor, children } = props;
   const marks = useMemo(() => marksOf(problems), [problems]);
-  const isOld = draft.tried !== undefined && draft.tried !== draft.text;
+  const { tried, text, lines } = draft;
+  const isOld = tried !== undefined && (tried.text !== text || tried.lines !== lines);
   return (
     <div className={classes.scroll}>
       <div className={classes.page}>
@@ -44,8 +45,8 @@ export function Bench(props: Props) {
             <div className={classes.choices}>{choices}</div>
             <Editor
               ref={editor}
-              value={draft.text}
-              onChange={(text) => onDraft({ text })}
+              value={text}
+              onChange={(next) => onDraft({ text: next })}
               onRun={onTry}
               language={props.language}
               label={props.label}
@@ -81,13 +82,13 @@ export function Bench(props: Props) {
               <span className="dim">
                 {isOld ? 'Changed since it was tried. ' : ''}Ctrl Enter tries it. Nothing is stored.
               </span>
-              {draft.text !== begin && (
+              {text !== begin && (
                 <Button variant="subtle" ml="auto" onClick={() => onDraft({ text: begin })}>
                   Begin again
                 </Button>
               )}
             </div>
-            <InForce file={file} command={command} text={draft.text} />
+            <InForce file={file} command={command} text={text} />
           </section>
           <section className={classes.answer} aria-label="What it would do">
             {children}

@@ -1,6 +1,7 @@
 import type { Breach, ContractTrial } from '../../api/contracts';
 import { formatCount } from '../../format/units';
 import { Empty } from '../../status/Empty';
+import { counted } from '../pipelines/words';
 import { ownerOf, placeOf, wrong } from '../quarantine/words';
 import classes from './Trial.module.css';
 import { brokenBy, judgedWords, lineOf, outcomeWords } from './words';
@@ -25,7 +26,7 @@ export function ContractAnswer({ trial, period, file, onPlace }: Props) {
     );
   return (
     <>
-      <p className="dim" data-testid="judged">
+      <p className={classes.judged} data-testid="judged">
         {judgedWords(trial, period)}
       </p>
       <dl className={classes.figures} data-testid="outcome">
@@ -62,7 +63,7 @@ function BreachCard({ breach, file, onPlace }: { breach: Breach; file: string; o
     <article className={classes.breach} data-testid="breach">
       <h2>{wrong(breach)}</h2>
       <p>
-        {formatCount(brokenBy(breach))} of <b>{name}</b> {below}: {outcomeWords(breach)}
+        {counted(brokenBy(breach), 'record')} of <b>{name}</b> {below}: {outcomeWords(breach)}
       </p>
       <p className="dim">
         The rule stands{' '}

@@ -70,7 +70,7 @@ function Drafting({
     enabled: tried !== undefined,
     queryFn: async ({ signal }): Promise<Tried> => {
       try {
-        return { trial: await tryContract({ text: tried ?? '', file, whom, lastSeconds: period.seconds }, signal) };
+        return { trial: await tryContract({ text: tried?.text ?? '', file, whom, lastSeconds: period.seconds }, signal) };
       } catch (error) {
         const problems = error instanceof ApiError ? refusalOf(error.what, file) : undefined;
         if (problems) return { problems };
@@ -115,7 +115,7 @@ function Drafting({
       draft={draft}
       onDraft={change}
       onTry={() => {
-        change({ tried: draft.text });
+        change({ tried: { text: draft.text } });
         setTimes(times + 1);
       }}
       running={answer.isFetching}
@@ -128,7 +128,7 @@ function Drafting({
         <>
           <Select
             label="Begin from"
-            w={170}
+            w={150}
             allowDeselect={false}
             data={[
               { value: '', label: 'an example' },
@@ -153,7 +153,7 @@ function Drafting({
           />
           <Select
             label="Records of"
-            w={160}
+            w={140}
             allowDeselect={false}
             data={PERIODS.map(({ value, label }) => ({ value, label }))}
             value={period.value}

@@ -43,11 +43,7 @@ export function PipelineAnswer({ trial: { pipeline, problems, records }, period,
             </>
           )}
         </p>
-        <StageList
-          stages={pipeline.stages}
-          did={(stage) => didInTrial(stage, records)}
-          nothing="did nothing to these"
-        />
+        <StageList stages={pipeline.stages} did={(stage) => didInTrial(stage, records)} ran={records.length > 0} />
       </section>
       {records.length === 0 ? (
         own ? (

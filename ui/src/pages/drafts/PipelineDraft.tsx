@@ -39,13 +39,13 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
   const editor = useRef<EditorHandle>(null);
   const period = periodOf(address.last, '1h');
   const limit = limitOf(address.limit);
-  const { tried, lines } = draft;
+  const { tried, text, lines } = draft;
   const trial = useQuery({
-    queryKey: ['pipeline-trial', from?.file, tried, period.seconds, limit, lines, times],
+    queryKey: ['pipeline-trial', from?.file, tried, period.seconds, limit, times],
     enabled: tried !== undefined,
     queryFn: ({ signal }) => {
-      const records = lines === undefined ? undefined : recordsOf(lines);
-      return tryPipeline({ text: tried ?? '', file: from?.file, lastSeconds: period.seconds, limit, records }, signal);
+      const records = tried?.lines === undefined ? undefined : recordsOf(tried.lines);
+      return tryPipeline({ text: tried?.text ?? '', file: from?.file, lastSeconds: period.seconds, limit, records }, signal);
     },
     placeholderData: keepPreviousData,
   });
@@ -55,6 +55,10 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
   const { tone, title } = found ? pipelineVerdict(found) : { tone: undefined, title: START };
   const name = found?.pipeline?.name ?? from?.name ?? 'first';
   const committed = from ? from.file.split('/').slice(-2).join('/') : `pipelines/${name}.yaml`;
+  const records =
+    lines === undefined
+      ? `--against ${window.location.origin} --last ${period.value} --limit ${limit}`
+      : '--input lines.ndjson';
   return (
     <Bench
       head={
@@ -84,7 +88,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
       draft={draft}
       onDraft={change}
       onTry={() => {
-        change({ tried: draft.text });
+        change({ tried: { text, lines } });
         setTimes(times + 1);
       }}
       running={trial.isFetching}
@@ -97,7 +101,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
         <>
           <Select
             label="Begin from"
-            w={190}
+            w={150}
             allowDeselect={false}
             data={[
               { value: '', label: 'an example' },
@@ -114,7 +118,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
           >
             <Select
               label="Records of"
-              w={160}
+              w={140}
               allowDeselect={false}
               data={PERIODS.map(({ value, label }) => ({ value, label }))}
               value={period.value}
@@ -122,7 +126,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
             />
             <Select
               label="At most"
-              w={110}
+              w={105}
               allowDeselect={false}
               data={LIMITS.map((each) => ({ value: `${each}`, label: `${each} newest` }))}
               value={`${limit}`}
@@ -132,7 +136,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
         </>
       }
       file={committed}
-      command={`tyto pipeline try ${committed} --against ${window.location.origin} --last ${period.value} --limit ${limit}`}
+      command={`tyto pipeline try ${committed} ${records}`}
       editor={editor}
     >
       {tried === undefined ? (
@@ -142,7 +146,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
         />
       ) : (
         <Answer query={trial}>
-          {(answer) => <PipelineAnswer trial={answer} period={period.label} own={lines !== undefined} />}
+          {(answer) => <PipelineAnswer trial={answer} period={period.label} own={tried.lines !== undefined} />}
         </Answer>
       )}
     </Bench>

@@ -1,12 +1,15 @@
 import { useState } from 'react';
 
-/** A draft as this tab keeps it over a reload of the page. */
-export interface Draft {
+export interface Tried {
   text: string;
-  /** The text that was tried last; undefined: none was. */
-  tried?: string;
   /** Records to try it on, one a line; undefined: those that are stored. */
   lines?: string;
+}
+
+/** A draft as this tab keeps it over a reload of the page. */
+export interface Draft extends Tried {
+  /** What was tried last; undefined: nothing was. */
+  tried?: Tried;
 }
 
 const keyOf = (kind: string, of: string) => `tyto-draft-${kind}-${of}`;

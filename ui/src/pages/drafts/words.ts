@@ -142,22 +142,16 @@ export function judgedWords({ came, records, sampled, contracts }: ContractTrial
   return `Judged was a sample: ${formatCount(records)} of the ${formatCount(came)} records of ${period}, spread over that time. The share of all may differ a little.`;
 }
 
-/** What the draft would do to records that break it, in the words of the page of the quarantine. */
-export function outcomeWords({
-  observed,
-  quarantined,
-  rejected,
-}: {
-  observed: number;
-  quarantined: number;
-  rejected: number;
-}): string {
-  const parts = [
-    ...(observed ? [`${formatCount(observed)} stored and only counted`] : []),
-    ...(quarantined ? [`${formatCount(quarantined)} set aside`] : []),
-    ...(rejected ? [`${formatCount(rejected)} refused`] : []),
+/** What the draft would do to the records that break one rule. */
+export function outcomeWords({ observed, quarantined, rejected }: Breach): string {
+  const parts: [number, string][] = [
+    [quarantined, 'set aside'],
+    [rejected, 'refused'],
+    [observed, 'stored and only counted'],
   ];
-  return listed(parts);
+  const there = parts.filter(([count]) => count > 0);
+  if (there.length === 1) return `would be ${there[0]?.[1] ?? ''}`;
+  return listed(there.map(([count, what], index) => `${formatCount(count)} ${index ? '' : 'would be '}${what}`));
 }
 
 export const brokenBy = ({ observed, quarantined, rejected }: Breach) => observed + quarantined + rejected;

@@ -100,7 +100,7 @@ function Card({ pipeline }: { pipeline: Pipeline }) {
           </Button>
         </div>
       </div>
-      <StageList stages={stages} did={({ stage }) => deeds(stage, counts)} nothing={records ? 'nothing counted' : ''} />
+      <StageList stages={stages} did={({ stage }) => deeds(stage, counts)} ran={records > 0} />
     </article>
   );
 }

@@ -1,17 +1,17 @@
 import type { Stage } from '../../api/pipelines';
 import classes from './StageList.module.css';
-import { conditionOf, programOf, stageWords, type Deed } from './words';
+import { conditionOf, nothingWords, programOf, stageWords, type Deed } from './words';
 
 interface Props {
   stages: Stage[];
   /** What each did. */
   did: (stage: Stage) => Deed[];
-  /** What stands where a stage did nothing. */
-  nothing: string;
+  /** Whether records came that it could have done something to. */
+  ran: boolean;
 }
 
 /** The stages of a pipeline in plain words, each with what it did. */
-export function StageList({ stages, did, nothing }: Props) {
+export function StageList({ stages, did, ran }: Props) {
   return (
     <ol className={classes.stages}>
       {stages.map((stage) => {
@@ -33,7 +33,7 @@ export function StageList({ stages, did, nothing }: Props) {
               {program && <pre>{program}</pre>}
             </div>
             <div className={classes.did}>
-              {deeds.length === 0 && <span className="dim">{nothing}</span>}
+              {ran && deeds.length === 0 && <span className="dim">{nothingWords(stage.kind)}</span>}
               {deeds.map(({ what, says }) => (
                 <span key={says} data-what={what}>
                   {says}

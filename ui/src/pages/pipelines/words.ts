@@ -51,7 +51,7 @@ export function stageWords({ kind, does }: Stage): string {
     case 'mask':
       return `Hides ${hidden(does)}`;
     case 'drop':
-      return does.reason === 'dropped' ? 'Drops records' : `Drops records: ${spoken(text(does.reason))}`;
+      return does.reason === 'dropped' ? 'Drops records' : `Drops “${spoken(text(does.reason))}” records`;
     case 'sample':
       return `Keeps ${share(Number(does.keep), does.by === 'trace' ? 'traces, each whole' : 'records')}`;
     case 'dedupe':
@@ -158,6 +158,12 @@ export function sinceWords(sinceMs: number, nowMs: number): string {
   return `in the ${formatDuration(Math.max(0, Math.round((nowMs - sinceMs) / 1000) * 1000))} since the server started`;
 }
 
+/** What stands where a stage of that kind did nothing; what changes a record otherwise nobody counts. */
+export function nothingWords(kind: string): string {
+  if (kind === 'mask') return 'nothing hidden';
+  return ['drop', 'sample', 'dedupe'].includes(kind) ? 'none dropped' : '';
+}
+
 /** The sentence on top of the page. */
 export function verdict(
   { sinceMs, pipelines }: InForce,
@@ -185,6 +191,9 @@ export function verdict(
     masked ? `${counted(masked, 'value')} hidden` : 'no value hidden',
     ...(failed ? [`${counted(failed, 'time')} a stage could not do its work`] : []),
   ];
-  const through = pipelines.length === 1 ? counted(records, 'record') : `${counted(records, 'passage')} of records`;
+  const through =
+    pipelines.length === 1
+      ? `${counted(records, 'record')} went through`
+      : `Records went through ${formatCount(records)} times`;
   return { tone: failed ? 'warn' : 'ok', title, text: `${through} ${since}: ${listed(did)}.` };
 }
