@@ -70,7 +70,9 @@ function Drafting({
     enabled: tried !== undefined,
     queryFn: async ({ signal }): Promise<Tried> => {
       try {
-        return { trial: await tryContract({ text: tried?.text ?? '', file, whom, lastSeconds: period.seconds }, signal) };
+        return {
+          trial: await tryContract({ text: tried?.text ?? '', file, whom, lastSeconds: period.seconds }, signal),
+        };
       } catch (error) {
         const problems = error instanceof ApiError ? refusalOf(error.what, file) : undefined;
         if (problems) return { problems };

@@ -45,7 +45,10 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
     enabled: tried !== undefined,
     queryFn: ({ signal }) => {
       const records = tried?.lines === undefined ? undefined : recordsOf(tried.lines);
-      return tryPipeline({ text: tried?.text ?? '', file: from?.file, lastSeconds: period.seconds, limit, records }, signal);
+      return tryPipeline(
+        { text: tried?.text ?? '', file: from?.file, lastSeconds: period.seconds, limit, records },
+        signal,
+      );
     },
     placeholderData: keepPreviousData,
   });
