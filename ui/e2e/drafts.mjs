@@ -112,7 +112,7 @@ async function contract(page) {
   await page.getByRole('option', { name: 'payments' }).click();
   await page.waitForURL(/of=payments/);
   await textThat(page.locator('.cm-content'), /"mode": "observe"/, 'the contract in force');
-  const text = (await page.locator('.cm-line').allInnerTexts()).join('\n');
+  const text = (await page.locator('.cm-line').allTextContents()).join('\n');
   await page.locator('.cm-content').click();
   await page.keyboard.press('Control+a');
   await page.keyboard.insertText(text.replace('observe', 'quarantine').replace('["card", "sepa"]', '["card"]'));
@@ -127,7 +127,7 @@ async function contract(page) {
   const unknown = page.getByTestId('breach').filter({ hasText: 'one of ["card"]' });
   await textThat(
     unknown,
-    /1 record of payments checkout \/ ledger: would be set aside[\s\S]*in line 6/,
+    /1 record of payments checkout \/ ledger would be set aside[\s\S]*in line 6/,
     'whose, and by which rule',
   );
   const told = await page.getByRole('region', { name: 'What it would do' }).innerText();

@@ -17,6 +17,7 @@ import {
   periodOf,
   pipelineVerdict,
   recordsOf,
+  toldFirst,
 } from '../src/pages/drafts/words';
 
 describe('two texts', () => {
@@ -140,6 +141,8 @@ describe('a trial of a pipeline', () => {
       'As it was',
       'Not meant: the condition of the whole does not hold',
     ]);
+    const last = TRIAL.records[3];
+    expect(toldFirst([...TRIAL.records].reverse()).at(-1)).toBe(last);
     expect(TRIAL.records.flatMap(noteWords).map(({ says }) => says)).toEqual([
       'Stage 1 hid something',
       'Stage 3 left it as it was: it took too long',
@@ -223,8 +226,8 @@ describe('a trial of a contract', () => {
 
   it('says what would happen to them, and where the rule stands', () => {
     expect(trial.breaches.map(outcomeWords)).toEqual([
-      '25 would be set aside and 6 stored and only counted',
-      'would be refused',
+      ': 25 would be set aside and 6 stored and only counted',
+      ' would be refused',
     ]);
     expect(trial.breaches.map(({ at }) => lineOf(at, '/srv/contracts/p.json'))).toEqual([5, undefined]);
   });

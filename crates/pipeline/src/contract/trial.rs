@@ -35,7 +35,8 @@ impl Draft {
         let compiled = Contracts::of(&catalog);
         // What is only taken over from those in force is no draft.
         let is_given = |file: &str| files.iter().any(|(name, _)| name == file);
-        let is_drafted = |name: &str| catalog.contracts.iter().any(|contract| contract.name == name && is_given(&contract.declared_at.file));
+        let is_drafted =
+            |name: &str| catalog.contracts.iter().any(|contract| contract.name == name && is_given(&contract.declared_at.file));
         let mut contracts: Vec<String> = compiled.names.values().filter(|name| is_drafted(name)).cloned().collect();
         contracts.sort();
         contracts.dedup();

@@ -786,7 +786,8 @@ impl Pipelines for Piped {
     }
 
     async fn try_draft(&self, _: String, _: String, _: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
-        let tried = |before: serde_json::Value| Tried { after: Some(before.clone()), before, matched: true, dropped: None, notes: Vec::new() };
+        let tried =
+            |before: serde_json::Value| Tried { after: Some(before.clone()), before, matched: true, dropped: None, notes: Vec::new() };
         Ok(Trial { records: records.into_iter().map(tried).collect(), problems: Vec::new() })
     }
 }

@@ -63,7 +63,9 @@ function BreachCard({ breach, file, onPlace }: { breach: Breach; file: string; o
     <article className={classes.breach} data-testid="breach">
       <h2>{wrong(breach)}</h2>
       <p>
-        {counted(brokenBy(breach), 'record')} of <b>{name}</b> {below}: {outcomeWords(breach)}
+        {counted(brokenBy(breach), 'record')} of <b>{name}</b>
+        {below && ` ${below}`}
+        {outcomeWords(breach)}
       </p>
       <p className="dim">
         The rule stands{' '}

@@ -6,7 +6,7 @@ import { StageList } from '../pipelines/StageList';
 import { conditionOf, whose } from '../pipelines/words';
 import classes from './Trial.module.css';
 import { RecordCard } from './RecordCard';
-import { didInTrial, fateOf, fates, type Fate } from './words';
+import { didInTrial, fateOf, fates, toldFirst, type Fate } from './words';
 
 interface Props {
   trial: PipelineTrial;
@@ -29,7 +29,7 @@ export function PipelineAnswer({ trial: { pipeline, problems, records }, period,
     label: `${label} ${counts[fate]}`,
     disabled: !counts[fate],
   });
-  const chosen = records.filter((record) => shown === undefined || fateOf(record) === shown);
+  const chosen = toldFirst(records.filter((record) => shown === undefined || fateOf(record) === shown));
   return (
     <>
       <section className={classes.card} data-testid="trial-stages">

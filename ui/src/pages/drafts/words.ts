@@ -36,6 +36,12 @@ export function fates(records: TriedRecord[]): Record<Fate, number> {
   return count;
 }
 
+/** Records of which there is something to tell come first; else they keep their order. */
+export function toldFirst(records: TriedRecord[]): TriedRecord[] {
+  const isTold = (record: TriedRecord) => fateOf(record) !== 'same' || record.notes.length > 0;
+  return [...records.filter(isTold), ...records.filter((record) => !isTold(record))];
+}
+
 /** `2 drop` with its reason, as a line above the record says it. */
 export function fateWords(record: TriedRecord): string {
   const fate = fateOf(record);
@@ -142,7 +148,7 @@ export function judgedWords({ came, records, sampled, contracts }: ContractTrial
   return `Judged was a sample: ${formatCount(records)} of the ${formatCount(came)} records of ${period}, spread over that time. The share of all may differ a little.`;
 }
 
-/** What the draft would do to the records that break one rule. */
+/** What the draft would do to the records that break one rule, behind whose they are. */
 export function outcomeWords({ observed, quarantined, rejected }: Breach): string {
   const parts: [number, string][] = [
     [quarantined, 'set aside'],
@@ -150,8 +156,9 @@ export function outcomeWords({ observed, quarantined, rejected }: Breach): strin
     [observed, 'stored and only counted'],
   ];
   const there = parts.filter(([count]) => count > 0);
-  if (there.length === 1) return `would be ${there[0]?.[1] ?? ''}`;
-  return listed(there.map(([count, what], index) => `${formatCount(count)} ${index ? '' : 'would be '}${what}`));
+  if (there.length === 1) return ` would be ${there[0]?.[1] ?? ''}`;
+  const each = there.map(([count, what], index) => `${formatCount(count)} ${index ? '' : 'would be '}${what}`);
+  return `: ${listed(each)}`;
 }
 
 export const brokenBy = ({ observed, quarantined, rejected }: Breach) => observed + quarantined + rejected;
