@@ -120,7 +120,7 @@ async function contract(page) {
   await textThat(page.getByTestId('verdict'), /5 of 6 records break the contract/, 'how many break it');
   await textThat(
     page.getByTestId('judged'),
-    /all records of the last 24 hours that have the contract payments/,
+    /all records with the contract payments that came in the last 24 hours/,
     'which were judged',
   );
   await textThat(page.getByTestId('outcome'), /Set aside\s+5/, 'what would happen to them');

@@ -216,11 +216,11 @@ describe('a trial of a contract', () => {
       title: 'All 20 000 records keep the contract',
     });
     expect(contractVerdict({ ...trial, records: 0 }).tone).toBeUndefined();
-    expect(judgedWords(trial, 'the last hour')).toMatch(
-      /^Judged was a sample: 20 000 of the 412 330 records of the last hour/,
+    expect(judgedWords(trial, 'the last hour', '')).toMatch(
+      /^Judged was a sample: 20 000 of 412 330 records with the contract payments that came in the last hour/,
     );
-    expect(judgedWords({ ...trial, sampled: false }, 'the last hour')).toBe(
-      'Judged were all records of the last hour that have the contract payments.',
+    expect(judgedWords({ ...trial, sampled: false }, 'the last hour', 'pay/till')).toBe(
+      'Judged were all records of pay / till that came in the last hour.',
     );
   });
 

@@ -10,13 +10,15 @@ interface Props {
   trial: ContractTrial;
   /** "the last 24 hours" */
   period: string;
+  /** Whose records were judged; empty: of whoever names the contract. */
+  whom: string;
   /** The draft, as rules of it name their file. */
   file: string;
   onPlace: (line: number) => void;
 }
 
 /** Who would break which rule, and what would happen with their records. */
-export function ContractAnswer({ trial, period, file, onPlace }: Props) {
+export function ContractAnswer({ trial, period, whom, file, onPlace }: Props) {
   if (trial.records === 0)
     return (
       <Empty
@@ -27,7 +29,7 @@ export function ContractAnswer({ trial, period, file, onPlace }: Props) {
   return (
     <>
       <p className={classes.judged} data-testid="judged">
-        {judgedWords(trial, period)}
+        {judgedWords(trial, period, whom)}
       </p>
       <dl className={classes.figures} data-testid="outcome">
         <Figure name="Stored and counted" value={trial.observed} says="they break it, and are kept" />

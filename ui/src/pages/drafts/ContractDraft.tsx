@@ -179,6 +179,7 @@ function Drafting({
               <ContractAnswer
                 trial={data.trial}
                 period={period.label}
+                whom={whom}
                 file={file}
                 onPlace={(line) => editor.current?.goTo(line, 1)}
               />

@@ -141,11 +141,15 @@ export function contractVerdict(trial: ContractTrial): Sentence {
   };
 }
 
-/** Which records were judged. */
-export function judgedWords({ came, records, sampled, contracts }: ContractTrial, period: string): string {
-  const whose = `${contracts.length === 1 ? 'the contract' : 'the contracts'} ${listed(contracts)}`;
-  if (!sampled) return `Judged were all records of ${period} that have ${whose}.`;
-  return `Judged was a sample: ${formatCount(records)} of the ${formatCount(came)} records of ${period}, spread over that time. The share of all may differ a little.`;
+/** Which records were judged; `whom` is empty where they are those of whoever names the contract. */
+export function judgedWords(
+  { came, records, sampled, contracts }: ContractTrial,
+  period: string,
+  whom: string,
+): string {
+  const whose = whom ? `of ${whom.split('/').join(' / ')}` : `with the contract ${listed(contracts)}`;
+  if (!sampled) return `Judged were all records ${whose} that came in ${period}.`;
+  return `Judged was a sample: ${formatCount(records)} of ${formatCount(came)} records ${whose} that came in ${period}, spread over that time. The share of all may differ a little.`;
 }
 
 /** What the draft would do to the records that break one rule, behind whose they are. */
