@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import shutil
 import subprocess
 
 import requests
@@ -10,7 +12,7 @@ from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
-from server import BINARY, Tyto, environment, eventually
+from server import BINARY, ROOT, Tyto, environment, eventually
 
 OMD = """
 business_services:
@@ -136,6 +138,44 @@ def test_drafts_are_tried_on_live_records(tmp_path):
         file.write_text("name: draft\nmatch: {service: a}\nstages:\n  - vrl: |\n      .body = upcase(5)\n")
         refused = run("--input", lines)
         assert refused.returncode == 1 and f"{file}:5:22: cannot compile" in refused.stdout
+
+
+def test_the_pages_try_drafts(tmp_path):
+    folder = catalogue(tmp_path / "catalogue", """name: payments
+about: Probes are dropped, secrets are hidden.
+match: {business_service: payments}
+stages:
+  - drop: {when: 'contains(.body, "/health")', reason: health_check}
+  - mask: secrets
+""")
+    (folder / "omd.yaml").write_text(OMD.replace("    services:", "    contract: payments\n    services:"))
+    (folder / "contracts").mkdir()
+    (folder / "contracts" / "payments.json").write_text("""{
+  "x-tyto": {"mode": "observe"},
+  "type": "object",
+  "required": ["method"],
+  "properties": {
+    "method": {"enum": ["card", "sepa"]}
+  }
+}
+""")
+    with Tyto(tmp_path / "data", "--catalog", folder) as tyto:
+        send(tyto, "checkout-api", [
+            ("paid with 4111 1111 1111 1111 by ann@example.com", {"method": "card", "user": "ann@example.com"}),
+            ("refunded to bob@example.com", {"api_key": "abc123"}),
+            ("GET /health 200", {}),
+            ("GET /live 200", {}),
+            ("waiting for the bank", {}),
+            ("the bank answered", {}),
+        ])
+        send(tyto, "ledger", [("booked", {"method": "sepa"}), ("GET /health 200", {})])
+        images = os.environ.get("IMAGES_DIR") or tmp_path / "images"
+        variables = {**environment(), "BASE_URL": tyto.url, "IMAGES_DIR": str(images)}
+        walk = [shutil.which("node"), ROOT / "ui" / "e2e" / "drafts.mjs"]
+        walked = subprocess.run(walk, env=variables, capture_output=True, text=True, timeout=180)
+        assert walked.returncode == 0 and "tried" in walked.stdout, walked.stdout + walked.stderr
+        assert tyto.one("SELECT count(*) FROM logs") == 6, "trials store nothing"
+        assert tyto.get("/api/tyto/v1/pipelines")["pipelines"][0]["records"] == 8, "and count nothing"
 
 
 def test_a_pipeline_that_does_not_compile_never_replaces_one_that_does(tmp_path):

@@ -5,9 +5,9 @@ use crate::{Catalog, Problem, Profile};
 impl Catalog {
     /// The contracts of these texts, for whoever names them in this catalogue or in an `omd.yaml` among the texts, whose business services take the
     /// place of those in force. With `whom` (business service, service, component; empty texts leave a level open) the only contract among
-    /// them that is no part of another is for these, too.
+    /// them that is no part of another is for these, too. What the texts take over and do not bring is taken over from the contracts in force.
     pub fn with_drafts(&self, texts: &[(&str, &str)], whom: [&str; 3]) -> Result<Self, Vec<Problem>> {
-        let mut drafts = Self::parse(texts)?;
+        let mut drafts = Self::parse(&self.with_taken_over(texts))?;
         for business in &self.business_services {
             if drafts.business_services.iter().all(|draft| draft.name != business.name) {
                 drafts.business_services.push(business.clone());
@@ -20,6 +20,30 @@ impl Catalog {
             profile.contract = contract;
         }
         Ok(drafts)
+    }
+
+    fn with_taken_over<'t>(&'t self, texts: &[(&'t str, &'t str)]) -> Vec<(&'t str, &'t str)> {
+        let mut all = texts.to_vec();
+        let mut read = 0;
+        while let Some((file, text)) = all.get(read).copied() {
+            read += 1;
+            if !file.ends_with(".json") || crate::pipelines::is_table(file) {
+                continue;
+            }
+            // What is no JSON takes over nothing; that it is none is told when it is parsed.
+            let json = serde_json::from_str(text).unwrap_or_default();
+            for contract in &self.contracts {
+                let own = format!("{}.json", contract.name);
+                let is_there = all.iter().any(|(file, _)| file.rsplit('/').next() == Some(&own));
+                if !is_there
+                    && refers(&json, &own)
+                    && let Some(text) = self.texts.get(&contract.declared_at.file)
+                {
+                    all.push((&contract.declared_at.file, text));
+                }
+            }
+        }
+        all
     }
 
     /// The one contract that no other takes over.
@@ -50,7 +74,8 @@ impl Catalog {
 fn refers(json: &serde_json::Value, file: &str) -> bool {
     match json {
         serde_json::Value::Object(keys) => keys.iter().any(|(key, value)| {
-            let leads_there = key == "$ref" && value.as_str().is_some_and(|to| to.split('#').next().unwrap_or_default().ends_with(file));
+            let to = value.as_str().and_then(|to| to.split('#').next()?.rsplit('/').next());
+            let leads_there = key == "$ref" && to == Some(file);
             leads_there || refers(value, file)
         }),
         serde_json::Value::Array(items) => items.iter().any(|item| refers(item, file)),
@@ -94,6 +119,19 @@ mod tests {
         assert_eq!(api, ["pay/till/api=new", "pay/till=pay", "pay=pay", "play="]);
         let own = "business_services: [{name: play, owners: [{team: t}], contract: new}]";
         assert_eq!(contracts(&[("omd.yaml", own), ("contracts/new.json", CONTRACT)], [""; 3]), Ok(with("new")));
+    }
+
+    #[test]
+    fn a_draft_takes_over_what_is_in_force_and_not_among_its_texts() {
+        let in_force = Catalog::parse(&[("omd.yaml", FILE), ("contracts/pay.json", CONTRACT), ("contracts/other.json", CONTRACT)]).unwrap();
+        let over = r#"{"allOf": [{"$ref": "pay.json"}]}"#;
+        let names = |texts: &[(&str, &str)]| -> Vec<String> {
+            let drafts = in_force.with_drafts(texts, ["play", "", ""]).unwrap();
+            drafts.contracts.iter().map(|contract| contract.declared_at.file.clone()).collect()
+        };
+        assert_eq!(names(&[("new.json", over)]), ["new.json", "contracts/pay.json"]);
+        assert_eq!(names(&[("new.json", over), ("pay.json", CONTRACT)]), ["new.json", "pay.json"]);
+        assert_eq!(names(&[("new.json", CONTRACT)]), ["new.json"]);
     }
 
     #[test]

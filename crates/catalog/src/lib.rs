@@ -9,7 +9,7 @@
 //! `boards.rs`, `pipelines/` over `programs/` (trees to declarations, strictly, every problem at once; over `fields.rs` and `shape.rs`, which knows all keys) > `declared.rs` (what everybody else
 //! sees) > `rules.rs` (declarations to a compiled matcher) > `live.rs` (the one in force).
 //! Beside that path: `directory/` (what is declared as people read and search it, with what is missing), `drafts.rs` (contracts that are not in force, and who would have them), `channels.rs` (the operator's file by which owners are told), `check.rs` (the same for CI, compared with a catalogue in force), `report/` (what it found as text, SARIF, JSON), `schema.rs` (the keys for
-//! editors), `schemas.rs` (contracts for whoever compiles them), `compat.rs` (what two versions of one have different), `conventions/` (what OpenTelemetry calls otherwise), `backstage/` (Backstage's files to ours), `weaver/` (registries of OpenTelemetry to contracts), `history.rs` (what was in force when: kept by the crate `registry`) with `changes.rs` (what two of them have different).
+//! editors), `schemas.rs` (contracts for whoever compiles them), `texts.rs` (files as they were read, for whoever drafts new ones), `compat.rs` (what two versions of one have different), `conventions/` (what OpenTelemetry calls otherwise), `backstage/` (Backstage's files to ours), `weaver/` (registries of OpenTelemetry to contracts), `history.rs` (what was in force when: kept by the crate `registry`) with `changes.rs` (what two of them have different).
 //!
 //! When you add a key to `omd.yaml`, it goes to `shape.rs`; also touch `docs/catalogue.md` and `tests/cases/catalog/`. A new check goes to `checks.rs` and
 //! `docs/check.md`. When you change how rules are ranked, also touch the section on ranking in `docs/catalogue.md`.
@@ -47,6 +47,7 @@ mod rules;
 mod schema;
 mod schemas;
 mod shape;
+mod texts;
 pub mod weaver;
 pub mod yaml;
 
@@ -76,6 +77,7 @@ pub use pipelines::{
 pub use problem::{Diagnostic, Instead, Origin, Problem, closest};
 pub use schema::{SCHEMAS, schema};
 pub use schemas::{Document, Schemas, escaped, within};
+pub use texts::Texts;
 
 use model::{DeclaredFields, Identity, Retention, Table, UNASSIGNED, parse_keep};
 use omd::{Declared, Known, OmdReader};
@@ -99,6 +101,8 @@ pub struct Catalog {
     /// The contracts' texts, read.
     #[serde(skip)]
     pub schemas: Schemas,
+    #[serde(skip)]
+    pub texts: Texts,
     /// Sorted by title. They have an API of their own.
     #[serde(skip)]
     pub boards: Vec<Board>,
@@ -233,5 +237,6 @@ fn read(texts: &[(&str, &str)], known: &Known) -> (Catalog, Vec<Diagnostic>) {
     let rules = if sound { Rules::compile(&business_services) } else { Rules::default() };
     let contracts::Read { fields, contracts, schemas, .. } = contracts;
     let (boards, pipelines) = (boards.boards, pipelines.pipelines);
-    (Catalog { retention, business_services, teams, contracts, fields, schemas, boards, pipelines, rules }, diagnostics)
+    let texts = Texts::of(texts);
+    (Catalog { retention, business_services, teams, contracts, fields, schemas, texts, boards, pipelines, rules }, diagnostics)
 }

@@ -22,6 +22,8 @@ pub struct PipelineCount {
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Tried {
     pub before: Value,
+    /// Whether the pipeline is for it, by its condition.
+    pub matched: bool,
     /// None where it would not be stored.
     pub after: Option<Value>,
     pub dropped: Option<TriedStage>,

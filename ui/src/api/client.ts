@@ -81,10 +81,10 @@ export async function getJson(path: string, params: Params = {}, init: RequestIn
   return json;
 }
 
-export async function postJson(path: string, body: unknown): Promise<unknown> {
+export async function postJson(path: string, body: unknown, init: RequestInit = {}): Promise<unknown> {
   const headers = { 'content-type': 'application/json' };
-  const response = await open(path, { method: 'POST', body: JSON.stringify(body), headers });
-  const text = await arriving(path, {}, () => response.text());
+  const response = await open(path, { ...init, method: 'POST', body: JSON.stringify(body), headers });
+  const text = await arriving(path, init, () => response.text());
   try {
     return JSON.parse(text);
   } catch {

@@ -11,6 +11,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
       [['g', 'o'], 'Catalogue (who owns what)'],
       [['g', 'e'], 'Scorecard'],
       [['g', 'l'], 'Logs'],
+      [['g', 'i'], 'Pipelines'],
       [['g', 'q'], 'Quarantine'],
       [['g', 'm'], 'Metrics'],
       [['g', 'c'], 'Cardinality'],
@@ -25,7 +26,7 @@ const KEYS: { title: string; keys: [string[], string][] }[] = [
     title: 'Query',
     keys: [
       [['/'], 'Go to the query'],
-      [['Enter'], 'Run (SQL: Ctrl Enter)'],
+      [['Enter'], 'Run (SQL, drafts: Ctrl Enter)'],
       [['Ctrl', 'Enter'], 'Run, also while completing'],
       [['Shift', 'Enter'], 'New line'],
       [['Ctrl', 'Space'], 'Complete'],

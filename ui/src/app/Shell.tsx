@@ -3,6 +3,7 @@ import {
   IconAddressBook,
   IconChartLine,
   IconDatabase,
+  IconFilter,
   IconHome,
   IconKeyboard,
   IconLayoutDashboard,
@@ -34,9 +35,18 @@ const PAGES = [
   { to: '/logs', label: 'Logs', icon: IconListDetails },
   { to: '/charts', label: 'Metrics', icon: IconChartLine },
   { to: '/traces', label: 'Traces', icon: IconRoute },
+  { to: '/pipelines', label: 'Pipelines', icon: IconFilter },
   { to: '/quarantine', label: 'Quarantine', icon: IconShieldExclamation },
   { to: '/sql', label: 'SQL', icon: IconDatabase },
 ] as const;
+
+/** Of pages that have no tab. */
+const TITLES: Record<string, string> = {
+  '/cardinality': 'Cardinality',
+  '/scorecard': 'Scorecard',
+  '/pipelines/try': 'Try a pipeline',
+  '/quarantine/try': 'Try a contract',
+};
 
 const page = (to: string) => PAGES.find((each) => each.to === to);
 
@@ -63,7 +73,7 @@ function Frame() {
           : path === '/scorecard'
             ? page('/catalogue')
             : undefined);
-  const title = path === '/cardinality' ? 'Cardinality' : path === '/scorecard' ? 'Scorecard' : here?.label;
+  const title = TITLES[path] ?? here?.label;
   useEffect(() => {
     document.title = title ? `${title} · Tyto` : 'Tyto';
   }, [title]);
@@ -94,8 +104,8 @@ function Frame() {
           ))}
         </nav>
         <div className={classes.right}>
-          {/* A board has a time of its own, in its reader's words. */}
-          {here?.to !== '/boards' && <TimeControls />}
+          {/* A board has a time of its own, in its reader's words; a draft is tried on the newest records. */}
+          {here?.to !== '/boards' && !path.endsWith('/try') && <TimeControls />}
           <Tooltip label="Keys (?)">
             <ActionIcon
               variant="subtle"

@@ -34,7 +34,7 @@ export interface Address {
   scale?: string;
   /** Metrics: the queries after the first, by letter: `q.b`, `unit.b`. See `pages/metrics/queries.ts`. */
   [word: `${'q' | 'unit' | 'draw' | 'scale'}.${string}`]: string | undefined;
-  /** Traces: how many at most; parts of a search in links of before there was TraceQL. */
+  /** Traces and drafts: how many at most. Traces: parts of a search in links of before there was TraceQL. */
   limit?: string;
   service?: string;
   tags?: string;
@@ -57,6 +57,10 @@ export interface Address {
   focus?: string;
   reach?: string;
   kind?: string;
+  /** Drafts: the pipeline or contract in force that it began from; how far back records are taken; whom a contract is for. */
+  of?: string;
+  last?: string;
+  for?: string;
 }
 
 export type SetAddress = (patch: Address, options?: { replace?: boolean }) => void;

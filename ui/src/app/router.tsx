@@ -42,6 +42,21 @@ const routes = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/quarantine/try',
+    component: lazyRouteComponent(() => import('../pages/drafts/ContractDraft')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/pipelines',
+    component: lazyRouteComponent(() => import('../pages/pipelines/Pipelines')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/pipelines/try',
+    component: lazyRouteComponent(() => import('../pages/drafts/PipelineDraft')),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/traces',
     component: lazyRouteComponent(() => import('../pages/traces/Traces')),
   }),

@@ -9,6 +9,7 @@ const PAGES = {
   o: '/catalogue',
   e: '/scorecard',
   l: '/logs',
+  i: '/pipelines',
   q: '/quarantine',
   m: '/charts',
   c: '/cardinality',

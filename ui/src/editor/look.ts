@@ -14,6 +14,13 @@ export const look = EditorView.theme({
   },
   '&.cm-focused .cm-matchingBracket': { backgroundColor: 'var(--accent-soft)', outline: '1px solid var(--accent)' },
   '.cm-placeholder': { color: 'var(--dim)' },
+  '.cm-gutters': { backgroundColor: 'transparent', color: 'var(--dim)', border: 'none' },
+  '.cm-lintRange-error': {
+    backgroundImage: 'none',
+    backgroundColor: 'var(--bad-soft)',
+    borderBottom: '2px solid var(--bad)',
+  },
+  '.cm-lintPoint-error::after': { borderBottomColor: 'var(--bad)' },
   '.cm-tooltip': {
     border: '1px solid var(--line-strong)',
     borderRadius: '6px',

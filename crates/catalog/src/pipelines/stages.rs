@@ -162,6 +162,8 @@ pub enum ExtractKind {
 
 #[derive(Clone, Debug)]
 pub struct Enrich {
+    /// As the file names it.
+    pub file: String,
     pub table: Arc<Table>,
     /// The attribute that is looked up.
     pub from: String,
@@ -494,7 +496,8 @@ impl PipelineReader<'_> {
         let key = fields.get("key").and_then(|node| said(&mut self.reader, node, "key"));
         let from = fields.get("from").and_then(|node| said(&mut self.reader, node, "from"));
         let prefix = self.reader.optional_text(fields, "prefix");
-        let table = self.tables.table(&mut self.reader, fields["table"].place, &file?, &key?)?;
-        Some(Enrich { table, from: from?, prefix })
+        let file = file?;
+        let table = self.tables.table(&mut self.reader, fields["table"].place, &file, &key?)?;
+        Some(Enrich { file, table, from: from?, prefix })
     }
 }

@@ -70,6 +70,8 @@ impl RecordFields {
 /// A program that is sound: it compiles, knows what it calls and handles what can fail.
 #[derive(Clone)]
 pub struct Program {
+    /// As it stands in the file.
+    pub source: String,
     pub compiled: vrl::compiler::Program,
     /// All that it may look at; what it changes is among it.
     pub fields: RecordFields,
@@ -141,7 +143,7 @@ fn compile(source: &str, purpose: Purpose) -> Result<Program, Vec<ProgramFault>>
     }
     // What is deleted is queried, so no list of assignments says that a program changes nothing.
     let changes = purpose == Purpose::Change;
-    Ok(Program { compiled: program, fields, changes })
+    Ok(Program { source: source.to_owned(), compiled: program, fields, changes })
 }
 
 /// The kinds that each record has, whoever sent it: texts and numbers are there, if empty.

@@ -33,7 +33,10 @@ impl Draft {
             Error::invalid(format!("cannot use the draft:\n{}", lines.join("\n")))
         })?;
         let compiled = Contracts::of(&catalog);
-        let is_drafted = |name: &str| catalog.contracts.iter().any(|contract| contract.name == name);
+        // What is only taken over from those in force is no draft.
+        let is_given = |file: &str| files.iter().any(|(name, _)| name == file);
+        let is_drafted =
+            |name: &str| catalog.contracts.iter().any(|contract| contract.name == name && is_given(&contract.declared_at.file));
         let mut contracts: Vec<String> = compiled.names.values().filter(|name| is_drafted(name)).cloned().collect();
         contracts.sort();
         contracts.dedup();

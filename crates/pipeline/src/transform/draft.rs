@@ -50,14 +50,14 @@ fn tried(pipeline: &Pipeline, records: &RecordBatch, key: Option<PseudonymKey>, 
         let fate = walk.pipeline(&plan.pipelines[0], &mut record);
         let outcome = walk.ended(&owners.each);
         let mut notes = Vec::new();
-        let mut dropped = None;
+        let (mut dropped, mut matched) = (None, false);
         for (cause, _) in outcome.counts.iter() {
             let note = |what| TriedStage { stage: cause.stage.clone(), what, reason: cause.reason.clone() };
             match cause.what {
                 What::Dropped => dropped = Some(note("dropped")),
                 What::Failed => notes.push(note("failed")),
                 What::Masked => notes.push(note("masked")),
-                What::Seen => {}
+                What::Seen => matched = true,
             }
         }
         notes.sort();
@@ -65,7 +65,7 @@ fn tried(pipeline: &Pipeline, records: &RecordBatch, key: Option<PseudonymKey>, 
         transform.seen.learn(outcome.news, now_ms);
         // As it would be stored, not as the stages left it.
         let after = if fate == Fate::Dropped { None } else { Some(stored(records, &columns, row, record.edit)?) };
-        all.push(Tried { before, after, dropped, notes });
+        all.push(Tried { before, matched, after, dropped, notes });
     }
     Ok(all)
 }

@@ -1,9 +1,11 @@
-//! `POST /contracts/try`: what a draft of contracts would have done to records that came. Nothing is stored.
+//! `GET /contracts`: the texts in force, and who names each. `POST /contracts/try`: what a draft of contracts would have done to records that came.
+//! Nothing is stored.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use catalog::{Catalog, Contract};
 use http::StatusCode;
 use model::quarantine::{QUARANTINED, RELEASED};
 use model::{ContractDraft, ContractTrial, DraftFor, Error, RECORD_COLUMNS, Result, Table, records_of};
@@ -61,6 +63,44 @@ struct Tried {
     share: Option<f64>,
     #[serde(flatten)]
     trial: ContractTrial,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    contract: &'a Contract,
+    text: Option<&'a str>,
+    /// Who names it, from the business service down: `payments/cards`.
+    named_by: Vec<String>,
+}
+
+pub(super) async fn all(State(state): State<Shared>) -> Result<Response, Failure> {
+    let catalog = state.catalog.get();
+    let shown = |contract| Shown::of(contract, &catalog);
+    let contracts: Vec<Shown<'_>> = catalog.contracts.iter().map(shown).collect();
+    let body = serde_json::to_vec(&serde_json::json!({ "contracts": contracts }));
+    Ok(respond::json(StatusCode::OK, body.map_err(|error| Error::internal("cannot write the contracts").because(error))?))
+}
+
+impl<'a> Shown<'a> {
+    fn of(contract: &'a Contract, catalog: &'a Catalog) -> Self {
+        let mut named_by = Vec::new();
+        let mut name = |path: &[&str], profile: &catalog::Profile| {
+            if profile.contract == contract.name {
+                named_by.push(path.join("/"));
+            }
+        };
+        for business in &catalog.business_services {
+            name(&[&business.name], &business.profile);
+            for service in &business.services {
+                name(&[&business.name, &service.name], &service.profile);
+                for component in &service.components {
+                    name(&[&business.name, &service.name, &component.name], &component.profile);
+                }
+            }
+        }
+        Self { contract, text: catalog.texts.get(&contract.declared_at.file), named_by }
+    }
 }
 
 pub(super) async fn trial(State(state): State<Shared>, request: Request) -> Result<Response, Failure> {

@@ -13,6 +13,7 @@ mod quarantine;
 mod scorecard;
 mod senders;
 mod sql;
+mod stages;
 mod topology;
 mod usage;
 
@@ -54,6 +55,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/patterns", get(patterns::patterns))
         .route("/pipelines", get(pipelines::all))
         .route("/pipelines/try", post(pipelines::trial))
+        .route("/contracts", get(contracts::all))
         .route("/contracts/try", post(contracts::trial))
         .route("/erasures", get(erasures::all))
         .route("/erasures", post(erasures::accept))

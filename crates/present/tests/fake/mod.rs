@@ -721,9 +721,7 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
             flush_fails: fixture == "flush fails",
             reload_fails: fixture == "reload fails",
         }),
-        catalog: Arc::new(Live::of(
-            Catalog::parse(&[("omd.yaml", OMD), ("boards/shop.yaml", BOARD), ("pipelines/cards.yaml", PIPELINE)]).unwrap(),
-        )),
+        catalog: Arc::new(Live::of(declared(fixture))),
         history: Arc::new(NoHistory),
         usage: Arc::new(Spent),
         cardinality: Arc::new(Spent),
@@ -757,6 +755,17 @@ pub(crate) fn stopping_router(fixture: &str, stopping: watch::Receiver<bool>) ->
 
 const PIPELINE: &str = "name: cards\nabout: Cards are nobody's business.\nmatch: {business_service: login}\nstages: [{mask: card}]\n";
 
+/// Only of the fixture `contracts` somebody has one.
+fn declared(fixture: &str) -> Catalog {
+    let texts = [("omd.yaml", OMD), ("boards/shop.yaml", BOARD), ("pipelines/cards.yaml", PIPELINE)];
+    if fixture != "contracts" {
+        return Catalog::parse(&texts).unwrap();
+    }
+    let named = OMD.replace("name: auth,", "name: auth, contract: auth,");
+    let texts = [("omd.yaml", named.as_str()), texts[1], texts[2], ("contracts/auth.json", "{\"title\": \"What auth logs\"}\n")];
+    Catalog::parse(&texts).unwrap()
+}
+
 /// One pipeline has seen three records, and a trial gives back what it was given.
 struct Piped;
 
@@ -776,10 +785,10 @@ impl Pipelines for Piped {
         vec![count("", "seen", 3), count("1 mask", "masked", 2)]
     }
 
-    async fn try_draft(&self, file: String, text: String, _: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
-        let problems = if text == "bad" { vec![format!("{file}:1:1: cannot read a pipeline")] } else { Vec::new() };
-        let tried = |before: serde_json::Value| Tried { after: Some(before.clone()), before, dropped: None, notes: Vec::new() };
-        Ok(Trial { records: records.into_iter().map(tried).collect(), problems })
+    async fn try_draft(&self, _: String, _: String, _: Vec<(String, String)>, records: Vec<serde_json::Value>) -> Result<Trial> {
+        let tried =
+            |before: serde_json::Value| Tried { after: Some(before.clone()), before, matched: true, dropped: None, notes: Vec::new() };
+        Ok(Trial { records: records.into_iter().map(tried).collect(), problems: Vec::new() })
     }
 }
 

@@ -7,6 +7,7 @@ import { fetchCardinality, type LabelCardinality } from '../../api/cardinality';
 import { timeWords, useAddress } from '../../app/address';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
+import { Verdict } from '../../status/Verdict';
 import { useTime } from '../../time/useTime';
 import classes from './Cardinality.module.css';
 import { LabelTable } from './LabelTable';
@@ -15,6 +16,8 @@ import { happened, ownerOf, queryOfOverflow, REMEDY, stateOf, verdict } from './
 
 /** More labels than these are the many with few values. */
 const LABELS_MAX = 500;
+
+const TONES = { calm: 'ok', close: 'warn', overflows: 'bad' } as const;
 
 export default function Cardinality() {
   const { nowMs, manual } = useTime();
@@ -41,16 +44,11 @@ function Labels({ labels }: { labels: LabelCardinality[] }) {
     const { name, below } = ownerOf(each);
     return words.every((word) => `${name} ${below} ${each.label}`.toLowerCase().includes(word));
   });
-  const Icon = state === 'calm' ? IconCircleCheck : IconAlertTriangle;
   return (
     <>
-      <header className={classes.verdict} data-state={state} data-testid="verdict">
-        <Icon size={28} stroke={1.6} aria-hidden />
-        <div>
-          <h1>{title}</h1>
-          <p className="dim">{text}</p>
-        </div>
-      </header>
+      <Verdict icon={state === 'calm' ? IconCircleCheck : IconAlertTriangle} tone={TONES[state]} title={title}>
+        <p className="dim">{text}</p>
+      </Verdict>
       {labels
         .filter((each) => stateOf(each) === 'overflows')
         .slice(0, 5)

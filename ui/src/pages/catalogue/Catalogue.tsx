@@ -8,6 +8,7 @@ import { timeWords, useAddress } from '../../app/address';
 import { VirtualList } from '../../list/VirtualList';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
+import { Verdict } from '../../status/Verdict';
 import { useTime } from '../../time/useTime';
 import classes from './Catalogue.module.css';
 import { EntryRow } from './EntryRow';
@@ -44,16 +45,17 @@ export default function Catalogue() {
       <Answer query={all}>
         {(declared) => (
           <>
-            <header className={classes.verdict} data-testid="verdict">
-              <IconAddressBook size={28} stroke={1.6} aria-hidden />
-              <div>
-                <h1>{verdict(declared.entries).title}</h1>
-                <p className="dim">{verdict(declared.entries).text}</p>
-              </div>
-              <Link to="/scorecard" search={timeWords(address)} className={classes.lead}>
-                How well can it be watched?
-              </Link>
-            </header>
+            <Verdict
+              icon={IconAddressBook}
+              title={verdict(declared.entries).title}
+              aside={
+                <Link to="/scorecard" search={timeWords(address)}>
+                  How well can it be watched?
+                </Link>
+              }
+            >
+              <p className="dim">{verdict(declared.entries).text}</p>
+            </Verdict>
             <div className={classes.tools}>
               <SegmentedControl
                 size="xs"

@@ -10,6 +10,7 @@ import { fetchOverview, type Overview } from '../../api/tyto';
 import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { Loading } from '../../status/Loading';
+import { Verdict } from '../../status/Verdict';
 import { rangeLabel, rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { sortByTrouble, summarize, type State } from './health';
@@ -49,19 +50,16 @@ const ICONS: Record<State, typeof IconCircleCheck> = {
   healthy: IconCircleCheck,
 };
 
+const TONES = { failing: 'bad', slow: 'warn', degraded: 'warn', quiet: undefined, healthy: 'ok' } as const;
+
 function Services({ overview }: { overview: Overview }) {
   const time = useTime();
   const { state, text } = summarize(overview);
-  const Icon = ICONS[state];
   return (
     <>
-      <header className={classes.summary} data-state={state}>
-        <Icon size={26} stroke={1.7} aria-hidden />
-        <div>
-          <h1 data-testid="summary">{text}</h1>
-          <p className="dim">{rangeLabel(time.text, time.nowMs)}, from the requests that the services answered.</p>
-        </div>
-      </header>
+      <Verdict icon={ICONS[state]} tone={TONES[state]} title={text} testId="summary">
+        <p className="dim">{rangeLabel(time.text, time.nowMs)}, from the requests that the services answered.</p>
+      </Verdict>
       <div className={classes.table} role="table" aria-label="Business services">
         <div className={classes.head} role="row">
           <span role="columnheader">Business service</span>

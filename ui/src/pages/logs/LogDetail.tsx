@@ -17,6 +17,7 @@ import { Link } from '@tanstack/react-router';
 import type { LogRow } from '../../api/loki';
 import { timeWords, useAddress } from '../../app/address';
 import { isoNs } from '../../format/time';
+import { Copy } from '../../status/Copy';
 import { toggleColumn } from './columns';
 import type { Origin } from './edit';
 import { indented, jsonOf, rowJson, traceIdOf } from './line';
@@ -208,22 +209,5 @@ function Small({ label, onClick, children }: { label: string; onClick: () => voi
         {children}
       </ActionIcon>
     </Tooltip>
-  );
-}
-
-export function Copy({ text, label, icon }: { text: string; label: string; icon?: React.ReactNode }) {
-  return (
-    <CopyButton value={text}>
-      {({ copied, copy }) => (
-        <Button
-          size="compact-xs"
-          variant="default"
-          leftSection={copied ? <IconCheck size={13} /> : (icon ?? <IconCopy size={13} />)}
-          onClick={copy}
-        >
-          {copied ? 'Copied' : label}
-        </Button>
-      )}
-    </CopyButton>
   );
 }

@@ -1,10 +1,12 @@
 import { Button } from '@mantine/core';
 import { IconCircleCheck, IconShieldExclamation } from '@tabler/icons-react';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { fetchWaiting, type Settled, type Waiting, type WaitingGroup } from '../../api/quarantine';
-import { useAddress } from '../../app/address';
+import { timeWords, useAddress } from '../../app/address';
 import { Answer } from '../../status/Answer';
+import { Verdict } from '../../status/Verdict';
 import { useTime } from '../../time/useTime';
 import { GroupCard } from './GroupCard';
 import classes from './Quarantine.module.css';
@@ -63,24 +65,31 @@ interface Props {
 }
 
 function Groups({ waiting, team, outcome, onAll, onSettled }: Props) {
+  const [address] = useAddress();
   const { calm, title, text } = verdict(waiting, team);
   const shown = waiting.groups.slice(0, GROUPS_MAX);
   const all = waiting.groups.length + waiting.groupsLeftOut;
-  const Icon = calm ? IconCircleCheck : IconShieldExclamation;
   return (
     <>
-      <header className={classes.verdict} data-calm={calm} data-testid="verdict">
-        <Icon size={28} stroke={1.6} aria-hidden />
-        <div>
-          <h1>{title}</h1>
-          <p className="dim">{text}</p>
-        </div>
-        {team && (
-          <Button variant="default" size="xs" ml="auto" onClick={onAll}>
-            Show all teams
-          </Button>
-        )}
-      </header>
+      <Verdict
+        icon={calm ? IconCircleCheck : IconShieldExclamation}
+        tone={calm ? 'ok' : 'warn'}
+        title={title}
+        aside={
+          <>
+            {team && (
+              <Button variant="default" onClick={onAll}>
+                Show all teams
+              </Button>
+            )}
+            <Link to="/quarantine/try" search={timeWords(address)}>
+              Try a contract
+            </Link>
+          </>
+        }
+      >
+        <p className="dim">{text}</p>
+      </Verdict>
       {outcome && (
         <div className={classes.outcome} role="status" data-testid="outcome">
           <p>

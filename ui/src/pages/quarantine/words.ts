@@ -4,7 +4,11 @@ import { formatCount } from '../../format/units';
 const records = (count: number) => `${formatCount(count)} ${count === 1 ? 'record' : 'records'}`;
 
 /** Whose records they are, and what of that nobody has declared. */
-export function ownerOf({ businessService, service, component }: WaitingGroup): { name: string; below: string } {
+export function ownerOf({
+  businessService,
+  service,
+  component,
+}: Pick<WaitingGroup, 'businessService' | 'service' | 'component'>): { name: string; below: string } {
   return { name: businessService || 'unassigned', below: [service, component].filter(Boolean).join(' / ') };
 }
 
@@ -43,7 +47,12 @@ export function verdict(
 }
 
 /** What is wrong, for somebody who has not read the contract. */
-export function wrong({ path, rule, expected, found }: WaitingGroup): string {
+export function wrong({
+  path,
+  rule,
+  expected,
+  found,
+}: Pick<WaitingGroup, 'path' | 'rule' | 'expected' | 'found'>): string {
   if (rule === 'required') return `${path} is missing`;
   return `${path} should be ${expected}, and is ${found}`;
 }

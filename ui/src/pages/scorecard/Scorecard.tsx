@@ -5,6 +5,7 @@ import { Link } from '@tanstack/react-router';
 import { fetchScorecard, type Question, type Scorecard as Card, type Summary } from '../../api/scorecard';
 import { timeWords, useAddress } from '../../app/address';
 import { Answer } from '../../status/Answer';
+import { Verdict } from '../../status/Verdict';
 import { rangePhrase } from '../../time/range';
 import { useTime } from '../../time/useTime';
 import { ComponentRow } from './ComponentRow';
@@ -44,33 +45,29 @@ function Shown({ card }: { card: Card }) {
   const nobody = narrow ? undefined : unassignedWords(card.unassigned, card.all.figures);
   return (
     <>
-      <header className={classes.verdict} data-testid="verdict">
-        <IconStairs size={28} stroke={1.6} aria-hidden />
-        <div>
-          <h1>{title}</h1>
+      <Verdict
+        icon={IconStairs}
+        title={title}
+        aside={
+          narrow && (
+            <Button variant="default" onClick={() => setAddress({ team: undefined, business_service: undefined })}>
+              Show everybody
+            </Button>
+          )
+        }
+      >
+        <p className="dim">
+          {text} Judged by {rangePhrase(time.text, time.nowMs)}.
+        </p>
+        {nobody && (
           <p className="dim">
-            {text} Judged by {rangePhrase(time.text, time.nowMs)}.
+            {nobody}:{' '}
+            <Link to="/catalogue" search={{ ...timeWords(address), view: 'unclaimed' }}>
+              whose could they be?
+            </Link>
           </p>
-          {nobody && (
-            <p className="dim">
-              {nobody}:{' '}
-              <Link to="/catalogue" search={{ ...timeWords(address), view: 'unclaimed' }}>
-                whose could they be?
-              </Link>
-            </p>
-          )}
-        </div>
-        {narrow && (
-          <Button
-            variant="default"
-            size="xs"
-            className={classes.back}
-            onClick={() => setAddress({ team: undefined, business_service: undefined })}
-          >
-            Show everybody
-          </Button>
         )}
-      </header>
+      </Verdict>
       <ol className={classes.levels} aria-label="The levels">
         {card.levels.map(({ level, name, means }) => (
           <li key={level} aria-current={card.all.level === level ? 'step' : undefined}>

@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import type { Attributes, SpanEvent } from '../../api/otlp';
 import { timeWords, useAddress } from '../../app/address';
 import { formatCount, formatDuration, formatPercent } from '../../format/units';
-import { Copy } from '../logs/LogDetail';
+import { Copy } from '../../status/Copy';
 import { printConditions } from '../traces/traceql';
 import { messageOf } from './cause';
 import { disagreement, type CriticalPath } from './critical';

@@ -11,7 +11,7 @@ import { Answer } from '../../status/Answer';
 import { Empty } from '../../status/Empty';
 import { Loading } from '../../status/Loading';
 import { useTime } from '../../time/useTime';
-import { Copy } from '../logs/LogDetail';
+import { Copy } from '../../status/Copy';
 import { ALL_LOGS } from '../logs/selector';
 import { Compare } from './Compare';
 import { mainRoot } from './critical';
