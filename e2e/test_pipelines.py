@@ -140,6 +140,19 @@ def test_drafts_are_tried_on_live_records(tmp_path):
         assert refused.returncode == 1 and f"{file}:5:22: cannot compile" in refused.stdout
 
 
+def walk(tyto, script, folder):
+    images = os.environ.get("IMAGES_DIR") or folder / "images"
+    variables = {**environment(), "BASE_URL": tyto.url, "IMAGES_DIR": str(images)}
+    walked = subprocess.run([shutil.which("node"), ROOT / "ui" / "e2e" / script], env=variables, capture_output=True, text=True, timeout=180)
+    assert walked.returncode == 0 and "tried" in walked.stdout, walked.stdout + walked.stderr
+
+
+def test_who_has_no_pipeline_is_shown_one(tmp_path):
+    with Tyto(tmp_path / "data") as tyto:
+        send(tyto, "checkout-api", [(f"order {number} of ann@example.com", {}) for number in range(25)])
+        walk(tyto, "first-pipeline.mjs", tmp_path)
+
+
 def test_the_pages_try_drafts(tmp_path):
     folder = catalogue(tmp_path / "catalogue", """name: payments
 about: Probes are dropped, secrets are hidden.
@@ -169,11 +182,7 @@ stages:
             ("the bank answered", {}),
         ])
         send(tyto, "ledger", [("booked", {"method": "sepa"}), ("GET /health 200", {})])
-        images = os.environ.get("IMAGES_DIR") or tmp_path / "images"
-        variables = {**environment(), "BASE_URL": tyto.url, "IMAGES_DIR": str(images)}
-        walk = [shutil.which("node"), ROOT / "ui" / "e2e" / "drafts.mjs"]
-        walked = subprocess.run(walk, env=variables, capture_output=True, text=True, timeout=180)
-        assert walked.returncode == 0 and "tried" in walked.stdout, walked.stdout + walked.stderr
+        walk(tyto, "drafts.mjs", tmp_path)
         assert tyto.one("SELECT count(*) FROM logs") == 6, "trials store nothing"
         assert tyto.get("/api/tyto/v1/pipelines")["pipelines"][0]["records"] == 8, "and count nothing"
 

@@ -1,4 +1,4 @@
-// A company without pipelines begins with one: BASE_URL=http://127.0.0.1:7070 npm run e2e.
+// The company's pipelines, and trials: BASE_URL=http://127.0.0.1:7070 npm run e2e.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { inPage, launch, noProblem, textThat } from './browser.mjs';
@@ -13,20 +13,24 @@ for (const [scheme, size] of [
   ['light', undefined],
   ['dark', { width: 420, height: 900 }],
 ])
-  test(`whoever has no pipeline is shown one and tries it (${scheme})`, async () => {
+  test(`what is in force is said in words, and a change of it is tried (${scheme})`, async () => {
     await inPage(
       browser,
       async (page) => {
         await page.goto('/pipelines');
-        await textThat(page.getByTestId('verdict'), /stored as they come/, 'nothing is in force');
-        await textThat(page.getByTestId('first-pipeline'), /kinds: \[secrets, card, email\]/, 'an example');
-        await page.getByRole('link', { name: 'Try it on your records' }).click();
+        await textThat(page.getByTestId('verdict'), /2 pipelines work[\s\S]*records went through/, 'the sentence');
+        const privacy = page.getByTestId('pipeline').filter({ hasText: 'privacy' });
+        await textThat(
+          privacy,
+          /Everybody’s records[\s\S]*Hides[\s\S]*payment cards/,
+          'whom it is for, and what it does',
+        );
+        await privacy.getByRole('link', { name: 'Try a change' }).click();
         await page.waitForURL(/\/pipelines\/try/);
         await page.getByTestId('try').focus();
         await page.keyboard.press('Enter');
         await textThat(page.getByTestId('verdict'), /Of 20 records/, 'the newest records');
         assert.equal(await page.getByTestId('tried-record').count(), 20);
-        await textThat(page.getByTestId('trial-stages'), /Everybody’s records/, 'whom it is for');
         await noProblem(page);
       },
       { scheme, size },
