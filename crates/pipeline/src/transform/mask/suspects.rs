@@ -54,11 +54,17 @@ impl Masker {
                 while offsets[entry + 1] as usize <= start {
                     entry += 1;
                 }
-                // Where texts meet in a run, nobody knows what each of them has of it.
-                let meet = end > offsets[entry + 1] as usize;
-                if meet || find::may_be_number(bytes, (start, end)) {
-                    let last = offsets.partition_point(|begin| (*begin as usize) < end) - 1;
-                    (entry..=last).for_each(&mut found);
+                // Texts may meet in a run: each has its part of it.
+                loop {
+                    let (begins, ends) = (offsets[entry] as usize, offsets[entry + 1] as usize);
+                    let part = (start.max(begins) - begins, end.min(ends) - begins);
+                    if find::may_be_number(&bytes[begins..ends], part) {
+                        found(entry);
+                    }
+                    if end <= ends {
+                        break;
+                    }
+                    entry += 1;
                 }
             });
         }
