@@ -29,7 +29,7 @@ impl Pattern {
 #[derive(Debug)]
 struct Sequence {
     runs: Vec<(u32, Bytes)>,
-    last: Bytes,
+    last: Box<Bytes>,
     least: usize,
     most: usize,
 }
@@ -55,7 +55,7 @@ impl Sequence {
             runs.push((least, bytes));
         }
         let (last, least, most) = run(last, &mut runs)?;
-        Some(Self { runs, last, least: least as usize, most: most.map_or(usize::MAX, |most| most as usize) })
+        Some(Self { runs, last: Box::new(last), least: least as usize, most: most.map_or(usize::MAX, |most| most as usize) })
     }
 
     fn is_match(&self, mut text: &[u8]) -> bool {

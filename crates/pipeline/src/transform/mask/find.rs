@@ -126,8 +126,8 @@ fn digits_of(chunk: &[u8]) -> u64 {
 fn digits_of_eight(eight: u64) -> u8 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let from_zero = eight ^ (0x30 * EACH);
-    let others = (from_zero & (0x7f * EACH)) + 0x76 * EACH | from_zero;
-    ((!others >> 7 & EACH).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
+    let others = ((from_zero & (0x7f * EACH)) + 0x76 * EACH) | from_zero;
+    (((!others >> 7) & EACH).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// Payment cards: 13 to 19 digits of a known issuer that Luhn's check holds for, in one run or grouped as cards are printed.
