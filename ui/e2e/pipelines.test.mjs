@@ -18,7 +18,7 @@ for (const [scheme, size] of [
       browser,
       async (page) => {
         await page.goto('/pipelines');
-        await textThat(page.getByTestId('verdict'), /2 pipelines work[\s\S]*records went through/, 'the sentence');
+        await textThat(page.getByTestId('verdict'), /2 pipelines work[\s\S]*Records went through/, 'the sentence');
         const privacy = page.getByTestId('pipeline').filter({ hasText: 'privacy' });
         await textThat(
           privacy,

@@ -212,12 +212,19 @@ describe('a trial of a contract', () => {
   it('says how many break it, and of which', () => {
     expect(contractVerdict(trial)).toEqual({ tone: 'warn', title: '31 of 20 000 records break the contract (0.15 %)' });
     expect(contractVerdict({ ...trial, broken: 0 })).toEqual({
+      tone: undefined,
+      title: 'None of the 20 000 records that were looked at breaks the contract',
+    });
+    expect(contractVerdict({ ...trial, broken: 0, sampled: false })).toEqual({
       tone: 'ok',
       title: 'All 20 000 records keep the contract',
     });
     expect(contractVerdict({ ...trial, records: 0 }).tone).toBeUndefined();
     expect(judgedWords(trial, 'the last hour', '')).toMatch(
-      /^Judged was a sample: 20 000 of 412 330 records with the contract payments that came in the last hour/,
+      /^Judged was a sample in the last hour: 20 000 records with the contract payments, of 412 330 that their business services sent, spread/,
+    );
+    expect(judgedWords({ ...trial, judgedFromMs: 1_760_000_000_000 }, 'the last hour', 'pay')).toMatch(
+      /records of pay, of 412 330 that came, only the newest, back to/,
     );
     expect(judgedWords({ ...trial, sampled: false }, 'the last hour', 'pay/till')).toBe(
       'Judged were all records of pay / till that came in the last hour.',

@@ -1,19 +1,24 @@
 //! Contracts that are not in force, beside what is: who would have them.
 
-use crate::{Catalog, Problem, Profile};
+use std::collections::{HashMap, HashSet};
+
+use crate::{Catalog, Contract, Problem, Profile};
 
 impl Catalog {
     /// The contracts of these texts, for whoever names them in this catalogue or in an `omd.yaml` among the texts, whose business services take the
     /// place of those in force. With `whom` (business service, service, component; empty texts leave a level open) the only contract among
-    /// them that is no part of another is for these, too. What the texts take over and do not bring is taken over from the contracts in force.
+    /// them that is no part of another is for these, too. What the texts take over and do not bring is taken over from the contracts in force; and contracts in force that take over one of the texts, as it is there.
     pub fn with_drafts(&self, texts: &[(&str, &str)], whom: [&str; 3]) -> Result<Self, Vec<Problem>> {
-        let mut drafts = Self::parse(&self.with_taken_over(texts))?;
+        let is_for_some = whom.iter().any(|name| !name.is_empty());
+        // Of somebody's own draft those who take it over in force know nothing.
+        let all = if is_for_some { texts.to_vec() } else { self.with_those_who_take_over(texts) };
+        let mut drafts = Self::parse(&self.with_taken_over(&all))?;
         for business in &self.business_services {
             if drafts.business_services.iter().all(|draft| draft.name != business.name) {
                 drafts.business_services.push(business.clone());
             }
         }
-        if whom.iter().any(|name| !name.is_empty()) {
+        if is_for_some {
             let contract = drafts.only_contract().ok_or_else(|| vec![whole("cannot tell which contract is meant: give one file")])?;
             let profile =
                 drafts.profile_mut(whom).ok_or_else(|| vec![whole(&format!("cannot find {:?}: nobody declares it", whom.join("/")))])?;
@@ -22,8 +27,49 @@ impl Catalog {
         Ok(drafts)
     }
 
+    /// The contracts of these files, and those that take over one of them, themselves or by others.
+    pub fn taking_over(&self, files: &[&str]) -> HashSet<String> {
+        let given = self.contracts.iter().filter(|contract| files.contains(&contract.declared_at.file.as_str()));
+        let mut reached: Vec<String> = given.map(|contract| contract.name.clone()).collect();
+        self.reach(&mut reached);
+        reached.into_iter().collect()
+    }
+
+    /// Adds those who take over one that is there.
+    fn reach(&self, names: &mut Vec<String>) {
+        let all: Vec<(&str, HashSet<&str>)> =
+            self.contracts.iter().map(|contract| (contract.name.as_str(), self.takes_over(&contract.name))).collect();
+        let mut there: HashSet<&str> = all.iter().map(|(name, _)| *name).filter(|name| names.iter().any(|other| other == name)).collect();
+        let mut read = 0;
+        while let Some(name) = names.get(read).cloned() {
+            read += 1;
+            for (other, taken) in &all {
+                if taken.contains(name.as_str()) && there.insert(other) {
+                    names.push((*other).to_owned());
+                }
+            }
+        }
+    }
+
+    /// What a contract takes over, by the names that it has for them.
+    fn takes_over(&self, name: &str) -> HashSet<&str> {
+        self.schemas.get(name).map(|document| taken_over(&document.json)).unwrap_or_default()
+    }
+
+    fn with_those_who_take_over<'t>(&'t self, texts: &[(&'t str, &'t str)]) -> Vec<(&'t str, &'t str)> {
+        let mut names: Vec<String> = texts.iter().map(|(file, _)| stem(file).to_owned()).collect();
+        let given: HashSet<String> = names.iter().cloned().collect();
+        self.reach(&mut names);
+        let more: HashSet<&str> = names.iter().map(String::as_str).filter(|name| !given.contains(*name)).collect();
+        let of = self.contracts.iter().filter(|contract| more.contains(contract.name.as_str()));
+        let more = of.filter_map(|contract| Some((contract.declared_at.file.as_str(), self.texts.get(&contract.declared_at.file)?)));
+        texts.iter().copied().chain(more).collect()
+    }
+
     fn with_taken_over<'t>(&'t self, texts: &[(&'t str, &'t str)]) -> Vec<(&'t str, &'t str)> {
+        let by_name: HashMap<&str, &Contract> = self.contracts.iter().map(|contract| (contract.name.as_str(), contract)).collect();
         let mut all = texts.to_vec();
+        let mut there: HashSet<String> = texts.iter().map(|(file, _)| stem(file).to_owned()).collect();
         let mut read = 0;
         while let Some((file, text)) = all.get(read).copied() {
             read += 1;
@@ -32,11 +78,9 @@ impl Catalog {
             }
             // What is no JSON takes over nothing; that it is none is told when it is parsed.
             let json = serde_json::from_str(text).unwrap_or_default();
-            for contract in &self.contracts {
-                let own = format!("{}.json", contract.name);
-                let is_there = all.iter().any(|(file, _)| file.rsplit('/').next() == Some(&own));
-                if !is_there
-                    && refers(&json, &own)
+            for name in taken_over(&json) {
+                if let Some(contract) = by_name.get(name)
+                    && there.insert(name.to_owned())
                     && let Some(text) = self.texts.get(&contract.declared_at.file)
                 {
                     all.push((&contract.declared_at.file, text));
@@ -48,12 +92,12 @@ impl Catalog {
 
     /// The one contract that no other takes over.
     fn only_contract(&self) -> Option<String> {
-        let taken_over = |name: &str| {
-            let file = format!("{name}.json");
-            let others = self.contracts.iter().filter(|other| other.name != name).filter_map(|other| self.schemas.get(&other.name));
-            others.into_iter().any(|other| refers(&other.json, &file))
-        };
-        let mut whole = self.contracts.iter().filter(|contract| !taken_over(&contract.name));
+        let others = self.contracts.iter().flat_map(|other| {
+            let taken = self.takes_over(&other.name);
+            taken.into_iter().filter(|name| *name != other.name)
+        });
+        let taken: HashSet<&str> = others.collect();
+        let mut whole = self.contracts.iter().filter(|contract| !taken.contains(contract.name.as_str()));
         let first = whole.next()?;
         whole.next().is_none().then(|| first.name.clone())
     }
@@ -71,16 +115,27 @@ impl Catalog {
     }
 }
 
-fn refers(json: &serde_json::Value, file: &str) -> bool {
-    match json {
-        serde_json::Value::Object(keys) => keys.iter().any(|(key, value)| {
-            let to = value.as_str().and_then(|to| to.split('#').next()?.rsplit('/').next());
-            let leads_there = key == "$ref" && to == Some(file);
-            leads_there || refers(value, file)
-        }),
-        serde_json::Value::Array(items) => items.iter().any(|item| refers(item, file)),
-        _ => false,
+/// The file's own name, without what it is.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".json").unwrap_or(name)
+}
+
+/// Where all references of a contract lead, by name.
+fn taken_over(json: &serde_json::Value) -> HashSet<&str> {
+    let (mut names, mut open) = (HashSet::new(), vec![json]);
+    while let Some(json) = open.pop() {
+        match json {
+            serde_json::Value::Object(keys) => {
+                let file = keys.get("$ref").and_then(serde_json::Value::as_str).and_then(|to| to.split('#').next());
+                names.extend(file.filter(|file| file.ends_with(".json")).map(stem));
+                open.extend(keys.values());
+            }
+            serde_json::Value::Array(items) => open.extend(items),
+            _ => {}
+        }
     }
+    names
 }
 
 fn whole(what: &str) -> Problem {
@@ -132,6 +187,29 @@ mod tests {
         assert_eq!(names(&[("new.json", over)]), ["new.json", "contracts/pay.json"]);
         assert_eq!(names(&[("new.json", over), ("pay.json", CONTRACT)]), ["new.json", "pay.json"]);
         assert_eq!(names(&[("new.json", CONTRACT)]), ["new.json"]);
+    }
+
+    #[test]
+    fn those_who_take_over_a_draft_are_tried_with_it() {
+        let top = r#"{"allOf": [{"$ref": "pay.json"}]}"#;
+        let files = [
+            ("omd.yaml", FILE),
+            ("contracts/core.json", CONTRACT),
+            ("contracts/pay.json", OVER),
+            ("contracts/top.json", top),
+            ("contracts/other.json", CONTRACT),
+        ];
+        let in_force = Catalog::parse(&files).unwrap();
+        let drafts = in_force.with_drafts(&[("core.json", CONTRACT)], [""; 3]).unwrap();
+        let taking: Vec<&str> = drafts.contracts.iter().map(|contract| contract.name.as_str()).collect();
+        assert_eq!(taking, ["core", "pay", "top"]);
+        let reached = |files: &[&str]| {
+            let mut reached: Vec<String> = drafts.taking_over(files).into_iter().collect();
+            reached.sort();
+            reached
+        };
+        assert_eq!(reached(&["core.json"]), ["core", "pay", "top"]);
+        assert_eq!(reached(&["contracts/pay.json"]), ["pay", "top"]);
     }
 
     #[test]

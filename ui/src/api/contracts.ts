@@ -36,6 +36,8 @@ export interface ContractTrial {
   came: number;
   records: number;
   sampled: boolean;
+  /** When they came at the earliest, ms; undefined: all of the time was looked at. */
+  judgedFromMs: number | undefined;
   broken: number;
   observed: number;
   quarantined: number;
@@ -89,6 +91,8 @@ export function readContractTrial(json: unknown): ContractTrial {
     came: asNumber(fields.came),
     records: asNumber(fields.records),
     sampled: fields.sampled === true,
+    judgedFromMs:
+      asNumber(fields.judged_from) > asNumber(fields.start) ? asNumber(fields.judged_from) * 1000 : undefined,
     broken: asNumber(fields.broken),
     observed: asNumber(fields.observed),
     quarantined: asNumber(fields.quarantined),

@@ -116,11 +116,11 @@ impl Mapping<'_, '_> {
     }
 
     /// What a record of an event must have; none where it may be anything.
-    fn event(&mut self, group: &Group, named: &[&Named]) -> Option<Json> {
+    fn event(&mut self, group: &Group, named: &[Named]) -> Option<Json> {
         let (mut properties, mut required) = (Schema::new(), Vec::new());
         for attribute in named.iter().filter(|attribute| !CORE_FIELDS.contains(&attribute.key.as_str())) {
             let is_template = self.is_template(attribute);
-            match attribute.is_required {
+            match attribute.is_required == Some(true) {
                 true if is_template => {
                     let what = format!("{}: attribute {:?} of event {:?} is not required", attribute.at, attribute.key, group.name);
                     self.left_out.push(format!("{what}: it is the beginning of names, of which none must be there"));
@@ -150,11 +150,12 @@ impl Mapping<'_, '_> {
     }
 
     /// Who has what identifies an entity is one, and has what is required of it.
-    fn entity(&self, named: &[&Named]) -> Option<Json> {
+    fn entity(&self, named: &[Named]) -> Option<Json> {
         let whole = named.iter().filter(|attribute| !self.is_template(attribute));
-        let (identity, others): (Vec<&Named>, Vec<&Named>) = whole.partition(|attribute| attribute.identifies);
+        let (identity, others): (Vec<&Named>, Vec<&Named>) = whole.partition(|attribute| attribute.identifies != Some(false));
         let keys = |of: Vec<&Named>| of.into_iter().map(|attribute| attribute.key.clone()).collect::<BTreeSet<_>>();
-        let (identity, required) = (keys(identity), keys(others.into_iter().filter(|attribute| attribute.is_required).collect()));
+        let (identity, required) =
+            (keys(identity), keys(others.into_iter().filter(|attribute| attribute.is_required == Some(true)).collect()));
         (!identity.is_empty() && !required.is_empty()).then(|| json!({"if": {"required": identity}, "then": {"required": required}}))
     }
 

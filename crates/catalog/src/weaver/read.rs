@@ -32,6 +32,8 @@ pub(super) struct Attribute {
     pub(super) schema: Schema,
     /// It is the beginning of attributes' names.
     pub(super) is_template: bool,
+    /// Where those who name it do not say; none where its definition does not either.
+    pub(super) is_required: Option<bool>,
     pub(super) is_own: bool,
     pub(super) at: Origin,
 }
@@ -60,14 +62,26 @@ pub(super) struct Group {
     pub(super) at: Origin,
 }
 
-/// An attribute that a group names.
+/// An attribute that a group names; what is none it does not say.
+#[derive(Clone)]
 pub(super) struct Named {
     pub(super) key: String,
-    pub(super) is_required: bool,
-    pub(super) identifies: bool,
+    pub(super) is_required: Option<bool>,
+    pub(super) identifies: Option<bool>,
     /// What is said of it there, and when it is required.
     pub(super) text: String,
     pub(super) at: Origin,
+}
+
+impl Named {
+    /// What a farther group says of the same, where this one says nothing.
+    pub(super) fn take_over(&mut self, farther: &Self) {
+        self.is_required = self.is_required.or(farther.is_required);
+        self.identifies = self.identifies.or(farther.identifies);
+        if self.text.is_empty() {
+            self.text.clone_from(&farther.text);
+        }
+    }
 }
 
 /// A list of groups in a file of the second form.
@@ -335,7 +349,7 @@ impl Reading {
             }
         }
         let mut named = Vec::new();
-        for (key, identifies) in [("attributes", true), ("identity", true), ("description", false)] {
+        for (key, identifies) in [("attributes", None), ("identity", Some(true)), ("description", Some(false))] {
             for item in node.get(key).map_or(&[][..], |list| self.reader.list(list, key)) {
                 if !self.keys(item, "an attribute", &ATTRIBUTE_KEYS) {
                     continue;
@@ -353,12 +367,17 @@ impl Reading {
     }
 
     /// An attribute in a group: named where it is defined elsewhere, else defined.
-    fn named(&mut self, node: &Node, identifies: bool) -> Option<Named> {
+    fn named(&mut self, node: &Node, identifies: Option<bool>) -> Option<Named> {
         let (is_required, when) = types::level(&mut self.reader, node);
-        let identifies = identifies && node.get("role").and_then(Node::text) != Some("descriptive");
+        let role = node.get("role").and_then(Node::text).map(|role| role != "descriptive");
+        let identifies = if identifies == Some(false) { identifies } else { role.or(identifies) };
         let (key, place, mut words) = match node.get("ref") {
             Some(key) => (self.reader.text(key, "ref")?, key.place, types::words(&mut self.reader, node)),
-            None => (self.define(node, "id")?, node.place, Words::default()),
+            None => {
+                let key = self.define(node, "id")?;
+                self.registry.attributes.last_mut().into_iter().for_each(|defined| defined.is_required = is_required);
+                (key, node.place, Words::default())
+            }
         };
         words.add(&when);
         Some(Named { key, is_required, identifies, text: words.text, at: self.reader.origin(place) })
@@ -382,7 +401,7 @@ impl Reading {
             self.reader.problem(place, Check::DuplicateName, what);
         }
         let at = self.reader.origin(place);
-        self.registry.attributes.push(Attribute { key: key.clone(), schema, is_template, is_own: self.is_own, at });
+        self.registry.attributes.push(Attribute { key: key.clone(), schema, is_template, is_required: None, is_own: self.is_own, at });
         Some(key)
     }
 

@@ -1,6 +1,6 @@
 //! What is taken of a registry, and what each group names with all that it takes over.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::read::{Group, Named, Registry};
@@ -11,9 +11,12 @@ use crate::rules::glob_matches;
 /// How far a group may take over what others take over.
 const STEPS_MAX: usize = 32;
 
+/// Attributes that all groups together name.
+const NAMED_MAX: usize = 500_000;
+
 /// Groups that are taken, each with all attributes that it names.
 pub(super) struct Taken<'r> {
-    pub(super) groups: Vec<(&'r Group, Vec<&'r Named>)>,
+    pub(super) groups: Vec<(&'r Group, Vec<Named>)>,
     /// Nobody chose groups, so all attributes of the registry are wanted.
     pub(super) whole: bool,
 }
@@ -34,12 +37,18 @@ pub(super) fn resolve<'r>(registry: &'r Registry, wanted: &[String]) -> Result<T
             diagnostics.push(dangling(at, format!("cannot import {glob:?}"), None));
         }
     }
-    let mut groups = Vec::new();
+    let (mut groups, mut count) = (Vec::new(), 0);
     for group in &registry.groups {
         let is_taken = chosen.contains(group.id.as_str()) || whole && group.is_own;
         // A registry that leads nowhere is none to trust, also where it is not taken. What a dependency does is not its fault.
         if is_taken || group.is_own {
             let named = names(registry, group, &mut diagnostics);
+            count += named.len();
+            if count > NAMED_MAX {
+                let what = format!("cannot take so many attributes over: all groups together name named_max, {NAMED_MAX}, at most");
+                diagnostics.push(Diagnostic::at(&group.at, Check::BadValue, what));
+                break;
+            }
             groups.extend(is_taken.then_some((group, named)));
         }
     }
@@ -56,27 +65,31 @@ fn choose<'r>(registry: &'r Registry, glob: &str, chosen: &mut HashSet<&'r str>)
     !found.is_empty()
 }
 
-/// All attributes that a group names. What it says itself of one comes before what it takes over, and the near before the far.
-fn names<'r>(registry: &'r Registry, group: &'r Group, diagnostics: &mut Vec<Diagnostic>) -> Vec<&'r Named> {
-    let (mut named, mut keys): (Vec<&Named>, HashSet<&str>) = (Vec::new(), HashSet::new());
+/// All attributes that a group names. What it says itself of one comes before what it takes over, the near before the far, and last what its definition
+/// says.
+fn names<'r>(registry: &'r Registry, group: &'r Group, diagnostics: &mut Vec<Diagnostic>) -> Vec<Named> {
+    let (mut named, mut places): (Vec<Named>, HashMap<&str, usize>) = (Vec::new(), HashMap::new());
     let (mut step, mut seen) = (vec![group], HashSet::from([group.id.as_str()]));
     for _ in 0..STEPS_MAX {
         let mut next = Vec::new();
         for from in step {
             for attribute in &from.named {
                 if registry.attribute(&attribute.key).is_some() {
-                    named.extend(keys.insert(&attribute.key).then_some(attribute));
+                    let place = *places.entry(&attribute.key).or_insert(named.len());
+                    match named.get_mut(place) {
+                        Some(nearer) => nearer.take_over(attribute),
+                        None => named.push(attribute.clone()),
+                    }
                 } else {
-                    let known: Vec<&str> = registry.by_key.keys().map(String::as_str).collect();
-                    let near = closest(&attribute.key, &known);
+                    let near = near(&attribute.key, registry.by_key.keys(), diagnostics);
                     diagnostics.push(dangling(&attribute.at, format!("cannot find attribute {:?}", attribute.key), near));
                 }
             }
             for (id, at) in &from.takes_over {
                 match registry.group(id) {
                     None => {
-                        let known: Vec<&str> = registry.by_id.keys().map(String::as_str).collect();
-                        diagnostics.push(dangling(at, format!("cannot find group {id:?}"), closest(id, &known)));
+                        let near = near(id, registry.by_id.keys(), diagnostics);
+                        diagnostics.push(dangling(at, format!("cannot find group {id:?}"), near));
                     }
                     Some(other) if other.id == group.id => {
                         diagnostics.push(Diagnostic::at(at, Check::Circle, format!("cannot take over {id:?} in a circle")));
@@ -86,6 +99,10 @@ fn names<'r>(registry: &'r Registry, group: &'r Group, diagnostics: &mut Vec<Dia
             }
         }
         if next.is_empty() {
+            for attribute in &mut named {
+                let defined = registry.attribute(&attribute.key).and_then(|defined| defined.is_required);
+                attribute.is_required = attribute.is_required.or(defined);
+            }
             return named;
         }
         step = next;
@@ -93,6 +110,13 @@ fn names<'r>(registry: &'r Registry, group: &'r Group, diagnostics: &mut Vec<Dia
     let what = format!("cannot follow what {:?} takes over: that is more than steps_max, {STEPS_MAX}", group.id);
     diagnostics.push(Diagnostic::at(&group.at, Check::BadValue, what));
     named
+}
+
+/// What may be meant. Of problems beyond the first nobody reads the hint.
+fn near<'r>(name: &str, known: impl Iterator<Item = &'r String>, diagnostics: &[Diagnostic]) -> Option<&'r str> {
+    const HINTS_MAX: usize = 100;
+    let known: Vec<&str> = known.filter(|_| diagnostics.len() < HINTS_MAX).map(String::as_str).collect();
+    closest(name, &known)
 }
 
 fn dangling(at: &Origin, what: String, near: Option<&str>) -> Diagnostic {

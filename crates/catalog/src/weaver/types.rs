@@ -133,28 +133,28 @@ pub(super) fn body(reader: &mut Reader, node: &Node) -> Option<(Schema, bool)> {
     words.add(&when);
     words.write_to(&mut schema);
     examples(node, &mut schema);
-    Some((schema, is_required))
+    Some((schema, is_required == Some(true)))
 }
 
-/// How much an attribute or a field is asked for: whether always, and in words when else.
-pub(super) fn level(reader: &mut Reader, node: &Node) -> (bool, String) {
+/// How much an attribute or a field is asked for: whether always, if anything is said, and in words when else.
+pub(super) fn level(reader: &mut Reader, node: &Node) -> (Option<bool>, String) {
     const LEVELS: [&str; 3] = ["required", "recommended", "opt_in"];
     const WITH_WORDS: [(&str, &str); 3] =
         [("conditionally_required", "Required on a condition"), ("recommended", "Recommended"), ("opt_in", "Only for those who opt in")];
-    let Some(level) = node.get("requirement_level") else { return (false, String::new()) };
+    let Some(level) = node.get("requirement_level") else { return (None, String::new()) };
     if let Value::Map(entries) = &level.value
         && let [(_, key, text)] = entries.as_slice()
         && let Some((_, beginning)) = WITH_WORDS.into_iter().find(|(name, _)| name == key)
     {
         let text = reader.text(text, key).unwrap_or_default();
-        return (false, format!("{beginning}: {}", text.trim()));
+        return (Some(false), format!("{beginning}: {}", text.trim()));
     }
     let text = level.text().unwrap_or_default();
     if !LEVELS.contains(&text) {
         let otherwise = "levels are required, recommended, opt_in, and a map with conditionally_required and the condition";
         reader.unknown((level.place, Check::BadValue), text, &format!("cannot use requirement_level {text:?}"), &LEVELS, otherwise);
     }
-    (text == "required", String::new())
+    (Some(text == "required"), String::new())
 }
 
 fn named(reader: &mut Reader, node: &Node, name: &str, known: &[&str]) -> Option<Schema> {
@@ -200,7 +200,10 @@ fn members(reader: &mut Reader, node: &Node) -> Option<Schema> {
         values.push(value);
         ids.push(id);
     }
-    let types: Vec<&str> = values.iter().map(type_of).collect();
+    let mut types: Vec<&str> = values.iter().map(type_of).collect();
+    if types.contains(&"number") {
+        types.iter_mut().filter(|of_type| **of_type == "integer").for_each(|of_type| *of_type = "number");
+    }
     let of_type = match types.iter().find(|of_type| **of_type != types[0]) {
         None => types[0],
         Some(other) => {
@@ -219,15 +222,21 @@ fn members(reader: &mut Reader, node: &Node) -> Option<Schema> {
 /// A scalar as YAML has it.
 fn scalar(node: &Node) -> Json {
     let text = node.text().unwrap_or_default();
-    match (node.plain, text.parse::<i64>(), text) {
-        (true, Ok(number), _) => json!(number),
-        (true, _, "true" | "false") => json!(text == "true"),
+    if !node.plain {
+        return json!(text);
+    }
+    let is_number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '+' | '.'));
+    match (text.parse::<i64>(), text.parse::<f64>(), text) {
+        (Ok(number), ..) => json!(number),
+        (_, Ok(number), _) if number.is_finite() && is_number(text) => json!(number),
+        (.., "true" | "True" | "TRUE" | "false" | "False" | "FALSE") => json!(text.eq_ignore_ascii_case("true")),
         _ => json!(text),
     }
 }
 
 fn type_of(value: &Json) -> &'static str {
     match value {
+        Json::Number(number) if number.is_f64() => "number",
         Json::Number(_) => "integer",
         Json::Bool(_) => "boolean",
         _ => "string",

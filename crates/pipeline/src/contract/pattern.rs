@@ -34,8 +34,9 @@ struct Sequence {
     most: usize,
 }
 
-/// More of one kind are left to the regular expression.
+/// More of one kind are left to the regular expression, and so are more kinds.
 const RUN_MAX: u32 = 256;
+const RUNS_MAX: usize = 64;
 
 impl Sequence {
     /// None of what needs more than one look at a byte.
@@ -49,7 +50,7 @@ impl Sequence {
         let (last, before) = parts.split_last()?;
         for part in before {
             let (bytes, least, most) = run(part, &mut runs)?;
-            if most != Some(least) || least > RUN_MAX {
+            if most != Some(least) || least > RUN_MAX || runs.len() >= RUNS_MAX {
                 return None;
             }
             runs.push((least, bytes));
@@ -74,7 +75,7 @@ impl Sequence {
 fn run(hir: &Hir, runs: &mut Vec<(u32, Bytes)>) -> Option<(Bytes, u32, Option<u32>)> {
     match hir.kind() {
         HirKind::Literal(literal) => {
-            let (last, before) = literal.0.split_last()?;
+            let (last, before) = literal.0.split_last().filter(|(_, before)| before.len() < RUNS_MAX)?;
             runs.extend(before.iter().map(|byte| (1, Bytes::one(*byte))));
             Some((Bytes::one(*last), 1, Some(1)))
         }

@@ -33,10 +33,10 @@ impl Draft {
             Error::invalid(format!("cannot use the draft:\n{}", lines.join("\n")))
         })?;
         let compiled = Contracts::of(&catalog);
-        // What is only taken over from those in force is no draft.
-        let is_given = |file: &str| files.iter().any(|(name, _)| name == file);
-        let is_drafted =
-            |name: &str| catalog.contracts.iter().any(|contract| contract.name == name && is_given(&contract.declared_at.file));
+        // What is only taken over from those in force is no draft; what takes one over is.
+        let given: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let drafts = catalog.taking_over(&given);
+        let is_drafted = |name: &str| drafts.contains(name);
         let mut contracts: Vec<String> = compiled.names.values().filter(|name| is_drafted(name)).cloned().collect();
         contracts.sort();
         contracts.dedup();

@@ -79,19 +79,26 @@ fn owner([business_service, service, component]: &[String; 3]) -> [(&'static str
 struct Owners<'a> {
     columns: [&'a StringArray; 3],
     catalog: &'a Catalog,
+    /// By place, as far as anybody asked.
+    known: HashMap<usize, [String; 3]>,
 }
 
 impl<'a> Owners<'a> {
     fn new(origins: &Origins<'a>, catalog: &'a Catalog) -> Result<Self> {
         let columns = [origins.texts("business_service")?, origins.texts("service")?, origins.texts("component")?];
-        Ok(Self { columns, catalog })
+        Ok(Self { columns, catalog, known: HashMap::new() })
     }
 
-    fn of(&self, place: usize) -> [String; 3] {
+    fn of(&mut self, place: usize) -> [String; 3] {
+        if let Some(known) = self.known.get(&place) {
+            return known.clone();
+        }
         let [business_service, service, component] = self.columns.map(|column| text_or_empty(column, place).to_owned());
         let identity = Identity { business_service, service, component, ..Identity::default() };
         let declared = self.catalog.declared(&identity).unwrap_or_default();
-        [declared.business_service, declared.service, declared.component]
+        let owner = [declared.business_service, declared.service, declared.component];
+        self.known.insert(place, owner.clone());
+        owner
     }
 }
 
@@ -106,7 +113,7 @@ struct Told<'a> {
 pub(super) fn pass(batch: Decoded, assigned: &Assigned, violations: &[Violation], bench: &Bench<'_>) -> Result<Judged> {
     let records = batch.records.clone();
     let origins = Origins::of(&records).expect("a batch whose rows were judged is packed");
-    let owners = Owners::new(&origins, bench.catalog)?;
+    let mut owners = Owners::new(&origins, bench.catalog)?;
     let hashes = Hashes::of(&records)?;
     // By origin, contract and rule; told by their names once all are counted.
     let (mut broken, mut decided) = (HashMap::<Breaks<'_>, (u64, &Violation)>::new(), HashMap::new());

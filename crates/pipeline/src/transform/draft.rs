@@ -46,9 +46,9 @@ fn tried(pipeline: &Pipeline, records: &RecordBatch, key: Option<PseudonymKey>, 
     for row in 0..records.num_rows() {
         let mut record = owners.record(&columns, row);
         let before = shown(&record);
-        let mut walk = Walk::new(&transform, now_ms, Coming::New);
-        let fate = walk.pipeline(&plan.pipelines[0], &mut record);
-        let outcome = walk.ended(&owners.each);
+        let mut walk = Walk::new(&transform, &plan, now_ms, Coming::New);
+        let fate = walk.pipeline((0, &plan.pipelines[0]), &mut record);
+        let outcome = walk.ended(&plan, &owners.each);
         let mut notes = Vec::new();
         let (mut dropped, mut matched) = (None, false);
         for (cause, _) in outcome.counts.iter() {

@@ -67,11 +67,12 @@ struct Planned {
 }
 
 impl Planned {
-    /// Its stages, where all that they do is to mask, whatever the record says.
+    /// Its stages, where all that they do is to mask, whatever the record says. An expression of a team's own may stand for anything: it is asked
+    /// of each record.
     fn maskers(&self) -> Option<Vec<&Masker>> {
         let catalog::Pipeline { selects, stages, .. } = &self.pipeline;
         let is_plain = selects.when.is_none() && stages.iter().all(|stage| stage.when.is_none());
-        is_plain.then(|| self.steps.iter().map(Step::masker).collect()).flatten()
+        is_plain.then(|| self.steps.iter().map(|step| step.masker().filter(|masker| masker.is_known())).collect()).flatten()
     }
 }
 
@@ -197,26 +198,26 @@ impl Transform {
             return Ok((batch, Outcome::default()));
         }
         let columns = Columns::of(&batch.records)?;
-        let suspects = Suspects::of(plan, &columns, chosen.iter().flatten());
+        let suspects = Suspects::of(plan, &columns, &chosen);
         let mut edits: Vec<(usize, Edit)> = Vec::new();
         let mut kept: Option<Vec<bool>> = None;
-        let mut walk = Walk::new(self, now_ms, coming);
+        let mut walk = Walk::new(self, plan, now_ms, coming);
         for row in 0..batch.records.num_rows() {
             let owner = owners.of_place[origins.place(row)];
             let chosen = &chosen[owner];
             if chosen.iter().all(|(number, _)| suspects.clear(*number, row)) {
-                chosen.iter().for_each(|(_, planned)| walk.seen(planned, owner));
+                chosen.iter().for_each(|one| walk.seen(*one, owner));
                 continue;
             }
             let mut record = owners.record(&columns, row);
-            let fate = chosen.iter().map(|(_, planned)| walk.pipeline(planned, &mut record)).find(|fate| *fate == Fate::Dropped);
+            let fate = chosen.iter().map(|one| walk.pipeline(*one, &mut record)).find(|fate| *fate == Fate::Dropped);
             if fate.is_some() {
                 kept.get_or_insert_with(|| vec![true; batch.records.num_rows()])[row] = false;
             } else if record.edit != Edit::default() {
                 edits.push((row, record.edit));
             }
         }
-        let mut outcome = walk.ended(&owners.each);
+        let mut outcome = walk.ended(plan, &owners.each);
         outcome.left = kept.clone().unwrap_or_default();
         if !edits.is_empty() || kept.is_some() {
             batch.records = rebuild::rebuilt(&batch.records, &columns, &edits, kept)?;
@@ -280,19 +281,26 @@ type Chosen<'p> = (usize, &'p Planned);
 /// By the number of a pipeline that does nothing but mask, which rows may hold anything to hide.
 struct Suspects(Vec<Option<Vec<bool>>>);
 
+/// Pipelines for which the columns of one batch are looked through: of more than these each has few of its records.
+const LOOKED_FOR_MAX: usize = 4;
+
 impl Suspects {
-    fn of<'c, 'p: 'c>(plan: &Plan, columns: &Columns<'_>, chosen: impl Iterator<Item = &'c Chosen<'p>>) -> Self {
+    /// Only owners of whom all pipelines do nothing else gain by it.
+    fn of(plan: &Plan, columns: &Columns<'_>, chosen: &[Vec<Chosen<'_>>]) -> Self {
         let mut all = vec![None; plan.pipelines.len()];
-        for (number, planned) in chosen {
-            if all[*number].is_none()
-                && let Some(maskers) = planned.maskers()
-            {
-                let mut rows = vec![false; columns.body.len()];
-                for masker in maskers {
-                    rows.iter_mut().zip(masker.suspects(columns)).for_each(|(row, suspect)| *row |= suspect);
-                }
-                all[*number] = Some(rows);
+        let plain = chosen.iter().filter(|chosen| chosen.iter().all(|(_, planned)| planned.maskers().is_some()));
+        let mut numbers: Vec<usize> = plain.flatten().map(|(number, _)| *number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.len() > LOOKED_FOR_MAX {
+            return Self(all);
+        }
+        for number in numbers {
+            let mut rows = vec![false; columns.body.len()];
+            for masker in plan.pipelines[number].maskers().into_iter().flatten() {
+                masker.mark_suspects(columns, &mut rows);
             }
+            all[number] = Some(rows);
         }
         Self(all)
     }
@@ -311,22 +319,22 @@ struct Walk<'p> {
     counted: Counted,
     /// Pipeline, stage and reason of what was done, and the place of the owner that it was done to.
     counts: HashMap<(What, [&'p str; 3], usize), u64>,
-    /// How many records of an owner went through a pipeline, those of one owner that came together at once.
-    seen: Vec<(&'p Planned, usize, u64)>,
+    /// By the number of a pipeline how many records of the owner that came last went through it.
+    seen: Vec<(usize, u64)>,
     now_ms: i64,
     coming: Coming,
 }
 
 impl<'p> Walk<'p> {
-    fn new(transform: &'p Transform, now_ms: i64, coming: Coming) -> Self {
+    fn new(transform: &'p Transform, plan: &Plan, now_ms: i64, coming: Coming) -> Self {
         let (programs, news, counted) = (Programs::default(), News::default(), Counted::default());
-        Self { transform, programs, news, counted, counts: HashMap::new(), seen: Vec::new(), now_ms, coming }
+        Self { transform, programs, news, counted, counts: HashMap::new(), seen: vec![(0, 0); plan.pipelines.len()], now_ms, coming }
     }
 
-    fn ended(mut self, owners: &[Identity]) -> Outcome {
+    fn ended(mut self, plan: &'p Plan, owners: &[Identity]) -> Outcome {
         let mut counts = Counts::default();
-        for (planned, owner, count) in std::mem::take(&mut self.seen) {
-            *self.counts.entry((What::Seen, [&planned.pipeline.name, "", ""], owner)).or_insert(0) += count;
+        for (planned, (owner, count)) in plan.pipelines.iter().zip(std::mem::take(&mut self.seen)) {
+            self.book_seen(planned, owner, count);
         }
         for ((what, [pipeline, stage, reason], owner), count) in self.counts {
             counts.add(what, (pipeline, stage), reason, &owners[owner], count);
@@ -334,7 +342,7 @@ impl<'p> Walk<'p> {
         Outcome { left: Vec::new(), counts, news: self.news, counted: self.counted }
     }
 
-    fn pipeline(&mut self, planned: &'p Planned, record: &mut Record<'_>) -> Fate {
+    fn pipeline(&mut self, (number, planned): Chosen<'p>, record: &mut Record<'_>) -> Fate {
         let catalog::Pipeline { name, selects, stages, .. } = &planned.pipeline;
         let sure = match selects.when.as_ref().map(|when| self.programs.holds(when, record)) {
             None | Some(Ok(true)) => true,
@@ -344,7 +352,7 @@ impl<'p> Walk<'p> {
                 false
             }
         };
-        self.seen(planned, record.owner);
+        self.seen((number, planned), record.owner);
         // Where nobody knows whether the record is meant, it is hidden rather than shown, and nothing else is done.
         let stages = stages.iter().zip(&planned.steps).enumerate().filter(|(_, (stage, _))| sure || matches!(stage.does, Does::Mask(_)));
         for (number, staged) in stages {
@@ -362,11 +370,19 @@ impl<'p> Walk<'p> {
     }
 
     /// A record goes through. Counted apart from all else: it is so for each.
-    fn seen(&mut self, planned: &'p Planned, owner: usize) {
-        let last = self.seen.last_mut().filter(|(other, of, _)| std::ptr::eq(*other, planned) && *of == owner);
-        match last {
-            Some((.., count)) => *count += 1,
-            None => self.seen.push((planned, owner, 1)),
+    fn seen(&mut self, (number, planned): Chosen<'p>, owner: usize) {
+        let (last, count) = self.seen[number];
+        if last == owner {
+            self.seen[number].1 += 1;
+        } else {
+            self.book_seen(planned, last, count);
+            self.seen[number] = (owner, 1);
+        }
+    }
+
+    fn book_seen(&mut self, planned: &'p Planned, owner: usize, count: u64) {
+        if count > 0 {
+            *self.counts.entry((What::Seen, [&planned.pipeline.name, "", ""], owner)).or_insert(0) += count;
         }
     }
 

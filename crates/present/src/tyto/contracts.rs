@@ -20,6 +20,8 @@ use crate::rows::quote;
 use crate::state::{Shared, now_ns, within};
 
 const BODY_BYTES_MAX: usize = 16 << 20;
+/// Contracts of one draft.
+const FILES_MAX: usize = 200;
 const LAST_SECONDS_DEFAULT: u32 = 86_400;
 const LAST_SECONDS_MAX: u32 = 31 * 86_400;
 const ROWS_DEFAULT: usize = 20_000;
@@ -59,6 +61,8 @@ struct Tried {
     came: u64,
     /// Whether only some of them were judged.
     sampled: bool,
+    /// Back to when records were looked at: later than `start` where the time that a question may take was up.
+    judged_from: f64,
     /// Of those that were judged, the part that breaks the draft; none when there are none.
     share: Option<f64>,
     #[serde(flatten)]
@@ -108,6 +112,9 @@ pub(super) async fn trial(State(state): State<Shared>, request: Request) -> Resu
     let draft: Draft = serde_json::from_slice(&body).map_err(|error| {
         Error::invalid("cannot read the request: it is JSON like {\"files\": {\"payments.json\": \"…\"}}").because(error)
     })?;
+    if draft.files.len() > FILES_MAX {
+        return Err(Error::invalid(format!("cannot try {} files: contract_files_max is {FILES_MAX}", draft.files.len())).into());
+    }
     let (last, rows) = (draft.last_seconds.unwrap_or(LAST_SECONDS_DEFAULT), draft.rows_max.unwrap_or(ROWS_DEFAULT));
     if !(1..=LAST_SECONDS_MAX).contains(&last) {
         return Err(Error::invalid(format!("cannot use last_seconds={last}: it is from 1 to {LAST_SECONDS_MAX}")).into());
@@ -135,7 +142,7 @@ async fn tried(state: &Shared, draft: Draft, last_seconds: i64, rows_max: usize)
     let counts = counts(state, &owners, [start_ns, end_ns], step_ns).await?;
     let came: u64 = counts.iter().flatten().sum();
     let all = came <= rows_max as u64;
-    let mut looked_at = 0;
+    let (mut looked_at, mut judged_from_ns) = (0, start_ns);
     'slices: for (slice, counts) in counts.into_iter().enumerate() {
         let to = end_ns - slice as i64 * step_ns;
         let from = if slice == SLICES - 1 { start_ns } else { to - step_ns };
@@ -152,6 +159,7 @@ async fn tried(state: &Shared, draft: Draft, last_seconds: i64, rows_max: usize)
             looked_at += records.len() as u64;
             draft = blocking(move || draft.judge(&records).map(|()| draft)).await?;
             if Instant::now() >= until {
+                judged_from_ns = from;
                 break 'slices;
             }
         }
@@ -164,6 +172,7 @@ async fn tried(state: &Shared, draft: Draft, last_seconds: i64, rows_max: usize)
         end: seconds(end_ns),
         came,
         sampled: looked_at < came,
+        judged_from: seconds(judged_from_ns),
         share: (trial.records > 0).then(|| trial.broken as f64 / trial.records as f64),
         trial,
     })

@@ -11,8 +11,12 @@ import type { Draft } from './useDraft';
 interface Props {
   head: ReactNode;
   draft: Draft;
+  /** Whether what was tried last is another than what is chosen now. */
+  isOld: boolean;
   onDraft: (patch: Partial<Draft>) => void;
   onTry: () => void;
+  /** What has to be chosen before anything can be tried. */
+  missing?: string;
   running: boolean;
   language: Extension;
   label: string;
@@ -32,10 +36,27 @@ interface Props {
 
 /** A draft at the left and what it would do at the right; below each other where there is no room. */
 export function Bench(props: Props) {
-  const { head, draft, onDraft, onTry, running, begin, problems, choices, file, command, editor, children } = props;
+  const {
+    head,
+    draft,
+    isOld,
+    onDraft,
+    onTry,
+    missing,
+    running,
+    begin,
+    problems,
+    choices,
+    file,
+    command,
+    editor,
+    children,
+  } = props;
   const marks = useMemo(() => marksOf(problems), [problems]);
-  const { tried, text, lines } = draft;
-  const isOld = tried !== undefined && (tried.text !== text || tried.lines !== lines);
+  const { text } = draft;
+  const tryNow = () => {
+    if (!missing) onTry();
+  };
   return (
     <div className={classes.scroll}>
       <div className={classes.page}>
@@ -47,7 +68,7 @@ export function Bench(props: Props) {
               ref={editor}
               value={text}
               onChange={(next) => onDraft({ text: next })}
-              onRun={onTry}
+              onRun={tryNow}
               language={props.language}
               label={props.label}
               placeholder={props.placeholder}
@@ -72,15 +93,16 @@ export function Bench(props: Props) {
             <div className={classes.actions}>
               <Button
                 size="sm"
-                onClick={onTry}
+                onClick={tryNow}
+                disabled={Boolean(missing)}
                 leftSection={running ? <Loader size={13} color="white" /> : <IconPlayerPlayFilled size={13} />}
                 aria-busy={running}
                 data-testid="try"
               >
                 Try it
               </Button>
-              <span className="dim">
-                {isOld ? 'Changed since it was tried. ' : ''}Ctrl Enter tries it. Nothing is stored.
+              <span className="dim" role="status">
+                {missing ?? `${isOld ? 'Changed since it was tried. ' : ''}Ctrl Enter tries it. Nothing is stored.`}
               </span>
               {text !== begin && (
                 <Button variant="subtle" ml="auto" onClick={() => onDraft({ text: begin })}>

@@ -23,7 +23,7 @@ export function ContractAnswer({ trial, period, whom, file, onPlace }: Props) {
     return (
       <Empty
         title={`Nothing to judge came in ${period}`}
-        hint={`Of ${formatCount(trial.came)} records that were looked at none has this contract. Choose another owner, or a longer time.`}
+        hint={`${trial.sampled ? 'None of the records that were looked at' : `None of ${formatCount(trial.came)} records`} has this contract. Choose another owner, or a longer time.`}
       />
     );
   return (

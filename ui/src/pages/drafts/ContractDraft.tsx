@@ -1,6 +1,6 @@
 import { Select } from '@mantine/core';
 import { IconFlask } from '@tabler/icons-react';
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { fetchEntries, type Entry } from '../../api/catalogue';
@@ -16,7 +16,7 @@ import { Bench } from './Bench';
 import { ContractAnswer } from './ContractAnswer';
 import { refusalOf, type DraftProblem } from './problems';
 import { CONTRACT } from './template';
-import { useDraft } from './useDraft';
+import { isSame, useDraft } from './useDraft';
 import { contractVerdict, periodOf, PERIODS } from './words';
 
 /** Somebody's records, as the catalogue declares them. */
@@ -62,16 +62,26 @@ function Drafting({
   const period = periodOf(address.last, '24h');
   const named = from?.namedBy.length ? 'whoever names it' : undefined;
   // A contract that nobody names is for nobody until it is said for whom.
-  const whom = address.for ?? (named ? '' : (entries[0]?.path ?? ''));
+  const whom = address.for ?? '';
+  const missing =
+    named || whom ? undefined : entries.length ? 'Choose for whom it is.' : 'The catalogue has nobody it could be for.';
   const file = from ? from.file : 'contracts/draft.json';
   const { tried } = draft;
   const answer = useQuery({
-    queryKey: ['contract-trial', file, tried, whom, period.seconds, times],
+    queryKey: ['contract-trial', file, tried, times],
     enabled: tried !== undefined,
     queryFn: async ({ signal }): Promise<Tried> => {
       try {
         return {
-          trial: await tryContract({ text: tried?.text ?? '', file, whom, lastSeconds: period.seconds }, signal),
+          trial: await tryContract(
+            {
+              text: tried?.text ?? '',
+              file,
+              whom: tried?.whom ?? '',
+              lastSeconds: periodOf(tried?.period, '24h').seconds,
+            },
+            signal,
+          ),
         };
       } catch (error) {
         const problems = error instanceof ApiError ? refusalOf(error.what, file) : undefined;
@@ -79,7 +89,6 @@ function Drafting({
         throw error;
       }
     },
-    placeholderData: keepPreviousData,
   });
   const found = answer.data;
   const problems = useMemo(() => (found && 'problems' in found ? found.problems : NO_PROBLEMS), [found]);
@@ -110,16 +119,19 @@ function Drafting({
         >
           <p className="dim">
             A contract says what log records look like. A trial judges records that came, stored or set aside, and says
-            who would break which rule. Nothing is set aside or refused by it, and no owner is told.
+            who would break which rule. Nothing is set aside or refused by it, and no owner is told. Records that were
+            refused when they came are nowhere, and are not judged.
           </p>
         </Verdict>
       }
       draft={draft}
+      isOld={tried !== undefined && !isSame(tried, { text: draft.text, whom, period: period.value })}
       onDraft={change}
       onTry={() => {
-        change({ tried: { text: draft.text } });
+        change({ tried: { text: draft.text, whom, period: period.value } });
         setTimes(times + 1);
       }}
+      missing={missing}
       running={answer.isFetching}
       language={json}
       label="Contract"
@@ -150,7 +162,8 @@ function Drafting({
               ...(named ? [{ value: '', label: named }] : []),
               ...entries.map(({ path }) => ({ value: path, label: path.split('/').join(' / ') })),
             ]}
-            value={whom}
+            value={named || whom ? whom : null}
+            limit={100}
             onChange={(next) => setAddress({ for: next ?? undefined })}
           />
           <Select
@@ -178,8 +191,8 @@ function Drafting({
             'trial' in data ? (
               <ContractAnswer
                 trial={data.trial}
-                period={period.label}
-                whom={whom}
+                period={periodOf(tried.period, '24h').label}
+                whom={tried.whom ?? ''}
                 file={file}
                 onPlace={(line) => editor.current?.goTo(line, 1)}
               />

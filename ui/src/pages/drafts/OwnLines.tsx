@@ -3,15 +3,16 @@ import type { ReactNode } from 'react';
 import classes from './OwnLines.module.css';
 
 interface Props {
-  /** Undefined: the records that are stored. */
-  lines: string | undefined;
-  onLines: (lines: string | undefined) => void;
+  /** Whether it is tried on lines, and these. */
+  own: boolean;
+  lines: string;
+  onChange: (patch: { own?: boolean; lines?: string }) => void;
   /** Which of those that are stored. */
   children: ReactNode;
 }
 
 /** On what a pipeline is tried: stored records, or lines that somebody pastes. */
-export function OwnLines({ lines, onLines, children }: Props) {
+export function OwnLines({ own, lines, onChange, children }: Props) {
   return (
     <>
       <SegmentedControl
@@ -20,10 +21,10 @@ export function OwnLines({ lines, onLines, children }: Props) {
           { value: 'stored', label: 'Stored records' },
           { value: 'own', label: 'My own lines' },
         ]}
-        value={lines === undefined ? 'stored' : 'own'}
-        onChange={(value) => onLines(value === 'own' ? '' : undefined)}
+        value={own ? 'own' : 'stored'}
+        onChange={(value) => onChange({ own: value === 'own' })}
       />
-      {lines === undefined ? (
+      {!own ? (
         children
       ) : (
         <Textarea
@@ -34,7 +35,7 @@ export function OwnLines({ lines, onLines, children }: Props) {
           minRows={3}
           maxRows={8}
           value={lines}
-          onChange={(event) => onLines(event.currentTarget.value)}
+          onChange={(event) => onChange({ lines: event.currentTarget.value })}
         />
       )}
     </>

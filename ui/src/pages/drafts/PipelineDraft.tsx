@@ -1,6 +1,6 @@
 import { Select } from '@mantine/core';
 import { IconFlask } from '@tabler/icons-react';
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { fetchPipelines, tryPipeline, type Pipeline } from '../../api/pipelines';
@@ -15,7 +15,7 @@ import { Bench } from './Bench';
 import { OwnLines } from './OwnLines';
 import { PipelineAnswer } from './PipelineAnswer';
 import { problemsOf, type DraftProblem } from './problems';
-import { useDraft } from './useDraft';
+import { isSame, useDraft } from './useDraft';
 import { LIMITS, limitOf, periodOf, PERIODS, pipelineVerdict, recordsOf } from './words';
 
 const NO_PROBLEMS: DraftProblem[] = [];
@@ -39,18 +39,19 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
   const editor = useRef<EditorHandle>(null);
   const period = periodOf(address.last, '1h');
   const limit = limitOf(address.limit);
-  const { tried, text, lines } = draft;
+  const { tried, text, own = false } = draft;
+  const lines = own ? (draft.lines ?? '') : undefined;
   const trial = useQuery({
-    queryKey: ['pipeline-trial', from?.file, tried, period.seconds, limit, times],
+    queryKey: ['pipeline-trial', from?.file, tried, times],
     enabled: tried !== undefined,
     queryFn: ({ signal }) => {
       const records = tried?.lines === undefined ? undefined : recordsOf(tried.lines);
+      const lastSeconds = periodOf(tried?.period, '1h').seconds;
       return tryPipeline(
-        { text: tried?.text ?? '', file: from?.file, lastSeconds: period.seconds, limit, records },
+        { text: tried?.text ?? '', file: from?.file, lastSeconds, limit: tried?.limit ?? limit, records },
         signal,
       );
     },
-    placeholderData: keepPreviousData,
   });
   const found = trial.data;
   const file = from?.file ?? 'pipelines/draft.yaml';
@@ -89,9 +90,10 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
         </Verdict>
       }
       draft={draft}
+      isOld={tried !== undefined && !isSame(tried, { text, lines, period: period.value, limit })}
       onDraft={change}
       onTry={() => {
-        change({ tried: { text, lines } });
+        change({ tried: { text, lines, period: period.value, limit } });
         setTimes(times + 1);
       }}
       running={trial.isFetching}
@@ -113,12 +115,7 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
             value={from?.name ?? ''}
             onChange={(of) => setAddress({ of: of || undefined })}
           />
-          <OwnLines
-            lines={lines}
-            onLines={(next) => {
-              change({ lines: next });
-            }}
-          >
+          <OwnLines own={own} lines={lines ?? ''} onChange={change}>
             <Select
               label="Records of"
               w={140}
@@ -149,7 +146,13 @@ function Drafting({ pipelines, from }: { pipelines: Pipeline[]; from: Pipeline |
         />
       ) : (
         <Answer query={trial}>
-          {(answer) => <PipelineAnswer trial={answer} period={period.label} own={tried.lines !== undefined} />}
+          {(answer) => (
+            <PipelineAnswer
+              trial={answer}
+              period={periodOf(tried.period, '1h').label}
+              own={tried.lines !== undefined}
+            />
+          )}
         </Answer>
       )}
     </Bench>

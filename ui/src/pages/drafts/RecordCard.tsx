@@ -1,4 +1,5 @@
 import { IconEqual, IconPencil, IconTrash } from '@tabler/icons-react';
+import { memo } from 'react';
 import type { TriedRecord } from '../../api/pipelines';
 import { clock, day } from '../../format/time';
 import { attributesOf, changes, shownValue, textDiff, type Change, type Piece } from './diff';
@@ -7,8 +8,8 @@ import { fateOf, fateWords, headOf, noteWords } from './words';
 
 const ICONS = { changed: IconPencil, dropped: IconTrash, same: IconEqual };
 
-/** One record before and after, what differs marked. */
-export function RecordCard({ record }: { record: TriedRecord }) {
+/** One record before and after, what differs marked; not anew for each key that is typed in the draft. */
+export const RecordCard = memo(function RecordCard({ record }: { record: TriedRecord }) {
   const { before, after } = record;
   const fate = fateOf(record);
   const Icon = ICONS[fate];
@@ -62,7 +63,7 @@ export function RecordCard({ record }: { record: TriedRecord }) {
       )}
     </article>
   );
-}
+});
 
 function Line({ label, pieces }: { label: string; pieces: Piece[] }) {
   return (

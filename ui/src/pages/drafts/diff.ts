@@ -111,8 +111,10 @@ export function changes(before: RecordFields, after: RecordFields): Change[] {
     Object.fromEntries(
       Object.entries(FIELDS).flatMap(([field, name]) => (field in record ? [[name, record[field]]] : [])),
     );
+  // The number alone says the level where there is no text, or where the text stayed.
+  const byNumber = before.severity_text === after.severity_text;
   const level = (record: RecordFields) =>
-    record.severity_text === undefined && record.severity_number !== undefined ? { level: record.severity_number } : {};
+    byNumber && record.severity_number !== undefined ? { level: record.severity_number } : {};
   const own = differing({ ...fields(before), ...level(before) }, { ...fields(after), ...level(after) });
   return [...own, ...differing(attributesOf(before), attributesOf(after))];
 }

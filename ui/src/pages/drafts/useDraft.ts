@@ -1,13 +1,24 @@
 import { useState } from 'react';
 
+/** A text and what it was tried on: the answer to it says these, whatever was chosen since. */
 export interface Tried {
   text: string;
   /** Records to try it on, one a line; undefined: those that are stored. */
   lines?: string;
+  /** Of those that are stored: how far back, whose and how many. */
+  period?: string;
+  whom?: string;
+  limit?: number;
 }
 
 /** A draft as this tab keeps it over a reload of the page. */
-export interface Draft extends Tried {
+export interface Draft {
+  text: string;
+  /** What it began as. */
+  begin: string;
+  /** Lines of somebody's own, and whether it is tried on them. */
+  lines?: string;
+  own?: boolean;
   /** What was tried last; undefined: nothing was. */
   tried?: Tried;
 }
@@ -28,7 +39,11 @@ function stored(key: string): Draft | undefined {
 /** The draft of what is in force (`of`; empty: of nothing), which begins as `begin`. */
 export function useDraft(kind: string, of: string, begin: string): [Draft, (patch: Partial<Draft>) => void] {
   const key = keyOf(kind, of);
-  const [draft, setDraft] = useState<Draft>(() => stored(key) ?? { text: begin });
+  const [draft, setDraft] = useState<Draft>(() => {
+    const held = stored(key);
+    // Who changed nothing goes on with what is in force now.
+    return held && held.text !== held.begin ? held : { ...held, text: begin, begin };
+  });
   const change = (patch: Partial<Draft>) => {
     setDraft((old) => {
       const next = { ...old, ...patch };
@@ -41,4 +56,15 @@ export function useDraft(kind: string, of: string, begin: string): [Draft, (patc
     });
   };
   return [draft, change];
+}
+
+/** Whether a trial would be the one that was made. */
+export function isSame(tried: Tried, now: Tried): boolean {
+  const { text, lines, period, whom, limit } = tried;
+  const stored = lines === undefined;
+  return (
+    text === now.text &&
+    lines === now.lines &&
+    (!stored || (period === now.period && whom === now.whom && limit === now.limit))
+  );
 }

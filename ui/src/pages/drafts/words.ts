@@ -1,5 +1,6 @@
 import type { Breach, ContractTrial } from '../../api/contracts';
 import type { PipelineTrial, RecordFields, Stage, TriedRecord } from '../../api/pipelines';
+import { clock, day } from '../../format/time';
 import { formatCount, formatPercent } from '../../format/units';
 import { counted, droppedWords, failedWords, listed, type Deed } from '../pipelines/words';
 
@@ -127,8 +128,13 @@ export function pipelineVerdict({ problems, records }: PipelineTrial): Sentence 
 }
 
 export function contractVerdict(trial: ContractTrial): Sentence {
-  const { records, broken } = trial;
+  const { records, broken, sampled } = trial;
   if (records === 0) return { tone: undefined, title: 'There was no record to judge' };
+  if (broken === 0 && sampled)
+    return {
+      tone: undefined,
+      title: `None of the ${formatCount(records)} records that were looked at breaks the contract`,
+    };
   if (broken === 0)
     return {
       tone: 'ok',
@@ -143,13 +149,18 @@ export function contractVerdict(trial: ContractTrial): Sentence {
 
 /** Which records were judged; `whom` is empty where they are those of whoever names the contract. */
 export function judgedWords(
-  { came, records, sampled, contracts }: ContractTrial,
+  { came, records, sampled, judgedFromMs, contracts }: ContractTrial,
   period: string,
   whom: string,
 ): string {
   const whose = whom ? `of ${whom.split('/').join(' / ')}` : `with the contract ${listed(contracts)}`;
   if (!sampled) return `Judged were all records ${whose} that came in ${period}.`;
-  return `Judged was a sample: ${formatCount(records)} of ${formatCount(came)} records ${whose} that came in ${period}, spread over that time. The share of all may differ a little.`;
+  const from = whom ? 'that came' : 'that their business services sent';
+  const how =
+    judgedFromMs === undefined
+      ? 'spread over that time. The share of all may differ a little.'
+      : `only the newest, back to ${day(judgedFromMs)} ${clock(judgedFromMs)}: the time for a question was up. What came before was not looked at.`;
+  return `Judged was a sample in ${period}: ${formatCount(records)} records ${whose}, of ${formatCount(came)} ${from}, ${how}`;
 }
 
 /** What the draft would do to the records that break one rule, behind whose they are. */

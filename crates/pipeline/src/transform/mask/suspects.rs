@@ -8,13 +8,13 @@ use super::{Masker, find};
 use crate::transform::record::Columns;
 
 impl Masker {
-    /// Of each row whether anything may be hidden. Rows that are not marked have nothing.
-    pub(in crate::transform) fn suspects(&self, columns: &Columns<'_>) -> Vec<bool> {
-        // An expression of a team's own may stand for anything.
-        let mut rows = vec![!self.patterns.is_empty(); columns.body.len()];
-        if !self.patterns.is_empty() {
-            return rows;
-        }
+    /// Whether what it hides can be told by [`Self::mark_suspects`].
+    pub(in crate::transform) fn is_known(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// Marks rows in which anything may be hidden. Of all others nothing is.
+    pub(in crate::transform) fn mark_suspects(&self, columns: &Columns<'_>, rows: &mut [bool]) {
         if self.body {
             self.mark(columns.body, |row| rows[row] = true);
         }
@@ -37,7 +37,6 @@ impl Masker {
             });
             self.mark(values, of_row);
         }
-        rows
     }
 
     fn mark(&self, texts: &StringArray, mut found: impl FnMut(usize)) {
