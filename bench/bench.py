@@ -8,6 +8,7 @@ compared by value first. Wall time is not quoted: machines are shared.
 
 import argparse
 import collections
+import json
 import pathlib
 import subprocess
 import sys
@@ -189,6 +190,10 @@ def governance(figures, options):
             aside = too_long if store.catalogue.get("contracts") else 0
             owned = lines.count - aside if store.catalogue else 0
             found = [store.sql(f"SELECT count(*) FROM {rows}")[0][0] for rows in ("logs", "quarantine", "logs WHERE business_service LIKE 'business-%'")]
+            if store.catalogue.get("masks"):
+                pipelines = json.loads(store.request("GET", "/api/tyto/v1/pipelines"))["pipelines"]
+                if [pipeline["records"] for pipeline in pipelines] != [lines.count]:
+                    figures.differ(f"{name}: not all lines went through the mask: {pipelines}")
             if found != [lines.count - aside, aside, owned]:
                 figures.differ(f"{name}: stored, set aside and claimed are {found}, and should be {[lines.count - aside, aside, owned]}")
     for store in (TytoUnruled(), TytoGoverned(components=5000, contracts=2000)):

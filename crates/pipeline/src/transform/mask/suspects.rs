@@ -1,7 +1,6 @@
 //! Which rows of a batch may hold something to hide? A column's texts lie one behind the other, so that one look through all of them finds the few
 //! rows that are worth a closer one ([`Masker::apply`]): what a look costs to begin is not paid for each text.
 
-use aho_corasick::Input;
 use arrow::array::{Array, StringArray};
 
 use super::{Masker, find};
@@ -27,20 +26,24 @@ impl Masker {
             };
             // Programs count tokens, too: each line of theirs would be a suspect by its keys.
             let mut last = ("", false);
-            self.mark_words(keys, &mut |entry| {
-                if keys.value(entry) != last.0 {
-                    last = (keys.value(entry), self.whole(keys.value(entry)).is_some());
-                }
-                if last.1 {
-                    of_row(entry);
-                }
-            });
+            if let Some(words) = &self.words {
+                each_with(keys, |bytes, from| words.next_name(bytes, from), &mut |entry| {
+                    if keys.value(entry) != last.0 {
+                        last = (keys.value(entry), self.whole(keys.value(entry)).is_some());
+                    }
+                    if last.1 {
+                        of_row(entry);
+                    }
+                });
+            }
             self.mark(values, of_row);
         }
     }
 
     fn mark(&self, texts: &StringArray, mut found: impl FnMut(usize)) {
-        self.mark_words(texts, &mut found);
+        if let Some(words) = &self.words {
+            each_with(texts, |bytes, from| words.next(bytes, from), &mut found);
+        }
         if self.kinds.email || self.kinds.secrets {
             each_with(texts, |bytes, from| memchr::memchr(b'@', &bytes[from..]).map(|at| from + at), &mut found);
         }
@@ -66,13 +69,6 @@ impl Masker {
                     entry += 1;
                 }
             });
-        }
-    }
-
-    fn mark_words(&self, texts: &StringArray, found: &mut impl FnMut(usize)) {
-        if let Some(words) = &self.words {
-            let hint = |bytes: &[u8], from: usize| words.hints.find(Input::new(bytes).span(from..bytes.len())).map(|hint| hint.start());
-            each_with(texts, hint, found);
         }
     }
 }
