@@ -180,7 +180,7 @@ def governance(figures, options):
     for store in (
         TytoUnruled(),
         TytoGoverned("tyto (rules)", components=500),
-        TytoGoverned("tyto (rules, contracts)", components=500, contracts=len(work.SERVICES)),
+        TytoGoverned("tyto (rules and contracts)", components=500, contracts=len(work.SERVICES)),
         TytoGoverned(components=500, contracts=len(work.SERVICES), masks=True),
         TytoUnruled(),
     ):
