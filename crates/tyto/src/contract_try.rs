@@ -109,7 +109,9 @@ fn shown(tried: &Value) -> String {
     let text = |value: &Value, key: &str| printable(value[key].as_str().unwrap_or_default());
     let names: Vec<&str> = tried["contracts"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut out = String::new();
-    let sample = if tried["sampled"] == true { format!(", a sample of {} that came", count("came")) } else { String::new() };
+    let seconds = |key: &str| tried[key].as_f64().unwrap_or_default();
+    let newest = if seconds("judged_from") > seconds("start") { ", the newest only: the time for a question was up" } else { "" };
+    let sample = if tried["sampled"] == true { format!(", a sample of {} that came{newest}", count("came")) } else { String::new() };
     let _ = writeln!(out, "{}: {} records judged{sample}", printable(&names.join(", ")), count("records"));
     let share = tried["share"].as_f64().unwrap_or_default() * 100.0;
     let broken = count("broken");
@@ -169,6 +171,11 @@ mod tests {
             "payments: 200 records judged, a sample of 5000 that came\n\
              3 break it (1.50 %): as drafted 1 would be only counted, 2 set aside, 0 refused; in one mode for all, these 3.\n\n\
              3 of pay/till: amount (type, payments.json:9)\n  expected number, found a string\n  one has amount: a string\n"
+        );
+        let cut = json!({"contracts": ["payments"], "records": 200, "came": 5000, "sampled": true, "start": 0.0, "judged_from": 60.0, "broken": 0});
+        assert_eq!(
+            shown(&cut),
+            "payments: 200 records judged, a sample of 5000 that came, the newest only: the time for a question was up\nNone of them breaks it.\n"
         );
     }
 
