@@ -184,19 +184,37 @@ pub(super) fn phones(text: &str, runs: &[Run], found: &mut Vec<Found<'_>>) {
     static INTERNATIONAL: LazyLock<Regex> = LazyLock::new(|| compiled(r"\+[0-9](?:[ ./()-]{0,2}[0-9]){6,14}\b"));
     static AMERICAN: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ -])[0-9]{3}-[0-9]{4}\b"));
     let bytes = text.as_bytes();
-    let alone = |start: usize| start == 0 || !bytes[start - 1].is_ascii_alphanumeric() && !matches!(bytes[start - 1], b'-' | b'.');
+    // What stands before it is none of it; what is hidden there will not be.
+    let alone = |start: usize, ends: &[usize]| {
+        start == 0
+            || !bytes[start - 1].is_ascii_alphanumeric() && !matches!(bytes[start - 1], b'-' | b'.')
+            || ends.binary_search(&start).is_ok()
+    };
+    let ends = |found: &[Found<'_>]| {
+        let mut ends: Vec<usize> = found.iter().map(|part| part.at.end).collect();
+        ends.sort_unstable();
+        ends
+    };
     // Only what has their form is worth an expression.
     if runs.iter().any(|(start, _)| *start > 0 && bytes[start - 1] == b'+') {
+        let (hidden, mut last) = (ends(found), None);
         for part in INTERNATIONAL.find_iter(text) {
             let digits = part.as_str().bytes().filter(u8::is_ascii_digit).count();
-            if alone(part.start()) && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits) {
+            if (alone(part.start(), &hidden) || last == Some(part.start())) && (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits) {
+                last = Some(part.end());
                 found.push(Found { at: part.range(), name: "phone" });
             }
         }
     }
     let long = |run: &Run| run.1 - run.0;
     if runs.windows(3).any(|three| three.iter().map(long).eq([3, 3, 4]) && three[2].0 == three[1].1 + 1 && bytes[three[1].1] == b'-') {
-        found.extend(AMERICAN.find_iter(text).filter(|part| alone(part.start())).map(|part| Found { at: part.range(), name: "phone" }));
+        let (hidden, mut last) = (ends(found), None);
+        for part in AMERICAN.find_iter(text) {
+            if alone(part.start(), &hidden) || last == Some(part.start()) {
+                last = Some(part.end());
+                found.push(Found { at: part.range(), name: "phone" });
+            }
+        }
     }
 }
 

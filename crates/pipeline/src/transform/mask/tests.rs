@@ -31,6 +31,10 @@ fn what_is_hidden_and_what_takes_its_place() {
         (r#"{"cards":["4111111111111111"]}"#, r#"{"cards":["[masked:card]"]}"#),
         ("to ann.lee+x@example.co.uk, from <bo@example.org>", "to [masked:email], from <[masked:email]>"),
         ("user=ann@example.com ok", "user=[masked:email] ok"),
+        (
+            "bo@example.org+49301234567+49301234568 of bo@example.org(555) 123-4567",
+            "[masked:email][masked:phone][masked:phone] of [masked:email][masked:phone]",
+        ),
         ("call +49 30 901820 or (555) 123-4567", "call [masked:phone] or [masked:phone]"),
         ("to DE89 3704 0044 0532 0130 00 NOW", "to [masked:iban] NOW"),
         ("GB82WEST12345698765432", "[masked:iban]"),
