@@ -84,10 +84,14 @@ impl Words {
     }
 }
 
+/// What a name has at most behind its hint, generously: `assw` and `ord_value`. So a text of names alone is not read again for each of them.
+const REST_BYTES_MAX: usize = 16;
+
 /// Whether behind a part of a name and the rest of it stands what [`IS`] begins with: most lines only speak of tokens.
 fn may_have_value(text: &[u8]) -> bool {
-    let is_name = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
-    let rest = text.iter().skip_while(|byte| is_name(byte)).skip_while(|byte| **byte == b'\\');
+    let is_name = |byte: &&u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
+    let rest = text.iter().take(REST_BYTES_MAX).take_while(is_name).count();
+    let rest = text[rest..].iter().skip_while(|byte| **byte == b'\\');
     let mut rest = rest.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\''));
     matches!(rest.next(), Some(b':' | b'='))
 }
@@ -220,5 +224,14 @@ mod tests {
             }
         }
         assert!(passed > 3000 && hidden > 1000, "{passed} {hidden}");
+    }
+
+    /// Were each read to the end of the text, this would not end.
+    #[test]
+    fn a_text_of_names_alone_is_read_once() {
+        let words = Words::new(true, &[]).unwrap();
+        assert_eq!(words.next("token".repeat(1 << 20).as_bytes(), 0), None);
+        assert_eq!(words.next("token_value: ".repeat(2).as_bytes(), 1), Some(1));
+        assert_eq!(words.next(b"passphrase-value\\\" = x", 0), Some(1));
     }
 }
