@@ -257,11 +257,12 @@ pub fn packed(table: Table, records: &RecordBatch) -> Result<RecordBatch> {
         .iter()
         .map(|name| records.column_by_name(name).ok_or_else(|| Error::internal(format!("cannot pack rows without column {name:?}"))))
         .collect::<Result<Vec<_>>>()?;
+    let told: Vec<Told<'_>> = columns.iter().map(|column| Told::of(column)).collect();
     let (mut firsts, mut keys) = (Vec::new(), Vec::with_capacity(records.num_rows()));
     let (mut text, mut before) = (Vec::new(), Vec::new());
     for row in 0..records.num_rows() {
         text.clear();
-        columns.iter().for_each(|column| write_row(column, row, &mut text));
+        told.iter().for_each(|column| column.write_row(row, &mut text));
         if row == 0 || text != before {
             firsts.push(row as i32);
             std::mem::swap(&mut text, &mut before);
@@ -285,9 +286,10 @@ pub fn united(batches: &[RecordBatch]) -> Result<(StructArray, Vec<Vec<i32>>)> {
     let mut begin = 0;
     for origins in &all {
         let mut known = Vec::with_capacity(origins.each.len());
+        let columns: Vec<Told<'_>> = origins.each.columns().iter().map(Told::of).collect();
         for place in 0..origins.each.len() {
             text.clear();
-            origins.each.columns().iter().for_each(|column| write_row(column, place, &mut text));
+            columns.iter().for_each(|column| column.write_row(place, &mut text));
             let next = firsts.len() as i32;
             known.push(*places.entry_ref(text.as_slice()).or_insert_with(|| {
                 firsts.push(begin + place as i32);
@@ -320,37 +322,64 @@ pub fn joined(batches: &[RecordBatch]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema, columns)?)
 }
 
-/// A row of a text or map column as bytes that no other row has.
-fn write_row(column: &ArrayRef, row: usize, out: &mut Vec<u8>) {
-    let length = |texts: &StringArray, row: usize, out: &mut Vec<u8>| {
-        let length = if texts.is_valid(row) { texts.value_length(row) as u32 } else { u32::MAX };
-        out.extend_from_slice(&length.to_le_bytes());
-    };
-    if let Some(texts) = column.as_string_opt() {
-        length(texts, row, out);
-        if texts.is_valid(row) {
-            out.extend_from_slice(texts.value(row).as_bytes());
-        }
-        return;
-    }
-    let map = column.as_map();
-    let entries = map.value_offsets()[row] as usize..map.value_offsets()[row + 1] as usize;
-    out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
-    // The lengths first, so that the texts can be taken at once.
-    for texts in [map.keys(), map.values()] {
-        let texts: &StringArray = texts.as_string();
-        entries.clone().for_each(|entry| length(texts, entry, out));
-        match texts.null_count() {
-            0 => {
-                let ends = texts.value_offsets();
-                out.extend_from_slice(&texts.value_data()[ends[entries.start] as usize..ends[entries.end] as usize]);
+/// A column of origins, as it is told from others.
+enum Told<'a> {
+    /// Of no row anything.
+    Nothing,
+    Text(&'a StringArray),
+    Map { offsets: &'a [i32], texts: [&'a StringArray; 2] },
+}
+
+/// Stands for the length of a text that is null.
+const NO_TEXT: u32 = u32::MAX;
+
+impl<'a> Told<'a> {
+    fn of(column: &'a ArrayRef) -> Self {
+        match column.as_string_opt() {
+            Some(texts) if texts.null_count() == texts.len() => Self::Nothing,
+            Some(texts) => Self::Text(texts),
+            None => {
+                let map = column.as_map();
+                Self::Map { offsets: map.value_offsets(), texts: [map.keys(), map.values()].map(|texts| texts.as_string()) }
             }
-            _ => entries
-                .clone()
-                .filter(|entry| texts.is_valid(*entry))
-                .for_each(|entry| out.extend_from_slice(texts.value(entry).as_bytes())),
         }
     }
+
+    /// A row as bytes that no other row has.
+    fn write_row(&self, row: usize, out: &mut Vec<u8>) {
+        let (offsets, texts) = match self {
+            Self::Nothing => return out.extend_from_slice(&NO_TEXT.to_le_bytes()),
+            Self::Text(texts) => {
+                write_length(texts, row, out);
+                return out.extend_from_slice(text_bytes(texts, row..row + 1));
+            }
+            Self::Map { offsets, texts } => (offsets, texts),
+        };
+        let entries = offsets[row] as usize..offsets[row + 1] as usize;
+        out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+        for texts in texts {
+            // The lengths first, so that the texts can be taken at once.
+            entries.clone().for_each(|entry| write_length(texts, entry, out));
+            match texts.null_count() {
+                0 => out.extend_from_slice(text_bytes(texts, entries.clone())),
+                _ => entries.clone().for_each(|entry| out.extend_from_slice(text_bytes(texts, entry..entry + 1))),
+            }
+        }
+    }
+}
+
+fn write_length(texts: &StringArray, row: usize, out: &mut Vec<u8>) {
+    let length = if texts.is_valid(row) { texts.value_length(row) as u32 } else { NO_TEXT };
+    out.extend_from_slice(&length.to_le_bytes());
+}
+
+/// The texts of rows, one behind the other; nothing of one that is null.
+fn text_bytes(texts: &StringArray, rows: std::ops::Range<usize>) -> &[u8] {
+    if rows.len() == 1 && texts.is_null(rows.start) {
+        return &[];
+    }
+    let ends = texts.value_offsets();
+    &texts.value_data()[ends[rows.start] as usize..ends[rows.end] as usize]
 }
 
 #[cfg(test)]

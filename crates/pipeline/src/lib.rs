@@ -126,9 +126,8 @@ impl Ingest<Decoded> for Pipeline {
             return Ok(Ack { forgotten: true, catalog_version, ..Ack::default() });
         }
         let stages = self.stages(catalog_version, &catalog);
-        // Programs of pipelines may take their time, too.
-        let has_programs = batch.table == Table::Logs && !catalog.pipelines.is_empty();
-        let staged = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX && !has_programs {
+        let is_long = self.transform.is_long(batch.table, (catalog_version, &catalog));
+        let staged = match batch.records.get_array_memory_size() <= INLINE_BYTES_MAX && !is_long {
             true => stages.pass(batch, Coming::New)?,
             false => {
                 let done = tokio::task::spawn_blocking(move || stages.pass(batch, Coming::New)).await;

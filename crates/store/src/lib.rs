@@ -65,4 +65,5 @@ pub use stats::{CacheStats, ShardStats, TableStats, TierStats};
 #[cfg(fuzzing)]
 pub mod fuzzed {
     pub use crate::lake::filter::read_and_ask as block_filter;
+    pub use crate::wal::rows::read_and_write as wal_rows;
 }

@@ -59,6 +59,8 @@ const ROUTE: &str = "pipeline.route";
 /// Pipelines of one version of the catalogue, compiled.
 pub(crate) struct Plan {
     pipelines: Vec<Planned>,
+    /// Whether nothing but masks of its own kinds is in it, which take no longer than a look through the columns.
+    is_brief: bool,
 }
 
 struct Planned {
@@ -98,7 +100,8 @@ impl Plan {
         };
         let planned =
             |pipeline: &catalog::Pipeline| Planned { steps: pipeline.stages.iter().map(step).collect(), pipeline: pipeline.clone() };
-        Self { pipelines: pipelines.iter().map(planned).collect() }
+        let pipelines: Vec<Planned> = pipelines.iter().map(planned).collect();
+        Self { is_brief: pipelines.iter().all(|planned| planned.maskers().is_some()), pipelines }
     }
 
     /// What may be for records of this identity.
@@ -179,6 +182,11 @@ impl Transform {
         let plan = self.plan(version, catalog);
         let (batch, outcome) = self.run(&plan, batch, now_ms, coming)?;
         Ok((Identified(batch), outcome))
+    }
+
+    /// Whether a batch of this table may keep a thread busy, however small it is: programs and expressions of teams take their time.
+    pub(crate) fn is_long(&self, table: Table, (version, catalog): (u64, &Catalog)) -> bool {
+        table == Table::Logs && !catalog.pipelines.is_empty() && !self.plan(version, catalog).is_brief
     }
 
     /// The plan is made anew when the catalogue is another.

@@ -403,10 +403,8 @@ impl Id {
             return None;
         }
         let mut hex = [0; 32];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(bytes) {
-            pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-            pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
-        }
+        let (pairs, _) = hex.as_chunks_mut::<2>();
+        pairs.iter_mut().zip(bytes).for_each(|(pair, byte)| *pair = DIGITS[usize::from(*byte)]);
         Some(Self { hex, len: 2 * len })
     }
 
@@ -424,6 +422,16 @@ impl Id {
         std::str::from_utf8(&self.hex[..self.len]).expect("hex digits are ASCII")
     }
 }
+
+/// The two digits of each byte.
+const DIGITS: [[u8; 2]; 256] = {
+    let (mut all, mut byte) = ([[0; 2]; 256], 0);
+    while byte < 256 {
+        all[byte] = [b"0123456789abcdef"[byte >> 4], b"0123456789abcdef"[byte & 15]];
+        byte += 1;
+    }
+    all
+};
 
 pub(super) const TRACE_ID_BYTES: usize = 16;
 pub(super) const SPAN_ID_BYTES: usize = 8;

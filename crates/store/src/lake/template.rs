@@ -52,8 +52,10 @@ pub(crate) fn fields() -> [Field; 2] {
 
 /// The letters of a text, a bit for each, whatever their case.
 fn letters(text: &[u8]) -> u32 {
-    let bits = text.iter().filter(|byte| byte.is_ascii_alphabetic()).map(|byte| 1 << (byte.to_ascii_lowercase() - b'a'));
-    bits.fold(0, |letters, bit: u32| letters | bit)
+    text.iter().fold(0, |letters, byte| {
+        let place = (byte | 0x20).wrapping_sub(b'a');
+        letters | u32::from(place < 26) << (place % 32)
+    })
 }
 
 /// Appends the template of a text to one, its variables to the other. Gives the variables' letters.

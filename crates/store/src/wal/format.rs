@@ -5,12 +5,11 @@ use std::io::Cursor;
 
 use arrow::array::RecordBatch;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
-use model::origin::Origins;
 use model::{Code, Error, Result, Table};
 use zstd::bulk::Compressor;
 
 use super::points::PointsFrame;
+use super::rows;
 
 pub(crate) const MAGIC: [u8; 8] = *b"TYTOWAL\n";
 pub(crate) const VERSION: u32 = 1;
@@ -25,18 +24,22 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 /// What a claim begins with; no segment does.
 const CLAIM: &str = "TYTOCLAIM";
 
-/// An Arrow IPC stream of one batch, as zstd.
-const CODEC_ZSTD: u8 = 1;
+/// Read, and no longer written: an Arrow IPC stream of one batch, as zstd.
+const CODEC_IPC: u8 = 1;
 /// Known points (`points.rs`), as zstd.
 const CODEC_POINTS: u8 = 2;
-/// As [`CODEC_ZSTD`], of packed rows (`model::origin`).
-const CODEC_PACKED: u8 = 3;
+/// As [`CODEC_IPC`], of packed rows (`model::origin`).
+const CODEC_IPC_PACKED: u8 = 3;
+/// As [`CODEC_ROWS_ASIDE`], of Arrow IPC streams.
+const CODEC_IPC_ASIDE: u8 = 4;
+/// Rows (`rows.rs`), packed or not, as zstd.
+const CODEC_ROWS: u8 = 5;
 /// Rows of the frame's table and rows of `quarantine`: the length of the first stream in four bytes, and both, as zstd.
-const CODEC_ASIDE: u8 = 4;
+const CODEC_ROWS_ASIDE: u8 = 6;
 /// What stands in front of the first of two streams.
 const LENGTH_BYTES: usize = 4;
 /// Below 1 zstd trades bytes for time, as LZ4 does.
-const ZSTD_LEVEL: i32 = -5;
+const ZSTD_LEVEL: i32 = -10;
 
 /// What a frame holds.
 #[derive(Clone, Debug)]
@@ -112,9 +115,7 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// The batch as an Arrow IPC stream, compressed as a whole. Refused: Arrow's own compression, buffer by buffer: a
-    /// request of a hundred records has a hundred tiny buffers and a schema of four kilobytes that it leaves alone.
-    /// `aside` are rows of `quarantine` in the same frame.
+    /// The batch, compressed as a whole: of a request of one record most is the schema. `aside` are rows of `quarantine` in the same frame.
     pub(crate) fn encode(records: &RecordBatch, aside: Option<&RecordBatch>) -> Result<Self> {
         thread_local! {
             static TOOLS: RefCell<Tools> = const { RefCell::new(Tools { compressor: None, stream: Vec::new() }) };
@@ -156,12 +157,12 @@ impl Tools {
         self.stream.clear();
         if let Some(aside) = aside {
             self.stream.extend_from_slice(&[0; LENGTH_BYTES]);
-            self.write(records)?;
+            rows::encode(records, &mut self.stream)?;
             let length = u32::try_from(self.stream.len() - LENGTH_BYTES).unwrap_or(u32::MAX);
             self.stream[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-            self.write(aside)?;
+            rows::encode(aside, &mut self.stream)?;
         } else {
-            self.write(records)?;
+            rows::encode(records, &mut self.stream)?;
         }
         let compressor = match &mut self.compressor {
             Some(compressor) => compressor,
@@ -176,18 +177,8 @@ impl Tools {
         if bytes.len() > PAYLOAD_BYTES_MAX || stream_bytes > PAYLOAD_BYTES_MAX {
             return Err(Error::new(Code::TooLarge, "cannot log a request: its batch is over 1 GiB"));
         }
-        let codec = match aside {
-            Some(_) => CODEC_ASIDE,
-            None if Origins::of(records).is_some() => CODEC_PACKED,
-            None => CODEC_ZSTD,
-        };
+        let codec = if aside.is_some() { CODEC_ROWS_ASIDE } else { CODEC_ROWS };
         Ok(Payload { codec, bytes })
-    }
-
-    fn write(&mut self, records: &RecordBatch) -> Result<()> {
-        let mut writer = StreamWriter::try_new(&mut self.stream, records.schema_ref())?;
-        writer.write(records)?;
-        Ok(writer.finish()?)
     }
 }
 
@@ -224,20 +215,25 @@ pub(crate) fn read_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], usize)> {
 
 /// Whether a frame that [`read_frame`] gave holds rows of `quarantine` beside those of its table.
 pub(crate) fn has_aside(frame: &[u8]) -> bool {
-    frame[25] == CODEC_ASIDE
+    matches!(frame[25], CODEC_IPC_ASIDE | CODEC_ROWS_ASIDE)
 }
 
 /// What a frame that [`read_frame`] gave holds, and the rows of `quarantine` beside it.
 pub(crate) fn decode(frame: &[u8]) -> Result<(Logged, Option<RecordBatch>)> {
     let corrupt = || Error::new(Code::Corrupt, "cannot decode a log frame whose checksum holds");
-    if !matches!(frame[25], CODEC_ZSTD | CODEC_POINTS | CODEC_PACKED | CODEC_ASIDE) {
-        return Err(corrupt().because(format!("unknown codec {}: was the log written by a newer version?", frame[25])));
-    }
+    let is_ipc = match frame[25] {
+        CODEC_IPC | CODEC_IPC_PACKED | CODEC_IPC_ASIDE => true,
+        CODEC_POINTS | CODEC_ROWS | CODEC_ROWS_ASIDE => false,
+        codec => return Err(corrupt().because(format!("unknown codec {codec}: was the log written by a newer version?"))),
+    };
     let stream = zstd::stream::decode_all(&frame[FRAME_HEADER_BYTES..]).map_err(|error| corrupt().because(error))?;
     if frame[25] == CODEC_POINTS {
         return PointsFrame::decode(&stream).map(|points| (Logged::Points(points), None));
     }
     let batch = |stream: &[u8]| {
+        if !is_ipc {
+            return rows::decode(stream).map_err(|error| corrupt().because(error));
+        }
         let mut reader = StreamReader::try_new(Cursor::new(stream), None).map_err(|error| corrupt().because(error))?;
         let records = reader.next().ok_or_else(|| corrupt().because("it holds no batch"))?;
         records.map_err(|error| corrupt().because(error))
@@ -279,6 +275,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::ipc::writer::StreamWriter;
 
     #[test]
     fn a_frame_comes_back_and_no_changed_byte_passes() {
@@ -306,6 +303,24 @@ mod tests {
         push_frame(&mut bytes, FrameHeader::new(1, 1, Table::Logs), &Payload::encode(&logs, Some(&aside)).unwrap());
         let (header, frame, _) = read_frame(&bytes).unwrap();
         assert!(header.table().unwrap() == Table::Logs && has_aside(frame));
+        assert!(matches!(decode(frame).unwrap(), (Logged::Batch(found), Some(other)) if found == logs && other == aside));
+    }
+
+    /// Frames as they were written before `rows.rs`; of rows without others beside them there are golden files.
+    #[test]
+    fn two_arrow_streams_of_one_frame_are_read() {
+        let (logs, aside) = (RecordBatch::new_empty(Table::Logs.schema()), RecordBatch::new_empty(Table::Quarantine.packed_schema()));
+        let [first, second] = [&logs, &aside].map(|records| {
+            let mut writer = StreamWriter::try_new(Vec::new(), records.schema_ref()).unwrap();
+            writer.write(records).unwrap();
+            writer.into_inner().unwrap()
+        });
+        let stream = [&(first.len() as u32).to_le_bytes()[..], &first, &second].concat();
+        let payload = Payload { codec: CODEC_IPC_ASIDE, bytes: compressor().unwrap().compress(&stream).unwrap() };
+        let mut bytes = Vec::new();
+        push_frame(&mut bytes, FrameHeader::new(1, 1, Table::Logs), &payload);
+        let (_, frame, _) = read_frame(&bytes).unwrap();
+        assert!(has_aside(frame));
         assert!(matches!(decode(frame).unwrap(), (Logged::Batch(found), Some(other)) if found == logs && other == aside));
     }
 

@@ -5,5 +5,6 @@ pub(crate) mod format;
 pub(crate) mod objects;
 pub(crate) mod points;
 pub(crate) mod read;
+pub(crate) mod rows;
 pub(crate) mod segments;
 pub(crate) mod write;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use model::variables::{CHUNK, digits};
 use regex::Regex;
 
 use super::{Found, SECRET};
@@ -83,14 +84,18 @@ pub(super) fn may_be_number(text: &[u8], (start, end): Run) -> bool {
 /// Calls `found` for each run of digits.
 pub(super) fn each_run(text: &[u8], mut found: impl FnMut(Run)) {
     let mut open = None;
-    for (chunk, begin) in text.chunks(64).zip((0..).step_by(64)) {
-        let is_digit = digits_of(chunk);
+    for (chunk, begin) in text.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
+        let is_digit = digits(&chunk.first_chunk().copied().unwrap_or_else(|| {
+            let mut last = [0; CHUNK];
+            last[..chunk.len()].copy_from_slice(chunk);
+            last
+        }));
         let mut at = 0;
-        while at < 64 {
+        while at < CHUNK as u32 {
             match open {
                 None => {
                     let next = (is_digit >> at).trailing_zeros();
-                    if next == 64 {
+                    if next == CHUNK as u32 {
                         break;
                     }
                     at += next;
@@ -99,7 +104,7 @@ pub(super) fn each_run(text: &[u8], mut found: impl FnMut(Run)) {
                 // One that goes to the end of the chunk may go on.
                 Some(start) => {
                     at += (!(is_digit >> at)).trailing_zeros();
-                    if at < 64 {
+                    if at < CHUNK as u32 {
                         found((start, begin + at as usize));
                         open = None;
                     }
@@ -110,24 +115,6 @@ pub(super) fn each_run(text: &[u8], mut found: impl FnMut(Run)) {
     if let Some(start) = open {
         found((start, text.len()));
     }
-}
-
-/// A bit for each of up to 64 bytes, set where it is a digit.
-fn digits_of(chunk: &[u8]) -> u64 {
-    let (eights, rest) = chunk.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let bits = |eight: [u8; 8]| u64::from(digits_of_eight(u64::from_le_bytes(eight)));
-    let all = eights.iter().copied().chain((!rest.is_empty()).then_some(last));
-    all.zip((0..).step_by(8)).fold(0, |all, (eight, shift)| all | bits(eight) << shift)
-}
-
-/// All eight at once: the highest bit of a byte says that it is none, and what a multiplication adds up are those bits side by side.
-fn digits_of_eight(eight: u64) -> u8 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let from_zero = eight ^ (0x30 * EACH);
-    let others = ((from_zero & (0x7f * EACH)) + 0x76 * EACH) | from_zero;
-    (((!others >> 7) & EACH).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// Payment cards: 13 to 19 digits of a known issuer that Luhn's check holds for, in one run or grouped as cards are printed.

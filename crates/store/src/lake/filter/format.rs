@@ -55,6 +55,9 @@ pub(crate) fn value(seed: u64, text: &str) -> u64 {
 
 /// A word in lower case, as far as it is ASCII.
 pub(crate) fn word(seed: u64, word: &[u8]) -> u64 {
+    if !word.iter().any(u8::is_ascii_uppercase) {
+        return XxHash3_64::oneshot_with_seed(seed, word);
+    }
     let mut lower = [0; 64];
     match lower.get_mut(..word.len()) {
         Some(lower) => {
