@@ -1,6 +1,6 @@
 """What Tyto costs beside the stores that engineers know, on the same records, durability on.
 
-usage: bench.py BINARY [--quick] [--rounds 3] [--only metrics,series,million,logs,governance,spans] [--output RESULTS.md]
+usage: bench.py BINARY [--quick] [--rounds 3] [--only metrics,series,million,logs,growth,governance,spans] [--output RESULTS.md]
 
 What must hold is in goals.py. Stores are run in turn, round after round, each time over a fresh folder; a figure is the least of its rounds. Answers are
 compared by value first. Wall time is not quoted: machines are shared.
@@ -156,18 +156,72 @@ def logs(figures, options):
         ingest(figures, area, "line", lines.count, store, "tyto (Loki push)", lambda: store.loki(bodies), lambda: store.lake_bytes("logs"))
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "logs.ndjson"
-        with file.open("w") as sink:
-            sink.writelines(line + "\n" for line in lines.json_lines())
         for order in ("time", "service, time"):
             with ClickHouse(order) as store:
-                store.table = "logs"
-                store.sql(f"""CREATE TABLE logs (time DateTime64(9, 'UTC') CODEC(Delta, ZSTD), level LowCardinality(String), service LowCardinality(String),
-                    pod LowCardinality(String), host LowCardinality(String), trace_id String, span_id String, message String CODEC(ZSTD), duration Float64 CODEC(ZSTD),
-                    INDEX words message TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1, INDEX traces trace_id TYPE bloom_filter(0.01) GRANULARITY 1)
-                    ENGINE = MergeTree ORDER BY ({order})""")
-                insert = f"INSERT INTO logs SELECT * FROM file('{file}', JSONEachRow) SETTINGS date_time_input_format = 'best_effort'"
+                create_logs(store)
+                insert = insert_logs(lines, file)
                 ingest(figures, area, "line", lines.count, store, store.name, lambda: store.sql(insert), store.table_bytes)
                 ask_sql(figures, "log queries, CPU ms", store, asked, answers)
+
+
+def create_logs(store):
+    store.table = "logs"
+    store.sql(f"""CREATE TABLE logs (time DateTime64(9, 'UTC') CODEC(Delta, ZSTD), level LowCardinality(String), service LowCardinality(String),
+        pod LowCardinality(String), host LowCardinality(String), trace_id String, span_id String, message String CODEC(ZSTD), duration Float64 CODEC(ZSTD),
+        INDEX words message TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1, INDEX traces trace_id TYPE bloom_filter(0.01) GRANULARITY 1)
+        ENGINE = MergeTree ORDER BY ({store.order})""")
+
+
+def insert_logs(lines, file):
+    """Writes the lines as JSON, and says how ClickHouse reads them."""
+    with file.open("w") as sink:
+        sink.writelines(line + "\n" for line in lines.json_lines())
+    return f"INSERT INTO logs SELECT * FROM file('{file}', JSONEachRow) SETTINGS date_time_input_format = 'best_effort'"
+
+
+# Hours of a million lines each, after which it is measured.
+GROWN = (1, 3, 10)
+
+
+def growth(figures, options):
+    """How figures grow with the lines that are there already: an hour of them follows the other."""
+    count = 100_000 if options.quick else 1_000_000
+    sample = work.logs(count).trace_id[count // 2]
+    answers = {hours: {} for hours in GROWN}
+    for store in (Tyto(), ClickHouse("time")):
+        with store, tempfile.TemporaryDirectory() as folder:
+            own, costs, fed = isinstance(store, Tyto), {}, 0.0
+            if not own:
+                create_logs(store)
+            for hour in range(GROWN[-1]):
+                lines = work.logs(count, hour)
+                bodies = list(lines.otlp_requests()) if own else insert_logs(lines, pathlib.Path(folder) / "logs.ndjson")
+                before = store.cpu_seconds()
+                store.otlp("logs", bodies) if own else store.sql(bodies)
+                fed += store.cpu_seconds() - before
+                hours = hour + 1
+                if hours not in GROWN:
+                    continue
+                store.settle()
+                millions = hours * count / 1e6
+                taken = [
+                    ("ingest so far, CPU s per M lines", fed / millions),
+                    ("disk, bytes per line", (store.lake_bytes("logs") if own else store.table_bytes()) / millions / 1e6),
+                    ("memory at rest, MiB", store.memory_bytes() / 2**20),
+                ]
+                for name, question, text in questions.log_questions(sample, hours=hours):
+                    ask = (lambda: questions.ask_tyto(store, question)) if own else (lambda: questions.ask_clickhouse(store, text))
+                    milliseconds, answer = cost(store, ask)
+                    taken.append((f"{name.split(',')[0]}, CPU ms", milliseconds))
+                    if not questions.same(answers[hours].setdefault(name, answer), answer):
+                        figures.differ(f"{name}, {hours} hours: tyto and {store.name}: {questions.difference(answers[hours][name], answer)}")
+                for name, value in taken:
+                    costs.setdefault(name, {})[hours] = value
+            area, size = "growth: hour after hour of logs", lambda hours: f"{hours * count / 1e6:g} M"
+            for name, values in costs.items():
+                for hours, value in values.items():
+                    figures.add(area, f"{name}, of {size(hours)}", store.name, value)
+                figures.add(area, f"{name}, of {size(GROWN[-1])} over {size(GROWN[0])}", store.name, values[GROWN[-1]] / values[GROWN[0]])
 
 
 def governance(figures, options):
@@ -234,9 +288,9 @@ def spans(figures, options):
                     figures.differ(f"{question.name}: tyto and {store.name}: {difference}")
 
 
-AREAS = {"metrics": metrics, "series": series, "million": million, "logs": logs, "governance": governance, "spans": spans}
+AREAS = {"metrics": metrics, "series": series, "million": million, "logs": logs, "growth": growth, "governance": governance, "spans": spans}
 # What takes so long that the noise of the machine does not count.
-ONCE = {"million"}
+ONCE = {"million", "growth"}
 
 
 def main():

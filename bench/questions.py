@@ -5,8 +5,6 @@ import math
 
 import work
 
-END_S = work.START_S + 3600
-
 
 def prometheus_questions(last_s):
     """Name, whether VictoriaMetrics means the same by it, and the call. `last_s` is the time of the last scrape.
@@ -50,16 +48,17 @@ def prometheus_answer(data):
     return answer
 
 
-def log_questions(sample, declared=True):
-    """Name, LogQL or SQL for Tyto, SQL for ClickHouse. `sample` is a trace id that exists."""
+def log_questions(sample, declared=True, hours=1):
+    """Name, LogQL or SQL for Tyto, SQL for ClickHouse. `sample` is a trace id that exists; the counts are those of the first hour."""
+    end_s = work.START_S + hours * 3600
     duration = "duration" if declared else "cast(attributes['duration'] AS double)"
     everything = '{service_name=~".+"}'
 
     def count(filters):
-        return ("logql", "query", {"query": f"sum(count_over_time({everything} {filters} [1h]))", "time": END_S})
+        return ("logql", "query", {"query": f"sum(count_over_time({everything} {filters} [{hours}h]))", "time": end_s})
 
     def lines(limit, filters):
-        return ("logql", "query_range", {"query": f"{everything} {filters}", "start": work.START_S, "end": END_S, "limit": limit})
+        return ("logql", "query_range", {"query": f"{everything} {filters}", "start": work.START_S, "end": end_s, "limit": limit})
 
     return [
         ("one trace id", lines(100, f'| trace_id="{sample}"'), f"SELECT message FROM logs WHERE trace_id = '{sample}' ORDER BY time DESC"),

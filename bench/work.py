@@ -189,8 +189,9 @@ def stamp(seconds, cache={}):
     return cache[seconds]
 
 
-def logs(count=1_000_000):
-    dice = random.Random(7)
+def logs(count=1_000_000, hour=0):
+    """Lines of one hour; those of another are others."""
+    dice = random.Random(7 + hour)
     columns = [[] for _ in range(9)]
     trace_id = pod = ""
     every = 3_600_000_000_000 // count
@@ -210,7 +211,7 @@ def logs(count=1_000_000):
         if at == count * 2 // 3:
             message += f" {NEEDLE}"
         level = "ERROR" if at % 50 == 0 else "WARN" if at % 17 == 0 else "DEBUG" if at % 9 == 0 else "INFO"
-        row = (START_S * 10**9 + at * every, level, service, pod, host, trace_id,
+        row = ((START_S + hour * 3600) * 10**9 + at * every, level, service, pod, host, trace_id,
                dice.randbytes(8).hex(), message, round(dice.expovariate(1 / 40), 3))
         for column, value in zip(columns, row):
             column.append(value)

@@ -327,7 +327,10 @@ enum Told<'a> {
     /// Of no row anything.
     Nothing,
     Text(&'a StringArray),
-    Map { offsets: &'a [i32], texts: [&'a StringArray; 2] },
+    Map {
+        offsets: &'a [i32],
+        texts: [&'a StringArray; 2],
+    },
 }
 
 /// Stands for the length of a text that is null.

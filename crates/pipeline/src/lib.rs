@@ -28,6 +28,7 @@ mod cardinality;
 mod contract;
 mod identify;
 mod meter;
+mod owners;
 mod patterns;
 mod quarantine;
 mod route;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use super::compile::OWN_COLUMNS;
 use super::plan::{Fields, Plan, RuleId, Slot};
+use super::summary::Summary;
 use super::test::Test;
 use super::tree::Broken;
 use super::value::{Class, Value, json};
@@ -50,12 +51,13 @@ pub(crate) fn judge(records: &RecordBatch, origins: &Origins<'_>, assigned: &Ass
     for ((number, plan), rows) in assigned.plans.iter().enumerate().zip(&rows_of) {
         found.plan = u32::try_from(number).expect("a request has under 2^32 contracts");
         columns.judge(rows, plan, &mut found);
-        for row in rows.iter().filter(|_| !plan.whole.is_empty()) {
+        let asked = |is_asked: bool| if is_asked { rows.as_slice() } else { &[] };
+        for row in asked(!plan.whole.is_empty()) {
             found.row = *row;
             let whole = columns.whole(*row as usize, origins.place(*row as usize), plan, &shared);
             plan.whole.iter().for_each(|node| found.of_tree(plan, *node, &whole, ""));
         }
-        for row in rows.iter().filter(|_| !by_origin.is_empty()) {
+        for row in asked(!by_origin.is_empty()) {
             let of_origin = by_origin.get(&origins.place(*row as usize)).into_iter().flatten();
             found.violations.extend(of_origin.map(|shared| Violation { row: *row, ..shared.clone() }));
         }
@@ -179,6 +181,22 @@ impl<'a> Own<'a> {
         })
     }
 
+    fn summary(&self) -> Summary<'a> {
+        match *self {
+            Self::Text(texts) => Summary::of_texts(texts),
+            Self::Int(ints) => Summary::of_ints(ints),
+            Self::Long(_) | Self::Typed(..) => Summary::Unknown,
+        }
+    }
+
+    fn has_nulls(&self) -> bool {
+        match self {
+            Self::Long(values) => values.null_count() > 0,
+            Self::Int(values) => values.null_count() > 0,
+            Self::Text(texts) | Self::Typed(texts, _) => texts.null_count() > 0,
+        }
+    }
+
     fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Long(values) => values.is_null(row),
@@ -216,17 +234,22 @@ fn typed<'a>(texts: &'a StringArray, row: usize, kind: AttributeType) -> Option<
 
 struct Columns<'a> {
     attributes: AttributesView<'a>,
-    own: Vec<(&'static str, Own<'a>)>,
+    own: Vec<(&'static str, Own<'a>, Summary<'a>)>,
 }
 
 impl<'a> Columns<'a> {
     fn of(records: &'a RecordBatch) -> Result<Self> {
-        let own = OWN_COLUMNS.into_iter().map(|name| Ok((name, Own::of(records, name)?))).collect::<Result<_>>()?;
+        let own = OWN_COLUMNS.into_iter().map(|name| {
+            let own = Own::of(records, name)?;
+            let summary = own.summary();
+            Ok((name, own, summary))
+        });
+        let own = own.collect::<Result<_>>()?;
         Ok(Self { attributes: AttributesView::of(records, "attributes", Some("attribute_types"))?, own })
     }
 
-    fn own(&self, name: &str) -> Option<&Own<'a>> {
-        self.own.iter().find(|(other, _)| *other == name).map(|(_, own)| own)
+    fn own(&self, name: &str) -> Option<&(&'static str, Own<'a>, Summary<'a>)> {
+        self.own.iter().find(|(other, ..)| *other == name)
     }
 
     /// What each row has of its own.
@@ -239,17 +262,20 @@ impl<'a> Columns<'a> {
             }
         }
         for (name, slot) in plan.columns.names.iter().zip(&plan.columns.slots) {
-            let own = self.own(name).expect("only columns of logs are asked as such");
-            if !slot.required.is_empty() {
+            let (_, own, summary) = self.own(name).expect("only columns of logs are asked as such");
+            if !slot.required.is_empty() && own.has_nulls() {
                 for row in rows.iter().filter(|row| own.is_null(**row as usize)) {
                     found.row = *row;
                     found.missing(slot);
                 }
             }
             for rule in &slot.tests {
-                found.of_column(*rule, &plan.rule(*rule).test, own, rows);
+                let test = &plan.rule(*rule).test;
+                if !summary.keeps(test) {
+                    found.of_column(*rule, test, own, rows);
+                }
             }
-            for row in rows.iter().filter(|_| !slot.nodes.is_empty()) {
+            for row in if slot.nodes.is_empty() { &[] } else { rows } {
                 let Some(json) = own.json(*row as usize) else { continue };
                 found.row = *row;
                 slot.nodes.iter().for_each(|node| found.of_tree(plan, *node, &json, name));
@@ -279,7 +305,7 @@ impl<'a> Columns<'a> {
         let mut whole: Map<String, Json> = attributes.collect();
         for name in &plan.whole_columns {
             let value = match self.own(name) {
-                Some(own) => own.json(row),
+                Some((_, own, _)) => own.json(row),
                 None => shared.json(place, name),
             };
             match value {

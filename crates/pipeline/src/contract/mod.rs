@@ -1,7 +1,8 @@
 //! Does a record keep its team's contract, and what happens when it does not?
 //!
 //! Path: `compile.rs` (a contract's text, and those that it takes over, to a plan, once) > `judge.rs` (a batch's rows asked by the plans of their
-//! origins; one value by `test.rs`, `pattern.rs` and `formats.rs`, more by `tree.rs`) > `verdict.rs` (of each record the strongest mode that it breaks;
+//! origins; a whole column by `summary.rs`, one value by `test.rs`, `pattern.rs` and `formats.rs`, more by
+//! `tree.rs`) > `verdict.rs` (of each record the strongest mode that it breaks;
 //! told to the sender, counted, and for whoever tells the owner by `telling.rs`) > `aside.rs` (its row in `quarantine`).
 //! `trial.rs` goes the same path with contracts that are not in force, and stores nothing.
 //!
@@ -13,6 +14,7 @@ mod formats;
 mod judge;
 mod pattern;
 mod plan;
+mod summary;
 mod telling;
 mod test;
 mod tree;
@@ -22,13 +24,13 @@ mod verdict;
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::Array;
 use catalog::Catalog;
 use hashbrown::{Equivalent, HashMap};
 use model::origin::Origins;
 use model::{Identified, Identity, Result, Table};
 use parking_lot::Mutex;
 
+use crate::owners::Owners;
 pub(crate) use aside::marks;
 use judge::Assigned;
 use plan::Plan;
@@ -114,20 +116,18 @@ impl Contracts {
         if self.names.is_empty() {
             return Ok(None);
         }
-        let [business_service, service, component, ..] = Identity::FIELDS;
-        let columns = [origins.texts(business_service)?, origins.texts(service)?, origins.texts(component)?];
-        let (mut plans, mut of_origin): (Vec<Arc<Plan>>, _) = (Vec::new(), Vec::with_capacity(origins.each.len()));
-        for place in 0..origins.each.len() {
-            let scope = columns.map(|column| model::logs::text_or_empty(column, place));
-            let plan = self.name(scope).and_then(|name| self.plan(catalog, name));
-            of_origin.push(plan.map(|plan| {
-                let at = plans.iter().position(|other| Arc::ptr_eq(other, &plan)).unwrap_or_else(|| {
-                    plans.push(plan);
-                    plans.len() - 1
-                });
-                u32::try_from(at).expect("a request has under 2^32 contracts")
-            }));
-        }
+        let owners = Owners::of(origins)?;
+        let mut plans: Vec<Arc<Plan>> = Vec::new();
+        let of_owner = owners.each.iter().map(|Identity { business_service, service, component, .. }| {
+            let plan = self.name([business_service, service, component]).and_then(|name| self.plan(catalog, name))?;
+            let at = plans.iter().position(|other| Arc::ptr_eq(other, &plan)).unwrap_or_else(|| {
+                plans.push(plan);
+                plans.len() - 1
+            });
+            Some(u32::try_from(at).expect("a request has under 2^32 contracts"))
+        });
+        let of_owner: Vec<Option<u32>> = of_owner.collect();
+        let of_origin = owners.of_place.iter().map(|owner| of_owner[*owner]).collect();
         Ok((!plans.is_empty()).then_some(Assigned { plans, of_origin }))
     }
 }

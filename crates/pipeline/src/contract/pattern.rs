@@ -23,6 +23,20 @@ impl Pattern {
             None => self.regex.is_match(text),
         }
     }
+
+    /// Whether it surely matches every text; `texts` are all of them one behind the other, and between `least` and `most` bytes long.
+    pub(crate) fn matches_all(&self, texts: &[u8], least: usize, most: usize) -> bool {
+        self.sequence.as_ref().is_some_and(|sequence| {
+            sequence.runs.is_empty()
+                && (sequence.least..=sequence.most).contains(&least)
+                && most <= sequence.most
+                && sequence.last.hold(texts)
+        })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.regex.as_str()
+    }
 }
 
 /// From the beginning to the end of a text: so many bytes of each kind, of the last kind as many as it says.
@@ -93,35 +107,52 @@ fn run(hir: &Hir, runs: &mut Vec<(u32, Bytes)>) -> Option<(Bytes, u32, Option<u3
 }
 
 /// A kind of byte.
-struct Bytes([bool; 256]);
+struct Bytes {
+    all: [bool; 256],
+    /// The same as first bytes and how many follow, where two ranges say it.
+    ranges: Option<[(u8, u8); 2]>,
+}
 
 impl Bytes {
     fn one(byte: u8) -> Self {
+        Self::of_ranges(&[(byte, byte)])
+    }
+
+    fn of_ranges(ranges: &[(u8, u8)]) -> Self {
         let mut all = [false; 256];
-        all[usize::from(byte)] = true;
-        Self(all)
+        ranges.iter().for_each(|(first, last)| all[usize::from(*first)..=usize::from(*last)].fill(true));
+        let length = |(first, last): (u8, u8)| (first, last - first);
+        let ranges = match *ranges {
+            [one] => Some([length(one); 2]),
+            [one, other] => Some([length(one), length(other)]),
+            _ => None,
+        };
+        Self { all, ranges }
     }
 
     /// None where characters are more than a byte.
     fn of(class: &Class) -> Option<Self> {
         let Class::Unicode(class) = class else { return None };
-        let mut all = [false; 256];
-        for range in class.iter() {
-            let (first, last) = (u8::try_from(range.start()).ok()?, u8::try_from(range.end()).ok().filter(u8::is_ascii)?);
-            all[usize::from(first)..=usize::from(last)].fill(true);
-        }
-        Some(Self(all))
+        let ranges =
+            class.iter().map(|range| Some((u8::try_from(range.start()).ok()?, u8::try_from(range.end()).ok().filter(u8::is_ascii)?)));
+        Some(Self::of_ranges(&ranges.collect::<Option<Vec<_>>>()?))
     }
 
     /// Without a look at whether one is wrong already: nearly always none is.
     fn hold(&self, text: &[u8]) -> bool {
-        text.iter().fold(true, |held, byte| held & self.0[usize::from(*byte)])
+        match self.ranges {
+            // The compiler makes it sixteen bytes at a time.
+            Some([(first, more), (other, others)]) => {
+                text.iter().fold(true, |held, byte| held & ((byte.wrapping_sub(first) <= more) | (byte.wrapping_sub(other) <= others)))
+            }
+            None => text.iter().fold(true, |held, byte| held & self.all[usize::from(*byte)]),
+        }
     }
 }
 
 impl std::fmt::Debug for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries((0..=u8::MAX).filter(|byte| self.0[usize::from(*byte)]).map(char::from)).finish()
+        f.debug_set().entries((0..=u8::MAX).filter(|byte| self.all[usize::from(*byte)]).map(char::from)).finish()
     }
 }
 

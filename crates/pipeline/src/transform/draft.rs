@@ -3,15 +3,16 @@
 use arrow::array::RecordBatch;
 use catalog::{Catalog, Pipeline};
 use model::logs::{LogRow, LogsBuilder};
+use model::origin::Origins;
 use model::said::{severity, time};
 use model::{AttributeValue, Attributes, Decoded, Error, Identified, Identity, Result, Table, Trial, Tried, TriedStage};
 use serde_json::{Map, Value as Json, json};
 
 use crate::Coming;
+use crate::owners::Owners;
 
 use super::record::{Columns, Record};
-use super::{Edit, Fate, Owners, Plan, PseudonymKey, Transform, Walk, What, rebuild, values};
-use model::origin::Origins;
+use super::{Edit, Fate, Plan, PseudonymKey, Transform, Walk, What, rebuild, values};
 
 /// Of one trial.
 const RECORDS_MAX: usize = 1000;
@@ -44,7 +45,7 @@ fn tried(pipeline: &Pipeline, records: &RecordBatch, key: Option<PseudonymKey>, 
     let (owners, columns) = (Owners::of(&origins)?, Columns::of(records)?);
     let mut all = Vec::with_capacity(records.num_rows());
     for row in 0..records.num_rows() {
-        let mut record = owners.record(&columns, row);
+        let mut record = Record::of(&owners, &columns, row);
         let before = shown(&record);
         let mut walk = Walk::new(&transform, &plan, now_ms, Coming::New);
         let fate = walk.pipeline((0, &plan.pipelines[0]), &mut record);
@@ -75,7 +76,7 @@ fn stored(records: &RecordBatch, columns: &Columns<'_>, row: usize, edit: Edit) 
     let records = rebuild::rebuilt(records, columns, &[(row, edit)], None)?;
     let origins = Origins::of(&records).ok_or_else(|| Error::internal("cannot show rows that are not packed"))?;
     let (owners, columns) = (Owners::of(&origins)?, Columns::of(&records)?);
-    Ok(shown(&owners.record(&columns, row)))
+    Ok(shown(&Record::of(&owners, &columns, row)))
 }
 
 /// A record as programs see it; what is empty is left out.

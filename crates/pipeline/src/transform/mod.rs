@@ -33,7 +33,6 @@ use std::sync::Arc;
 use arrow::array::Array;
 use catalog::{Catalog, Does, Enrich, Extract, Hidden, Stage};
 use hashbrown::HashMap;
-use model::logs::text_or_empty;
 use model::origin::Origins;
 use model::{AttributeType, Decoded, Error, Identified, Identity, PipelineCount, RefusedRow, Result, Table};
 use parking_lot::Mutex;
@@ -50,6 +49,7 @@ use program::{Failed, Programs};
 use record::{Columns, Edit, Record};
 
 use crate::Coming;
+use crate::owners::Owners;
 
 /// The attribute of a record that a program could not change, with the stage and the reason.
 const ERROR: &str = "pipeline.error";
@@ -217,7 +217,7 @@ impl Transform {
                 chosen.iter().for_each(|one| walk.seen(*one, owner));
                 continue;
             }
-            let mut record = owners.record(&columns, row);
+            let mut record = Record::of(&owners, &columns, row);
             let fate = chosen.iter().map(|one| walk.pipeline(*one, &mut record)).find(|fate| *fate == Fate::Dropped);
             if fate.is_some() {
                 kept.get_or_insert_with(|| vec![true; batch.records.num_rows()])[row] = false;
@@ -249,37 +249,6 @@ impl Transform {
     /// A point of every metric that is counted from records.
     pub(crate) fn told(&self, now_ms: i64) -> Result<Vec<Decoded>> {
         self.extracted.told(now_ms)
-    }
-}
-
-/// Whose the records of a batch are.
-struct Owners {
-    each: Vec<Identity>,
-    /// By the place of an origin, the place of its owner: many origins have the same.
-    of_place: Vec<usize>,
-}
-
-impl Owners {
-    fn of(origins: &Origins<'_>) -> Result<Self> {
-        let columns = Identity::FIELDS.iter().map(|name| origins.texts(name)).collect::<Result<Vec<_>>>()?;
-        let (mut each, mut of_place, mut known) = (Vec::new(), Vec::with_capacity(origins.each.len()), HashMap::new());
-        for place in 0..origins.each.len() {
-            let texts: [&str; Identity::FIELDS.len()] = std::array::from_fn(|at| text_or_empty(columns[at], place));
-            of_place.push(*known.entry(texts).or_insert_with(|| {
-                let mut identity = Identity::default();
-                for (name, text) in Identity::FIELDS.iter().zip(texts) {
-                    text.clone_into(identity.value_mut(name).expect("FIELDS names the fields"));
-                }
-                each.push(identity);
-                each.len() - 1
-            }));
-        }
-        Ok(Self { each, of_place })
-    }
-
-    fn record<'a>(&'a self, columns: &'a Columns<'a>, row: usize) -> Record<'a> {
-        let owner = self.of_place[columns.origins.place(row)];
-        Record::new(columns, row, owner, &self.each[owner])
     }
 }
 

@@ -5,6 +5,8 @@ use model::origin::Origins;
 use model::schema::column;
 use model::{AttributeType, AttributesView, Error, Identity, Result};
 
+use crate::owners::Owners;
+
 /// The columns that stages read, of one packed batch.
 pub(super) struct Columns<'a> {
     pub(super) time: &'a Int64Array,
@@ -79,8 +81,9 @@ fn or_empty(column: &StringArray, row: usize) -> &str {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn new(columns: &'a Columns<'a>, row: usize, owner: usize, identity: &'a Identity) -> Self {
-        Self { columns, row, edit: Edit::default(), identity, owner }
+    pub(super) fn of(owners: &'a Owners, columns: &'a Columns<'a>, row: usize) -> Self {
+        let owner = owners.of_place[columns.origins.place(row)];
+        Self { columns, row, edit: Edit::default(), identity: &owners.each[owner], owner }
     }
 
     pub(super) fn time(&self) -> i64 {

@@ -199,7 +199,9 @@ impl Encoder<'_> {
 /// Whether a text is such that two of its bytes are one.
 fn is_hex(text: &[u8]) -> bool {
     let digit = |byte: &u8| byte.wrapping_sub(b'0') < 10 || byte.wrapping_sub(b'a') < 6;
-    !text.is_empty() && text.len().is_multiple_of(2) && text.chunks(LOOK_BYTES).all(|part| part.iter().fold(true, |all, byte| all & digit(byte)))
+    !text.is_empty()
+        && text.len().is_multiple_of(2)
+        && text.chunks(LOOK_BYTES).all(|part| part.iter().fold(true, |all, byte| all & digit(byte)))
 }
 
 /// The rows, from a stream of nothing else.
@@ -406,7 +408,8 @@ mod tests {
         let nulls: NullBuffer = (0..length).map(|_| !has_null(random)).collect();
         let nulls = (nulls.null_count() > 0).then_some(nulls);
         let offsets = |random: &mut StdRng| {
-            let lengths = (0..length).map(|row| if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) { 0 } else { random.random_range(0..4) });
+            let lengths =
+                (0..length).map(|row| if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) { 0 } else { random.random_range(0..4) });
             OffsetBuffer::<i32>::from_lengths(lengths.collect::<Vec<usize>>())
         };
         match field.data_type() {
@@ -418,7 +421,10 @@ mod tests {
             }
             DataType::Float64 => Arc::new(Float64Array::new((0..length).map(|_| f64::from_bits(random.next_u64() >> 2)).collect(), nulls)),
             DataType::Utf8 => {
-                let texts = [["", "0123456789abcdef", "00", "ffee"], ["größe", "0", "ABCDEF", "lines of 64 bytes and more, of which the last one is no digit: 0"]];
+                let texts = [
+                    ["", "0123456789abcdef", "00", "ffee"],
+                    ["größe", "0", "ABCDEF", "lines of 64 bytes and more, of which the last one is no digit: 0"],
+                ];
                 let texts = texts[random.random_range(0..2)];
                 let texts: StringArray = (0..length).map(|_| Some(texts[random.random_range(0..4)])).collect();
                 let cleared = (0..length).map(|row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| texts.value(row)));

@@ -85,10 +85,10 @@ pub(super) fn may_be_number(text: &[u8], (start, end): Run) -> bool {
 pub(super) fn each_run(text: &[u8], mut found: impl FnMut(Run)) {
     let mut open = None;
     for (chunk, begin) in text.chunks(CHUNK).zip((0..).step_by(CHUNK)) {
-        let is_digit = digits(&chunk.first_chunk().copied().unwrap_or_else(|| {
-            let mut last = [0; CHUNK];
+        let mut last = [0; CHUNK];
+        let is_digit = digits(chunk.first_chunk().unwrap_or_else(|| {
             last[..chunk.len()].copy_from_slice(chunk);
-            last
+            &last
         }));
         let mut at = 0;
         while at < CHUNK as u32 {

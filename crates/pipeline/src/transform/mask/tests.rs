@@ -2,6 +2,7 @@ use arrow::array::{Array, RecordBatch};
 use catalog::Places;
 
 use super::*;
+use crate::owners::Owners;
 use crate::transform::record::Columns;
 
 fn masker(kinds: &[MaskKind], fields: &[&str], hidden: Hidden) -> Masker {
@@ -160,13 +161,14 @@ fn rows_that_are_no_suspects_hold_nothing_to_hide() {
             })
             .collect();
         let batch = batch_of(&records);
-        let (columns, identity) = (Columns::of(&batch).unwrap(), model::Identity::default());
+        let columns = Columns::of(&batch).unwrap();
+        let owners = Owners::of(&columns.origins).unwrap();
         let suspects = suspects(&all, &columns);
         // Of a part of a batch as of the whole.
         let part = batch.slice(7, 9);
         assert_eq!(self::suspects(&all, &Columns::of(&part).unwrap()), suspects[7..16]);
         for (row, suspect) in suspects.into_iter().enumerate() {
-            let parts = all.apply(&mut Record::new(&columns, row, 0, &identity), None);
+            let parts = all.apply(&mut Record::of(&owners, &columns, row), None);
             assert!(suspect || parts == 0, "{}", records[row]);
             marked += u32::from(suspect);
             hidden += u32::from(parts > 0);

@@ -87,10 +87,13 @@ impl ChunkWriter {
     pub(super) fn push(&mut self, mut origins: &[i32], packing: &mut Packing) -> Result<()> {
         while !origins.is_empty() {
             let (now, then) = origins.split_at(origins.len().min(packing.page_rows - self.page.rows));
-            match self.leaf.is_uniform() {
-                true => self.push_alike(now),
-                // A head is ordered by its origins: each comes many times in a row.
-                false => now.chunk_by(|one, next| one == next).for_each(|alike| self.push_alike(alike)),
+            let mut rest = now;
+            while let Some(first) = rest.first() {
+                // A head is ordered by its owners: one comes many times in a row, and many origins have it.
+                let are_alike = |next: &&i32| *next == first || self.leaf.are_alike(*first, **next);
+                let alike = if self.leaf.is_uniform() { rest.len() } else { rest.iter().take_while(are_alike).count() };
+                self.push_alike(*first as usize, alike);
+                rest = &rest[alike..];
             }
             self.page.rows += now.len();
             if self.page.rows == packing.page_rows {
@@ -116,16 +119,15 @@ impl ChunkWriter {
         }
     }
 
-    /// Rows of which one says what all have.
-    fn push_alike(&mut self, origins: &[i32]) {
-        let [first, others @ ..] = origins else { return };
+    /// So many rows that have the same as this origin.
+    fn push_alike(&mut self, origin: usize, rows: usize) {
         let PageOf { repetitions, definitions, places, .. } = &self.page;
         let before = [repetitions.len(), definitions.len(), places.len()];
-        self.push_row(*first as usize);
+        self.push_row(origin);
         let PageOf { repetitions, definitions, places, .. } = &mut self.page;
-        repeat(repetitions, before[0], others.len());
-        repeat(definitions, before[1], others.len());
-        repeat(places, before[2], others.len());
+        repeat(repetitions, before[0], rows - 1);
+        repeat(definitions, before[1], rows - 1);
+        repeat(places, before[2], rows - 1);
     }
 
     fn end_page(&mut self, packing: &mut Packing) -> Result<()> {

@@ -10,6 +10,8 @@ pub(super) struct Leaf {
     /// Of each origin where its entries begin, and where those of the last end.
     starts: Vec<u32>,
     entries: Vec<Entry>,
+    /// Of each origin the first that has the same entries.
+    alike: Vec<u32>,
     is_uniform: bool,
     pub(super) levels: Levels,
 }
@@ -21,7 +23,7 @@ pub(super) struct Levels {
     pub(super) definition: u8,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     pub(super) repetition: u8,
     pub(super) definition: u8,
@@ -72,15 +74,24 @@ impl Leaf {
             });
             Entry { repetition, definition, text }
         });
-        let entries = entries.collect();
-        let mut leaf = Self { texts: texts.clone(), each, starts, entries, is_uniform: false, levels };
-        leaf.is_uniform = (1..leaf.starts.len().saturating_sub(1)).all(|origin| leaf.entries(origin) == leaf.entries(0));
-        leaf
+        let entries: Vec<Entry> = entries.collect();
+        let (alike, is_uniform) = {
+            let mut firsts = HashMap::new();
+            let of_origins = starts.windows(2).map(|bounds| &entries[bounds[0] as usize..bounds[1] as usize]);
+            let alike: Vec<u32> = (0..).zip(of_origins).map(|(origin, entries)| *firsts.entry(entries).or_insert(origin)).collect();
+            (alike, firsts.len() <= 1)
+        };
+        Self { texts: texts.clone(), each, starts, alike, is_uniform, entries, levels }
     }
 
     /// Whether all origins have the same.
     pub(super) fn is_uniform(&self) -> bool {
         self.is_uniform
+    }
+
+    /// Whether two origins have the same.
+    pub(super) fn are_alike(&self, one: i32, other: i32) -> bool {
+        self.alike[one as usize] == self.alike[other as usize]
     }
 
     pub(super) fn entries(&self, origin: usize) -> &[Entry] {
